@@ -1,0 +1,1 @@
+"""Trains models and adapters: rows → recipe → training steps → adapter → report card."""

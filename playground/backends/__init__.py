@@ -1,0 +1,1 @@
+"""Backends that are not the local engine."""

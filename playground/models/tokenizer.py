@@ -1,0 +1,72 @@
+"""What every tokenizer here can do: render a conversation to token ids, and turn ids into text.
+
+The engine and the trainer see only this protocol; mistral-common's V7-Tekken and transformers'
+chat templates stand behind it.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from playground.protocol import Message, Tool
+
+
+class Detokenizer(Protocol):
+    """Turns one answer's token ids into text as they come."""
+
+    def push(self, token_id: int) -> str:
+        """The text that became whole with this token: never half a character, never a control
+        token."""
+        ...
+
+    def flush(self) -> str:
+        """What is still held back at the end; an unfinished character becomes U+FFFD."""
+        ...
+
+
+class ChatTokenizer(Protocol):
+    """Renders conversations to token ids.
+
+    ``end_ids`` end an answer; ``template_hash`` identifies the rendering, so that an adapter can
+    be checked against it.
+    """
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, control tokens included."""
+        ...
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        ...
+
+    @property
+    def template_hash(self) -> str:
+        """Hash of everything that decides the rendering."""
+        ...
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        continue_final: bool = False,
+    ) -> list[int]:
+        """Token ids of the conversation, ready for the assistant to answer.
+
+        Text that looks like a control token stays text. Raises `InvalidRequest` where the
+        template has no place for a message.
+        """
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of raw text after the beginning-of-sequence token, if the model has one."""
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes a token stands for; empty for a control token."""
+        ...
+
+    def detokenizer(self) -> Detokenizer:
+        """A fresh detokenizer for one answer."""
+        ...

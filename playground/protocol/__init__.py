@@ -1,0 +1,27 @@
+"""The words that all floors share: what is asked (`Request`), what comes back (`Event`), who
+answers (`Backend`).
+
+Knows no model, no HTTP and no widget; imports nothing of the project but its errors.
+"""
+
+from playground.protocol.backend import Backend, ModelInfo
+from playground.protocol.events import Event, FinishReason, Timings, TokenLogprob, Usage
+from playground.protocol.messages import Message, Role, Tool, ToolCall
+from playground.protocol.request import Priority, Request, Sampling
+
+__all__ = [
+    "Backend",
+    "Event",
+    "FinishReason",
+    "Message",
+    "ModelInfo",
+    "Priority",
+    "Request",
+    "Role",
+    "Sampling",
+    "Timings",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "Usage",
+]

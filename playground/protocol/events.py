@@ -1,0 +1,68 @@
+"""What comes back from a backend: a stream of `Event`.
+
+What the page shows and what server-sent events carry are projections of it. A request that fails
+raises from the stream instead of sending an event.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of the answer with its natural log-probability, before any truncation by top-k,
+    top-p or min-p; ``alternatives`` are the likeliest tokens at that place, likeliest first.
+    """
+
+    token_id: int
+    text: str
+    utf8: bytes
+    logprob: float
+    alternatives: tuple["TokenLogprob", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds: waiting for a slot, from arrival to the first token, from arrival to the end."""
+
+    queued_s: float
+    first_token_s: float
+    total_s: float
+
+    def tokens_per_second(self, completion_tokens: int) -> float | None:
+        """Decode speed after the first token; None for an answer of fewer than two tokens."""
+        decode_s = self.total_s - self.first_token_s
+        return (
+            (completion_tokens - 1) / decode_s if completion_tokens > 1 and decode_s > 0 else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A piece of an answer.
+
+    ``text`` never ends inside a character and never shows a part of a stop string. The last event
+    of a stream, and only that, has ``finish_reason``, ``usage`` and ``timings``.
+    """
+
+    text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    timings: Timings | None = None

@@ -1,0 +1,135 @@
+"""What is asked of a backend: a frozen `Request`, validated when it is made.
+
+Each sampling parameter carries its range and a sentence of help as field metadata, so that the
+check, the page's sliders and the documentation cannot disagree.
+"""
+
+import dataclasses
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from playground.errors import InvalidRequest
+from playground.protocol.messages import Message, Tool
+
+MAX_STOP_STRINGS = 16
+MAX_TOP_LOGPROBS = 20
+
+
+class Priority(IntEnum):
+    """Who is admitted first: lower goes before higher, first come first served within one."""
+
+    INTERACTIVE = 0
+    BATCH = 1
+
+
+def _ranged(default: Any, low: float, high: float, help: str) -> Any:
+    return field(default=default, metadata={"minimum": low, "maximum": high, "help": help})
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen.
+
+    The order of operations is that of transformers' ``LogitsProcessor`` chain: penalties and bias
+    on the raw logits, then temperature, then top-k, top-p and min-p.
+
+    Raises `InvalidRequest` naming the field, the value and the allowed range.
+    """
+
+    temperature: float = _ranged(
+        0.7, 0.0, 2.0, "0 always takes the likeliest token; higher is more varied."
+    )
+    top_p: float = _ranged(
+        1.0, 0.0, 1.0, "Keep the likeliest tokens whose probabilities add up to this."
+    )
+    top_k: int = _ranged(0, 0, 1_000_000, "Keep only this many of the likeliest tokens; 0 is off.")
+    min_p: float = _ranged(
+        0.0, 0.0, 1.0, "Drop tokens less likely than this share of the likeliest one."
+    )
+    repetition_penalty: float = _ranged(
+        1.0, 0.01, 10.0, "Above 1, tokens seen in prompt or answer become less likely."
+    )
+    presence_penalty: float = _ranged(
+        0.0, -2.0, 2.0, "Above 0, tokens already in the answer become less likely, once."
+    )
+    frequency_penalty: float = _ranged(
+        0.0, -2.0, 2.0, "Above 0, tokens become less likely each time they appear in the answer."
+    )
+    max_tokens: int | None = _ranged(
+        None, 1, 1_000_000, "The longest answer in tokens; empty means to the end of the context."
+    )
+    seed: int | None = _ranged(
+        None, -(2**63), 2**63 - 1, "The same seed gives the same answer; empty draws a new one."
+    )
+    stop: tuple[str, ...] = field(
+        default=(), metadata={"help": "The answer ends before the first of these strings."}
+    )
+    logit_bias: Mapping[int, float] = field(
+        default_factory=dict, metadata={"help": "Added to the logit of a token id, -100 to 100."}
+    )
+    logprobs: int | None = _ranged(
+        None, 0, MAX_TOP_LOGPROBS, "Report each token's log-probability, and this many others."
+    )
+
+    def __post_init__(self) -> None:
+        for parameter in dataclasses.fields(self):
+            if "minimum" in parameter.metadata:
+                self._check_range(parameter)
+        if len(self.stop) > MAX_STOP_STRINGS:
+            raise InvalidRequest("stop", f"{len(self.stop)} strings; {MAX_STOP_STRINGS} at most")
+        if not all(isinstance(text, str) and text for text in self.stop):
+            raise InvalidRequest("stop", "each must be a string of at least one character")
+        for token, bias in self.logit_bias.items():
+            if not (isinstance(token, int) and token >= 0):
+                raise InvalidRequest("logit_bias", f"{token!r} is not a token id")
+            if not (isinstance(bias, (int, float)) and -100 <= bias <= 100):
+                raise InvalidRequest("logit_bias", f"{bias!r} is not between -100 and 100")
+
+    def _check_range(self, parameter: "dataclasses.Field[Any]") -> None:
+        value, name = getattr(self, parameter.name), parameter.name
+        if value is None and parameter.default is None:
+            return
+        whole = parameter.type in (int, int | None)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise InvalidRequest(name, f"{value!r} is not {'an integer' if whole else 'a number'}")
+        low, high = parameter.metadata["minimum"], parameter.metadata["maximum"]
+        if not (math.isfinite(value) and low <= value <= high):
+            raise InvalidRequest(name, f"{value!r} is not between {low} and {high}")
+
+
+def new_request_id() -> str:
+    """A fresh id, unique across processes."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer asked of one model: either chat ``messages`` or a raw ``prompt``.
+
+    ``prompt`` is text, or token ids taken as they are. ``continue_final`` asks for the last
+    assistant message to be continued instead of a new one to be begun.
+    Raises `InvalidRequest` unless exactly one of the two is given.
+    """
+
+    model: str
+    messages: tuple[Message, ...] = ()
+    prompt: str | tuple[int, ...] | None = None
+    tools: tuple[Tool, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    continue_final: bool = False
+    priority: Priority = Priority.INTERACTIVE
+    id: str = field(default_factory=new_request_id)
+
+    def __post_init__(self) -> None:
+        if self.prompt is None and not self.messages:
+            raise InvalidRequest("messages", "at least one message is needed")
+        if self.prompt is not None and self.messages:
+            raise InvalidRequest("prompt", "give messages or a prompt, not both")
+        if self.prompt is not None and len(self.prompt) == 0:
+            raise InvalidRequest("prompt", "must not be empty")
+        if self.continue_final and (not self.messages or self.messages[-1].role != "assistant"):
+            raise InvalidRequest("messages", "only a last assistant message can be continued")
