@@ -1,0 +1,78 @@
+"""A backend that answers from a script, for tests of the faces that need a chosen answer.
+
+It keeps the protocol's promises (cancel, one final event, unknown models refused) and knows no
+model. It never stands in where the embedded model can be used.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
+from playground.errors import UnknownModel
+from playground.protocol import Event, FinishReason, ModelInfo, Request, Timings, Usage
+
+Script = Callable[[Request], Iterable[str]]
+
+
+class ScriptedBackend:
+    """Streams the pieces of text that ``script`` returns for a request, ``pause_s`` seconds apart.
+
+    A script may raise one of our errors, before or between pieces. A piece counts as one token.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        models: Sequence[ModelInfo] = (ModelInfo("scripted", context_length=4096),),
+        pause_s: float = 0.0,
+    ) -> None:
+        self._script = script
+        self._models = tuple(models)
+        self._pause_s = pause_s
+        self._running: set[str] = set()
+
+    def models(self) -> Sequence[ModelInfo]:
+        """The models it was given."""
+        return self._models
+
+    def count_tokens(self, request: Request) -> int:
+        """One token a word of the prompt."""
+        texts = [message.content for message in request.messages]
+        if isinstance(request.prompt, str):
+            texts.append(request.prompt)
+        return sum(len(text.split()) for text in texts)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        """The script's pieces, then one final event."""
+        if request.model not in {model.name for model in self._models}:
+            raise UnknownModel(request.model, [model.name for model in self._models])
+        began = time.monotonic()
+        first: float | None = None
+        sent = 0
+        self._running.add(request.id)
+        reason: FinishReason = "stop"
+        try:
+            for piece in self._script(request):
+                await asyncio.sleep(self._pause_s)
+                if request.id not in self._running:
+                    reason = "cancelled"
+                    break
+                if sent == request.sampling.max_tokens:
+                    reason = "length"
+                    break
+                first = first or time.monotonic()
+                sent += 1
+                yield Event(text=piece)
+            now = time.monotonic()
+            yield Event(
+                finish_reason=reason,
+                usage=Usage(self.count_tokens(request), sent),
+                timings=Timings(0.0, (first or now) - began, now - began),
+            )
+        finally:
+            self._running.discard(request.id)
+
+    def cancel(self, request_id: str) -> None:
+        """End the stream before its next piece."""
+        self._running.discard(request_id)
