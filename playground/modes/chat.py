@@ -63,7 +63,7 @@ def choices(request: Request, n: int) -> tuple[Request, ...]:
     if not 1 <= n <= MAX_CHOICES:
         raise InvalidRequest("n", f"{n!r} is not between 1 and {MAX_CHOICES}")
     seed = request.sampling.seed
-    return (request,) + tuple(
+    others = (
         replace(
             request,
             id=new_request_id(),
@@ -71,6 +71,7 @@ def choices(request: Request, n: int) -> tuple[Request, ...]:
         )
         for index in range(1, n)
     )
+    return (request, *others)
 
 
 async def stream_choices(
