@@ -50,14 +50,13 @@ class ContextOverflow(InvalidRequest):
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, max_tokens: int, context_length: int) -> None:
+    def __init__(self, prompt_tokens: int, context_length: int) -> None:
         super().__init__(
             "messages",
-            f"the prompt has {prompt_tokens} tokens and {max_tokens} were asked for, but the "
-            f"model's context holds {context_length}; shorten the conversation or lower max_tokens",
+            f"the prompt has {prompt_tokens} tokens and the model's context holds "
+            f"{context_length}, the answer included; shorten the conversation",
         )
         self.prompt_tokens = prompt_tokens
-        self.max_tokens = max_tokens
         self.context_length = context_length
 
 

@@ -12,8 +12,9 @@ FinishReason = Literal["stop", "length", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of the answer with its natural log-probability, before any truncation by top-k,
-    top-p or min-p; ``alternatives`` are the likeliest tokens at that place, likeliest first.
+    """One token of the answer with its natural log-probability under the model itself: before
+    penalties, bias, temperature and truncation. ``alternatives`` are the likeliest tokens at that
+    place, likeliest first.
     """
 
     token_id: int

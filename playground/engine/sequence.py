@@ -1,0 +1,123 @@
+"""A request while it is being answered: its tokens, cache, sampling state and text.
+
+Lives on the engine's thread alone, but for ``cancelled``, which any thread may set.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playground.engine.kv_cache import SequenceCache
+from playground.engine.sampler import Choice, SamplerState
+from playground.engine.text import AnswerText
+from playground.errors import PlaygroundError
+from playground.models.tokenizer import ChatTokenizer
+from playground.protocol import Event, FinishReason, Request, Timings, TokenLogprob, Usage
+
+Deliver = Callable[[Event | PlaygroundError], None]
+
+
+@dataclass(eq=False, slots=True)
+class Sequence:
+    """``tokens`` is prompt and answer; keys and values are stored for the first ``computed``.
+
+    ``max_new`` is the largest number of answer tokens; ``deliver`` takes events as they come.
+    """
+
+    request: Request
+    tokenizer: ChatTokenizer
+    tokens: list[int]
+    max_new: int
+    deliver: Deliver
+    sampler: SamplerState
+    text: AnswerText
+    prompt_length: int
+    cache: SequenceCache = field(default_factory=SequenceCache)
+    computed: int = 0
+    cancelled: bool = False
+    arrived_s: float = field(default_factory=time.monotonic)
+    admitted_s: float | None = None
+    first_token_s: float | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        request: Request,
+        tokenizer: ChatTokenizer,
+        prompt: list[int],
+        max_new: int,
+        deliver: Deliver,
+    ) -> "Sequence":
+        """A sequence about to be queued, with nothing computed yet."""
+        sampling = request.sampling
+        return cls(
+            request=request,
+            tokenizer=tokenizer,
+            tokens=list(prompt),
+            max_new=max_new,
+            deliver=deliver,
+            sampler=SamplerState(sampling, prompt, tokenizer.vocabulary_size),
+            text=AnswerText(tokenizer.detokenizer(), sampling.stop),
+            prompt_length=len(prompt),
+        )
+
+    @property
+    def answer_length(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - self.prompt_length
+
+    def drop_cache(self) -> None:
+        """Forget keys and values; they are computed anew when the sequence runs again."""
+        self.cache = SequenceCache()
+        self.computed = 0
+
+    def take(self, choice: Choice) -> bool:
+        """Add the chosen token and deliver what it shows; True when the answer is complete."""
+        self.first_token_s = self.first_token_s or time.monotonic()
+        if choice.token_id in self.tokenizer.end_ids:
+            self.finish("stop")
+            return True
+        self.tokens.append(choice.token_id)
+        piece = self.text.push(choice.token_id, self._score(choice))
+        if piece.text or piece.logprobs:
+            self.deliver(Event(text=piece.text, logprobs=piece.logprobs))
+        if piece.stopped:
+            self._end("stop")
+            return True
+        if self.answer_length >= self.max_new:
+            self.finish("length")
+            return True
+        return False
+
+    def finish(self, reason: FinishReason) -> None:
+        """Deliver held-back text, then the final event."""
+        piece = self.text.finish()
+        if piece.text or piece.logprobs:
+            self.deliver(Event(text=piece.text, logprobs=piece.logprobs))
+        self._end("stop" if piece.stopped else reason)
+
+    def _end(self, reason: FinishReason) -> None:
+        now = time.monotonic()
+        timings = Timings(
+            queued_s=(self.admitted_s or now) - self.arrived_s,
+            first_token_s=(self.first_token_s or now) - self.arrived_s,
+            total_s=now - self.arrived_s,
+        )
+        usage = Usage(self.prompt_length, self.answer_length)
+        self.deliver(Event(finish_reason=reason, usage=usage, timings=timings))
+
+    def _score(self, choice: Choice) -> TokenLogprob | None:
+        if choice.scored is None:
+            return None
+        return TokenLogprob(
+            **self._spell(choice.token_id),
+            logprob=choice.scored.logprob,
+            alternatives=tuple(
+                TokenLogprob(**self._spell(token_id), logprob=logprob)
+                for token_id, logprob in choice.scored.alternatives
+            ),
+        )
+
+    def _spell(self, token_id: int) -> dict[str, Any]:
+        utf8 = self.tokenizer.token_bytes(token_id)
+        return {"token_id": token_id, "text": utf8.decode("utf-8", "replace"), "utf8": utf8}
