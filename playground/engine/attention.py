@@ -64,7 +64,9 @@ def packed_attention(
     heads, rows, head_dim = query.shape[1:]
     output = query.new_zeros(rows, heads, value.shape[-1])
     for segment in segments:
-        segment.cache.write(layer, segment.start, key[0, :, segment.rows], value[0, :, segment.rows])
+        segment.cache.write(
+            layer, segment.start, key[0, :, segment.rows], value[0, :, segment.rows]
+        )
     for segment in segments:
         if segment.stop - segment.start == 1:
             attend = _attend_one

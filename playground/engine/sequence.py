@@ -6,6 +6,7 @@ Lives on the engine's thread alone, but for ``cancelled``, which any thread may 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.sampler import Choice, SamplerState

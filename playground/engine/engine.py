@@ -1,0 +1,310 @@
+"""The local engine: one thread owns the model; any thread's event loop may ask it.
+
+Commands go in through a queue, events come back to each caller's loop, one hop a step. Knows
+requests and events; the work of a step is the scheduler's, the runner's and the sampler's.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+from collections.abc import Sequence as AnySequence
+from dataclasses import dataclass
+from typing import Self
+
+import psutil
+import torch
+
+from playground.engine.kv_cache import CacheBudget, bytes_per_token
+from playground.engine.runner import Piece, Runner
+from playground.engine.sampler import choose
+from playground.engine.scheduler import Scheduler, Segment
+from playground.engine.sequence import Sequence
+from playground.errors import (
+    ContextOverflow,
+    EngineStopped,
+    InvalidRequest,
+    Overloaded,
+    PlaygroundError,
+    RequestFailed,
+    UnknownModel,
+)
+from playground.models.loaded import LoadedModel
+from playground.protocol import Event, ModelInfo, Request
+
+Outcome = Event | PlaygroundError
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the engine takes on: answers in one batch, prompt tokens in one step, requests that
+    may wait, and memory for keys and values (chosen from what is free if None).
+    """
+
+    max_sequences: int = 32
+    step_tokens: int = 512
+    max_waiting: int = 256
+    kv_cache_gib: float | None = None
+
+
+class Mailbox:
+    """Hands outcomes from the engine's thread to one caller's event loop, in order."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.arrived: asyncio.Queue[Outcome] = asyncio.Queue()
+
+
+class Engine:
+    """A `Backend` over one resident model. Use it as a context manager, or call `close`.
+
+    Raises `UnsupportedModel` for a model whose attention cannot be taken over.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, info: ModelInfo | None = None, limits: Limits | None = None
+    ) -> None:
+        self._loaded = loaded
+        self._limits = limits or Limits()
+        self._info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
+        self._runner = Runner(loaded.model)
+        budget = CacheBudget(self._cache_tokens())
+        self._context_length = min(self._info.context_length, budget.total)
+        self._scheduler = Scheduler(
+            budget,
+            max_sequences=self._limits.max_sequences,
+            step_tokens=self._limits.step_tokens,
+        )
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._outbox: defaultdict[Mailbox, list[Outcome]] = defaultdict(list)
+        self._live: dict[str, Sequence] = {}
+        self._live_lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop after the present step; streams that still run raise `EngineStopped`."""
+        self._stopped.set()
+        self._commands.put(_wake)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    @property
+    def running(self) -> bool:
+        """Whether requests are taken."""
+        return self._thread.is_alive() and not self._stopped.is_set()
+
+    @property
+    def live_requests(self) -> int:
+        """Requests waiting or being answered."""
+        return len(self._live)
+
+    def models(self) -> AnySequence[ModelInfo]:
+        """The resident model."""
+        return (self._info,)
+
+    def count_tokens(self, request: Request) -> int:
+        """Tokens of the request's prompt as the model would be given it."""
+        return len(self._render(request))
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Answer piece by piece; closing the generator early cancels the request."""
+        mailbox = Mailbox()
+        sequence = await asyncio.to_thread(self._begin, request, mailbox)
+        self._enter(sequence)
+        try:
+            while True:
+                outcome = await mailbox.arrived.get()
+                if isinstance(outcome, PlaygroundError):
+                    raise outcome
+                yield outcome
+                if outcome.finish_reason:
+                    return
+        finally:
+            self.cancel(request.id)
+
+    def cancel(self, request_id: str) -> None:
+        """End a request with finish reason ``cancelled``, at the latest after the present step."""
+        with self._live_lock:
+            sequence = self._live.get(request_id)
+        if sequence is not None:
+            sequence.cancelled = True
+
+    def _render(self, request: Request) -> list[int]:
+        if request.model != self._info.name:
+            raise UnknownModel(request.model, [self._info.name])
+        tokenizer = self._loaded.tokenizer
+        if request.prompt is None:
+            return tokenizer.render(
+                request.messages, request.tools, continue_final=request.continue_final
+            )
+        if isinstance(request.prompt, str):
+            return tokenizer.encode(request.prompt)
+        for token_id in request.prompt:
+            if not 0 <= token_id < tokenizer.vocabulary_size:
+                raise InvalidRequest("prompt", f"{token_id} is not a token id of this model")
+        return list(request.prompt)
+
+    def _begin(self, request: Request, mailbox: Mailbox) -> Sequence:
+        """Everything that can be refused is refused here, on the caller's side."""
+        prompt = self._render(request)
+        room = self._context_length - len(prompt)
+        if room < 1:
+            raise ContextOverflow(len(prompt), self._context_length)
+        vocabulary_size = self._loaded.tokenizer.vocabulary_size
+        for token_id in request.sampling.logit_bias:
+            if token_id >= vocabulary_size:
+                raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
+        return Sequence.begin(
+            request,
+            self._loaded.tokenizer,
+            prompt,
+            min(request.sampling.max_tokens or room, room),
+            deliver=lambda outcome: self._outbox[mailbox].append(outcome),
+        )
+
+    def _enter(self, sequence: Sequence) -> None:
+        request_id = sequence.request.id
+        with self._live_lock:
+            if not self.running:
+                raise EngineStopped("the engine is shutting down")
+            if request_id in self._live:
+                raise InvalidRequest("id", f"a request with id {request_id!r} is already running")
+            waiting = len(self._live) - self._limits.max_sequences
+            if waiting >= self._limits.max_waiting:
+                raise Overloaded(waiting)
+            self._live[request_id] = sequence
+        self._commands.put(lambda: self._scheduler.add(sequence))
+
+    # From here on: the engine's thread.
+
+    def _serve(self) -> None:
+        failure: PlaygroundError = EngineStopped("the engine was stopped")
+        try:
+            while not self._stopped.is_set():
+                self._take_commands()
+                self._drop_cancelled()
+                segments = self._scheduler.next_step()
+                if segments:
+                    self._step(segments)
+                self._send()
+        except Exception as error:  # the thread's outer edge: whoever waits must hear of it
+            failure = EngineStopped(f"the engine's thread failed: {error!r}")
+            raise
+        finally:
+            self._stopped.set()
+            with self._live_lock:
+                stranded = list(self._live.values())
+            for sequence in stranded:
+                sequence.deliver(failure)
+            self._leave(stranded)
+            self._send()
+
+    def _take_commands(self) -> None:
+        """Run what was asked since the last step; wait for something if there is nothing to do."""
+        try:
+            while True:
+                self._commands.get(block=self._scheduler.idle)()
+                if self._stopped.is_set():
+                    return
+        except queue.Empty:
+            return
+
+    def _drop_cancelled(self) -> None:
+        cancelled = [each for each in self._scheduler.sequences() if each.cancelled]
+        for sequence in cancelled:
+            sequence.finish("cancelled")
+        self._leave(cancelled)
+
+    def _step(self, segments: AnySequence[Segment]) -> None:
+        try:
+            self._advance(segments)
+        except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
+            by_sequence: defaultdict[Sequence, list[Segment]] = defaultdict(list)
+            for segment in segments:
+                by_sequence[segment.sequence].append(segment)
+            if len(by_sequence) > 1:  # find out whose fault it is: each on its own
+                for own in by_sequence.values():
+                    self._step(own)
+                return
+            (sequence,) = by_sequence
+            failure = RequestFailed(f"the model failed on this request: {error}")
+            failure.__cause__ = error
+            sequence.deliver(failure)
+            self._leave([sequence])
+
+    def _advance(self, segments: AnySequence[Segment]) -> None:
+        pieces = [
+            Piece(
+                segment.sequence.cache,
+                segment.sequence.tokens[segment.start : segment.stop],
+                segment.start,
+                wants_logits=segment.completes,
+            )
+            for segment in segments
+        ]
+        logits = self._runner.forward(pieces)
+        chosen = [segment.sequence for segment in segments if segment.completes]
+        choices = choose(logits, [sequence.sampler for sequence in chosen]) if chosen else []
+        for segment in segments:
+            segment.sequence.computed = segment.stop
+        done = [
+            sequence
+            for sequence, choice in zip(chosen, choices, strict=True)
+            if sequence.take(choice)
+        ]
+        self._leave(done)
+
+    def _leave(self, sequences: AnySequence[Sequence]) -> None:
+        if not sequences:
+            return
+        self._scheduler.remove(sequences)
+        with self._live_lock:
+            for sequence in sequences:
+                self._live.pop(sequence.request.id, None)
+
+    def _send(self) -> None:
+        """Hand this step's events over: one hop into each event loop, however many streams."""
+        by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[Mailbox, list[Outcome]]]]
+        by_loop = defaultdict(list)
+        for mailbox, outcomes in self._outbox.items():
+            by_loop[mailbox.loop].append((mailbox, outcomes))
+        self._outbox.clear()
+        for loop, deliveries in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_deliver, deliveries)
+            except RuntimeError:  # that loop is closed: nobody waits there any more
+                continue
+
+    def _cache_tokens(self) -> int:
+        """Tokens of keys and values that the memory budget holds."""
+        model = self._loaded.model
+        if self._limits.kv_cache_gib is not None:
+            budget = self._limits.kv_cache_gib * GIB
+        elif model.device.type == "cuda":
+            budget = 0.85 * torch.cuda.mem_get_info(model.device)[0]
+        else:
+            budget = 0.25 * psutil.virtual_memory().available
+        per_token = bytes_per_token(model.config, model.dtype.itemsize)
+        wanted = self._limits.max_sequences * self._info.context_length
+        return min(int(budget / per_token), 2 * wanted)
+
+
+def _wake() -> None:
+    """A command that does nothing but end the wait for one."""
+
+
+def _deliver(deliveries: list[tuple[Mailbox, list[Outcome]]]) -> None:
+    for mailbox, outcomes in deliveries:
+        for outcome in outcomes:
+            mailbox.arrived.put_nowait(outcome)
