@@ -61,17 +61,13 @@ def packed_attention(
         if unused.get(name) is not None:
             raise NotImplementedError(f"attention with {name} is not served")
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    heads, rows, head_dim = query.shape[1:]
-    output = query.new_zeros(rows, heads, value.shape[-1])
+    output = query.new_zeros(query.shape[2], query.shape[1], value.shape[-1])
     for segment in segments:
         segment.cache.write(
             layer, segment.start, key[0, :, segment.rows], value[0, :, segment.rows]
         )
     for segment in segments:
-        if segment.stop - segment.start == 1:
-            attend = _attend_one
-        else:
-            attend = _attend_chunk
+        attend = _attend_one if segment.stop - segment.start == 1 else _attend_chunk
         output[segment.rows] = attend(
             query[0, :, segment.rows], segment, layer, scaling, sliding_window
         )

@@ -33,7 +33,10 @@ class Piece:
 
 
 class Runner:
-    """Runs packed steps on one model. Raises `UnsupportedModel` for attention it cannot take over."""
+    """Runs packed steps on one model.
+
+    Raises `UnsupportedModel` for a model whose attention cannot be taken over.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         if not getattr(model, "_supports_attention_backend", False):
@@ -47,7 +50,7 @@ class Runner:
 
     @torch.inference_mode()
     def forward(self, pieces: Sequence[Piece]) -> Tensor:
-        """Logits in fp32 ``[pieces that want them, vocabulary]`` after each such piece's last token.
+        """Logits ``[pieces that want them, vocabulary]`` after each such piece's last token, fp32.
 
         Keys and values of all pieces are stored in their caches, which must have room. Running the
         same pieces again stores and returns the same.
