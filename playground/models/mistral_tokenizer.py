@@ -1,0 +1,135 @@
+"""Mistral's own tokenizers, rendered by mistral-common: V7-Tekken for Mistral Small 3.
+
+Control tokens come only from the rendering: text that looks like one is encoded as ordinary text.
+"""
+
+import codecs
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mistral_common.exceptions import MistralCommonException
+from mistral_common.protocol.instruct.request import ChatCompletionRequest
+from mistral_common.tokens.tokenizers.mistral import MistralTokenizer as CommonTokenizer
+from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+from pydantic import ValidationError
+
+from playground.errors import InvalidRequest, UnsupportedModel
+from playground.models.tokenizer import Detokenizer
+from playground.protocol import Message, Tool
+
+TEKKEN_FILE = "tekken.json"
+CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
+CALL_ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class MistralTokenizer:
+    """A `ChatTokenizer` over a folder's ``tekken.json``. Safe to use from several threads.
+
+    Raises `UnsupportedModel` if the file cannot be read as a tekken vocabulary.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / TEKKEN_FILE
+        try:
+            common = CommonTokenizer.from_file(str(path))
+        except (MistralCommonException, ValueError, KeyError, TypeError) as error:
+            raise UnsupportedModel(f"{path} is not a tekken vocabulary: {error}") from error
+        vocabulary = common.instruct_tokenizer.tokenizer
+        if not isinstance(vocabulary, Tekkenizer):
+            raise UnsupportedModel(f"{path} is not a tekken vocabulary")
+        self._common: CommonTokenizer[Any, Any, Any, Any, Any] = common
+        self._vocabulary = vocabulary
+        digest = hashlib.sha256(path.read_bytes())
+        self._template_hash = digest.hexdigest()[:16]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, control tokens included."""
+        return self._vocabulary.n_words
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The end-of-sequence token."""
+        return frozenset({self._vocabulary.eos_id})
+
+    @property
+    def template_hash(self) -> str:
+        """Hash of tekken.json, whose version decides the rendering."""
+        return self._template_hash
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        continue_final: bool = False,
+    ) -> list[int]:
+        """Token ids of the conversation, as mistral-common renders it for serving.
+
+        Raises `InvalidRequest` where the template has no place for a message or a tool.
+        """
+        try:
+            request = ChatCompletionRequest.from_openai(
+                messages=[_with_short_ids(message.to_openai()) for message in messages],
+                tools=[tool.to_openai() for tool in tools] or None,
+                continue_final_message=continue_final,
+            )
+            tokens: list[int] = self._common.encode_chat_completion(request).tokens
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            raise InvalidRequest("messages", f"{where}: {fault['msg']}") from error
+        except (MistralCommonException, ValueError) as error:
+            raise InvalidRequest("messages", str(error)) from error
+        return tokens
+
+    def encode(self, text: str) -> list[int]:
+        """The beginning-of-sequence token, then ``text`` as ordinary tokens."""
+        return self._vocabulary.encode(text, bos=True, eos=False)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes a token stands for; empty for a control token."""
+        if self._vocabulary.is_special(token_id):
+            return b""
+        return self._vocabulary.id_to_byte_piece(token_id)
+
+    def detokenizer(self) -> Detokenizer:
+        """A fresh detokenizer for one answer."""
+        return _ByteDetokenizer(self)
+
+
+class _ByteDetokenizer:
+    """Joins token bytes and lets whole characters out."""
+
+    def __init__(self, tokenizer: MistralTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, token_id: int) -> str:
+        return self._decoder.decode(self._tokenizer.token_bytes(token_id))
+
+    def flush(self) -> str:
+        return self._decoder.decode(b"", final=True)
+
+
+def short_call_id(call_id: str) -> str:
+    """The nine letters or digits that V7 asks of a tool call's id; the same for the same id."""
+    if CALL_ID.fullmatch(call_id):
+        return call_id
+    number = int.from_bytes(hashlib.sha256(call_id.encode()).digest())
+    letters = []
+    for _ in range(9):
+        number, place = divmod(number, len(CALL_ID_ALPHABET))
+        letters.append(CALL_ID_ALPHABET[place])
+    return "".join(letters)
+
+
+def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
+    for call in message.get("tool_calls", ()):
+        call["id"] = short_call_id(call["id"])
+    if "tool_call_id" in message:
+        message["tool_call_id"] = short_call_id(message["tool_call_id"])
+    return message

@@ -1,0 +1,130 @@
+"""Every other model family: transformers' fast tokenizers and their chat templates.
+
+Templates run in transformers' sandboxed Jinja. What users write is kept from becoming control
+tokens by taking such strings out of message contents before rendering.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from playground.errors import InvalidRequest, UnsupportedModel
+from playground.models.tokenizer import Detokenizer
+from playground.protocol import Message, Tool
+
+WORD_JOINER = "\u2060"
+"""Put inside a control token's name in a message, so that it reads the same and stays text."""
+
+
+class TemplateTokenizer:
+    """A `ChatTokenizer` over a folder with ``tokenizer.json``.
+
+    ``end_ids`` are the tokenizer's own and those of the model's generation config. Raises
+    `UnsupportedModel` if transformers cannot load the folder's tokenizer as a fast one.
+    """
+
+    def __init__(self, folder: Path, end_ids: Sequence[int] = ()) -> None:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except (ValueError, OSError, KeyError, ImportError) as error:
+            raise UnsupportedModel(f"{folder} has no tokenizer that loads: {error}") from error
+        if not isinstance(tokenizer, PreTrainedTokenizerFast):
+            raise UnsupportedModel(f"{folder} has no fast tokenizer (tokenizer.json)")
+        self._tokenizer = tokenizer
+        self._backend: Tokenizer = tokenizer.backend_tokenizer
+        self._end_ids = frozenset(end_ids) | (
+            {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else frozenset()
+        )
+        self._special_ids = frozenset(tokenizer.all_special_ids)
+        names = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
+        self._control = re.compile("|".join(re.escape(name) for name in names) or r"(?!)")
+        template = tokenizer.chat_template or ""
+        self._template_hash = hashlib.sha256(str(template).encode()).hexdigest()[:16]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, control tokens included."""
+        return len(self._tokenizer)
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        return self._end_ids
+
+    @property
+    def template_hash(self) -> str:
+        """Hash of the chat template."""
+        return self._template_hash
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        continue_final: bool = False,
+    ) -> list[int]:
+        """Token ids of the conversation through the model's chat template.
+
+        Raises `InvalidRequest` if there is no template or it refuses the conversation.
+        """
+        if self._tokenizer.chat_template is None:
+            raise InvalidRequest("messages", "this model has no chat template; give it a prompt")
+        conversation = [self._as_text(message.to_openai()) for message in messages]
+        try:
+            text = self._tokenizer.apply_chat_template(
+                conversation,
+                tools=[tool.to_openai() for tool in tools] or None,
+                add_generation_prompt=not continue_final,
+                continue_final_message=continue_final,
+                tokenize=False,
+            )
+        except (TemplateError, ValueError, TypeError) as error:
+            raise InvalidRequest("messages", f"the chat template refuses them: {error}") from error
+        return list(self._backend.encode(text, add_special_tokens=False).ids)
+
+    def encode(self, text: str) -> list[int]:
+        """Raw text as the tokenizer encodes it, with its beginning-of-sequence token if any."""
+        return list(self._backend.encode(self._plain(text)).ids)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes of a token decoded alone; empty for a control token."""
+        if token_id in self._special_ids:
+            return b""
+        return self._backend.decode([token_id]).encode("utf-8")
+
+    def detokenizer(self) -> Detokenizer:
+        """A fresh detokenizer for one answer."""
+        return _StreamDetokenizer(self._backend)
+
+    def _as_text(self, message: dict[str, Any]) -> dict[str, Any]:
+        return message | {"content": self._plain(message["content"])}
+
+    def _plain(self, text: str) -> str:
+        return self._control.sub(lambda found: found[0][0] + WORD_JOINER + found[0][1:], text)
+
+
+class _StreamDetokenizer:
+    """tokenizers' own streaming decoder, and what it holds back at the end."""
+
+    def __init__(self, backend: Tokenizer) -> None:
+        self._backend = backend
+        self._stream = DecodeStream(skip_special_tokens=True)
+        self._pending: list[int] = []
+
+    def push(self, token_id: int) -> str:
+        self._pending.append(token_id)
+        text = self._stream.step(self._backend, token_id)
+        if text is None:
+            return ""
+        self._pending.clear()
+        return str(text)
+
+    def flush(self) -> str:
+        return str(self._backend.decode(self._pending)) if self._pending else ""
