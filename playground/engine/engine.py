@@ -14,10 +14,7 @@ from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass
 from typing import Self
 
-import psutil
-import torch
-
-from playground.engine.kv_cache import CacheBudget, bytes_per_token
+from playground.engine.kv_cache import CacheBudget
 from playground.engine.runner import Piece, Runner
 from playground.engine.sampler import choose
 from playground.engine.scheduler import Scheduler, Segment
@@ -32,6 +29,7 @@ from playground.errors import (
     UnknownModel,
 )
 from playground.models.loaded import LoadedModel
+from playground.models.plan import available_bytes, kv_bytes_per_token
 from playground.protocol import Event, ModelInfo, Request
 
 Outcome = Event | PlaygroundError
@@ -291,11 +289,10 @@ class Engine:
         model = self._loaded.model
         if self._limits.kv_cache_gib is not None:
             budget = self._limits.kv_cache_gib * GIB
-        elif model.device.type == "cuda":
-            budget = 0.85 * torch.cuda.mem_get_info(model.device)[0]
         else:
-            budget = 0.25 * psutil.virtual_memory().available
-        per_token = bytes_per_token(model.config, model.dtype.itemsize)
+            share = 0.85 if model.device.type == "cuda" else 0.25
+            budget = share * available_bytes(model.device)
+        per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
         wanted = self._limits.max_sequences * self._info.context_length
         return min(int(budget / per_token), 2 * wanted)
 

@@ -8,19 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import PretrainedConfig
 
 GRAIN = 64
 """Tokens; capacities are multiples of it."""
-
-
-def bytes_per_token(config: PretrainedConfig, element_bytes: int) -> int:
-    """Bytes of keys and values that one token holds over all layers."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or (
-        config.hidden_size // config.num_attention_heads
-    )
-    return int(2 * config.num_hidden_layers * heads * head_dim * element_bytes)
 
 
 def capacity_for(tokens: int) -> int:

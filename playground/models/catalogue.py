@@ -1,7 +1,10 @@
 """Models that go by a short name here, with how they are best used."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from transformers import MistralConfig, PretrainedConfig
 
 from playground.protocol import Sampling
 
@@ -10,13 +13,33 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """``source`` is a hub id or a folder; ``context_length`` is in tokens."""
+    """``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
+    model's config where its memory should be planned without its files.
+    """
 
     name: str
     source: str
     description: str
     context_length: int
     sampling: Sampling
+    config: Callable[[], PretrainedConfig] | None = None
+
+
+def mistral_small_config() -> MistralConfig:
+    """The shape of Mistral-Small-24B-Instruct-2501, from its config.json."""
+    return MistralConfig(
+        vocab_size=131_072,
+        hidden_size=5120,
+        intermediate_size=32_768,
+        num_hidden_layers=40,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+        max_position_embeddings=32_768,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e8},
+        tie_word_embeddings=False,
+        sliding_window=None,
+    )
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
@@ -25,7 +48,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
         CatalogueEntry(
             name="embedded",
             source=str(EMBEDDED_FOLDER),
-            description="A tiny Mistral that ships with the playground: small talk and simple tasks.",
+            description="A tiny Mistral that ships with the playground, for small talk and tasks.",
             context_length=2048,
             sampling=Sampling(temperature=0.0),
         ),
@@ -35,6 +58,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             description="Mistral Small 3, 24 billion parameters, instruction-tuned (January 2025).",
             context_length=32_768,
             sampling=Sampling(temperature=0.15),
+            config=mistral_small_config,
         ),
     )
 

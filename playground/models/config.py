@@ -1,0 +1,69 @@
+"""What a model's config decides before its weights are touched: kind, window, device, dtype."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, PretrainedConfig
+
+from playground.errors import UnsupportedModel
+from playground.models.spec import ModelSpec
+
+SMALL_MODEL = 1_000_000_000
+"""Parameters; below it a CPU serves fp32, in which small matrices run faster than in bf16."""
+
+DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+    {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+)
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The config of a causal LM that transformers has in its own code.
+
+    Raises `UnsupportedModel` for anything else.
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        raise UnsupportedModel(f"{folder} is not a model folder: it has no config.json")
+    try:
+        raw = json.loads(path.read_text())
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise UnsupportedModel(
+            f"{path} is not a config that transformers knows: {error}"
+        ) from error
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        kind = raw.get("model_type", "without a model_type")
+        raise UnsupportedModel(f"{folder}: {kind} is not a causal language model of transformers")
+    return config
+
+
+def window_of(config: PretrainedConfig) -> int:
+    """Tokens of context that the model was made for."""
+    return int(getattr(config, "max_position_embeddings", None) or 4096)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device to load onto; "auto" is a GPU where there is one.
+
+    Raises `UnsupportedModel` for a device this machine does not have.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UnsupportedModel(f"{wanted!r} is not a device") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UnsupportedModel(f"{wanted}: this machine has {torch.cuda.device_count()} CUDA GPUs")
+    return device
+
+
+def choose_dtype(spec: ModelSpec, parameters: int, device: torch.device) -> torch.dtype:
+    """Number format of unquantized weights."""
+    if spec.precision != "auto":
+        return DTYPES[spec.precision]
+    small_on_cpu = device.type == "cpu" and parameters < SMALL_MODEL
+    return torch.float32 if small_on_cpu else torch.bfloat16

@@ -1,0 +1,136 @@
+"""The shared loader: one model in memory for serving and training alike.
+
+bf16, fp16, fp32, int8 and NF4 with double quantization; safetensors only; never remote code. What
+does not fit is said before anything is loaded.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from bitsandbytes.nn import Linear4bit
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from playground.errors import BrokenWeights, NotEnoughMemory
+from playground.models.catalogue import find
+from playground.models.config import choose_device, choose_dtype, read_config, window_of
+from playground.models.download import locate
+from playground.models.loaded import LoadedModel
+from playground.models.mistral_tokenizer import TEKKEN_FILE, MistralTokenizer
+from playground.models.plan import available_bytes, count_parameters, plan_for_config, suggest
+from playground.models.spec import ModelSpec
+from playground.models.template_tokenizer import TemplateTokenizer
+from playground.models.tokenizer import ChatTokenizer
+from playground.models.weights import find_weights, weights_hash
+
+
+def load(
+    spec: ModelSpec, *, home: Path | None = None, progress: type[Any] | None = None
+) -> LoadedModel:
+    """Load ``spec``, downloading it into ``home`` first if it is a hub id.
+
+    The model is in eval mode and its weights take no gradients. Raises a `ModelLoadError` that
+    says which file or figure is in the way.
+    """
+    folder = locate(spec, home, progress)
+    config = read_config(folder)
+    files = find_weights(folder)
+    entry = find(spec.source)
+    wanted = spec.context_length or (entry.context_length if entry else window_of(config))
+    context_length = min(wanted, window_of(config))
+    device = choose_device(spec.device)
+    _check_memory(spec, config, device, context_length)
+    tokenizer = load_tokenizer(folder)
+    model = _load_weights(spec, folder, config, device)
+    return LoadedModel(
+        name=served_name(spec),
+        spec=spec,
+        model=model,
+        tokenizer=tokenizer,
+        context_length=context_length,
+        weights_hash=weights_hash(files),
+    )
+
+
+def served_name(spec: ModelSpec) -> str:
+    """The name that requests use: the catalogue's, a hub id, or a local folder's own name."""
+    entry = find(spec.source)
+    if entry:
+        return entry.name
+    folder = Path(spec.source).expanduser()
+    return folder.resolve().name if folder.is_dir() else spec.source
+
+
+def load_tokenizer(folder: Path) -> ChatTokenizer:
+    """The tokenizer of a model folder: mistral-common's where there is a tekken.json."""
+    if (folder / TEKKEN_FILE).exists():
+        return MistralTokenizer(folder)
+    end_ids: list[int] = []
+    if (folder / "generation_config.json").exists():
+        stated = GenerationConfig.from_pretrained(folder).eos_token_id
+        end_ids = [stated] if isinstance(stated, int) else list(stated or [])
+    return TemplateTokenizer(folder, end_ids)
+
+
+def _check_memory(
+    spec: ModelSpec, config: PretrainedConfig, device: torch.device, context_length: int
+) -> None:
+    needed = plan_for_config(spec, config, device, context_length)
+    available = available_bytes(device)
+    if needed.total > available:
+        raise NotEnoughMemory(
+            f"{spec.source} needs {needed.total / 2**30:.1f} GiB and {device} has "
+            f"{available / 2**30:.1f} GiB free; {suggest(spec, config, device, available)}"
+        )
+
+
+def _quantization(spec: ModelSpec, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    if spec.quantization == "nf4":
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return BitsAndBytesConfig(load_in_8bit=True) if spec.quantization == "int8" else None
+
+
+def _load_weights(
+    spec: ModelSpec, folder: Path, config: PretrainedConfig, device: torch.device
+) -> PreTrainedModel:
+    dtype = choose_dtype(spec, count_parameters(config).total, device)
+    attention = {} if spec.attention == "auto" else {"attn_implementation": spec.attention}
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns at each int8 product
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            quantization_config=_quantization(spec, dtype),
+            device_map={"": device},
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **attention,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BrokenWeights(f"{folder}: the weights do not load: {error}") from error
+    for fault in ("missing_keys", "mismatched_keys"):
+        if report.get(fault):
+            names = ", ".join(sorted(str(name) for name in report[fault])[:3])
+            kind = fault.replace("_", " ")
+            raise BrokenWeights(f"{folder}: the weights do not match the config; {kind}: {names}")
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            # Else the first forward repacks shared weights for AVX512-BF16, and training on them
+            # afterwards gives gradients of exactly zero (docs/log.md).
+            module.support_avx512bf16_for_cpu = False
+    model.requires_grad_(False)
+    return model.eval()

@@ -1,0 +1,176 @@
+"""How much memory serving a model takes, summed before anything is loaded.
+
+    weights  = decoder linears x bits of their quantization + everything else in 16 or 32 bits
+    KV cache = 2 x layers x kv_heads x head_dim x bytes, for each token of context
+    step     = logits in fp32 and hidden states of the largest step
+
+Parameters are counted on the meta device from the config alone. NF4 with double quantization
+stores 4.127 bits a parameter (measured on a full-size layer of the 24B: 4 bits, and an 8-bit
+scale for each block of 64 with its own fp32 scale for each 256 blocks, QLoRA, arXiv:2305.14314);
+int8 stores 8 bits and an fp32 scale for each row (LLM.int8(), arXiv:2208.07339).
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import psutil
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PretrainedConfig
+
+from playground.models.catalogue import find
+from playground.models.config import choose_device, choose_dtype, read_config, window_of
+from playground.models.download import locate
+from playground.models.spec import ModelSpec
+from playground.settings import Quantization
+
+NF4_BITS = 4.127
+STEP_TOKENS = 512
+SMALLEST_USEFUL_CONTEXT = 1024
+GPU_RUNTIME_BYTES = 700 * 2**20
+"""CUDA context and workspaces; a CPU needs none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterCount:
+    """Parameters in the decoder's linear layers, which quantization shrinks, and the rest."""
+
+    linear: int
+    linear_rows: int
+    other: int
+
+    @property
+    def total(self) -> int:
+        """All parameters, tied ones once."""
+        return self.linear + self.other
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes that serving takes. ``context_length`` is in tokens, of all sequences together."""
+
+    model: str
+    quantization: Quantization
+    parameters: int
+    linear_bytes: int
+    other_bytes: int
+    kv_bytes_per_token: int
+    context_length: int
+    step_bytes: int
+    runtime_bytes: int
+
+    @property
+    def weights(self) -> int:
+        """Weights as they lie in memory."""
+        return self.linear_bytes + self.other_bytes
+
+    @property
+    def kv_cache(self) -> int:
+        """Keys and values of one full context."""
+        return self.kv_bytes_per_token * self.context_length
+
+    @cached_property
+    def total(self) -> int:
+        """Everything."""
+        return self.weights + self.kv_cache + self.step_bytes + self.runtime_bytes
+
+    def largest_context(self, available: int) -> int:
+        """Tokens of context that fit into ``available`` bytes; 0 if not even the weights do."""
+        left = available - (self.total - self.kv_cache)
+        return max(0, left // self.kv_bytes_per_token)
+
+    def rows(self) -> list[tuple[str, int]]:
+        """What to print: a label and bytes, the total last."""
+        return [
+            (f"decoder linears ({self.quantization})", self.linear_bytes),
+            ("embeddings, head, norms", self.other_bytes),
+            (f"KV cache, {self.context_length:,} tokens", self.kv_cache),
+            ("one step", self.step_bytes),
+            ("runtime", self.runtime_bytes),
+            ("total", self.total),
+        ]
+
+
+def count_parameters(config: PretrainedConfig) -> ParameterCount:
+    """Count on the meta device: shapes, no memory."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    head = model.get_output_embeddings()
+    linears = [
+        module for module in model.modules() if isinstance(module, nn.Linear) and module is not head
+    ]
+    linear = sum(module.weight.numel() for module in linears)
+    return ParameterCount(
+        linear=linear,
+        linear_rows=sum(module.out_features for module in linears),
+        other=sum(parameter.numel() for parameter in model.parameters()) - linear,
+    )
+
+
+def plan(spec: ModelSpec, *, home: Path | None = None) -> MemoryPlan:
+    """The plan for a catalogue name, a local folder or a hub id.
+
+    The catalogue's models need no file on this disk. Raises what `locate` and `read_config` raise.
+    """
+    entry = find(spec.source)
+    config = entry.config() if entry and entry.config else read_config(locate(spec, home))
+    wanted = spec.context_length or (entry.context_length if entry else window_of(config))
+    device = choose_device(spec.device)
+    return plan_for_config(spec, config, device, min(wanted, window_of(config)))
+
+
+def plan_for_config(
+    spec: ModelSpec, config: PretrainedConfig, device: torch.device, context_length: int
+) -> MemoryPlan:
+    """The plan for a known config on a device."""
+    count = count_parameters(config)
+    element = choose_dtype(spec, count.total, device).itemsize
+    linear_bytes = {
+        "none": count.linear * element,
+        "int8": count.linear + 4 * count.linear_rows,
+        "nf4": round(count.linear * NF4_BITS / 8),
+    }[spec.quantization]
+    return MemoryPlan(
+        model=spec.source,
+        quantization=spec.quantization,
+        parameters=count.total,
+        linear_bytes=linear_bytes,
+        other_bytes=count.other * element,
+        kv_bytes_per_token=kv_bytes_per_token(config, element),
+        context_length=context_length,
+        step_bytes=STEP_TOKENS * element * (8 * config.hidden_size + 3 * _widest(config))
+        + 4 * 32 * config.vocab_size,
+        runtime_bytes=GPU_RUNTIME_BYTES if device.type == "cuda" else 0,
+    )
+
+
+def kv_bytes_per_token(config: PretrainedConfig, element_bytes: int) -> int:
+    """Bytes of keys and values that one token holds over all layers."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or (
+        config.hidden_size // config.num_attention_heads
+    )
+    return int(2 * config.num_hidden_layers * heads * head_dim * element_bytes)
+
+
+def available_bytes(device: torch.device) -> int:
+    """Free memory on a device; on a CPU what can be had without swapping."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def suggest(spec: ModelSpec, config: PretrainedConfig, device: torch.device, available: int) -> str:
+    """A sentence that names what would fit into ``available`` bytes instead."""
+    for quantization in ("none", "int8", "nf4"):
+        other = replace(spec, quantization=quantization)
+        context = plan_for_config(other, config, device, 0).largest_context(available)
+        context = min(context, window_of(config)) // 256 * 256
+        if context >= SMALLEST_USEFUL_CONTEXT:
+            return f"--quantization {quantization} --context-length {context} would fit"
+    return "no quantization of it would fit; choose a smaller model"
+
+
+def _widest(config: PretrainedConfig) -> int:
+    return int(getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
