@@ -1,0 +1,90 @@
+"""Turns facts into exchanges: the question in some phrasing, the answer in some form."""
+
+from dataclasses import dataclass
+
+from finetune.embedded.corpus.draw import Draw
+from finetune.embedded.corpus.knowledge import LANGUAGES, QUESTIONS, Fact, facts
+from finetune.embedded.corpus.smalltalk import LANGUAGES as TALK
+from finetune.embedded.corpus.smalltalk import say
+from finetune.embedded.corpus.unknown import ANSWERS, WORDS, unknown
+
+TOPIC_WEIGHTS = {
+    "capital": 6,
+    "colour": 3,
+    "sound": 2,
+    "translate": 3,
+    "after": 3,
+    "opposite": 2,
+    "count": 2,
+    "general": 4,
+    "sum": 5,
+}
+LANGUAGE_WEIGHTS = (6, 2, 2, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and all the forms its answer can take, by language."""
+
+    question: str
+    language: str
+    answers: dict[str, str]
+    words: dict[str, str]
+
+    @property
+    def answer(self) -> str:
+        """The answer in the question's language."""
+        return self.answers[self.language]
+
+    @property
+    def word(self) -> str:
+        """The answer in one word, in the question's language."""
+        return self.words[self.language]
+
+
+def ask(draw: Draw, fact: Fact, language: str) -> str:
+    """The question for a fact in a phrasing of this split. Sums and rare forms may repeat."""
+    template = draw.pair(QUESTIONS[fact.topic][language], (fact.fill[language],))[0]
+    question = template.format(fact.fill[language])
+    return question[0].upper() + question[1:]
+
+
+def draw_fact(draw: Draw, language: str | None = None, topic: str | None = None) -> Exchange:
+    """A random fact of the closed domain and its question in this split's phrasings."""
+    while True:
+        chosen = topic or draw.rng.choices(list(TOPIC_WEIGHTS), list(TOPIC_WEIGHTS.values()))[0]
+        lang = language or draw.rng.choices(LANGUAGES, LANGUAGE_WEIGHTS)[0]
+        fact = draw.pick(facts()[chosen])
+        if lang not in fact.fill or lang not in QUESTIONS[chosen]:
+            continue
+        try:
+            question = ask(draw, fact, lang)
+        except IndexError:  # this fact has no phrasing in this split
+            continue
+        return Exchange(draw.casual(question), lang, dict(fact.answer), dict(fact.word))
+
+
+def draw_unknown(draw: Draw, language: str | None = None) -> Exchange:
+    """A question outside the domain."""
+    lang = language or draw.rng.choices(LANGUAGES, LANGUAGE_WEIGHTS)[0]
+    question, _ = unknown(draw, lang)
+    return Exchange(draw.casual(question, greet=False), lang, dict(ANSWERS), dict(WORDS))
+
+
+def draw_talk(draw: Draw, language: str = "en") -> Exchange:
+    """A greeting, a how-are-you or thanks; answers exist in the four main languages."""
+    step = draw.pick((0, 1, 2, 3))
+    answers = {lang: TALK[lang][step].answer for lang in LANGUAGES}
+    question, _ = say(draw, TALK[language][step])
+    first = {lang: text.split()[0].strip("!,.¡") for lang, text in answers.items()}
+    return Exchange(question, language, answers, first)
+
+
+def draw_any(draw: Draw, language: str | None = None) -> Exchange:
+    """Mostly a fact, sometimes small talk or a question outside the domain."""
+    kind = draw.rng.random()
+    if kind < 0.15:
+        return draw_unknown(draw, language)
+    if kind < 0.28:
+        return draw_talk(draw, language or "en")
+    return draw_fact(draw, language)

@@ -1,0 +1,138 @@
+"""Seeded choices that keep the training and the held-out split apart."""
+
+import random
+import zlib
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import TypeVar
+
+T = TypeVar("T")
+
+HELD_ONE_IN = 8
+ONSETS = tuple(
+    [
+        "b",
+        "c",
+        "d",
+        "f",
+        "g",
+        "h",
+        "j",
+        "k",
+        "l",
+        "m",
+        "n",
+        "p",
+        "r",
+        "s",
+        "t",
+        "v",
+        "w",
+        "z",
+        "br",
+        "dr",
+        "gr",
+        "kr",
+        "tr",
+        "pl",
+        "st",
+        "sh",
+        "th",
+    ]
+)
+VOWELS = tuple(["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ou"])
+CODAS = ("n", "r", "l", "s", "x", "k", "m", "", "", "")
+HELLOS = (
+    "Hi, ",
+    "Hello, ",
+    "Hey, ",
+    "Hi! ",
+    "Hello! ",
+    "Please ",
+    "So, ",
+    "OK, ",
+    "Quick question: ",
+)
+
+
+class Split(StrEnum):
+    """Which pools a row may draw from."""
+
+    TRAIN = "train"
+    HELD = "held"
+
+
+def split_of(text: str) -> Split:
+    """The split a text belongs to, by its hash: no list can get out of step."""
+    return Split.HELD if zlib.crc32(text.lower().encode()) % HELD_ONE_IN == 0 else Split.TRAIN
+
+
+@lru_cache(maxsize=4096)
+def _pairs(
+    templates: tuple[str, ...], fills: tuple[str, ...], split: Split
+) -> tuple[tuple[str, str], ...]:
+    return tuple((t, f) for t in templates for f in fills if split_of(f"{t}|{f}") is split)
+
+
+class Draw:
+    """A random generator bound to a split."""
+
+    def __init__(self, rng: random.Random, split: Split = Split.TRAIN) -> None:
+        self.rng = rng
+        self.split = split
+
+    @property
+    def held(self) -> bool:
+        """Whether rows come from the held-out pools."""
+        return self.split is Split.HELD
+
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return self.rng.random() < probability
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of the options, whatever the split."""
+        return self.rng.choice(options)
+
+    def number(self, low: int, high: int) -> int:
+        """An integer, both ends included."""
+        return self.rng.randint(low, high)
+
+    def own(self, train: Sequence[T], held: Sequence[T]) -> T:
+        """One of this split's own options."""
+        return self.rng.choice(held if self.held else train)
+
+    def pair(self, templates: Sequence[str], fills: Sequence[str]) -> tuple[str, str]:
+        """A template and what fills it, from the pairs that belong to this split."""
+        return self.rng.choice(_pairs(tuple(templates), tuple(fills), self.split))
+
+    def word(self, syllables: int | None = None, capital: bool = False) -> str:
+        """A pseudo-word of this split."""
+        while True:
+            count = syllables or self.pick((2, 2, 3))
+            stem = "".join(self.pick(ONSETS) + self.pick(VOWELS) for _ in range(count))
+            word = stem + self.pick(CODAS)
+            if split_of(word) is self.split:
+                return word.capitalize() if capital else word
+
+    def name(self) -> str:
+        """A capitalised pseudo-word."""
+        return self.word(capital=True)
+
+    def casual(self, text: str, greet: bool = True) -> str:
+        """The text as people type it: lower case, no full stop, a greeting, a slip."""
+        if greet and self.chance(0.08) and len(text) > 12:
+            text = self.pick(HELLOS) + text[0].lower() + text[1:]
+        if self.chance(0.25):
+            text = text.lower()
+        if self.chance(0.25):
+            text = text.rstrip("?.! ¿¡。?")
+        elif self.chance(0.05):
+            text += self.pick(("!", "??", " please", " ?", "..."))
+        if self.chance(0.03):
+            text = text.replace("'", "").replace("What is", "Whats")
+        if self.chance(0.03) and len(text) > 14 and text.isascii():
+            at = self.number(4, len(text) - 4)
+            text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+        return text

@@ -1,0 +1,55 @@
+"""Writes the folder that ships in the package, file by file, each in one atomic step."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import MistralForCausalLM
+
+from finetune.embedded.config import Recipe
+from finetune.embedded.initialise import model_config, new_model
+from finetune.embedded.rendering import BOS, EOS, PAD, Renderer
+
+PACKAGE_FOLDER = Path(__file__).parents[2] / "playground" / "models" / "embedded"
+
+
+def trained_model(recipe: Recipe, build: Path) -> MistralForCausalLM:
+    """The model of the latest checkpoint."""
+    model = new_model(recipe, Renderer(build / "tekken.json").vocabulary)
+    state = torch.load(build / "checkpoint.pt", weights_only=True)
+    model.load_state_dict(state["model"])
+    return model.eval()
+
+
+def publish(recipe: Recipe, build: Path, folder: Path = PACKAGE_FOLDER) -> None:
+    """Export the latest checkpoint in bf16 with its tokenizer and configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = trained_model(recipe, build)
+    weights = {
+        name: tensor.to(torch.bfloat16).contiguous()
+        for name, tensor in model.state_dict().items()
+        if name != "lm_head.weight"  # tied to the embeddings
+    }
+    temporary = folder / "model.safetensors.tmp"
+    save_file(weights, temporary, metadata={"format": "pt"})
+    temporary.replace(folder / "model.safetensors")
+
+    config = model_config(recipe, model.config.vocab_size).to_dict()
+    config = {key: value for key, value in config.items() if not key.startswith("_")}
+    config |= {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
+    _write_json(folder / "config.json", config)
+    _write_json(
+        folder / "generation_config.json",
+        {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD, "do_sample": False},
+    )
+    temporary = folder / "tekken.json.tmp"
+    shutil.copyfile(build / "tekken.json", temporary)
+    temporary.replace(folder / "tekken.json")
+
+
+def _write_json(path: Path, content: object) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.replace(path)
