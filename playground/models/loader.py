@@ -116,6 +116,7 @@ def _load_weights(
             quantization_config=_quantization(spec, dtype),
             device_map={"": device},
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # reported, then refused below with the names
             trust_remote_code=False,
             output_loading_info=True,
             **attention,

@@ -43,15 +43,6 @@ def find_weights(folder: Path) -> list[Path]:
     return files
 
 
-def tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every stored tensor."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in files:
-        with safe_open(path, framework="pt") as stored:
-            shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-    return shapes
-
-
 def weights_hash(files: list[Path], sample_bytes: int = 1 << 20) -> str:
     """Identifies stored weights without reading all of them: names, sizes, headers and samples.
 

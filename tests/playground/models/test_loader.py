@@ -1,0 +1,163 @@
+"""The shared loader: every precision loads, every broken folder is refused with its reason."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bitsandbytes.nn import Linear4bit, Linear8bitLt
+
+from playground.errors import (
+    BrokenWeights,
+    NoNetwork,
+    NoSuchModel,
+    NotEnoughMemory,
+    PlaygroundError,
+    UnsupportedModel,
+)
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.protocol import Message
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8", "nf4"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_each_precision_and_quantization_loads_and_gives_finite_logits(
+    mistral_folder: Path, quantization: Any, precision: Any
+) -> None:
+    spec = ModelSpec(str(mistral_folder), quantization=quantization, precision=precision)
+    loaded = load(spec)
+    prompt = torch.tensor([loaded.tokenizer.render([Message("user", "Hello")])])
+    assert loaded.model(prompt).logits.isfinite().all()
+    linear = loaded.model.model.layers[0].mlp.up_proj
+    expected = {"none": torch.nn.Linear, "int8": Linear8bitLt, "nf4": Linear4bit}[quantization]
+    assert type(linear) is expected
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+
+
+def test_a_small_model_is_served_in_fp32_on_a_cpu(mistral_folder: Path) -> None:
+    assert load(ModelSpec(str(mistral_folder), device="cpu")).model.dtype == torch.float32
+
+
+def test_nf4_weights_stay_trainable_after_an_eval_forward(mistral_folder: Path) -> None:
+    """On AVX512-BF16 the fast kernel would repack the base and lose gradients in silence."""
+    loaded = load(ModelSpec(str(mistral_folder), quantization="nf4", device="cpu"))
+    layers = loaded.model.model.layers
+    prompt = torch.tensor([loaded.tokenizer.render([Message("user", "Hello")])])
+    with torch.no_grad():
+        loaded.model(prompt)
+    embedded = loaded.model.get_input_embeddings()(prompt).requires_grad_()
+    loaded.model(inputs_embeds=embedded).logits.sum().backward()
+    assert embedded.grad is not None
+    assert embedded.grad.count_nonzero() == embedded.numel()
+    assert not any(
+        module.support_avx512bf16_for_cpu
+        for module in layers.modules()
+        if isinstance(module, Linear4bit)
+    )
+
+
+def test_the_weights_hash_tells_two_models_apart(mistral_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(mistral_folder, tmp_path / "copy")
+    spec = ModelSpec(str(copy))
+    before = load(spec).weights_hash
+    assert before == load(ModelSpec(str(mistral_folder))).weights_hash
+    data = bytearray((copy / WEIGHTS).read_bytes())
+    data[-1] ^= 1
+    (copy / WEIGHTS).write_bytes(data)
+    assert load(spec).weights_hash != before
+
+
+def _edit_config(folder: Path, **values: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def _truncate(folder: Path, size: int) -> None:
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:size])
+
+
+def _as_pickle(folder: Path) -> None:
+    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
+
+
+def _with_missing_shard(folder: Path) -> None:
+    (folder / WEIGHTS).rename(folder / "model-00001-of-00002.safetensors")
+    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": shards}))
+
+
+BROKEN: list[tuple[str, Callable[[Path], object], type[PlaygroundError], str]] = [
+    ("truncated data", lambda f: _truncate(f, 5000), BrokenWeights, "truncated"),
+    ("truncated header", lambda f: _truncate(f, 50), BrokenWeights, "truncated"),
+    ("empty weights", lambda f: _truncate(f, 0), BrokenWeights, "truncated"),
+    ("no weights", lambda f: (f / WEIGHTS).unlink(), BrokenWeights, "no weights"),
+    ("missing shard", _with_missing_shard, BrokenWeights, "00002-of-00002"),
+    ("pickle only", _as_pickle, UnsupportedModel, "pickles"),
+    ("no config", lambda f: (f / "config.json").unlink(), UnsupportedModel, "config.json"),
+    ("bad config", lambda f: (f / "config.json").write_text("{"), UnsupportedModel, "config.json"),
+    ("other shape", lambda f: _edit_config(f, intermediate_size=256), BrokenWeights, "mlp"),
+    ("extra layer", lambda f: _edit_config(f, num_hidden_layers=3), BrokenWeights, "layers.2"),
+    ("unknown kind", lambda f: _edit_config(f, model_type="nope"), UnsupportedModel, "nope"),
+    ("not a causal LM", lambda f: _edit_config(f, model_type="vit"), UnsupportedModel, "vit"),
+    ("no tokenizer", lambda f: (f / "tekken.json").unlink(), UnsupportedModel, "tokenizer"),
+    (
+        "bad tokenizer",
+        lambda f: (f / "tekken.json").write_text("{}"),
+        UnsupportedModel,
+        "tekken.json",
+    ),
+    (
+        "remote code",
+        lambda f: _edit_config(
+            f, model_type="custom", auto_map={"AutoModelForCausalLM": "evil.Model"}
+        ),
+        UnsupportedModel,
+        "custom",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "word"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
+)
+def test_a_broken_folder_is_refused_with_its_reason(
+    mistral_folder: Path,
+    tmp_path: Path,
+    fault: Callable[[Path], object],
+    error: type[PlaygroundError],
+    word: str,
+) -> None:
+    folder = shutil.copytree(mistral_folder, tmp_path / "broken")
+    fault(folder)
+    with pytest.raises(error, match=word):
+        load(ModelSpec(str(folder)))
+
+
+def test_a_name_that_is_nothing_is_refused() -> None:
+    with pytest.raises(NoSuchModel, match="no catalogue name"):
+        load(ModelSpec("no-such-model"))
+
+
+def test_a_hub_id_without_network_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoNetwork, match="cannot be reached"):
+        load(ModelSpec("nobody/nothing"), home=tmp_path)
+
+
+def test_a_device_that_is_not_there_is_refused(mistral_folder: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="not a device"):
+        load(ModelSpec(str(mistral_folder), device="abacus"))
+
+
+def test_what_does_not_fit_is_said_before_loading_with_what_would(
+    mistral_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(mistral_folder, tmp_path / "wide")
+    _edit_config(folder, max_position_embeddings=10**12)
+    with pytest.raises(NotEnoughMemory, match=r"--context-length \d+ would fit"):
+        load(ModelSpec(str(folder), device="cpu"))
