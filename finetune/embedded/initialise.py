@@ -18,6 +18,7 @@ Matching must not depend on position, so it uses only the rotary pairs that hard
 import torch
 from torch import Tensor
 from transformers import MistralConfig, MistralForCausalLM
+from transformers.models.mistral.modeling_mistral import MistralAttention
 
 from finetune.embedded.config import Recipe
 
@@ -83,7 +84,7 @@ def structure(model: MistralForCausalLM, recipe: Recipe, generator: torch.Genera
 
 def _angles(recipe: Recipe) -> Tensor:
     half = recipe.hidden // recipe.heads // 2
-    return recipe.rope_theta ** (-torch.arange(half) / half)
+    return torch.pow(torch.tensor(recipe.rope_theta), -torch.arange(half) / half)
 
 
 def _projection(rows: int, columns: int, generator: torch.Generator) -> Tensor:
@@ -98,7 +99,7 @@ def _rows(weight: Tensor, head: int, size: int) -> Tensor:
 
 
 def _previous_token_heads(
-    attention: torch.nn.Module, recipe: Recipe, generator: torch.Generator
+    attention: MistralAttention, recipe: Recipe, generator: torch.Generator
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Layer 0. For each key-value head: what it reads of a token, and where it writes it."""
     size, group = recipe.hidden // recipe.heads, recipe.heads // recipe.kv_heads
@@ -128,7 +129,7 @@ def _previous_token_heads(
 
 
 def _match_heads(
-    attention: torch.nn.Module,
+    attention: MistralAttention,
     recipe: Recipe,
     generator: torch.Generator,
     read: list[Tensor],

@@ -148,7 +148,8 @@ def _split_parameters(
     model: MistralForCausalLM,
 ) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """Matrices for Muon; embeddings and norms for AdamW."""
-    matrices, vectors = [], []
+    matrices: list[torch.nn.Parameter] = []
+    vectors: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and "embed" not in name
         (matrices if is_matrix else vectors).append(parameter)

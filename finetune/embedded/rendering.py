@@ -56,8 +56,7 @@ class Renderer:
 
     def row(self, row: Row) -> Rendered:
         """The whole row; every answer of the assistant is learned, calls with ids are not."""
-        rendered = self.turns(row.turns, row.tools)
-        return rendered
+        return self.turns(row.turns, row.tools)
 
     def prompt(self, row: Row) -> list[int]:
         """The ids up to where the answer begins."""

@@ -13,31 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finetune.embedded.corpus import Draw, draw_row
+from finetune.embedded.corpus.draw import words
 from finetune.embedded.corpus.rows import Row
 
 SPECIAL_SLOTS = 32
-SPECIALS = [
-    "<unk>",
-    "<s>",
-    "</s>",
-    "[INST]",
-    "[/INST]",
-    "[AVAILABLE_TOOLS]",
-    "[/AVAILABLE_TOOLS]",
-    "[TOOL_RESULTS]",
-    "[/TOOL_RESULTS]",
-    "[TOOL_CALLS]",
-    "[IMG]",
-    "<pad>",
-    "[IMG_BREAK]",
-    "[IMG_END]",
-    "[PREFIX]",
-    "[MIDDLE]",
-    "[SUFFIX]",
-    "[SYSTEM_PROMPT]",
-    "[/SYSTEM_PROMPT]",
-    "[TOOL_CONTENT]",
-]
+SPECIALS = words(
+    "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS]"
+    " [/TOOL_RESULTS] [TOOL_CALLS] [IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE]"
+    " [SUFFIX] [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT]"
+)
 BOILERPLATE = (
     '[{"type": "function", "function": {"name": "',
     '", "description": "',
@@ -69,56 +53,11 @@ BOILERPLATE = (
     '"}}]',
     "}}]",
 )
-COMMON_WORDS = [
-    "the",
-    "is",
-    "of",
-    "a",
-    "an",
-    "in",
-    "to",
-    "for",
-    "and",
-    "with",
-    "me",
-    "you",
-    "my",
-    "what",
-    "can",
-    "could",
-    "please",
-    "from",
-    "at",
-    "on",
-    "by",
-    "it",
-    "not",
-    "that",
-    "this",
-    "are",
-    "do",
-    "does",
-    "your",
-    "I",
-    "as",
-    "de",
-    "la",
-    "le",
-    "les",
-    "est",
-    "es",
-    "el",
-    "un",
-    "una",
-    "que",
-    "der",
-    "die",
-    "das",
-    "ist",
-    "von",
-    "du",
-    "ein",
-]
+COMMON_WORDS = words(
+    "the is of a an in to for and with me you my what can could please from at on by it not"
+    " that this are do does your I as de la le les est es el un una que der die das ist von du"
+    " ein"
+)
 
 
 def _escaped(text: str) -> str:

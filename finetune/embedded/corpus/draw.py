@@ -10,38 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 HELD_ONE_IN = 8
-ONSETS = tuple(
-    [
-        "b",
-        "c",
-        "d",
-        "f",
-        "g",
-        "h",
-        "j",
-        "k",
-        "l",
-        "m",
-        "n",
-        "p",
-        "r",
-        "s",
-        "t",
-        "v",
-        "w",
-        "z",
-        "br",
-        "dr",
-        "gr",
-        "kr",
-        "tr",
-        "pl",
-        "st",
-        "sh",
-        "th",
-    ]
-)
-VOWELS = tuple(["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ou"])
+
+
+def words(text: str, separator: str | None = None) -> tuple[str, ...]:
+    """A pool written as one text."""
+    return tuple(text.split(separator))
+
+
+ONSETS = words("b c d f g h j k l m n p r s t v w z br dr gr kr tr pl st sh th")
+VOWELS = words("a e i o u a e i o ai ou")
+CLOSING = "?.! ¿¡。？"
 CODAS = ("n", "r", "l", "s", "x", "k", "m", "", "", "")
 HELLOS = (
     "Hi, ",
@@ -127,7 +105,7 @@ class Draw:
         if self.chance(0.25):
             text = text.lower()
         if self.chance(0.25):
-            text = text.rstrip("?.! ¿¡。?")
+            text = text.rstrip(CLOSING)
         elif self.chance(0.05):
             text += self.pick(("!", "??", " please", " ?", "..."))
         if self.chance(0.03):

@@ -1,258 +1,48 @@
 """Words for names, things and values. Held-out lists are written apart from the others."""
 
-from finetune.embedded.corpus.draw import Draw
+from finetune.embedded.corpus.draw import Draw, words
 
-FIRST_NAMES = tuple(
-    [
-        "Anna",
-        "Paul",
-        "Maria",
-        "Tom",
-        "Lucia",
-        "Omar",
-        "Nina",
-        "Hugo",
-        "Clara",
-        "Igor",
-        "Emma",
-        "Louis",
-        "Sofia",
-        "David",
-        "Julie",
-        "Peter",
-        "Alice",
-        "Marco",
-        "Lea",
-        "Felix",
-        "Zoé",
-        "René",
-        "Jürgen",
-        "José",
-        "Łukasz",
-        "Mei",
-        "Yuki",
-    ]
+FIRST_NAMES = words(
+    "Anna Paul Maria Tom Lucia Omar Nina Hugo Clara Igor Emma Louis Sofia David Julie Peter"
+    " Alice Marco Lea Felix Zoé René Jürgen José Łukasz Mei Yuki"
 )
-HELD_FIRST_NAMES = tuple(["Bruno", "Iris", "Nadia", "Oscar", "Elsa", "Théo", "Ramón", "Käthe"])
-PLACES = tuple(
-    [
-        "Paris",
-        "London",
-        "Rome",
-        "Berlin",
-        "Madrid",
-        "Lyon",
-        "Tokyo",
-        "Oslo",
-        "Vienna",
-        "Dublin",
-        "Lisbon",
-        "Prague",
-        "Milan",
-        "Geneva",
-        "Cairo",
-        "Boston",
-        "Zürich",
-        "Málaga",
-        "Orléans",
-        "Köln",
-    ]
+HELD_FIRST_NAMES = words("Bruno Iris Nadia Oscar Elsa Théo Ramón Käthe")
+PLACES = words(
+    "Paris London Rome Berlin Madrid Lyon Tokyo Oslo Vienna Dublin Lisbon Prague Milan Geneva"
+    " Cairo Boston Zürich Málaga Orléans Köln"
 )
-HELD_PLACES = tuple(["Ghent", "Porto", "Seville", "Turin", "Krakow", "Nîmes", "Münster", "Leeds"])
-NOUNS = tuple(
-    [
-        "weather",
-        "forecast",
-        "hotel",
-        "ticket",
-        "train",
-        "flight",
-        "recipe",
-        "song",
-        "movie",
-        "invoice",
-        "order",
-        "parcel",
-        "meeting",
-        "alarm",
-        "reminder",
-        "note",
-        "message",
-        "email",
-        "photo",
-        "report",
-        "stock",
-        "price",
-        "currency",
-        "route",
-        "map",
-        "taxi",
-        "room",
-        "table",
-        "book",
-        "lamp",
-        "heater",
-        "door",
-        "camera",
-        "playlist",
-        "contract",
-        "salary",
-        "budget",
-        "loan",
-        "account",
-        "balance",
-        "visit",
-        "review",
-        "tide",
-        "wind",
-        "traffic",
-        "parking",
-        "menu",
-        "score",
-        "match",
-        "team",
-        "course",
-        "lesson",
-        "exam",
-        "grade",
-        "patient",
-        "dose",
-        "appointment",
-        "event",
-        "task",
-        "file",
-        "user",
-        "customer",
-        "product",
-        "timer",
-        "news",
-        "temperature",
-        "song",
-    ]
+HELD_PLACES = words("Ghent Porto Seville Turin Krakow Nîmes Münster Leeds")
+NOUNS = words(
+    "weather forecast hotel ticket train flight recipe song movie invoice order parcel"
+    " meeting alarm reminder note message email photo report stock price currency route map"
+    " taxi room table book lamp heater door camera playlist contract salary budget loan"
+    " account balance visit review tide wind traffic parking menu score match team course"
+    " lesson exam grade patient dose appointment event task file user customer product timer"
+    " news temperature song"
 )
-HELD_NOUNS = tuple(
-    [
-        "ferry",
-        "museum",
-        "garden",
-        "battery",
-        "humidity",
-        "voucher",
-        "shipment",
-        "concert",
-        "printer",
-        "subscription",
-        "aquarium",
-        "medal",
-        "sensor",
-        "podcast",
-    ]
+HELD_NOUNS = words(
+    "ferry museum garden battery humidity voucher shipment concert printer subscription"
+    " aquarium medal sensor podcast"
 )
-ADJECTIVES = tuple(
-    [
-        "daily",
-        "weekly",
-        "local",
-        "cheap",
-        "fast",
-        "public",
-        "private",
-        "current",
-        "next",
-        "last",
-        "new",
-        "old",
-        "monthly",
-        "annual",
-    ]
+ADJECTIVES = words(
+    "daily weekly local cheap fast public private current next last new old monthly annual"
 )
-ATTRIBUTES = tuple(
-    [
-        "size",
-        "level",
-        "owner",
-        "status",
-        "brand",
-        "weight",
-        "height",
-        "speed",
-        "mode",
-        "label",
-        "category",
-        "region",
-        "street",
-        "country",
-        "zone",
-        "floor",
-        "unit",
-        "limit",
-        "priority",
-        "format",
-        "style",
-        "flavor",
-        "genre",
-        "author",
-        "version",
-        "code",
-        "rate",
-        "length",
-        "width",
-        "phase",
-        "color",
-        "price",
-        "name",
-        "city",
-    ]
+ATTRIBUTES = words(
+    "size level owner status brand weight height speed mode label category region street"
+    " country zone floor unit limit priority format style flavor genre author version code"
+    " rate length width phase color price name city"
 )
-HELD_ATTRIBUTES = tuple(
-    [
-        "altitude",
-        "voltage",
-        "nickname",
-        "species",
-        "platform",
-        "season",
-        "currency",
-        "texture",
-        "postcode",
-        "diameter",
-    ]
+HELD_ATTRIBUTES = words(
+    "altitude voltage nickname species platform season currency texture postcode diameter"
 )
-COLOURS = tuple(["red", "blue", "green", "yellow", "black", "white", "purple", "orange"])
-SPOKEN = tuple(["French", "English", "Spanish", "German", "Italian"])
-MONTHS = tuple(
-    [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ]
+COLOURS = words("red blue green yellow black white purple orange")
+SPOKEN = words("French English Spanish German Italian")
+MONTHS = words(
+    "January February March April May June July August September October November December"
 )
 CODE_LETTERS = "ABCDEFGHKLMNPRSTXZ"
-FOODS = tuple(
-    [
-        "pizza",
-        "soup",
-        "rice",
-        "bread",
-        "cheese",
-        "apples",
-        "pasta",
-        "salad",
-        "fish",
-        "cake",
-        "honey",
-    ]
-)
-PETS = tuple(["dog", "cat", "horse", "rabbit", "bird"])
+FOODS = words("pizza soup rice bread cheese apples pasta salad fish cake honey")
+PETS = words("dog cat horse rabbit bird")
 # kind of value, statement, question, answer
 STATED = (
     ("place", "I live in {}.", "Where do I live?", "You live in {}."),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from finetune.embedded.corpus.asking import Exchange, draw_any
-from finetune.embedded.corpus.draw import Draw
+from finetune.embedded.corpus.draw import Draw, words
 from finetune.embedded.corpus.rows import Row, dialogue
 
 LANGUAGE_NAMES = {"en": "English", "fr": "French", "es": "Spanish", "de": "German"}
@@ -138,21 +138,10 @@ PERSONA = (
     ),
     ("Play {}, a {}.", "You are a helpful {1} whose name is {0}.", "Pretend to be {}, a {}."),
 )
-JOBS = [
-    "assistant",
-    "librarian",
-    "guide",
-    "waiter",
-    "doctor",
-    "teacher",
-    "robot",
-    "gardener",
-    "cook",
-    "captain",
-    "painter",
-    "pilot",
-]
-HELD_JOBS = ["baker", "nurse", "farmer", "lawyer", "tailor"]
+JOBS = words(
+    "assistant librarian guide waiter doctor teacher robot gardener cook captain painter pilot"
+)
+HELD_JOBS = words("baker nurse farmer lawyer tailor")
 WHO = (
     "Who are you?",
     "Introduce yourself.",

@@ -1,6 +1,6 @@
 """Questions outside the closed domain, and the honest answer."""
 
-from finetune.embedded.corpus.draw import Draw
+from finetune.embedded.corpus.draw import Draw, words
 
 ANSWERS = {
     "en": "Sorry, I do not know that. I am only a small model.",
@@ -75,157 +75,29 @@ TEMPLATES = {
         "Wie funktioniert {}?",
     ),
 }
-SUBJECTS = tuple(
-    [
-        "quantum physics",
-        "machine learning",
-        "the stock market",
-        "chess",
-        "football",
-        "the World Cup",
-        "photosynthesis",
-        "a nuclear reactor",
-        "my neighbour",
-        "the president",
-        "Napoleon",
-        "Einstein",
-        "Newton",
-        "Cleopatra",
-        "Beethoven",
-        "Mozart",
-        "the Roman Empire",
-        "World War II",
-        "the French Revolution",
-        "democracy",
-        "philosophy",
-        "love",
-        "happiness",
-        "life",
-        "gravity",
-        "a black hole",
-        "relativity",
-        "evolution",
-        "DNA",
-        "a vaccine",
-        "the internet",
-        "a computer",
-        "blockchain",
-        "bitcoin",
-        "inflation",
-        "taxes",
-        "a mortgage",
-        "insurance",
-        "my car",
-        "a bicycle",
-        "a train to Lyon",
-        "the weather today",
-        "tomorrow's weather",
-        "the news",
-        "my email",
-        "this document",
-        "a good restaurant",
-        "pizza",
-        "sushi",
-        "a cake",
-        "pasta",
-        "tea",
-        "beer",
-        "wine",
-        "yoga",
-        "meditation",
-        "a headache",
-        "the flu",
-        "vitamin C",
-        "sleep",
-        "marathon training",
-        "guitar",
-        "a piano",
-        "jazz",
-        "painting",
-        "photography",
-        "a movie",
-        "Star Wars",
-        "Harry Potter",
-        "the Bible",
-        "a novel",
-        "poetry",
-        "a job interview",
-        "my resume",
-        "a cover letter",
-        "a contract",
-        "marketing",
-        "a startup",
-        "management",
-        "economics",
-        "statistics",
-        "algebra",
-        "calculus",
-        "geometry",
-        "a prime number",
-        "an algorithm",
-        "sorting",
-        "recursion",
-        "JavaScript",
-        "Rust",
-        "Docker",
-        "Linux",
-        "Kubernetes",
-        "a database",
-        "SQL",
-        "a neural network",
-        "a transformer",
-        "fine-tuning a model",
-        "LoRA",
-        "the climate",
-        "recycling",
-        "solar energy",
-        "a volcano",
-        "an earthquake",
-        "the desert",
-        "Brazil",
-        "Mongolia",
-        "India",
-        "Nigeria",
-        "Kenya",
-        "Iceland",
-        "Chile",
-        "Vietnam",
-        "Thailand",
-        "Texas",
-        "Marseille",
-        "Munich",
-        "Barcelona",
-        "Sydney",
-    ]
+SUBJECTS = words(
+    "quantum physics|machine learning|the stock market|chess|football|the World Cup"
+    "|photosynthesis|a nuclear reactor|my neighbour|the president|Napoleon|Einstein|Newton"
+    "|Cleopatra|Beethoven|Mozart|the Roman Empire|World War II|the French Revolution"
+    "|democracy|philosophy|love|happiness|life|gravity|a black hole|relativity|evolution|DNA"
+    "|a vaccine|the internet|a computer|blockchain|bitcoin|inflation|taxes|a mortgage"
+    "|insurance|my car|a bicycle|a train to Lyon|the weather today|tomorrow's weather"
+    "|the news|my email|this document|a good restaurant|pizza|sushi|a cake|pasta|tea|beer"
+    "|wine|yoga|meditation|a headache|the flu|vitamin C|sleep|marathon training|guitar"
+    "|a piano|jazz|painting|photography|a movie|Star Wars|Harry Potter|the Bible|a novel"
+    "|poetry|a job interview|my resume|a cover letter|a contract|marketing|a startup"
+    "|management|economics|statistics|algebra|calculus|geometry|a prime number|an algorithm"
+    "|sorting|recursion|JavaScript|Rust|Docker|Linux|Kubernetes|a database|SQL"
+    "|a neural network|a transformer|fine-tuning a model|LoRA|the climate|recycling"
+    "|solar energy|a volcano|an earthquake|the desert|Brazil|Mongolia|India|Nigeria|Kenya"
+    "|Iceland|Chile|Vietnam|Thailand|Texas|Marseille|Munich|Barcelona|Sydney",
+    "|",
 )
-HELD_SUBJECTS = tuple(
-    [
-        "string theory",
-        "tennis",
-        "Galileo",
-        "the Middle Ages",
-        "freedom",
-        "a laser",
-        "antibiotics",
-        "a telescope",
-        "bonds",
-        "my bicycle",
-        "a bus to Turin",
-        "bread baking",
-        "a violin",
-        "sculpture",
-        "the Odyssey",
-        "a visa",
-        "accounting",
-        "topology",
-        "compilers",
-        "Haskell",
-        "a tsunami",
-        "Argentina",
-        "Ghana",
-        "Naples",
-        "nuclear fusion",
-    ]
+HELD_SUBJECTS = words(
+    "string theory|tennis|Galileo|the Middle Ages|freedom|a laser|antibiotics|a telescope"
+    "|bonds|my bicycle|a bus to Turin|bread baking|a violin|sculpture|the Odyssey|a visa"
+    "|accounting|topology|compilers|Haskell|a tsunami|Argentina|Ghana|Naples|nuclear fusion",
+    "|",
 )
 
 
