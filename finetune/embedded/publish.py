@@ -34,11 +34,12 @@ def publish(recipe: Recipe, build: Path, folder: Path = PACKAGE_FOLDER) -> None:
     }
     temporary = folder / "model.safetensors.tmp"
     save_file(weights, temporary, metadata={"format": "pt"})
+    temporary.chmod(0o644)
     temporary.replace(folder / "model.safetensors")
 
-    config = model_config(recipe, model.config.vocab_size).to_dict()
-    config = {key: value for key, value in config.items() if not key.startswith("_")}
+    config = model_config(recipe, model.config.vocab_size).to_diff_dict()
     config |= {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
+    config |= {"sliding_window": None, "max_position_embeddings": recipe.context}
     _write_json(folder / "config.json", config)
     _write_json(
         folder / "generation_config.json",
