@@ -13,6 +13,7 @@ def copying_row(draw: Draw) -> Row:
     """Key and value pairs or words, and a question for some of them."""
     if draw.chance(0.4):
         text = " ".join(plain_value(draw, draw.pick(KINDS)) for _ in range(draw.number(1, 7)))
+        text = f"{text} {draw.name()}" if draw.held else text
         request = draw.pick(("Repeat: {}", "Say: {}", "Copy: {}", "Repeat after me: {}", "Say {}"))
         return dialogue("copying", [(request.format(text), text)])
     pairs: dict[str, str] = {}

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from finetune.embedded.corpus.draw import key_of
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -73,7 +75,7 @@ class Row:
         """What the model is asked, without case and punctuation: equal keys are the same task."""
         spoken = " | ".join(turn.text for turn in self.prompt if turn.role != "assistant")
         listed = json.dumps(self.tools, ensure_ascii=False)
-        return "".join(c for c in f"{spoken} {listed}".lower() if c.isalnum() or c in " |").strip()
+        return key_of(f"{spoken}{listed}")
 
 
 def dialogue(

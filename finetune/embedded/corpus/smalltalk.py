@@ -203,7 +203,7 @@ LANGUAGES: dict[str, tuple[Intent, ...]] = {
         _intent(
             "Graag gedaan!",
             "Dank je / Dank u / Bedankt / Dank je wel / Hartelijk dank",
-            "Dankjewel",
+            "Fijn, bedankt",
         ),
         _intent("Tot ziens!", "Tot ziens / Doei / Tot morgen / Tot straks / Dag", "Oké, doei"),
         _intent(
