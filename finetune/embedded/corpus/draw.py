@@ -48,14 +48,14 @@ def key_of(text: str) -> str:
 
 def split_of(text: str) -> Split:
     """The split a text belongs to, by its hash: no list can get out of step."""
-    return Split.HELD if zlib.crc32(key_of(text).encode()) % HELD_ONE_IN == 0 else Split.TRAIN
+    return Split.HELD if zlib.crc32(text.lower().encode()) % HELD_ONE_IN == 0 else Split.TRAIN
 
 
 @lru_cache(maxsize=4096)
 def _pairs(
     templates: tuple[str, ...], fills: tuple[str, ...], split: Split
 ) -> tuple[tuple[str, str], ...]:
-    return tuple((t, f) for t in templates for f in fills if split_of(t.format(f)) is split)
+    return tuple((t, f) for t in templates for f in fills if split_of(f"{t}|{f}") is split)
 
 
 class Draw:

@@ -150,7 +150,7 @@ TABLES = (
 )
 CODES = (
     Request(
-        ("hello world", "a hello world program", "hello, world", "a program that says hello world"),
+        ("hello world", "a hello world program", "a program that says hello world"),
         _code("Here it is:", 'print("Hello, world!")'),
     ),
     Request(
