@@ -32,6 +32,11 @@ class ScriptedBackend:
         self._pause_s = pause_s
         self._running: set[str] = set()
 
+    @property
+    def running(self) -> bool:
+        """Always."""
+        return True
+
     def models(self) -> Sequence[ModelInfo]:
         """The models it was given."""
         return self._models

@@ -26,6 +26,11 @@ class ModelInfo:
 class Backend(Protocol):
     """Answers requests. Every method may be called from any thread's event loop."""
 
+    @property
+    def running(self) -> bool:
+        """Whether requests are taken."""
+        ...
+
     def models(self) -> Sequence[ModelInfo]:
         """The models that requests may name, the default first."""
         ...

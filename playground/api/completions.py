@@ -1,0 +1,103 @@
+"""``POST /v1/completions``: text continued as it stands, with no conversation around it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+
+from playground.api.answers import envelope, finish, total_usage, whole_answers
+from playground.api.connection import read_object, until_gone
+from playground.api.logprobs import LegacyLogprobs
+from playground.api.schemas import CompletionBody
+from playground.api.sse import Chunk, stream_events
+from playground.api.translate import Asked, completion_requests, model_info, parse
+from playground.modes.chat import Answer, stream_choices
+from playground.protocol import Backend, Event, Usage
+
+
+def completion_router(backend: Backend) -> APIRouter:
+    """Text completions, whole or streamed."""
+    router = APIRouter()
+
+    @router.post("/completions")
+    async def create(http: HttpRequest) -> Response:
+        body = parse(CompletionBody, await read_object(http))
+        asked = completion_requests(body, backend)
+        info = model_info(body.model, backend)
+        head = envelope("text_completion", "cmpl", asked.requests[0], info)
+        echoes = _echoes(body, asked)
+        if asked.stream:
+            stream = CompletionStream(head, asked, echoes)
+            return await stream_events(http, stream_choices(backend, asked.requests), stream.chunks)
+        answers = await until_gone(http.receive, whole_answers(backend, asked.requests))
+        reply = head | {
+            "choices": [
+                _choice(index, echo, each, body)
+                for index, (echo, each) in enumerate(zip(echoes, answers, strict=True))
+            ],
+            "usage": total_usage((each.usage for each in answers), asked.n),
+            # Together's client requires it, and looks for an echoed prompt there.
+            "prompt": [{"text": each, "logprobs": None} for each in echoes[:: asked.n] if each],
+        }
+        return JSONResponse(reply)
+
+    return router
+
+
+def _echoes(body: CompletionBody, asked: Asked) -> list[str]:
+    """What each choice begins with: its prompt, or nothing."""
+    prompts = [request.prompt for request in asked.requests]
+    return [prompt if body.echo and isinstance(prompt, str) else "" for prompt in prompts]
+
+
+def _choice(index: int, echo: str, answer: Answer, body: CompletionBody) -> dict[str, Any]:
+    asked_for = body.logprobs is not None
+    return {
+        "index": index,
+        "text": echo + answer.text,
+        "logprobs": LegacyLogprobs().push(answer.logprobs) if asked_for else None,
+        "finish_reason": finish(answer.finish_reason),
+    }
+
+
+@dataclass(slots=True)
+class CompletionStream:
+    """Events of one or several choices as OpenAI's chunks of text."""
+
+    head: dict[str, Any]
+    asked: Asked
+    echoes: list[str]
+    usages: dict[int, Usage] = field(default_factory=dict)
+
+    async def chunks(self, events: AsyncIterator[tuple[int, Event]]) -> AsyncGenerator[Chunk, None]:
+        """The echoed prompts, the text, and the usage if asked for."""
+        logprobs = [LegacyLogprobs() for _ in self.asked.requests]
+        for index, echo in enumerate(self.echoes):
+            if echo:
+                yield self._chunk(index, echo)
+        async for index, event in events:
+            scores = logprobs[index].push(event.logprobs) if event.logprobs else None
+            if event.text or scores:
+                yield self._chunk(index, event.text, logprobs=scores)
+            if event.finish_reason:
+                yield self._chunk(index, "", finish_reason=finish(event.finish_reason))
+            if event.usage:
+                self.usages[index] = event.usage
+        if self.asked.include_usage:
+            usages = (self.usages[index] for index in sorted(self.usages))
+            yield self.head | {"choices": [], "usage": total_usage(usages, self.asked.n)}
+
+    def _chunk(
+        self, index: int, text: str, *, logprobs: Any = None, finish_reason: Any = None
+    ) -> Chunk:
+        choice = {
+            "index": index,
+            "text": text,
+            "logprobs": logprobs,
+            "finish_reason": finish_reason,
+        }
+        usage: dict[str, Any] = {"usage": None} if self.asked.include_usage else {}
+        return self.head | {"choices": [choice]} | usage

@@ -1,0 +1,77 @@
+"""What a connection brings in and when it ends: the caller's key, its JSON, its going away."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
+
+from playground.api.errors import Refused
+
+T = TypeVar("T")
+
+
+def key_check(api_key: str | None) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that lets a request pass if it carries the key, or if none is set."""
+
+    async def check(http: Request) -> None:
+        if api_key is None:
+            return
+        scheme, _, given = http.headers.get("authorization", "").partition(" ")
+        matches = secrets.compare_digest(given.strip().encode("latin-1"), api_key.encode())
+        if scheme.lower() != "bearer" or not matches:
+            raise Refused(
+                401, "invalid_api_key", "send the API key as 'Authorization: Bearer <key>'"
+            )
+
+    return check
+
+
+async def read_object(http: Request) -> dict[str, Any]:
+    """The request's body, which must be one JSON object in UTF-8.
+
+    Raises `Refused` for anything else, NaN, lone surrogates and bottomless nesting included.
+    """
+    content_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":  # also keeps other sites' forms out: no preflight
+        raise Refused(415, "unsupported_media_type", "send 'Content-Type: application/json'")
+    data = await http.body()
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(
+            400, "invalid_utf8", f"the body is not UTF-8: byte {error.start} begins no character"
+        ) from error
+    try:
+        body = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refused(400, "invalid_json", f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Refused(400, "invalid_json", "the body must be a JSON object")
+    return body
+
+
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the client hangs up.
+
+    Raises `ClientDisconnect` then. Call it once the request's body has been read.
+    """
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,168 @@
+"""Errors in OpenAI's shape: the one place where our exceptions become HTTP statuses.
+
+    {"error": {"message": …, "type": …, "param": …, "code": …}}
+
+Before the first byte of an answer an error is an HTTP response; after it, the same body goes out
+as the last server-sent event.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from playground.errors import (
+    ContextOverflow,
+    EngineStopped,
+    InvalidRequest,
+    Overloaded,
+    PlaygroundError,
+    UnknownModel,
+)
+
+log = logging.getLogger(__name__)
+
+INVALID, BUSY, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
+RETRY_AFTER_SECONDS = 1
+LONGEST_MESSAGE = 2000
+CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
+
+# First match counts: subclasses stand before their bases.
+STATUS_AND_TYPE: tuple[tuple[type[PlaygroundError], int, str], ...] = (
+    (UnknownModel, 404, INVALID),
+    (InvalidRequest, 400, INVALID),
+    (Overloaded, 429, BUSY),
+    (EngineStopped, 503, SERVER),
+    (PlaygroundError, 500, SERVER),
+)
+CODES_OF_HTTP_ERRORS: tuple[tuple[int, str], ...] = (
+    (404, "unknown_url"),
+    (405, "method_not_allowed"),
+)
+# pydantic's kinds of fault that have a code of their own in OpenAI's API.
+CODES_OF_FAULTS: tuple[tuple[str, str], ...] = (
+    ("missing", "missing_required_parameter"),
+    ("extra_forbidden", "unrecognized_request_argument"),
+    ("literal_error", "invalid_value"),
+    ("unsupported_content", "unsupported_content"),
+)
+
+
+class Refused(PlaygroundError):
+    """A request that HTTP or the body's form alone rules out, before the rest of us sees it."""
+
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """An error as a client gets it."""
+
+    status: int
+    type: str
+    code: str
+    message: str
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's error object."""
+        message = self.message
+        if len(message) > LONGEST_MESSAGE:  # it may quote what was sent
+            message = message[:LONGEST_MESSAGE] + "…"
+        error = {"message": message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+    def response(self) -> Response:
+        """The error as a whole HTTP response."""
+        return JSONResponse(self.body(), self.status, headers=dict(self.headers))
+
+
+def translate(error: Exception) -> ErrorReply:
+    """What a client is told of any exception; of an unforeseen one, nothing of our insides."""
+    match error:
+        case Refused():
+            challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+            return ErrorReply(
+                error.status, INVALID, error.code, error.message, error.param, challenge
+            )
+        case PlaygroundError():
+            return _translate_ours(error)
+        case ValidationError() | RequestValidationError():
+            return _translate_fault(error.errors())
+        case HTTPException():
+            code = dict(CODES_OF_HTTP_ERRORS).get(error.status_code, "http_error")
+            kind = INVALID if error.status_code < 500 else SERVER
+            headers = error.headers or {}
+            return ErrorReply(error.status_code, kind, code, str(error.detail), headers=headers)
+        case _:
+            message = "the server failed on this request; its log says why"
+            return ErrorReply(500, SERVER, "internal_error", message)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of ``app`` in OpenAI's shape."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code in (404, 405):
+            method, path = request.method, request.url.path
+            fault = "unknown path" if error.status_code == 404 else "method not allowed"
+            detail = f"{fault}: {method} {path}"
+            error = HTTPException(error.status_code, detail, error.headers)
+        return translate(error).response()
+
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+    for kind in (PlaygroundError, ValidationError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, answer)  # Starlette logs it with its traceback
+
+
+def _translate_ours(error: PlaygroundError) -> ErrorReply:
+    status, kind = next((s, t) for cls, s, t in STATUS_AND_TYPE if isinstance(error, cls))
+    param = None
+    if isinstance(error, InvalidRequest):
+        param = error.field
+    elif isinstance(error, UnknownModel):
+        param = "model"
+    message = error.problem if isinstance(error, ContextOverflow) else error.message
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, Overloaded) else {}
+    return ErrorReply(status, kind, error.code, message, param, headers)
+
+
+def _translate_fault(faults: Sequence[Any]) -> ErrorReply:
+    """The first fault that pydantic found, in our words."""
+    fault = faults[0]
+    param = _spell(fault["loc"])
+    code = dict(CODES_OF_FAULTS).get(fault["type"], "invalid_type")
+    if code == "missing_required_parameter":
+        message = f"{param}: this field is required"
+    elif code == "unrecognized_request_argument":
+        message = f"unrecognized request argument: {param}"
+    else:
+        message = f"{param}: {fault['msg'].removeprefix('Input ')}, not {_quote(fault['input'])}"
+    return ErrorReply(400, INVALID, code, message, param)
+
+
+def _spell(location: Sequence[int | str]) -> str:
+    """``("messages", 0, "role")`` as ``messages[0].role``."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).lstrip(".")
+
+
+def _quote(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:100] + "…"

@@ -1,0 +1,107 @@
+"""What becomes of the parameters that clients can send but that this server does not apply.
+
+A parameter is either in a body's schema and applied, or listed here: ignored with the reason why
+that is harmless, or refused with what is supported instead. Anything else is refused as unknown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from playground.api.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A parameter that is refused, but for the values that ask for nothing (``harmless``)."""
+
+    supported: str
+    harmless: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unapplied:
+    """What an endpoint ignores, by name with the reason, and what it refuses."""
+
+    ignored: Mapping[str, str]
+    refused: Mapping[str, Unsupported]
+
+    def strip(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body without them. Raises `Refused` naming the first that asks for something."""
+        for name, value in body.items():
+            rule = self.refused.get(name)
+            if rule and value is not None and value not in rule.harmless:
+                raise Refused(
+                    400, "unsupported_parameter", f"{name} is not supported: {rule.supported}", name
+                )
+        return {
+            name: value
+            for name, value in body.items()
+            if name not in self.ignored and name not in self.refused
+        }
+
+
+_IGNORED = {
+    "user": "names the caller's own user; nothing is kept of it",
+    "safety_identifier": "names the caller's own user; nothing is kept of it",
+    "metadata": "labels for a log of completions; none is kept",
+    "store": "asks to keep the completion for later; none is kept",
+    "service_tier": "there is one tier",
+    "prompt_cache_key": "the prefix cache needs no hint",
+    "prompt_cache_options": "the prefix cache needs no hint",
+    "prompt_cache_retention": "the prefix cache needs no hint",
+}
+
+_REFUSED = {
+    "safety_model": Unsupported("no second model judges the answer"),
+    "compliance": Unsupported("this server makes no such promise"),
+    "context_length_exceeded_behavior": Unsupported(
+        "a prompt that leaves no room for an answer is refused ('error')", ("error",)
+    ),
+}
+
+_NO_TOOLS = "functions are not called yet; leave it out"
+
+CHAT = Unapplied(
+    ignored=MappingProxyType(
+        _IGNORED | {"parallel_tool_calls": "without tools there are no calls to make in parallel"}
+    ),
+    refused=MappingProxyType(
+        _REFUSED
+        | {
+            "tools": Unsupported(_NO_TOOLS, ([],)),
+            "tool_choice": Unsupported(_NO_TOOLS, ("none", "auto")),
+            "functions": Unsupported(_NO_TOOLS, ([],)),
+            "function_call": Unsupported(_NO_TOOLS, ("none", "auto")),
+            "response_format": Unsupported(
+                'answers are text, {"type": "text"}', ({"type": "text"},)
+            ),
+            "modalities": Unsupported('answers are text, ["text"]', (["text"], [])),
+            "audio": Unsupported("answers are text"),
+            "prediction": Unsupported("answers are not drafted from a prediction"),
+            "moderation": Unsupported("answers are not moderated"),
+            "web_search_options": Unsupported("nothing is searched for"),
+            "reasoning": Unsupported(
+                "these models do not reason before they answer", ({}, {"enabled": False})
+            ),
+            "reasoning_effort": Unsupported(
+                "these models do not reason before they answer", ("none",)
+            ),
+            "verbosity": Unsupported("ask for a short or a long answer in a message", ("medium",)),
+            "chat_template_kwargs": Unsupported("the model's own template is used as it is", ({},)),
+            "echo": Unsupported("only /v1/completions repeats its prompt", (False,)),
+        }
+    ),
+)
+
+COMPLETION = Unapplied(
+    ignored=MappingProxyType(_IGNORED),
+    refused=MappingProxyType(
+        _REFUSED
+        | {
+            "best_of": Unsupported("every answer made is returned; use n", (1,)),
+            "suffix": Unsupported("text is only continued, not filled in", ("",)),
+        }
+    ),
+)

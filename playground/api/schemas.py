@@ -1,0 +1,157 @@
+"""The bodies of requests: form and types. Ranges are checked where a `Sampling` is made.
+
+Strict: a number in quotes is not a number, and a field that is not here is an error.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from playground.api.parameters import CHAT, COMPLETION, Unapplied
+
+Prompt = str | tuple[int, ...]
+
+
+class Body(BaseModel):
+    """Strict, frozen, and closed to fields it does not know."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _wrong(problem: str) -> PydanticCustomError:
+    return PydanticCustomError("wrong_form", "must be {problem}", {"problem": problem})
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_parts(value: Any) -> Any:
+    if isinstance(value, str):
+        return [{"type": "text", "text": value}]
+    if value is not None and not isinstance(value, list):
+        raise _wrong("text, a list of text parts or null")
+    return value
+
+
+def _as_prompts(value: Any) -> list[Prompt]:
+    """The four forms of OpenAI's ``prompt`` as one: text, texts, token ids, lists of token ids."""
+    if isinstance(value, str) or _is_token_ids(value):
+        value = [value]
+    if not (isinstance(value, list) and value):
+        raise _wrong("text, token ids, or a list of either that is not empty")
+    if all(isinstance(prompt, str) for prompt in value):
+        return list(value)
+    if all(_is_token_ids(prompt) for prompt in value):
+        return [tuple(prompt) for prompt in value]
+    raise _wrong("either all text or all token ids")
+
+
+def _is_token_ids(value: Any) -> bool:
+    whole = isinstance(value, list) and all(type(each) is int for each in value)
+    return whole and len(value) > 0
+
+
+def _bool_or_count(value: Any) -> Any:
+    if value is not None and not isinstance(value, int):
+        raise _wrong("true, false or a number of alternatives")
+    return value
+
+
+class TextPart(Body):
+    """A part of a message's content; an image, a sound or a file is refused."""
+
+    type: Literal["text"]
+    text: str
+    prompt_cache_breakpoint: Any = None  # the prefix cache needs no hint
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_text(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("type", "text") != "text":
+            raise PydanticCustomError(
+                "unsupported_content", "must be of type 'text', the only one supported"
+            )
+        return value
+
+
+class FunctionCallBody(Body):
+    """The function of a call that the assistant made."""
+
+    name: str
+    arguments: str
+
+
+class ToolCallBody(Body):
+    """A call that the assistant made earlier in the conversation."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCallBody
+    index: float | None = None  # what Together's client reads and sends back
+
+
+class MessageBody(Body):
+    """A message; clients may send back what they were given, empty fields and all."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Annotated[list[TextPart] | None, BeforeValidator(_as_parts)] = None
+    name: str | None = None
+    tool_calls: list[ToolCallBody] | None = None
+    tool_call_id: str | None = None
+    # Sent back with an answer; they are not part of what the model is shown again.
+    refusal: None = None
+    audio: None = None
+    function_call: None = None
+    annotations: list[Any] | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class StreamOptions(Body):
+    """What a stream carries besides the answer."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False  # padding against eavesdroppers; none is sent
+
+
+class SamplingBody(Body):
+    """What both endpoints take. None: not given, so the model's own default holds."""
+
+    model: str
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    stop: Annotated[list[str] | None, BeforeValidator(_as_list)] = None
+    seed: int | None = None
+    n: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+
+class ChatBody(SamplingBody):
+    """``POST /v1/chat/completions``."""
+
+    unapplied: ClassVar[Unapplied] = CHAT
+
+    messages: list[MessageBody]
+    max_completion_tokens: int | None = None
+    logprobs: Annotated[bool | int | None, BeforeValidator(_bool_or_count)] = None
+    top_logprobs: int | None = None
+
+
+class CompletionBody(SamplingBody):
+    """``POST /v1/completions``."""
+
+    unapplied: ClassVar[Unapplied] = COMPLETION
+
+    prompt: Annotated[list[Prompt], PlainValidator(_as_prompts)]
+    echo: bool | None = None
+    logprobs: int | None = None

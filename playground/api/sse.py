@@ -1,0 +1,87 @@
+"""Server-sent events: a backend's stream as an HTTP response that ends when its client does."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from playground.api.connection import until_gone
+from playground.api.errors import translate
+from playground.errors import PlaygroundError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Chunk = dict[str, Any]
+DONE = "data: [DONE]\n\n"
+
+
+class EventStream(StreamingResponse):
+    """Sends ``frames``; closes them, then their ``source``, when they end or the client leaves."""
+
+    def __init__(self, frames: AsyncGenerator[str, None], source: AsyncGenerator[Any, None]):
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(frames, media_type="text/event-stream", headers=headers)
+        self._frames = frames
+        self._source = source
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the end or until nobody listens."""
+        async with AsyncExitStack() as closing:
+            await closing.enter_async_context(aclosing(self._source))
+            await closing.enter_async_context(aclosing(self._frames))
+            try:
+                await until_gone(receive, self.stream_response(send))
+            except (ClientDisconnect, OSError):
+                log.debug("a client left in the middle of its stream")
+
+
+async def stream_events(
+    http: Request,
+    events: AsyncGenerator[T, None],
+    project: Callable[[AsyncIterator[T]], AsyncGenerator[Chunk, None]],
+) -> EventStream:
+    """A response that sends what ``project`` makes of ``events``.
+
+    Waits for the first event, so that a request refused by the backend raises here and gets its
+    HTTP status; an error after that is sent as the last event.
+    """
+    try:
+        first = await until_gone(http.receive, _first(events))
+    except BaseException:
+        await events.aclose()
+        raise
+    return EventStream(_frames(project(_resume(first, events))), source=events)
+
+
+async def _first(events: AsyncGenerator[T, None]) -> T:
+    return await anext(events)
+
+
+async def _resume(first: T, rest: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    yield first
+    async for event in rest:
+        yield event
+
+
+async def _frames(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[str, None]:
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield _frame(chunk)
+        yield DONE
+    except PlaygroundError as error:
+        yield _frame(translate(error).body())
+    except Exception as error:  # the outermost edge: the status line has been sent already
+        log.exception("a stream failed")
+        yield _frame(translate(error).body())
+
+
+def _frame(chunk: Chunk) -> str:
+    text = json.dumps(chunk, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f"data: {text}\n\n"
