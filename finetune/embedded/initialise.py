@@ -89,7 +89,7 @@ def _angles(recipe: Recipe) -> Tensor:
 
 def _projection(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """Orthonormal rows that do not see channel 0."""
-    matrix = torch.linalg.qr(torch.randn(columns, rows, generator=generator))[0].T
+    matrix: Tensor = torch.linalg.qr(torch.randn(columns, rows, generator=generator))[0].T
     matrix[:, 0] = 0
     return matrix
 

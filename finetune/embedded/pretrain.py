@@ -124,7 +124,8 @@ class Trainer:
         loss = (losses * weights).sum() / weights.sum()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.vectors, 1.0)
-        for optimiser in (self.muon, self.adam):
+        optimisers: tuple[torch.optim.Optimizer, ...] = (self.muon, self.adam)
+        for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
         self.progress.step += 1

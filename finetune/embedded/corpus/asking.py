@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from finetune.embedded.corpus.draw import Draw
-from finetune.embedded.corpus.knowledge import LANGUAGES, QUESTIONS, Fact, facts
-from finetune.embedded.corpus.smalltalk import LANGUAGES as TALK
+from finetune.embedded.corpus.greetings import LANGUAGES as TALK
+from finetune.embedded.corpus.knowledge import LANGUAGES, Fact, facts
+from finetune.embedded.corpus.questions import QUESTIONS
 from finetune.embedded.corpus.smalltalk import say
 from finetune.embedded.corpus.unknown import ANSWERS, WORDS, unknown
 

@@ -42,7 +42,7 @@ class Split(StrEnum):
 
 
 def key_of(text: str) -> str:
-    """The text without case, white space and punctuation: what differs only in those is the same."""
+    """The text without case, spaces and punctuation: what differs only in those is the same."""
     return "".join(char for char in text.lower() if char.isalnum() or char in "+-*/")
 
 
