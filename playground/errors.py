@@ -50,9 +50,9 @@ class ContextOverflow(InvalidRequest):
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, prompt_tokens: int, context_length: int, *, field: str = "messages") -> None:
         super().__init__(
-            "messages",
+            field,
             f"the prompt has {prompt_tokens} tokens and the model's context holds "
             f"{context_length}, the answer included; shorten the conversation",
         )
