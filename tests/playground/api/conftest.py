@@ -1,0 +1,98 @@
+"""A real server in a thread on any free port, over whichever backend a test needs."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import openai
+import pytest
+import together
+import uvicorn
+from starlette.types import ASGIApp
+
+from playground.api import create_api
+from playground.backends.scripted import Script, ScriptedBackend
+from playground.engine import Engine
+from playground.protocol import Backend
+from playground.settings import Settings
+
+
+class ReadyServer(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """Serve the application; yields its base URL."""
+    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5)
+    server = ReadyServer(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            assert server.ready.wait(30)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def server_url(engine: Engine) -> Iterator[str]:
+    """The API over the embedded model."""
+    with running(create_api(engine, Settings())) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def model(engine: Engine) -> str:
+    """The name of the model behind ``server_url``."""
+    return engine.models()[0].name
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """``serve(backend, **settings)`` or ``serve(app=...)`` gives a URL for the test's duration."""
+    with ExitStack() as stack:
+
+        def start(
+            backend: Backend | None = None, *, app: ASGIApp | None = None, **settings: Any
+        ) -> str:
+            if app is None:
+                assert backend is not None
+                app = create_api(backend, Settings(**settings))
+            return stack.enter_context(running(app))
+
+        yield start
+
+
+@pytest.fixture
+def scripted_url(serve: Callable[..., str]) -> Callable[[Script], str]:
+    """``scripted_url(script)`` serves a backend that answers by that script."""
+    return lambda script: serve(ScriptedBackend(script))
+
+
+@pytest.fixture
+def client(server_url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server_url}/v1", api_key="any", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(params=["", "/v1"], ids=["host", "host/v1"])
+def together_client(
+    server_url: str, request: pytest.FixtureRequest
+) -> Iterator[together.Together]:
+    base_url = f"{server_url}{request.param}"
+    with together.Together(base_url=base_url, api_key="any", max_retries=0) as client:
+        yield client
