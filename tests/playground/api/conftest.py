@@ -90,9 +90,7 @@ def client(server_url: str) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(params=["", "/v1"], ids=["host", "host/v1"])
-def together_client(
-    server_url: str, request: pytest.FixtureRequest
-) -> Iterator[together.Together]:
+def together_client(server_url: str, request: pytest.FixtureRequest) -> Iterator[together.Together]:
     base_url = f"{server_url}{request.param}"
     with together.Together(base_url=base_url, api_key="any", max_retries=0) as client:
         yield client
