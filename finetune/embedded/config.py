@@ -19,7 +19,7 @@ class Recipe:
 
     seed: int = 3
     tokenizer_rows: int = 30_000
-    steps: int = 8_000
+    steps: int = 9_000
     batch_tokens: int = 1_536
     longest_row: int = 512
     chunk_rows: int = 256
@@ -41,7 +41,7 @@ class Recipe:
     repeat_matrix_scale: float = 0.45
     repeat_vector_scale: float = 0.02
     warmup_steps: int = 20
-    decay_share: float = 0.55
+    decay_share: float = 0.64
     """The last share of the steps over which the rates fall to nothing."""
     prompt_weight: float = 0.1
     prompt_share: float = 0.3

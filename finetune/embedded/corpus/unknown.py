@@ -103,7 +103,7 @@ HELD_SUBJECTS = words(
 
 def unknown(draw: Draw, language: str = "en") -> tuple[str, str]:
     """A question nobody taught the model, and its answer in that language."""
-    if draw.chance(0.08):
+    if language == "en" and draw.chance(0.12):
         low, high = draw.number(2, 40), draw.number(11, 999)
         template = draw.pick(("What is {}?", "{} = ?", "Compute {}.", "{}", "Calculate {}."))
         subject = f"{high} {draw.pick('+-*/')} {low}"
