@@ -83,6 +83,13 @@ def scripted_url(serve: Callable[..., str]) -> Callable[[Script], str]:
     return lambda script: serve(ScriptedBackend(script))
 
 
+@pytest.fixture(scope="session")
+def fine_url() -> Iterator[str]:
+    """A server whose every answer is the word fine."""
+    with running(create_api(ScriptedBackend(lambda request: ["fine"]), Settings())) as url:
+        yield url
+
+
 @pytest.fixture
 def client(server_url: str) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{server_url}/v1", api_key="any", max_retries=0) as client:
