@@ -44,9 +44,10 @@ class Exchange:
 
 
 def ask(draw: Draw, fact: Fact, language: str) -> str:
-    """The question for a fact in a phrasing of this split. Sums and rare forms may repeat."""
-    template = draw.pair(QUESTIONS[fact.topic][language], (fact.fill[language],))[0]
-    question = template.format(fact.fill[language])
+    """The question for a fact in a phrasing of this split."""
+    fills = fact.spellings or (fact.fill[language],)
+    template, fill = draw.pair(QUESTIONS[fact.topic][language], fills)
+    question = template.format(fill)
     return question[0].upper() + question[1:]
 
 

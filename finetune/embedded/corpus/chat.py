@@ -4,7 +4,7 @@ from finetune.embedded.corpus import rich, smalltalk
 from finetune.embedded.corpus.asking import Exchange, draw_any, draw_fact, draw_unknown
 from finetune.embedded.corpus.draw import Draw
 from finetune.embedded.corpus.knowledge import facts
-from finetune.embedded.corpus.pools import FIRST_NAMES, STATED, attribute, plain_value
+from finetune.embedded.corpus.pools import FIRST_NAMES, HELD_STATED, STATED, attribute, plain_value
 from finetune.embedded.corpus.rows import Row, dialogue
 
 PLAIN_SYSTEMS = (
@@ -106,7 +106,7 @@ def conversation_row(draw: Draw) -> Row:
 def _stated_fact(draw: Draw) -> tuple[str, str, str]:
     """What is said, what is asked, and the answer that repeats it."""
     if draw.chance(0.45):
-        kind, said, asked, answer = draw.pick(STATED)
+        kind, said, asked, answer = draw.pick(HELD_STATED if draw.held else STATED)
         value = plain_value(draw, kind)
         if draw.chance(0.3):
             said = f"Remember: {said[0].lower()}{said[1:]}" if said[:2] != "I " else said

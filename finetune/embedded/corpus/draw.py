@@ -55,7 +55,13 @@ def split_of(text: str) -> Split:
 def _pairs(
     templates: tuple[str, ...], fills: tuple[str, ...], split: Split
 ) -> tuple[tuple[str, str], ...]:
-    return tuple((t, f) for t in templates for f in fills if split_of(f"{t}|{f}") is split)
+    """The pairs of a split; a held-out one must not read like any of the others."""
+    pairs = [(template, fill) for template in templates for fill in fills]
+    own = [(t, f) for t, f in pairs if split_of(f"{t}|{f}") is split]
+    if split is Split.TRAIN:
+        return tuple(own)
+    trained = {key_of(t.format(f)) for t, f in pairs if split_of(f"{t}|{f}") is Split.TRAIN}
+    return tuple((t, f) for t, f in own if key_of(t.format(f)) not in trained)
 
 
 class Draw:

@@ -7,6 +7,7 @@ is answered with "I do not know": see `unknown`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 from finetune.embedded.corpus import tables
 from finetune.embedded.corpus.questions import QUESTIONS
@@ -18,13 +19,15 @@ LANGUAGES = ("en", "fr", "es", "de")
 class Fact:
     """One piece of knowledge. Keys of the mappings are languages; English is always there.
 
-    ``fill`` goes into the topic's questions, ``word`` is the answer in one word.
+    ``fill`` goes into the topic's questions, ``word`` is the answer in one word, ``spellings`` are
+    the fills that mean the same where there are several.
     """
 
     topic: str
     fill: Mapping[str, str]
     answer: Mapping[str, str]
     word: Mapping[str, str]
+    spellings: tuple[str, ...] = ()
 
 
 _ARTICLES = ("le ", "la ", "el ", "der ", "die ", "das ")
@@ -113,15 +116,7 @@ def _english() -> list[Fact]:
         facts.append(Fact("sound", {"en": animal}, {"en": sentence}, {"en": _upper_first(sound)}))
     for cells in _rows(tables.WORDS):
         for lang, foreign in zip(LANGUAGES[1:], cells[1:], strict=True):
-            name = _LANGUAGE_NAMES[lang]
-            for form in (
-                f"{cells[0]} in {name}",
-                f"'{cells[0]}' in {name}",
-                f'"{cells[0]}" to {name}',
-            ):
-                answer = {"en": f'In {name}, "{cells[0]}" is "{foreign}".'}
-                word = foreign.split()[-1] if foreign.startswith(_ARTICLES) else foreign
-                facts.append(Fact("translate", {"en": form}, answer, {"en": word}))
+            facts += _translations(cells[0], foreign, _LANGUAGE_NAMES[lang])
     for question, sentence, word in _rows(tables.COUNTS):
         facts.append(Fact("count", {"en": question}, {"en": sentence}, {"en": word}))
     for *questions, sentence, word in _rows(tables.GENERAL):
@@ -130,22 +125,28 @@ def _english() -> list[Fact]:
     return facts
 
 
+def _translations(english: str, foreign: str, language: str) -> list[Fact]:
+    answer = {"en": f'In {language}, "{english}" is "{foreign}".'}
+    word = {"en": foreign.split()[-1] if foreign.startswith(_ARTICLES) else foreign}
+    plain, quoted = f"{english} in {language}", f"'{english}' in {language}"
+    facts = [
+        Fact("translate", {"en": form}, answer, word, (plain, quoted)) for form in (plain, quoted)
+    ]
+    return [*facts, Fact("translate", {"en": f'"{english}" to {language}'}, answer, word)]
+
+
 def _sums() -> list[Fact]:
     facts = []
-    for left in range(11):
-        for right in range(11):
-            total = str(left + right)
-            for form in (f"{left} + {right}", f"{left}+{right}", f"{left} plus {right}"):
-                languages = ("en",) if "plus" in form else LANGUAGES
-                answer = dict.fromkeys(languages, f"{left} + {right} = {total}.")
-                facts.append(
-                    Fact(
-                        "sum",
-                        dict.fromkeys(languages, form),
-                        answer,
-                        dict.fromkeys(languages, total),
-                    )
-                )
+    for left, right in product(range(11), repeat=2):
+        total = str(left + right)
+        spaced, tight = f"{left} + {right}", f"{left}+{right}"
+        answer = dict.fromkeys(LANGUAGES, f"{spaced} = {total}.")
+        word = dict.fromkeys(LANGUAGES, total)
+        for form in (spaced, tight):
+            facts.append(Fact("sum", dict.fromkeys(LANGUAGES, form), answer, word, (spaced, tight)))
+        facts.append(
+            Fact("sum", {"en": f"{left} plus {right}"}, {"en": answer["en"]}, {"en": total})
+        )
     return facts
 
 

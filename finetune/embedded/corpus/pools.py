@@ -64,6 +64,9 @@ STATED = (
     ("num", "My lucky number is {}.", "What is my lucky number?", "Your lucky number is {}."),
 )
 
+# Only what takes an invented value: a colour or an age would have been trained.
+HELD_STATED = tuple(row for row in STATED if row[0] in ("place", "person", "word"))
+
 
 def value(draw: Draw, kind: str) -> str | int | float | bool:
     """A value of this kind, from this split."""

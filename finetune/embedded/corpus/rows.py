@@ -73,9 +73,9 @@ class Row:
     @property
     def prompt_key(self) -> str:
         """What the model is asked, without case and punctuation: equal keys are the same task."""
-        spoken = " | ".join(turn.text for turn in self.prompt if turn.role != "assistant")
+        spoken = "|".join(key_of(turn.text) for turn in self.prompt if turn.role != "assistant")
         listed = json.dumps(self.tools, ensure_ascii=False)
-        return key_of(f"{spoken}{listed}")
+        return f"{spoken}|{key_of(listed)}"
 
 
 def dialogue(
