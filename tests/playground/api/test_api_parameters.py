@@ -1,5 +1,6 @@
 """Every parameter that the real clients can send is applied, ignored for a reason, or refused."""
 
+import dataclasses
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import together.types.completion_create_params as together_completion
 
 from playground.api.parameters import CHAT, COMPLETION
 from playground.api.schemas import ChatBody, CompletionBody
+from playground.backends.scripted import ScriptedBackend
+from playground.protocol import ModelInfo, Request, Sampling
 
 SENT = {
     "openai-chat": (openai_chat.CompletionCreateParamsBase, ChatBody),
@@ -72,3 +75,43 @@ def test_what_is_not_supported_is_refused_by_name(fine_url: str, endpoint: str, 
     assert (reply.status_code, error["code"]) == (400, "unsupported_parameter")
     assert error["param"] == name
     assert error["message"].startswith(f"{name} is not supported: ")
+
+
+def recording_server(serve, **info: Any) -> tuple[list[Sampling], str]:
+    """A server, and the sampling of each request that reaches its backend."""
+    seen: list[Sampling] = []
+
+    def script(request: Request) -> list[str]:
+        seen.append(request.sampling)
+        return ["fine"]
+
+    return seen, serve(ScriptedBackend(script, models=[ModelInfo("scripted", 100, **info)]))
+
+
+def test_a_request_that_leaves_sampling_out_gets_the_models_own(serve) -> None:
+    own = Sampling(temperature=0.15, top_p=0.9, stop=("END",))
+    seen, url = recording_server(serve, defaults=own)
+    for change in ({}, {"top_p": 0.5, "seed": None}):
+        assert ask(url, "chat/completions", change).status_code == 200
+    assert seen == [own, Sampling(temperature=0.15, top_p=0.5, stop=("END",))]
+
+
+def test_each_sampling_parameter_reaches_the_backend(serve) -> None:
+    given = {
+        "max_tokens": 5,
+        "temperature": 0.3,
+        "top_p": 0.8,
+        "top_k": 12,
+        "min_p": 0.02,
+        "repetition_penalty": 1.1,
+        "presence_penalty": 0.4,
+        "frequency_penalty": -0.5,
+        "seed": 11,
+    }
+    more = {"logit_bias": {"7": 1.5}, "stop": "END", "logprobs": 3}
+    wanted = Sampling(**given, logit_bias={7: 1.5}, stop=("END",), logprobs=3)
+    seen, url = recording_server(serve)
+    assert {*given, *more} == {field.name for field in dataclasses.fields(Sampling)}
+    for endpoint in ("chat/completions", "completions"):
+        assert ask(url, endpoint, given | more).status_code == 200
+    assert seen == [wanted, wanted]

@@ -7,6 +7,8 @@ import pytest
 
 HELLO = [{"role": "user", "content": "Hello! Who are you?"}]
 GREEDY = {"temperature": 0, "max_tokens": 16}
+NONSENSE = [1, 700, 1900, 800, 2500]  # token ids that no sentence has: anything may follow
+NO_END = {"2": -100}  # the end token is never chosen
 
 
 def test_a_chat_completion_has_text_a_reason_and_usage_that_adds_up(client, model):
@@ -50,8 +52,14 @@ def test_n_gives_n_choices_and_the_first_is_what_one_alone_would_be(client, mode
     texts = [choice.message.content for choice in several.choices]
     assert [choice.index for choice in several.choices] == [0, 1, 2]
     assert texts[0] == alone.choices[0].message.content
-    assert len(set(texts)) > 1
     assert several.usage.prompt_tokens == alone.usage.prompt_tokens
+
+
+def test_choices_are_drawn_independently(client, model):
+    reply = client.completions.create(
+        model=model, prompt=NONSENSE, n=4, temperature=2, max_tokens=16, seed=7
+    )
+    assert len({choice.text for choice in reply.choices}) > 1
 
 
 def test_streamed_choices_are_told_apart_by_their_index(client, model):
@@ -102,19 +110,10 @@ def test_streamed_logprobs_are_those_of_the_whole_answer(client, model):
 
 
 def test_a_logit_bias_forces_a_token(client, model):
-    free = client.completions.create(
-        model=model, prompt="Once", max_tokens=3, logprobs=0, temperature=0
+    reply = client.completions.create(
+        model=model, prompt="Once", max_tokens=3, logprobs=0, logit_bias={"500": 100}
     )
-    chosen = free.choices[0].logprobs.token_ids[-1]
-    forced = client.completions.create(
-        model=model,
-        prompt="Once",
-        max_tokens=3,
-        logprobs=0,
-        temperature=0,
-        logit_bias={str(chosen): 100},
-    )
-    assert forced.choices[0].logprobs.token_ids == [chosen] * 3
+    assert reply.choices[0].logprobs.token_ids == [500] * 3
 
 
 def test_text_parts_and_developer_mean_what_text_and_system_mean(client, model):
@@ -159,7 +158,7 @@ def test_a_history_with_tool_calls_is_taken(client, model):
         {"role": "tool", "tool_call_id": "abcDEF123", "content": '{"celsius": 21}'},
     ]
     reply = client.chat.completions.create(model=model, messages=messages, **GREEDY)
-    assert reply.usage.completion_tokens > 0
+    assert reply.usage.prompt_tokens > len(messages)
 
 
 def test_a_completion_continues_its_prompt(client, model):
@@ -197,7 +196,7 @@ def test_token_ids_are_taken_as_they_are(client, model):
 
 def test_legacy_logprobs_have_offsets_into_the_text(client, model):
     reply = client.completions.create(
-        model=model, prompt="Hello", temperature=0, logprobs=2, max_tokens=8
+        model=model, prompt="Hello", temperature=0, logprobs=2, max_tokens=8, logit_bias=NO_END
     )
     logprobs, text = reply.choices[0].logprobs, reply.choices[0].text
     assert len(logprobs.tokens) == len(logprobs.token_logprobs) == len(logprobs.text_offset)
