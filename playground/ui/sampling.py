@@ -1,0 +1,153 @@
+"""The sampling controls: one component for each parameter, made from the metadata of `Sampling`.
+
+Ranges and explanations are the protocol's, so the page cannot promise what a request refuses.
+"""
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from playground.errors import InvalidRequest
+from playground.protocol import Sampling
+
+_STOP_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingControls:
+    """One component a parameter, under the parameter's own name."""
+
+    temperature: gr.Slider
+    max_tokens: gr.Number
+    seed: gr.Number
+    top_p: gr.Slider
+    min_p: gr.Slider
+    top_k: gr.Number
+    repetition_penalty: gr.Number
+    presence_penalty: gr.Slider
+    frequency_penalty: gr.Slider
+    stop: gr.Textbox
+
+    def by_name(self) -> dict[str, Any]:
+        """For ``inputs_kwargs``: the components by parameter."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def sampling_controls(defaults: Sampling) -> SamplingControls:
+    """Build the controls where they are called, set to ``defaults``."""
+    values = control_values(defaults)
+    temperature = _slider("temperature", values, step=0.05)
+    with gr.Row(elem_classes="pair"):
+        max_tokens = _number("max_tokens", values, placeholder="No limit")
+        seed = _number("seed", values, placeholder="Random")
+    with gr.Accordion("More sampling controls", open=False, elem_id="more-sampling"):
+        top_p = _slider("top_p", values, step=0.01)
+        min_p = _slider("min_p", values, step=0.01)
+        with gr.Row(elem_classes="pair"):
+            top_k = _number("top_k", values)
+            repetition_penalty = _number("repetition_penalty", values, step=0.05, precision=None)
+        presence_penalty = _slider("presence_penalty", values, step=0.1)
+        frequency_penalty = _slider("frequency_penalty", values, step=0.1)
+        stop = gr.Textbox(
+            values["stop"],
+            label="Stop strings",
+            info=f"{_help('stop')} One a line; \\n stands for a line break.",
+            lines=2,
+            max_lines=6,
+            elem_id="stop",
+        )
+    return SamplingControls(
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        top_p=top_p,
+        min_p=min_p,
+        top_k=top_k,
+        repetition_penalty=repetition_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+        stop=stop,
+    )
+
+
+def to_sampling(values: dict[str, Any]) -> Sampling:
+    """What the controls say. Raises `InvalidRequest` naming the field."""
+    given = dict(values)
+    given["stop"] = tuple(
+        _unescaped(line) for line in str(given.get("stop") or "").splitlines() if line
+    )
+    for field in dataclasses.fields(Sampling):
+        value = given.get(field.name, field.default)
+        if value is None and field.default is not None and field.name in given:
+            raise InvalidRequest(field.name, "is empty; give a number")
+        if field.type in (float, "float") and isinstance(value, int):
+            given[field.name] = float(value)
+    return Sampling(**given)
+
+
+def control_values(sampling: Sampling) -> dict[str, Any]:
+    """What the controls show for these parameters, by parameter."""
+    names = [field.name for field in dataclasses.fields(SamplingControls)]
+    values = {name: getattr(sampling, name) for name in names}
+    values["stop"] = "\n".join(_escaped(text) for text in sampling.stop)
+    return values
+
+
+def label(name: str) -> str:
+    """A parameter's name as the page writes it."""
+    words = {"top_p": "Top-p", "min_p": "Min-p", "top_k": "Top-k", "max_tokens": "Max tokens"}
+    return words.get(name, name.replace("_", " ").capitalize())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace("\t", r"\t")
+
+
+def _unescaped(line: str) -> str:
+    return re.sub(r"\\[nt\\]", lambda found: _STOP_ESCAPES[found.group()], line)
+
+
+def _metadata(name: str) -> Any:
+    return next(f.metadata for f in dataclasses.fields(Sampling) if f.name == name)
+
+
+def _help(name: str) -> str:
+    return str(_metadata(name)["help"])
+
+
+def _slider(name: str, values: dict[str, Any], step: float) -> gr.Slider:
+    span = _metadata(name)
+    return gr.Slider(
+        span["minimum"],
+        span["maximum"],
+        values[name],
+        step=step,
+        label=label(name),
+        info=span["help"],
+        buttons=[],
+        elem_id=name.replace("_", "-"),
+    )
+
+
+def _number(
+    name: str,
+    values: dict[str, Any],
+    *,
+    step: float = 1,
+    precision: int | None = 0,
+    placeholder: str | None = None,
+) -> gr.Number:
+    span = _metadata(name)
+    return gr.Number(
+        values[name],
+        label=label(name),
+        info=span["help"],
+        step=step,
+        precision=precision,
+        placeholder=placeholder,
+        min_width=80,
+        elem_id=name.replace("_", "-"),
+    )

@@ -1,0 +1,85 @@
+"""The present conversation and its settings as code that asks the same of the API.
+
+Pure functions from a `Request` to text.
+"""
+
+import json
+import shlex
+from dataclasses import fields
+from typing import Any
+
+from playground.protocol import Request, Sampling
+
+OPENAI_PARAMETERS = frozenset(
+    {"temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens", "seed", "stop"}
+)
+API_KEY_VARIABLE = "PLAYGROUND_API_KEY"
+
+
+def python_snippet(request: Request, base_url: str, *, needs_key: bool = False) -> str:
+    """A streamed call with the openai client; what OpenAI does not know goes in ``extra_body``."""
+    settings = _settings(request.sampling)
+    arguments = [
+        f"model={json.dumps(request.model)}",
+        f"messages={_python(_messages(request))}",
+        *(f"{name}={_python(settings[name])}" for name in settings if name in OPENAI_PARAMETERS),
+    ]
+    extra = {name: value for name, value in settings.items() if name not in OPENAI_PARAMETERS}
+    if extra:
+        arguments.append(f"extra_body={_python(extra)}")
+    arguments.append("stream=True")
+    call = "".join(f"    {_indented(argument)},\n" for argument in arguments)
+    key = f'os.environ["{API_KEY_VARIABLE}"]' if needs_key else '"none"'
+    return (
+        f"{'import os' + chr(10) * 2 if needs_key else ''}"
+        "from openai import OpenAI\n\n"
+        f"client = OpenAI(base_url={json.dumps(base_url)}, api_key={key})\n"
+        f"stream = client.chat.completions.create(\n{call})\n"
+        "for chunk in stream:\n"
+        "    if chunk.choices:\n"
+        '        print(chunk.choices[0].delta.content or "", end="", flush=True)\n'
+    )
+
+
+def curl_snippet(request: Request, base_url: str, *, needs_key: bool = False) -> str:
+    """The same call for a POSIX shell."""
+    body = {
+        "model": request.model,
+        "messages": _messages(request),
+        **_settings(request.sampling),
+        "stream": True,
+    }
+    lines = [
+        f"curl -N {shlex.quote(base_url + '/chat/completions')}",
+        "-H 'Content-Type: application/json'",
+        *([f'-H "Authorization: Bearer ${API_KEY_VARIABLE}"'] if needs_key else []),
+        f"-d {shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))}",
+    ]
+    return " \\\n  ".join(lines) + "\n"
+
+
+def _messages(request: Request) -> list[dict[str, Any]]:
+    return [message.to_openai() for message in request.messages]
+
+
+def _settings(sampling: Sampling) -> dict[str, Any]:
+    """Temperature, and whatever else differs from the protocol's defaults."""
+    plain = Sampling()
+    names = [field.name for field in fields(Sampling)]
+    settings = {
+        name: getattr(sampling, name)
+        for name in names
+        if name == "temperature" or getattr(sampling, name) != getattr(plain, name)
+    }
+    if "stop" in settings:
+        settings["stop"] = list(sampling.stop)
+    return settings
+
+
+def _python(value: Any) -> str:
+    """JSON text of strings, numbers, lists and objects of these is also Python."""
+    return json.dumps(value, indent=4 if isinstance(value, list | dict) else None, ensure_ascii=False)
+
+
+def _indented(argument: str) -> str:
+    return argument.replace("\n", "\n    ")
