@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from finetune.embedded.corpus.draw import Draw
 from finetune.embedded.corpus.greetings import LANGUAGES as TALK
-from finetune.embedded.corpus.knowledge import LANGUAGES, Fact, facts
+from finetune.embedded.corpus.knowledge import LANGUAGES, facts
 from finetune.embedded.corpus.questions import QUESTIONS
 from finetune.embedded.corpus.smalltalk import say
 from finetune.embedded.corpus.unknown import ANSWERS, WORDS, unknown
@@ -43,14 +43,6 @@ class Exchange:
         return self.words[self.language]
 
 
-def ask(draw: Draw, fact: Fact, language: str) -> str:
-    """The question for a fact in a phrasing of this split."""
-    fills = fact.spellings or (fact.fill[language],)
-    template, fill = draw.pair(QUESTIONS[fact.topic][language], fills)
-    question = template.format(fill)
-    return question[0].upper() + question[1:]
-
-
 def draw_fact(draw: Draw, language: str | None = None, topic: str | None = None) -> Exchange:
     """A random fact of the closed domain and its question in this split's phrasings."""
     while True:
@@ -59,9 +51,9 @@ def draw_fact(draw: Draw, language: str | None = None, topic: str | None = None)
         fact = draw.pick(facts()[chosen])
         if lang not in fact.fill or lang not in QUESTIONS[chosen]:
             continue
-        try:
-            question = ask(draw, fact, lang)
-        except IndexError:  # this fact has no phrasing in this split
+        fills = fact.spellings or (fact.fill[lang],)
+        question = draw.fill(QUESTIONS[chosen][lang], fills)
+        if question is None:
             continue
         return Exchange(draw.casual(question), lang, dict(fact.answer), dict(fact.word))
 

@@ -92,9 +92,14 @@ class Draw:
         """One of this split's own options."""
         return self.rng.choice(held if self.held else train)
 
-    def pair(self, templates: Sequence[str], fills: Sequence[str]) -> tuple[str, str]:
-        """A template and what fills it, from the pairs that belong to this split."""
-        return self.rng.choice(_pairs(tuple(templates), tuple(fills), self.split))
+    def fill(self, templates: Sequence[str], fills: Sequence[str]) -> str | None:
+        """A filled template of this split; None if all of them belong to the other one."""
+        pairs = _pairs(tuple(templates), tuple(fills), self.split)
+        if not pairs:
+            return None
+        template, fill = self.rng.choice(pairs)
+        text = template.format(fill)
+        return text[0].upper() + text[1:]
 
     def word(self, syllables: int | None = None, capital: bool = False) -> str:
         """A pseudo-word of this split."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from finetune.embedded.corpus import chat, copying, extraction, rich, smalltalk, systems, tools
 from finetune.embedded.corpus.draw import Draw
@@ -10,6 +11,20 @@ from finetune.embedded.corpus.rows import Row
 
 Maker = Callable[[Draw], Row]
 
+
+class ToolMaker(Protocol):
+    """Makes a row with at most so many tools."""
+
+    def __call__(self, draw: Draw, most: int = 4) -> Row:
+        """The row."""
+
+
+TOOL_FAMILIES: Mapping[str, ToolMaker] = {
+    "tools.call": tools.call_row,
+    "tools.parallel": tools.parallel_row,
+    "tools.decline": tools.decline_row,
+    "tools.answer": tools.answer_row,
+}
 FAMILIES: Mapping[str, Maker] = {
     "chat.identity": smalltalk.identity_row,
     "chat.greetings": smalltalk.greetings_row,
@@ -26,10 +41,7 @@ FAMILIES: Mapping[str, Maker] = {
     "system.one_word": partial(systems.simple_row, family="system.one_word"),
     "system.upper": partial(systems.simple_row, family="system.upper"),
     "system.json": partial(systems.simple_row, family="system.json"),
-    "tools.call": tools.call_row,
-    "tools.parallel": tools.parallel_row,
-    "tools.decline": tools.decline_row,
-    "tools.answer": tools.answer_row,
+    **TOOL_FAMILIES,
     "extraction": extraction.extraction_row,
     "copying": copying.copying_row,
 }
@@ -55,9 +67,7 @@ WEIGHTS: Mapping[str, int] = {
     "tools.decline": 45,
     "tools.answer": 60,
     "extraction": 130,
-    "copying": 0,
 }
-TOOL_FAMILIES = ("tools.call", "tools.parallel", "tools.decline", "tools.answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +83,6 @@ def draw_row(draw: Draw, stage: Stage = Stage()) -> Row:
     if draw.chance(stage.copying):
         return copying.copying_row(draw)
     family = draw.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    if family == "tools.call":
-        return tools.call_row(draw, stage.most_tools)
-    if family == "tools.parallel":
-        return tools.parallel_row(draw, stage.most_tools)
-    if family == "tools.decline":
-        return tools.decline_row(draw, stage.most_tools)
-    if family == "tools.answer":
-        return tools.answer_row(draw, stage.most_tools)
+    if family in TOOL_FAMILIES:
+        return TOOL_FAMILIES[family](draw, stage.most_tools)
     return FAMILIES[family](draw)

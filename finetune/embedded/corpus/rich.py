@@ -190,13 +190,9 @@ def rich_row(draw: Draw) -> Row:
 
 def rich(draw: Draw) -> tuple[str, str]:
     """A request for one of them and the answer."""
-    while True:
+    question = None
+    while question is None:
         templates, requests = draw.pick(KINDS)
         request = draw.pick(requests)
-        try:
-            template, name = draw.pair(templates, request.names)
-        except IndexError:  # no phrasing of this request is in this split
-            continue
-        question = template.format(name)
-        question = question[0].upper() + question[1:]
-        return draw.casual(question), request.answer
+        question = draw.fill(templates, request.names)
+    return draw.casual(question), request.answer
