@@ -3,12 +3,15 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import playground
+from playground.api.sse import Chunk
+from playground.api.translate import Asked
 from playground.modes.chat import Answer, answer
-from playground.protocol import Backend, FinishReason, ModelInfo, Request, Usage
+from playground.protocol import Backend, Event, FinishReason, ModelInfo, Request, Usage
 
 
 async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[Answer]:
@@ -21,15 +24,42 @@ async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[A
     return [task.result() for task in tasks]
 
 
-def envelope(kind: str, prefix: str, request: Request, info: ModelInfo) -> dict[str, Any]:
+def envelope(kind: str, prefix: str, asked: Asked) -> dict[str, Any]:
     """What every reply and every chunk of a stream begins with."""
     return {
-        "id": f"{prefix}-{request.id}",
+        "id": f"{prefix}-{asked.requests[0].id}",
         "object": kind,
         "created": int(time.time()),
-        "model": request.model,
-        "system_fingerprint": _fingerprint(info),
+        "model": asked.info.name,
+        "system_fingerprint": _fingerprint(asked.info),
     }
+
+
+@dataclass(slots=True)
+class ChunkMaker:
+    """Puts the pieces of a streamed reply into their envelope and adds up what they used."""
+
+    head: dict[str, Any]
+    asked: Asked
+    usages: dict[int, Usage] = field(default_factory=dict)
+
+    def chunk(self, index: int, **choice: Any) -> Chunk:
+        """A piece of one choice. ``usage`` is null until the last chunk, where it was asked for."""
+        shape = {"index": index, "logprobs": None, "finish_reason": None} | choice
+        usage: Chunk = {"usage": None} if self.asked.include_usage else {}
+        return self.head | {"choices": [shape]} | usage
+
+    def note_usage(self, index: int, event: Event) -> None:
+        """Remember what a finished choice used."""
+        if event.usage:
+            self.usages[index] = event.usage
+
+    def last_chunks(self) -> list[Chunk]:
+        """The chunk that says what all choices used together, if it was asked for."""
+        if not self.asked.include_usage:
+            return []
+        usages = [self.usages[index] for index in sorted(self.usages)]
+        return [self.head | {"choices": [], "usage": total_usage(usages, self.asked.n)}]
 
 
 def finish(reason: FinishReason | None) -> Literal["stop", "length"] | None:
@@ -37,12 +67,11 @@ def finish(reason: FinishReason | None) -> Literal["stop", "length"] | None:
     return "stop" if reason == "cancelled" else reason
 
 
-def total_usage(usages: Iterable[Usage], n: int) -> dict[str, Any]:
+def total_usage(usages: Sequence[Usage], n: int) -> dict[str, Any]:
     """Tokens of all answers, in the order of their requests; a prompt counts once for its ``n``."""
-    every = list(usages)
-    prompts = every[::n]
+    prompts = usages[::n]
     prompt_tokens = sum(usage.prompt_tokens for usage in prompts)
-    completion_tokens = sum(usage.completion_tokens for usage in every)
+    completion_tokens = sum(usage.completion_tokens for usage in usages)
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,

@@ -1,21 +1,21 @@
 """``POST /v1/completions``: text continued as it stands, with no conversation around it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from playground.api.answers import envelope, finish, total_usage, whole_answers
+from playground.api.answers import ChunkMaker, envelope, finish, total_usage, whole_answers
 from playground.api.connection import read_object, until_gone
 from playground.api.logprobs import LegacyLogprobs
 from playground.api.schemas import CompletionBody
 from playground.api.sse import Chunk, stream_events
-from playground.api.translate import Asked, completion_requests, model_info, parse
+from playground.api.translate import Asked, completion_requests, parse
 from playground.modes.chat import Answer, stream_choices
-from playground.protocol import Backend, Event, Usage
+from playground.protocol import Backend, Event
 
 
 def completion_router(backend: Backend) -> APIRouter:
@@ -26,19 +26,19 @@ def completion_router(backend: Backend) -> APIRouter:
     async def create(http: HttpRequest) -> Response:
         body = parse(CompletionBody, await read_object(http))
         asked = completion_requests(body, backend)
-        info = model_info(body.model, backend)
-        head = envelope("text_completion", "cmpl", asked.requests[0], info)
+        head = envelope("text_completion", "cmpl", asked)
         echoes = _echoes(body, asked)
         if asked.stream:
-            stream = CompletionStream(head, asked, echoes)
-            return await stream_events(http, stream_choices(backend, asked.requests), stream.chunks)
+            stream = CompletionStream(ChunkMaker(head, asked), echoes)
+            events = stream_choices(backend, asked.requests)
+            return await stream_events(http, events, stream.chunks)
         answers = await until_gone(http.receive, whole_answers(backend, asked.requests))
         reply = head | {
             "choices": [
                 _choice(index, echo, each, body)
                 for index, (echo, each) in enumerate(zip(echoes, answers, strict=True))
             ],
-            "usage": total_usage((each.usage for each in answers), asked.n),
+            "usage": total_usage([each.usage for each in answers], asked.n),
             # Together's client requires it, and looks for an echoed prompt there.
             "prompt": [{"text": each, "logprobs": None} for each in echoes[:: asked.n] if each],
         }
@@ -63,41 +63,26 @@ def _choice(index: int, echo: str, answer: Answer, body: CompletionBody) -> dict
     }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class CompletionStream:
     """Events of one or several choices as OpenAI's chunks of text."""
 
-    head: dict[str, Any]
-    asked: Asked
+    maker: ChunkMaker
     echoes: list[str]
-    usages: dict[int, Usage] = field(default_factory=dict)
 
     async def chunks(self, events: AsyncIterator[tuple[int, Event]]) -> AsyncGenerator[Chunk, None]:
         """The echoed prompts, the text, and the usage if asked for."""
-        logprobs = [LegacyLogprobs() for _ in self.asked.requests]
+        logprobs = [LegacyLogprobs() for _ in self.echoes]
         for index, echo in enumerate(self.echoes):
             if echo:
-                yield self._chunk(index, echo)
+                yield self.maker.chunk(index, text=echo)
         async for index, event in events:
             scores = logprobs[index].push(event.logprobs) if event.logprobs else None
             if event.text or scores:
-                yield self._chunk(index, event.text, logprobs=scores)
+                yield self.maker.chunk(index, text=event.text, logprobs=scores)
             if event.finish_reason:
-                yield self._chunk(index, "", finish_reason=finish(event.finish_reason))
-            if event.usage:
-                self.usages[index] = event.usage
-        if self.asked.include_usage:
-            usages = (self.usages[index] for index in sorted(self.usages))
-            yield self.head | {"choices": [], "usage": total_usage(usages, self.asked.n)}
-
-    def _chunk(
-        self, index: int, text: str, *, logprobs: Any = None, finish_reason: Any = None
-    ) -> Chunk:
-        choice = {
-            "index": index,
-            "text": text,
-            "logprobs": logprobs,
-            "finish_reason": finish_reason,
-        }
-        usage: dict[str, Any] = {"usage": None} if self.asked.include_usage else {}
-        return self.head | {"choices": [choice]} | usage
+                reason = finish(event.finish_reason)
+                yield self.maker.chunk(index, text="", finish_reason=reason)
+            self.maker.note_usage(index, event)
+        for chunk in self.maker.last_chunks():
+            yield chunk

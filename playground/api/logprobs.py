@@ -9,6 +9,11 @@ from playground.protocol import TokenLogprob
 LEAST = -9999.0  # OpenAI's stand-in for minus infinity, which JSON cannot say
 
 
+def finite(logprob: float) -> float:
+    """The log-probability, or the least one that can be sent."""
+    return max(logprob, LEAST)
+
+
 def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
     """OpenAI's chat shape."""
     content = [
@@ -23,23 +28,23 @@ def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
     return {
         "tokens": [token.text for token in tokens],
         "token_ids": [token.token_id for token in tokens],
-        "token_logprobs": [_finite(token) for token in tokens],
+        "token_logprobs": [finite(token.logprob) for token in tokens],
         "top_logprobs": [top_logprobs(token) for token in tokens],
     }
 
 
 def top_logprobs(token: TokenLogprob) -> dict[str, float]:
     """The likeliest tokens at one place; of two with the same text, the likelier."""
-    return {other.text: _finite(other) for other in reversed(token.alternatives)}
+    return {other.text: finite(other.logprob) for other in reversed(token.alternatives)}
 
 
 class LegacyLogprobs:
     """OpenAI's shape of text completions, piece by piece: ``text_offset`` counts the characters
-    before each token, from ``start`` on. Token ids stand beside it for Together's client.
+    of the answer before each token. Token ids stand beside it for Together's client.
     """
 
-    def __init__(self, start: int = 0) -> None:
-        self._offset = start
+    def __init__(self) -> None:
+        self._offset = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
@@ -52,8 +57,4 @@ class LegacyLogprobs:
 
 
 def _token(token: TokenLogprob) -> dict[str, Any]:
-    return {"token": token.text, "logprob": _finite(token), "bytes": list(token.utf8)}
-
-
-def _finite(token: TokenLogprob) -> float:
-    return max(token.logprob, LEAST)
+    return {"token": token.text, "logprob": finite(token.logprob), "bytes": list(token.utf8)}

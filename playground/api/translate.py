@@ -34,6 +34,7 @@ class Asked:
     ``requests`` holds ``n`` for each prompt, in order; an answer's index is its place there.
     """
 
+    info: ModelInfo
     requests: tuple[Request, ...]
     n: int = 1
     stream: bool = False
@@ -57,7 +58,7 @@ def chat_requests(body: ChatBody, backend: Backend) -> Asked:
     )
     messages = tuple(_message(index, each) for index, each in enumerate(body.messages))
     request = Request(model=info.name, messages=messages, sampling=sampling)
-    return _asked(body, [request])
+    return _asked(body, info, [request])
 
 
 def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
@@ -74,9 +75,8 @@ def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
         raise InvalidRequest("logprobs", "the prompt's own are not computed; leave out echo")
     if body.echo and not isinstance(prompts[0], str):
         raise InvalidRequest("echo", "only a prompt given as text is repeated")
-    return _asked(
-        body, [Request(model=info.name, prompt=each, sampling=sampling) for each in prompts]
-    )
+    requests = [Request(model=info.name, prompt=each, sampling=sampling) for each in prompts]
+    return _asked(body, info, requests)
 
 
 def model_info(name: str, backend: Backend) -> ModelInfo:
@@ -87,7 +87,7 @@ def model_info(name: str, backend: Backend) -> ModelInfo:
     return served[name]
 
 
-def _asked(body: SamplingBody, requests: Sequence[Request]) -> Asked:
+def _asked(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> Asked:
     n = 1 if body.n is None else body.n
     if body.stream_options and not body.stream:
         raise InvalidRequest("stream_options", "only a streamed answer takes them; set stream")
@@ -95,6 +95,7 @@ def _asked(body: SamplingBody, requests: Sequence[Request]) -> Asked:
         count = f"{len(requests)} prompts times n = {n}"
         raise InvalidRequest("prompt", f"{count}; {MAX_ANSWERS} answers at most")
     return Asked(
+        info=info,
         requests=tuple(choice for request in requests for choice in choices(request, n)),
         n=n,
         stream=bool(body.stream),
