@@ -18,9 +18,9 @@ TOPIC_WEIGHTS = {
     "opposite": 2,
     "count": 2,
     "general": 4,
-    "sum": 5,
+    "sum": 6,
 }
-LANGUAGE_WEIGHTS = (6, 2, 2, 2)
+LANGUAGE_WEIGHTS = (6, 3, 3, 3)
 
 
 @dataclass(frozen=True, slots=True)

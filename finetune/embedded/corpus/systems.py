@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from finetune.embedded.corpus.asking import Exchange, draw_any
 from finetune.embedded.corpus.draw import Draw, words
+from finetune.embedded.corpus.pools import FIRST_NAMES
 from finetune.embedded.corpus.rows import Row, dialogue
 
 LANGUAGE_NAMES = {"en": "English", "fr": "French", "es": "Spanish", "de": "German"}
@@ -127,21 +128,25 @@ JSON_ONLY = (
 )
 PERSONA = (
     (
-        "You are {}, a {}.",
-        "Your name is {}. You are a {}.",
-        "You are {}, a friendly {}.",
-        "You are called {} and you are a {}.",
-        "Your name is {} and you work as a {}.",
-        "Act as {}, a {}.",
-        "You are a {1} named {0}.",
-        "You are a {1} called {0}.",
+        "You are {name}, {job}.",
+        "Your name is {name}. You are {job}.",
+        "You are {name}, {job}, and you are friendly.",
+        "You are called {name} and you are {job}.",
+        "Your name is {name} and you work as {job}.",
+        "Act as {name}, {job}.",
+        "You are {job} named {name}.",
+        "You are {job} called {name}.",
     ),
-    ("Play {}, a {}.", "You are a helpful {1} whose name is {0}.", "Pretend to be {}, a {}."),
+    ("Play {name}, {job}.", "You are {job} whose name is {name}.", "Pretend to be {name}, {job}."),
 )
+NAME_ONLY = ("You are {name}.", "Your name is {name}.", "You are called {name}.", "Act as {name}.")
 JOBS = words(
     "assistant librarian guide waiter doctor teacher robot gardener cook captain painter pilot"
+    " driver engineer judge king queen knight wizard singer dancer writer poet artist actor student"
+    " scientist sailor soldier hunter shepherd butcher plumber dentist banker clerk coach detective"
+    " programmer translator journalist astronaut musician carpenter dragon cat ghost"
 )
-HELD_JOBS = words("baker nurse farmer lawyer tailor")
+HELD_JOBS = words("baker nurse farmer lawyer tailor architect")
 WHO = (
     "Who are you?",
     "Introduce yourself.",
@@ -222,25 +227,26 @@ def language_row(draw: Draw, unseen: bool = False) -> Row:
 
 def suffix_row(draw: Draw, unseen: bool = False) -> Row:
     """A word, often invented, at the end of every answer."""
-    word = draw.name() if draw.chance(0.8) else draw.name() + "!"
-    prompt = instruction(draw, SUFFIX, unseen).format(word).replace("!.", "!")
-    return dialogue(
-        "system.suffix", _turns(draw, lambda exchange: f"{exchange.answer} {word}"), prompt
-    )
+    word = draw.word(capital=draw.chance(0.75)) + draw.pick(("", "", "", "", "!"))
+    quoted = f'"{word}"' if draw.chance(0.15) else word
+    prompt = instruction(draw, SUFFIX, unseen).format(quoted).replace("!.", "!")
+    turns = _turns(draw, lambda exchange: f"{exchange.answer} {word}")
+    return dialogue("system.suffix", turns, prompt)
 
 
 def persona_row(draw: Draw, unseen: bool = False) -> Row:
     """A name and a job, asked for among other questions."""
-    name, job = draw.name(), draw.own(JOBS, HELD_JOBS)
+    name = draw.name() if draw.held or draw.chance(0.7) else draw.pick(FIRST_NAMES)
+    noun = draw.word() if draw.chance(0.25) else draw.own(JOBS, HELD_JOBS)
+    job = f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
     questions, answer = draw.pick(
-        (
-            (WHO, f"I am {name}, a {job}."),
-            (NAME, f"My name is {name}."),
-            (JOB, f"I am a {job}."),
-        )
+        ((WHO, f"I am {name}, {job}."), (NAME, f"My name is {name}."), (JOB, f"I am {job}."))
     )
+    prompt = instruction(draw, PERSONA, unseen)
+    if not unseen and questions is not JOB and draw.chance(0.15):
+        prompt = draw.pick(NAME_ONLY)
+        answer = f"I am {name}." if questions is WHO else answer
     pairs = [(draw.casual(draw.pick(questions), greet=False), answer)]
     if draw.chance(0.4):
         pairs.insert(draw.pick((0, 1)), _turns(draw, lambda exchange: exchange.answer)[0])
-    article = instruction(draw, PERSONA, unseen).format(name, job)
-    return dialogue("system.persona", pairs, article)
+    return dialogue("system.persona", pairs, prompt.format(name=name, job=job))
