@@ -100,13 +100,14 @@ class InvalidSettings(PlaygroundError):
 
 
 class PortInUse(PlaygroundError):
-    """Another program listens on the address that was asked for."""
+    """The address that was asked for cannot be listened on; another program has it, mostly."""
 
     code = "port_in_use"
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, reason: str = "Address already in use") -> None:
         super().__init__(
-            f"port {port} on {host} is in use; choose another with --port, or --port 0 for any"
+            f"cannot listen on port {port} of {host}: {reason.lower()}; choose another with --port "
+            "(0 takes any free one)"
         )
         self.host = host
         self.port = port

@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body")
     api_key: str | None = Field(default=None, description="if set, API requests must carry it")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="how much the server tells"
+    )
 
     @classmethod
     def settings_customise_sources(

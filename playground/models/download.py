@@ -7,7 +7,7 @@ anything that comes from a hub.
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import scan_cache_dir, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
 )
 
 from playground.errors import GatedModel, ModelLoadError, NoNetwork, NoSuchModel
-from playground.models.catalogue import find
+from playground.models.catalogue import entries, find
 from playground.models.spec import ModelSpec
 
 NEEDED = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja")
@@ -39,8 +39,20 @@ def locate(spec: ModelSpec, home: Path | None = None, progress: type[Any] | None
     if folder.is_dir():
         return folder
     if folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1:
-        raise NoSuchModel(f"{spec.source!r} is no catalogue name, no folder and no hub id")
+        known = ", ".join(each.name for each in entries())
+        raise NoSuchModel(
+            f"{spec.source!r} is no catalogue name ({known}), no folder and no hub id"
+        )
     return _download(source, spec.revision, home, progress)
+
+
+def downloaded(home: Path) -> list[tuple[str, int]]:
+    """Hub ids of the repositories under ``home``, each with its bytes on disk."""
+    folder = home / "models"
+    if not folder.is_dir():
+        return []
+    repositories = scan_cache_dir(folder).repos
+    return sorted((each.repo_id, each.size_on_disk) for each in repositories)
 
 
 def _download(

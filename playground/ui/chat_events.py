@@ -189,7 +189,7 @@ class Chat:
 
     def _show(self, view: View, model: str) -> Updates:
         busy = bool(view.running)
-        box = {"submit_btn": not busy, "stop_btn": busy}
+        box: dict[str, Any] = {"submit_btn": not busy, "stop_btn": busy}
         if view.draft is not None:
             box["value"] = view.draft
         length = model_named(self.backend, model).context_length

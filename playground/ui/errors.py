@@ -26,22 +26,25 @@ def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
             async with aclosing(handler(*args, **kwargs)) as updates:
                 async for update in updates:
                     yield update
-        except Exception as error:  # noqa: BLE001 - the page's outer edge
+        except Exception as error:
             raise _toast(error) from error
 
     @functools.wraps(handler)
     def plain(*args: Any, **kwargs: Any) -> Any:
         try:
             return handler(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the page's outer edge
+        except Exception as error:
             raise _toast(error) from error
 
     return streaming if inspect.isasyncgenfunction(handler) else plain
 
 
 def _toast(error: Exception) -> Exception:
+    toast: Exception
     if isinstance(error, PlaygroundError):
-        return gr.Error(error.message, title="No answer", print_exception=False)
+        toast = gr.Error(error.message, title="No answer", print_exception=False)
+        return toast
     logger.error("An event of the page failed", exc_info=error)
     text = "The playground failed in a way it should not. Its log has the details."
-    return gr.Error(text, title="Our fault", print_exception=False)
+    toast = gr.Error(text, title="Our fault", print_exception=False)
+    return toast

@@ -78,7 +78,9 @@ def _settings(sampling: Sampling) -> dict[str, Any]:
 
 def _python(value: Any) -> str:
     """JSON text of strings, numbers, lists and objects of these is also Python."""
-    return json.dumps(value, indent=4 if isinstance(value, list | dict) else None, ensure_ascii=False)
+    return json.dumps(
+        value, indent=4 if isinstance(value, list | dict) else None, ensure_ascii=False
+    )
 
 
 def _indented(argument: str) -> str:

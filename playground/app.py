@@ -1,0 +1,163 @@
+"""Choose the parts and start them: model, engine, API and page behind one port.
+
+The only place, with the command line, that knows all floors. Heavy libraries are imported inside
+functions: they take seconds, and what is wrong with a setting or a port is said before that.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from playground.errors import PortInUse
+from playground.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from playground.engine import Engine
+    from playground.models.loaded import LoadedModel
+    from playground.models.spec import ModelSpec
+    from playground.protocol import ModelInfo
+
+SHUTDOWN_SECONDS = 3
+
+
+def model_spec(settings: Settings) -> "ModelSpec":
+    """What to load, as the settings say."""
+    from playground.models.spec import ModelSpec
+
+    return ModelSpec(
+        source=settings.model,
+        revision=settings.revision,
+        precision=settings.precision,
+        quantization=settings.quantization,
+        device=settings.device,
+        attention=settings.attention,
+        context_length=settings.context_length,
+    )
+
+
+def start_engine(settings: Settings) -> "Engine":
+    """The engine over the model that the settings name. Raises a `ModelLoadError`."""
+    from playground.engine import Engine, Limits
+    from playground.models.loader import load
+
+    loaded = load(model_spec(settings), home=settings.home)
+    limits = Limits(
+        max_sequences=settings.max_sequences,
+        step_tokens=settings.step_tokens,
+        max_waiting=settings.max_waiting,
+        kv_cache_gib=settings.kv_cache_gib,
+    )
+    return Engine(loaded, _describe(loaded), limits)
+
+
+def build_app(engine: "Engine", settings: Settings) -> "FastAPI":
+    """API and page in one application."""
+    from playground.api import create_api
+    from playground.ui import build_page, mount_page
+
+    return mount_page(create_api(engine, settings), build_page(engine, settings))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that a port in use is known before a model is loaded.
+
+    Raises `PortInUse`; port 0 takes any free one.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise PortInUse(host, port, error.strerror or str(error)) from error
+    return listener
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; running streams then end and the engine is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    quiet_libraries()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+    for noisy in ("httpx", "gradio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    with listen(settings.host, settings.port) as listener:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with start_engine(settings) as engine:
+            config = uvicorn.Config(
+                build_app(engine, settings),
+                log_config=None,
+                log_level="warning",
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                ws="none",
+            )
+            address = _address(listener, settings.host)
+            Server(config, engine, address).run(sockets=[listener])
+
+
+def quiet_libraries() -> None:
+    """No telemetry, and no library's chatter among our own lines. Call before importing them."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # at import it tells which optional kernels it does without
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+class Server(uvicorn.Server):
+    """Says where it listens once it does; ends what is being answered when it is to stop."""
+
+    def __init__(self, config: uvicorn.Config, engine: "Engine", address: str) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        info = self._engine.models()[0]
+        window = f"{info.context_length:,} tokens of context"
+        print(f"Mistral playground: {self._address}  (model {info.name}, {window})", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End running answers first: nobody waits for the last token of a long one."""
+        await asyncio.to_thread(self._engine.close)
+        await super().shutdown(sockets)
+
+
+def _describe(loaded: "LoadedModel") -> "ModelInfo":
+    from playground.models.catalogue import find
+    from playground.protocol import ModelInfo, Sampling
+
+    entry = find(loaded.spec.source)
+    return ModelInfo(
+        name=loaded.name,
+        context_length=loaded.context_length,
+        description=entry.description if entry else f"Loaded from {loaded.spec.source}.",
+        defaults=entry.sampling if entry else Sampling(),
+        created=int(time.time()),
+    )
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Asked to stop is not an error. uvicorn raises the signal again when it has shut down."""
+    raise SystemExit(0)
+
+
+def _address(listener: socket.socket, host: str) -> str:
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

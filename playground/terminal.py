@@ -1,0 +1,116 @@
+"""The terminal's face: a conversation in lines of text, streamed.
+
+A thin face as the page and the API are: it knows a `Backend` and text streams, no model.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from playground.errors import EngineStopped, PlaygroundError
+from playground.protocol import Backend, Event, Message, Request, Sampling
+
+HELP = "/new begins again, /quit leaves, Ctrl-C stops an answer"
+
+
+@dataclass
+class Conversation:
+    """Messages so far, and how the next answer is asked for. An answer that fails leaves no trace
+    but its error.
+    """
+
+    backend: Backend
+    sampling: Sampling
+    system: str = ""
+    messages: list[Message] = field(default_factory=list)
+
+    def begin_again(self) -> None:
+        """Forget everything but the system prompt."""
+        self.messages.clear()
+
+    def ask(self, text: str, out: TextIO) -> Event:
+        """Stream the answer to ``text`` to ``out``; the last event says what it cost.
+
+        Ctrl-C ends the answer where it is. Raises what the backend raises.
+        """
+        asked = [*self.messages, Message("user", text)]
+        written, last = asyncio.run(self._stream(asked, out))
+        self.messages = [*asked, Message("assistant", written)] if written else asked[:-1]
+        return last
+
+    async def _stream(self, asked: Sequence[Message], out: TextIO) -> tuple[str, Event]:
+        system = [Message("system", self.system)] if self.system.strip() else []
+        request = Request(
+            model=self.backend.models()[0].name,
+            messages=(*system, *asked),
+            sampling=self.sampling,
+        )
+        written: list[str] = []
+        with self._interruptible(request):
+            async with aclosing(self.backend.stream(request)) as events:
+                async for event in events:
+                    written.append(event.text)
+                    out.write(event.text)
+                    out.flush()
+                    if event.finish_reason:
+                        return "".join(written), event
+        raise EngineStopped("the answer ended without its last event")
+
+    @contextmanager
+    def _interruptible(self, request: Request) -> Iterator[None]:
+        """Ctrl-C means this answer, not the program."""
+        before = signal.signal(signal.SIGINT, lambda *_: self.backend.cancel(request.id))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def converse(conversation: Conversation, out: TextIO) -> None:
+    """Questions from the keyboard until /quit or the end of input."""
+    info = conversation.backend.models()[0]
+    out.write(f"{info.name}: {info.description}\n{HELP}\n")
+    while True:
+        try:
+            text = input("\n> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            out.write("\n")
+            return
+        if text == "/quit":
+            return
+        if text == "/new":
+            conversation.begin_again()
+            out.write("A new conversation.\n")
+        elif text.startswith("/"):
+            out.write(f"{text} is no command; {HELP}\n")
+        elif text:
+            _answer(conversation, text, out)
+
+
+def _answer(conversation: Conversation, text: str, out: TextIO) -> None:
+    try:
+        last = conversation.ask(text, out)
+    except EngineStopped:
+        raise
+    except PlaygroundError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return
+    out.write(f"\n{_cost(last)}\n")
+
+
+def _cost(last: Event) -> str:
+    """Tokens, and how fast they came."""
+    if last.usage is None or last.timings is None:
+        return ""
+    tokens = last.usage.completion_tokens
+    speed = last.timings.tokens_per_second(tokens)
+    parts = [f"{tokens} tokens", f"first after {1000 * last.timings.first_token_s:.0f} ms"]
+    if speed:
+        parts.append(f"{speed:.0f} tokens/s")
+    if last.finish_reason != "stop":
+        parts.append(str(last.finish_reason))
+    return f"[{', '.join(parts)}]"
