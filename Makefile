@@ -35,7 +35,7 @@ bench: install
 	$(BIN)/python -m benchmarks $(ARGS)
 
 embedded-model: install
-	$(BIN)/python -m finetune.embedded build $(ARGS)
+	$(BIN)/finetune embedded build $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist

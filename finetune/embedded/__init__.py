@@ -1,5 +1,5 @@
 """The recipe of the tiny Mistral that ships with the playground.
 
 corpus → tokenizer → structured initialisation → pre-training → evaluation → published folder.
-``python -m finetune.embedded build`` runs all of it; each step can be run alone.
+``finetune embedded build`` runs all of it; each step can be run alone.
 """

@@ -189,6 +189,7 @@ class Engine:
     def _serve(self) -> None:
         failure: PlaygroundError = EngineStopped("the engine was stopped")
         try:
+            self._runner.choose_threads()
             while not self._stopped.is_set():
                 self._take_commands()
                 self._drop_cancelled()

@@ -21,6 +21,10 @@ With fewer rows MKL takes another path for fp32, whose sums differ in the last b
 on, and in bf16 always, a row's result does not depend on the others (measured in docs/log.md).
 """
 
+ONE_THREAD_BELOW = 50_000_000
+"""Parameters; a smaller model's products end before a second thread has woken up, and on a machine
+that does something else beside, two threads were 80 times slower than one (docs/log.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -47,6 +51,12 @@ class Runner:
         model.set_attn_implementation(register())
         self._model = model
         self._device = model.get_input_embeddings().weight.device
+        self._one_thread = self._device.type == "cpu" and model.num_parameters() < ONE_THREAD_BELOW
+
+    def choose_threads(self) -> None:
+        """Set the number of CPU threads of the thread that is going to call `forward`."""
+        if self._one_thread:
+            torch.set_num_threads(1)
 
     @torch.inference_mode()
     def forward(self, pieces: Sequence[Piece]) -> Tensor:

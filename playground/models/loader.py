@@ -5,6 +5,8 @@ does not fit is said before anything is loaded.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,21 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
 )
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
+)
 
 from playground.errors import BrokenWeights, NotEnoughMemory
 from playground.models.catalogue import find
-from playground.models.config import choose_device, choose_dtype, read_config, window_of
+from playground.models.config import (
+    SMALL_MODEL,
+    choose_device,
+    choose_dtype,
+    read_config,
+    window_of,
+)
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.models.mistral_tokenizer import TEKKEN_FILE, MistralTokenizer
@@ -105,22 +118,24 @@ def _quantization(spec: ModelSpec, dtype: torch.dtype) -> BitsAndBytesConfig | N
 def _load_weights(
     spec: ModelSpec, folder: Path, config: PretrainedConfig, device: torch.device
 ) -> PreTrainedModel:
-    dtype = choose_dtype(spec, count_parameters(config).total, device)
+    parameters = count_parameters(config).total
+    dtype = choose_dtype(spec, parameters, device)
     attention = {} if spec.attention == "auto" else {"attn_implementation": spec.attention}
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns at each int8 product
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            quantization_config=_quantization(spec, dtype),
-            device_map={"": device},
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # reported, then refused below with the names
-            trust_remote_code=False,
-            output_loading_info=True,
-            **attention,
-        )
+        with _progress_bar(shown=parameters >= SMALL_MODEL):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                quantization_config=_quantization(spec, dtype),
+                device_map={"": device},
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # reported, then refused below with the names
+                trust_remote_code=False,
+                output_loading_info=True,
+                **attention,
+            )
     except (RuntimeError, ValueError, OSError) as error:
         raise BrokenWeights(f"{folder}: the weights do not load: {error}") from error
     for fault in ("missing_keys", "mismatched_keys"):
@@ -135,3 +150,16 @@ def _load_weights(
             module.support_avx512bf16_for_cpu = False
     model.requires_grad_(False)
     return model.eval()
+
+
+@contextmanager
+def _progress_bar(*, shown: bool) -> Iterator[None]:
+    """transformers' bar over the weights, only where one would wait for them."""
+    was_enabled = is_progress_bar_enabled()
+    if not shown:
+        disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            enable_progress_bar()
