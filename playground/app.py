@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
 
+LAST_WORDS_SECONDS = 0.5
+"""How long answers have to send their last event."""
 SHUTDOWN_SECONDS = 3
+"""How long whatever runs after that may take before it is cancelled."""
 
 
 def model_spec(settings: Settings) -> "ModelSpec":
@@ -91,7 +94,7 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _leave)
     quiet_libraries()
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
-    for noisy in ("httpx", "gradio"):
+    for noisy in ("httpx", "gradio", "mistral_common"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     with listen(settings.host, settings.port) as listener:
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -133,9 +136,14 @@ class Server(uvicorn.Server):
         print(f"Mistral playground: {self._address}  (model {info.name}, {window})", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End running answers first: nobody waits for the last token of a long one."""
+        """End running answers, then hang up on pages, whose heartbeats would go on for ever."""
         await asyncio.to_thread(self._engine.close)
-        await super().shutdown(sockets)
+        stopping = asyncio.create_task(super().shutdown(sockets))
+        await asyncio.wait([stopping], timeout=LAST_WORDS_SECONDS)
+        for connection in list(self.server_state.connections):
+            if connection.transport:
+                connection.transport.close()
+        await stopping
 
 
 def _describe(loaded: "LoadedModel") -> "ModelInfo":
