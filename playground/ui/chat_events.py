@@ -5,7 +5,7 @@ Knows which outputs an event has and in which order; which component they are is
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -45,7 +45,9 @@ class Chat:
             return
         otherwise = View(history, draft=draft, note=note_of(history))
         asked = [*history, turn("user", draft)]
-        async with aclosing(self._answer(asked, otherwise, model, system, sampling)) as updates:
+        async with aclosing(
+            self._answer(asked, otherwise, model, system, sampling, draft="")
+        ) as updates:
             async for update in updates:
                 yield update
 
@@ -173,8 +175,15 @@ class Chat:
         return gr.Chatbot(placeholder=welcome(info), examples=cards or None)
 
     async def _answer(
-        self, asked: History, otherwise: View, model: str, system: str, sampling: dict[str, Any]
+        self,
+        asked: History,
+        otherwise: View,
+        model: str,
+        system: str,
+        sampling: dict[str, Any],
+        draft: str | None = None,
     ) -> AsyncGenerator[Updates, None]:
+        """``draft`` is what the message box holds once the answer has begun; None leaves it."""
         try:
             request = chat_request(model, system, asked, sampling)
         except InvalidRequest:
@@ -184,6 +193,8 @@ class Chat:
         async with aclosing(answer(self.backend, request, asked, otherwise)) as views:
             async for view in views:
                 quiet = began and bool(view.running)
+                if not began:
+                    view = replace(view, draft=draft)
                 yield (view.history, *(gr.skip(),) * 3) if quiet else self._show(view, model)
                 began = True
 
