@@ -1,0 +1,77 @@
+"""The Chat tab as a person uses it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+BOT = "#chat .bot .prose"
+
+
+def send(page: Page, text: str) -> None:
+    page.fill("#message textarea", text)
+    page.press("#message textarea", "Enter")
+
+
+def test_an_answer_comes_with_its_speed_and_the_box_is_empty_again(page: Page) -> None:
+    send(page, "What is the capital of Japan?")
+    expect(page.locator(BOT).last).to_contain_text("Tokyo", timeout=20_000)
+    expect(page.locator("#status .note")).to_contain_text("first token after", timeout=20_000)
+    expect(page.locator("#status .meter")).to_contain_text("of 2,048 tokens")
+    expect(page.locator("#message textarea")).to_have_value("")
+
+
+def test_an_example_brings_its_system_prompt(page: Page) -> None:
+    page.get_by_text("A name of your own").click()
+    expect(page.locator(BOT).last).to_contain_text("Marla", timeout=20_000)
+    expect(page.locator("#system textarea")).to_have_value(re.compile("Marla"))
+
+
+def test_markdown_tables_are_drawn(page: Page) -> None:
+    send(page, "Could you make a table of the planets, please?")
+    expect(page.locator(f"{BOT} td").first).to_have_text("Mercury", timeout=20_000)
+
+
+def test_a_new_chat_is_empty(page: Page) -> None:
+    send(page, "What is the capital of Japan?")
+    expect(page.locator(BOT).last).to_contain_text("Tokyo", timeout=20_000)
+    page.click("#new-chat")
+    expect(page.locator(BOT)).to_have_count(0)
+    expect(page.locator("#chat .welcome")).to_be_visible()
+
+
+def test_undo_brings_the_message_back(page: Page) -> None:
+    send(page, "What is the capital of Japan?")
+    expect(page.locator("#status .note")).to_contain_text("first token after", timeout=20_000)
+    page.get_by_label("undo", exact=False).last.click()
+    expect(page.locator("#message textarea")).to_have_value("What is the capital of Japan?")
+
+
+def test_the_conversation_is_shown_as_code(page: Page) -> None:
+    send(page, "What is the capital of Japan?")
+    expect(page.locator("#status .note")).to_contain_text("first token after", timeout=20_000)
+    page.click("#view-code")
+    expect(page.locator("#code")).to_contain_text("from openai import OpenAI", timeout=20_000)
+
+
+def test_the_theme_is_switched_and_remembered(page: Page) -> None:
+    page.click('[data-action="theme"]')
+    expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    page.reload()
+    page.wait_for_selector("#message textarea")
+    expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+
+
+def test_a_prompt_past_the_window_is_said_and_the_message_is_kept(page: Page) -> None:
+    text = "word " * 4000
+    send(page, text)
+    expect(page.locator(".toast-body")).to_contain_text("tokens", timeout=20_000)
+    expect(page.locator("#message textarea")).to_have_value(re.compile("word word"))
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    send(page, "Could you make a table of the planets, please?")
+    expect(page.locator(f"{BOT} td").first).to_have_text("Mercury", timeout=20_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
