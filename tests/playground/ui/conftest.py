@@ -53,9 +53,9 @@ def page(browser: Browser, page_url: str) -> Iterator[Page]:
             else None
         ),
     )
-    with page.expect_response(lambda reply: "/queue/data" in reply.url) as restored:
+    # what the browser remembers is asked for once the page listens to keys
+    with page.expect_request(lambda request: "/queue/data" in request.url):
         page.goto(page_url)
-    restored.value.finished()  # only now does the page listen to keys
     page.wait_for_selector("#message textarea")
     yield page
     context.close()

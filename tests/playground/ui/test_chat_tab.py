@@ -11,7 +11,7 @@ BOT = "#chat .bot .prose"
 
 def send(page: Page, text: str) -> None:
     page.fill("#message textarea", text)
-    page.press("#message textarea", "Enter")
+    page.click("#message .submit-button")
 
 
 def test_an_answer_comes_with_its_speed_and_the_box_is_empty_again(page: Page) -> None:
