@@ -50,7 +50,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             source=str(EMBEDDED_FOLDER),
             description="A tiny Mistral that ships with the playground, for small talk and tasks.",
             context_length=2048,
-            sampling=Sampling(temperature=0.0),
+            sampling=Sampling(temperature=0.0, max_tokens=512),
         ),
         CatalogueEntry(
             name="mistral-small",

@@ -12,19 +12,21 @@ from playground.ui.examples import read_examples
 from playground.ui.preferences import preferences_store
 
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
-# Plumbing of the page: not for API clients, no progress overlay, any number at a time.
-QUIET: dict[str, Any] = {
+# Plumbing of the page: not for API clients, no progress overlay, answered at once. Not queued:
+# a queued event that starts while the session's last stream is closing is lost (Gradio 6.31,
+# the client takes the stream for open), so only what streams may use one.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+ANSWERS: dict[str, Any] = {
     "api_visibility": "private",
-    "show_progress": "hidden",
+    "show_progress": "full",
     "concurrency_limit": None,
 }
-ANSWERS: dict[str, Any] = QUIET | {"show_progress": "full"}
 
 
 def chat_tab(page: Any, backend: Backend, settings: Settings) -> None:
     """Build the tab where it is called and wire its events."""
     examples = read_examples()
-    parts = chat_parts(backend.models(), examples)
+    parts = chat_parts(backend.models())
     chat = Chat(backend, examples, needs_key=settings.api_key is not None)
     _wire_conversation(parts, chat)
     _wire_settings(page, parts, chat)
@@ -57,7 +59,7 @@ def _wire_conversation(parts: ChatParts, chat: Chat) -> None:
     writing = [*others, retry, edit]
     for event in writing:
         event.failure(chat.rest, None, [parts.message, parts.running], **QUIET)
-    parts.message.stop(chat.stop, parts.running, None, queue=False, **QUIET)
+    parts.message.stop(chat.stop, parts.running, None, **QUIET)
     undone = parts.chatbot.undo(
         chat.undo, [parts.chatbot, parts.message, parts.model], shown, cancels=writing, **QUIET
     )
@@ -85,6 +87,7 @@ def _wire_settings(page: Any, parts: ChatParts, chat: Chat) -> None:
         **QUIET,
     )
     written = parts.system.blur(None, **QUIET)
+    restored.then(chat.listen, None, parts.message, **QUIET).then(None, js=FOCUS_MESSAGE, **QUIET)
     for event in (restored, chosen, written):
         event.then(chat.measure, measured, parts.status, **QUIET)
     gr.on(

@@ -129,6 +129,10 @@ class Chat:
             self._greeting(info.name),
         )
 
+    def listen(self) -> Any:
+        """The message box takes messages: the controls hold what was restored."""
+        return gr.Textbox(interactive=True)
+
     def remember(self, model: str, system: str, **sampling: Any) -> dict[str, Any]:
         """What the browser is to remember."""
         return pack(model, system, sampling)

@@ -52,8 +52,12 @@ class CodeParts:
     close: gr.Button
 
 
-def chat_parts(models: Sequence[ModelInfo], examples: tuple[Example, ...]) -> ChatParts:
-    """Build the components where this is called, set up for the first of ``models``."""
+def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
+    """Build the components where this is called, set up for the first of ``models``.
+
+    Nothing can be sent yet (no example cards, the message box is closed): until the browser's
+    values are restored, empty number fields report zero.
+    """
     default = models[0]
     with gr.Row(elem_id="workspace"):
         with gr.Column(elem_id="conversation"):
@@ -68,7 +72,7 @@ def chat_parts(models: Sequence[ModelInfo], examples: tuple[Example, ...]) -> Ch
                 )
                 new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
                 view_code = gr.Button("View code", size="sm", elem_id="view-code")
-            chatbot = _chatbot(default, examples)
+            chatbot = _chatbot(default)
             with gr.Column(elem_id="composer"):
                 status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
                 message = _message_box()
@@ -101,7 +105,7 @@ def example_cards(model: str, examples: tuple[Example, ...]) -> list[dict[str, s
     return [{"display_text": each.title, "text": each.prompt} for each in offered]
 
 
-def _chatbot(model: ModelInfo, examples: tuple[Example, ...]) -> Any:
+def _chatbot(model: ModelInfo) -> Any:
     return gr.Chatbot(
         label="Conversation",
         show_label=False,
@@ -109,7 +113,6 @@ def _chatbot(model: ModelInfo, examples: tuple[Example, ...]) -> Any:
         elem_id="chat",
         height="100%",
         placeholder=welcome(model),
-        examples=example_cards(model.name, examples) or None,
         editable="user",
         buttons=["copy"],
         latex_delimiters=LATEX,
@@ -122,13 +125,13 @@ def _chatbot(model: ModelInfo, examples: tuple[Example, ...]) -> Any:
 
 def _message_box() -> Any:
     return gr.Textbox(
+        interactive=False,
         label="Message",
         show_label=False,
         container=False,
         placeholder="Write a message",
         lines=1,
         max_lines=10,
-        autofocus=True,
         submit_btn=True,
         stop_btn=False,
         elem_id="message",

@@ -53,9 +53,7 @@ def page(browser: Browser, page_url: str) -> Iterator[Page]:
             else None
         ),
     )
-    # what the browser remembers is asked for once the page listens to keys
-    with page.expect_request(lambda request: "/queue/data" in request.url):
-        page.goto(page_url)
+    page.goto(page_url)
     page.wait_for_selector("#message textarea")
     yield page
     context.close()

@@ -10,15 +10,8 @@ BOT = "#chat .bot .prose"
 
 
 def send(page: Page, text: str) -> None:
-    """Again until it is taken: a click before the page listens is lost."""
-    for _ in range(4):
-        page.fill("#message textarea", text)
-        page.click("#message button")
-        try:
-            expect(page.locator("#chat .user, .toast-body")).not_to_have_count(0, timeout=3000)
-        except AssertionError:
-            continue
-        return
+    page.fill("#message textarea", text)
+    page.click("#message button")
 
 
 def test_an_answer_comes_with_its_speed_and_the_box_is_empty_again(page: Page) -> None:
@@ -33,6 +26,53 @@ def test_an_example_brings_its_system_prompt(page: Page) -> None:
     page.get_by_text("A name of your own").click()
     expect(page.locator(BOT).last).to_contain_text("Marla", timeout=20_000)
     expect(page.locator("#system textarea")).to_have_value(re.compile("Marla"))
+
+
+def answer_ended(page: Page) -> None:
+    expect(page.locator("#status .note")).to_contain_text("first token after", timeout=30_000)
+
+
+def set_number(page: Page, name: str, value: str) -> None:
+    page.locator(f"#{name} input[type=number]").fill(value)
+    page.locator(f"#{name} input[type=number]").press("Tab")
+
+
+def test_an_answer_grows_on_the_page_and_stops_when_told(page: Page) -> None:
+    # at temperature 2 this model rambles to the end of its window
+    set_number(page, "temperature", "2")
+    set_number(page, "max-tokens", "2000")
+    page.get_by_text("More sampling controls").click()
+    set_number(page, "seed", "1")
+    send(page, "Tell me a story.")
+    answer = page.locator(BOT).last
+    expect(answer).to_contain_text(re.compile(r"\S+ \S+"), timeout=20_000)
+    before = len(answer.inner_text())
+    expect(answer).to_contain_text(re.compile(rf"[\s\S]{{{before + 20},}}"))
+    page.click("#message .stop-button")
+    expect(page.locator("#status .note")).to_contain_text("stopped by you", timeout=20_000)
+    assert len(answer.inner_text()) > before
+    send_again = page.locator("#message textarea")
+    expect(send_again).to_be_editable()
+
+
+def test_a_retry_replaces_the_answer(page: Page) -> None:
+    send(page, "What is the capital of Japan?")
+    answer_ended(page)
+    page.get_by_label("Retry").last.click()
+    expect(page.locator(BOT)).to_have_count(1)
+    expect(page.locator(BOT)).to_contain_text("Tokyo", timeout=20_000)
+
+
+def test_an_edited_message_is_answered_anew_and_what_followed_is_gone(page: Page) -> None:
+    for text in ("What is the capital of Japan?", "What is the capital of Norway?"):
+        send(page, text)
+        answer_ended(page)
+        expect(page.locator(f"#chat .user .prose:has-text('{text}')")).to_have_count(1)
+    page.get_by_label("Edit").first.click()
+    page.locator("#chat textarea").fill("What is the capital of France?")
+    page.get_by_label("Submit").click()
+    expect(page.locator(BOT)).to_have_count(1)
+    expect(page.locator(BOT)).to_contain_text("Paris", timeout=20_000)
 
 
 def test_markdown_tables_are_drawn(page: Page) -> None:
