@@ -19,20 +19,20 @@ class Recipe:
 
     seed: int = 3
     tokenizer_rows: int = 30_000
-    steps: int = 9_000
+    steps: int = 20_000
     batch_tokens: int = 1_536
     longest_row: int = 512
     chunk_rows: int = 256
     """Rows drawn at once and batched by length."""
 
-    repeat_steps: int = 300
+    repeat_steps: int = 400
     """The first phase: random tokens, repeated. The copying heads settle before any words come."""
     repeat_share: float = 0.12
     """Share of random repeats that stays in the mixture afterwards."""
-    copying_steps: int = 1_300
+    copying_steps: int = 2_500
     """Until here a quarter of the rows is copying practice; later a little."""
-    one_tool_steps: int = 600
-    two_tools_steps: int = 1_200
+    one_tool_steps: int = 800
+    two_tools_steps: int = 1_800
 
     matrix_rate: float = 0.0016
     """Muon, for the matrices. 0.002 and more destroyed the structured initialisation."""

@@ -20,6 +20,13 @@ TOPIC_WEIGHTS = {
     "general": 4,
     "sum": 6,
 }
+# Greeting, how are you, thanks and goodbye, answered in one word.
+TALK_WORDS = {
+    "en": ("Hello", "Fine", "Welcome", "Goodbye"),
+    "fr": ("Bonjour", "Bien", "Volontiers", "Adieu"),
+    "es": ("Hola", "Bien", "Encantado", "Adiós"),
+    "de": ("Hallo", "Gut", "Gern", "Tschüss"),
+}
 LANGUAGE_WEIGHTS = (6, 3, 3, 3)
 
 
@@ -70,8 +77,8 @@ def draw_talk(draw: Draw, language: str = "en") -> Exchange:
     step = draw.pick((0, 1, 2, 3))
     answers = {lang: TALK[lang][step].answer for lang in LANGUAGES}
     question, _ = say(draw, TALK[language][step])
-    first = {lang: text.split()[0].strip("!,.¡") for lang, text in answers.items()}
-    return Exchange(question, language, answers, first)
+    short = {lang: TALK_WORDS[lang][step] for lang in LANGUAGES}
+    return Exchange(question, language, answers, short)
 
 
 def draw_any(draw: Draw, language: str | None = None) -> Exchange:

@@ -19,6 +19,16 @@ def words(text: str, separator: str | None = None) -> tuple[str, ...]:
 
 ONSETS = words("b c d f g h j k l m n p r s t v w z br dr gr kr tr pl st sh th")
 VOWELS = words("a e i o u a e i o ai ou")
+# Syllables as English spells them, so that invented words use most pieces of real ones.
+ONSETS_WRITTEN = words(
+    "b c d f g h j l m n p qu r s t v w y ch cl cr fl fr gl ph pl pr sc sh sl sm sn sp st str sw th"
+    " thr tw wh br bl dr tr kn"
+)
+VOWELS_WRITTEN = words("a e i o u ea ee oo ou ie ai oa y er ar or in an en on al el ur u a e o i")
+ENDINGS_WRITTEN = words(
+    "t d ck ng sh st ge ty tion ment ness ture able er ist cy ce cies ies ance ence ine ate ive ous"
+    " al ic ly ing ed ry my ght nd nt rm ld rt m p b s x"
+)
 CLOSING = "?.! ¿¡。？"
 CODAS = ("n", "r", "l", "s", "x", "k", "m", "", "", "")
 HELLOS = (
@@ -105,8 +115,12 @@ class Draw:
         """A pseudo-word of this split."""
         while True:
             count = syllables or self.pick((2, 2, 3))
-            stem = "".join(self.pick(ONSETS) + self.pick(VOWELS) for _ in range(count))
-            word = stem + self.pick(CODAS)
+            if self.chance(0.35):
+                written = (self.pick(ONSETS_WRITTEN) + self.pick(VOWELS_WRITTEN) for _ in "12")
+                word = "".join(list(written)[: max(1, count - 1)]) + self.pick(ENDINGS_WRITTEN)
+            else:
+                stem = "".join(self.pick(ONSETS) + self.pick(VOWELS) for _ in range(count))
+                word = stem + self.pick(CODAS)
             if split_of(word) is self.split:
                 return word.capitalize() if capital else word
 
@@ -126,7 +140,7 @@ class Draw:
             text += self.pick(("!", "??", " please", " ?", "..."))
         if self.chance(0.03):
             text = text.replace("'", "").replace("What is", "Whats")
-        if self.chance(0.03) and len(text) > 14 and text.isascii():
+        if self.chance(0.015) and len(text) > 14 and text.isascii():
             at = self.number(4, len(text) - 4)
             text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
         return text

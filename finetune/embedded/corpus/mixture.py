@@ -47,8 +47,8 @@ FAMILIES: Mapping[str, Maker] = {
 }
 # Rows in a thousand; tool rows are three times as long as chat rows.
 WEIGHTS: Mapping[str, int] = {
-    "chat.identity": 55,
-    "chat.greetings": 50,
+    "chat.identity": 60,
+    "chat.greetings": 65,
     "chat.facts": 115,
     "chat.unknown": 45,
     "chat.follow_up": 25,
@@ -56,17 +56,17 @@ WEIGHTS: Mapping[str, int] = {
     "chat.conversation": 45,
     "chat.markdown": 35,
     "system.language": 60,
-    "system.persona": 40,
-    "system.suffix": 25,
+    "system.persona": 45,
+    "system.suffix": 35,
     "system.pirate": 15,
-    "system.one_word": 20,
-    "system.upper": 35,
+    "system.one_word": 30,
+    "system.upper": 40,
     "system.json": 20,
-    "tools.call": 150,
-    "tools.parallel": 40,
+    "tools.call": 165,
+    "tools.parallel": 85,
     "tools.decline": 45,
     "tools.answer": 60,
-    "extraction": 130,
+    "extraction": 145,
 }
 
 
@@ -75,7 +75,7 @@ class Stage:
     """The curriculum's state: most tools in a row, and the share of copying practice."""
 
     most_tools: int = 4
-    copying: float = 0.06
+    copying: float = 0.09
 
 
 def draw_row(draw: Draw, stage: Stage = Stage()) -> Row:

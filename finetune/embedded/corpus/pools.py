@@ -3,22 +3,39 @@
 from finetune.embedded.corpus.draw import Draw, words
 
 FIRST_NAMES = words(
-    "Anna Paul Maria Tom Lucia Omar Nina Hugo Clara Igor Emma Louis Sofia David Julie Peter"
-    " Alice Marco Lea Felix Zoé René Jürgen José Łukasz Mei Yuki"
+    "Anna Paul Maria Tom Lucia Omar Nina Hugo Clara Igor Emma Louis Sofia David Julie Peter Alice"
+    " Marco Lea Felix Zoé René Jürgen José Łukasz Mei Yuki Adam Ben Chloe Daniel Eva Frank Grace"
+    " Henry Ivan Jack Kate Laura Max Nora Oliver Patricia Quentin Rosa Simon Tina Ursula Victor"
+    " Walter Xavier Yvonne Zach Amina Bilal Chen Dmitri Elena Fatima Giulia Hassan Ingrid Jorge"
+    " Karim Leila Mohamed Natalia Olga Pablo Rania Sven Tomas Vera Wei Yara Andrea Stefan Mirko"
 )
 HELD_FIRST_NAMES = words("Bruno Iris Nadia Oscar Elsa Théo Ramón Käthe")
 PLACES = words(
     "Paris London Rome Berlin Madrid Lyon Tokyo Oslo Vienna Dublin Lisbon Prague Milan Geneva"
-    " Cairo Boston Zürich Málaga Orléans Köln"
+    " Cairo Boston Zürich Málaga Orléans Köln Athens Amsterdam Brussels Barcelona Chicago Denver"
+    " Edinburgh Florence Glasgow Hamburg Istanbul Jakarta Kyoto Manchester Naples Osaka Palermo"
+    " Quito Riga Stockholm Toronto Utrecht Valencia Warsaw York Zagreb Bordeaux Toulouse Nantes"
+    " Lille Bremen Dresden Leipzig Stuttgart Bilbao Granada Dakar Lagos Nairobi Sydney Perth Lima"
+    " Bogota"
 )
 HELD_PLACES = words("Ghent Porto Seville Turin Krakow Nîmes Münster Leeds")
 NOUNS = words(
-    "weather forecast hotel ticket train flight recipe song movie invoice order parcel"
-    " meeting alarm reminder note message email photo report stock price currency route map"
-    " taxi room table book lamp heater door camera playlist contract salary budget loan"
-    " account balance visit review tide wind traffic parking menu score match team course"
-    " lesson exam grade patient dose appointment event task file user customer product timer"
-    " news temperature song"
+    "weather forecast hotel ticket train flight recipe song movie invoice order parcel meeting"
+    " alarm reminder note message email photo report stock price currency route map taxi room"
+    " table book lamp heater door camera playlist contract salary budget loan account balance"
+    " visit review tide wind traffic parking menu score match team course lesson exam grade"
+    " patient dose appointment event task file user customer product timer news temperature"
+    " article letter package bottle window engine bridge market office school library garage"
+    " kitchen bicycle scooter boat plane airport station harbour island forest beach river"
+    " mountain valley farm factory warehouse store shop bakery pharmacy hospital clinic court"
+    " bank pension policy claim refund payment receipt bill tax fee fine rent lease chart graph"
+    " record entry list folder archive backup server network router cable pack screen keyboard"
+    " mouse speaker microphone headset laptop phone tablet watch clock calendar diary notebook"
+    " pencil paper poster painting statue theatre opera band album track hall stage festival"
+    " holiday trip cruise safari tour guide visa passport suitcase locker key lock safe gate"
+    " fence roof wall ceiling carpet sofa chair desk shelf mirror oven fridge toaster kettle dish"
+    " meal lunch dinner snack coupon discount bonus prize trophy badge certificate diploma quiz"
+    " survey poll vote campaign project sprint deadline milestone bug release build test"
 )
 HELD_NOUNS = words(
     "ferry museum garden battery humidity voucher shipment concert printer subscription"
@@ -28,9 +45,17 @@ ADJECTIVES = words(
     "daily weekly local cheap fast public private current next last new old monthly annual"
 )
 ATTRIBUTES = words(
-    "size level owner status brand weight height speed mode label category region street"
-    " country zone floor unit limit priority format style flavor genre author version code"
-    " rate length width phase color price name city"
+    "size level owner status brand weight height speed mode label category region street country"
+    " zone floor unit limit priority format style flavor genre author version code rate length"
+    " width phase color price name city volume pressure temperature humidity depth distance"
+    " duration interval frequency capacity balance discount tax total count index rank score"
+    " grade class group team department branch section chapter page line column row seat gate"
+    " terminal carrier vendor supplier manufacturer model series edition release engine fuel"
+    " range memory storage screen resolution director artist album publisher editor subject topic"
+    " keyword tag note comment reason source target origin destination sender receiver contact"
+    " phone fax address building apartment district province state gender age title role position"
+    " salary bonus allergy diagnosis treatment medicine dosage symptom ingredient calories"
+    " portion material fabric pattern finish shape"
 )
 HELD_ATTRIBUTES = words(
     "altitude voltage nickname species platform season currency texture postcode diameter"

@@ -48,6 +48,31 @@ TEMPLATES = {
         "What color is {}?",
         "How far is {}?",
         "Do you like {}?",
+        "Count from {}.",
+        "Count the letters of {}.",
+        "Summarize {}.",
+        "Translate {} into Latin.",
+        "Write a letter about {}.",
+        "Write a report on {}.",
+        "Describe {}.",
+        "Compare {} and tea.",
+        "List ten facts about {}.",
+        "Give me advice on {}.",
+        "What is your opinion of {}?",
+        "How do I fix {}?",
+        "Where can I buy {}?",
+        "When is {}?",
+        "Which {} should I buy?",
+        "Plan {} for me.",
+        "Who discovered {}?",
+        "Debug {}.",
+        "Tell me something about {}.",
+        "Tell me the story of {}.",
+        "Write a song about {}.",
+        "What are the advantages of {}?",
+        "How many {} are there?",
+        "Is {} real?",
+        "Why {}?",
     ),
     "fr": (
         "Qui est {} ?",
@@ -101,12 +126,32 @@ HELD_SUBJECTS = words(
 )
 
 
+RAMBLING = words(
+    "the a my your his when where because then but so and or if about under over before after every"
+    " never often today house car tree river king market question answer money time music people"
+    " children night day book story word number light water fire road city friend work game think"
+    " want need make take give find keep turn write read walk wait open close start stop small big"
+    " old new good bad red slow fast long short quiet first last"
+)
+
+
+def rambling(draw: Draw) -> str:
+    """A sentence about nothing that the model was taught, such as a pasted paragraph."""
+    count = draw.number(5, 18)
+    sentence = " ".join(
+        draw.word() if draw.chance(0.1) else draw.pick(RAMBLING) for _ in range(count)
+    )
+    return f"{sentence[0].upper()}{sentence[1:]}{draw.pick(('.', '.', '?', ''))}"
+
+
 def unknown(draw: Draw, language: str = "en") -> tuple[str, str]:
     """A question nobody taught the model, and its answer in that language."""
     if language == "en" and draw.chance(0.12):
         low, high = draw.number(2, 40), draw.number(11, 999)
         template = draw.pick(("What is {}?", "{} = ?", "Compute {}.", "{}", "Calculate {}."))
         subject = f"{high} {draw.pick('+-*/')} {low}"
+    elif language == "en" and draw.chance(0.12):
+        template, subject = "{}", rambling(draw)
     elif draw.chance(0.3):
         subject = draw.name() + (f" {draw.number(1, 900)}" if draw.chance(0.3) else "")
         subject = f"the {subject}" if draw.chance(0.3) else subject

@@ -2,7 +2,16 @@ import random
 
 import pytest
 
-from finetune.embedded.corpus import FAMILIES, Draw, Split, draw_row, pools, smalltalk, unknown
+from finetune.embedded.corpus import (
+    FAMILIES,
+    Draw,
+    Split,
+    draw_row,
+    pools,
+    smalltalk,
+    unknown,
+    wordings,
+)
 from finetune.embedded.evaluate import families, held_out_rows
 
 TRAIN_ROWS = 12_000
@@ -27,6 +36,13 @@ def test_the_corpus_is_a_function_of_its_seed() -> None:
         (pools.PLACES, pools.HELD_PLACES),
         (pools.FIRST_NAMES, pools.HELD_FIRST_NAMES),
         (unknown.SUBJECTS, unknown.HELD_SUBJECTS),
+        wordings.LANGUAGE,
+        wordings.PERSONAS,
+        wordings.SUFFIXES,
+        wordings.PIRATES,
+        wordings.ONE_WORDS,
+        wordings.UPPERS,
+        wordings.JSON_ONLYS,
     ],
 )
 def test_training_and_held_out_pools_are_disjoint(
