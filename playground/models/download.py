@@ -83,9 +83,16 @@ def _download(
     except HFValidationError as error:
         raise NoSuchModel(f"{repository!r} is not a hub id: {error}") from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
+        if isinstance(error.__cause__, HfHubHTTPError):
+            raise _refusal(repository, error.__cause__) from error
         raise NoNetwork(
             f"{repository} is not on this disk and the hub cannot be reached; connect, or give "
             "--model a local folder"
         ) from error
     except HfHubHTTPError as error:
-        raise ModelLoadError(f"the hub answered with an error for {repository}: {error}") from error
+        raise _refusal(repository, error) from error
+
+
+def _refusal(repository: str, error: HfHubHTTPError) -> ModelLoadError:
+    reason = " ".join(str(error).split())
+    return ModelLoadError(f"the hub answered with an error for {repository}: {reason}")
