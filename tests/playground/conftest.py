@@ -1,6 +1,10 @@
-"""The embedded model, loaded once for every test that talks to it."""
+"""The embedded model, loaded once for every test that talks to it; the playground as a process."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +30,21 @@ def engine(loaded: LoadedModel) -> Iterator[Engine]:
     info = ModelInfo(loaded.name, loaded.context_length, defaults=entry.sampling, created=1)
     with Engine(loaded, info) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the whole playground listens, in a process of its own."""
+    home: Path = tmp_path_factory.mktemp("home")
+    command = "from playground.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "--port", "0", "--home", str(home)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None
+        yield found.group()
+        process.terminate()

@@ -14,9 +14,14 @@ import pytest
 COMMAND = (sys.executable, "-c", "from playground.cli import main; main()")
 
 
-def run(arguments: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
+def run(arguments: Sequence[str], typed: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [*COMMAND, *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -24,6 +29,15 @@ def test_a_question_on_the_command_line_is_answered() -> None:
     result = run(["chat", "What is the capital of Japan?"])
     assert result.returncode == 0, result.stderr
     assert "Tokyo" in result.stdout
+
+
+def test_a_conversation_in_the_terminal_remembers_and_begins_again() -> None:
+    lines = ("My name is Paul.", "What is my name?", "/new", "/nonsense", "/quit")
+    result = run(["chat"], typed="".join(f"{line}\n" for line in lines))
+    assert result.returncode == 0, result.stderr
+    assert "Your name is Paul." in result.stdout
+    assert "A new conversation." in result.stdout
+    assert "/nonsense is no command" in result.stdout
 
 
 def test_the_plan_of_the_24b_needs_no_files() -> None:
