@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+import warnings
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,8 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # in a notebook, that its bars will be plain text
+    warnings.filterwarnings("ignore", message="IProgress not found")
     # at import it tells which optional kernels it does without
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
