@@ -59,6 +59,7 @@ def start_engine(settings: Settings) -> "Engine":
         step_tokens=settings.step_tokens,
         max_waiting=settings.max_waiting,
         kv_cache_gib=settings.kv_cache_gib,
+        prefix_cache=settings.prefix_cache,
     )
     return Engine(loaded, _describe(loaded), limits)
 

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     kv_cache_gib: float | None = Field(
         default=None, gt=0, description="memory for the KV cache; chosen from what is free if unset"
     )
+    prefix_cache: bool = Field(
+        default=True, description="keep keys and values for the next prompt that begins alike"
+    )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body")
     api_key: str | None = Field(default=None, description="if set, API requests must carry it")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

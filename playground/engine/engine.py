@@ -39,13 +39,15 @@ GIB = 2**30
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much the engine takes on: answers in one batch, prompt tokens in one step, requests that
-    may wait, and memory for keys and values (chosen from what is free if None).
+    may wait, memory for keys and values (chosen from what is free if None), and whether those of
+    finished sequences are kept for the next that begins alike.
     """
 
     max_sequences: int = 32
     step_tokens: int = 512
     max_waiting: int = 256
     kv_cache_gib: float | None = None
+    prefix_cache: bool = True
 
 
 class Mailbox:
@@ -75,6 +77,7 @@ class Engine:
             budget,
             max_sequences=self._limits.max_sequences,
             step_tokens=self._limits.step_tokens,
+            prefix_cache=self._limits.prefix_cache,
         )
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: defaultdict[Mailbox, list[Outcome]] = defaultdict(list)

@@ -43,6 +43,12 @@ class SequenceCache:
         stored_keys[:, start:stop] = keys
         stored_values[:, start:stop] = values
 
+    def copy_from(self, other: "SequenceCache", tokens: int) -> None:
+        """Store another sequence's first ``tokens``; there must be room for them."""
+        with torch.inference_mode():
+            for layer, (keys, values) in other._layers.items():
+                self.write(layer, 0, keys[:, :tokens], values[:, :tokens])
+
     def read(self, layer: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Views ``[kv_heads, stop - start, head_dim]`` of a layer's keys and values."""
         keys, values = self._layers[layer]

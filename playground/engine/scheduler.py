@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from playground.engine.kv_cache import CacheBudget, capacity_for
+from playground.engine.prefix_cache import FEWEST_TOKENS, Computed, PrefixCache
 from playground.engine.sequence import Sequence
 
 CHUNK_TOKENS = 256
@@ -35,12 +36,20 @@ class Scheduler:
     """Continuous batching: sequences join and leave between steps.
 
     ``step_tokens`` bounds prompt tokens in a step that also decodes; decoding sequences always
-    take part. When keys and values no longer fit, the sequence admitted last gives way and is
-    computed anew later.
+    take part. When keys and values no longer fit, kept prefixes are dropped first; then the
+    sequence admitted last gives way and is computed anew later.
     """
 
-    def __init__(self, budget: CacheBudget, *, max_sequences: int, step_tokens: int) -> None:
+    def __init__(
+        self,
+        budget: CacheBudget,
+        *,
+        max_sequences: int,
+        step_tokens: int,
+        prefix_cache: bool = True,
+    ) -> None:
         self._budget = budget
+        self.prefixes = PrefixCache(budget, prefix_cache)
         self._max_sequences = max_sequences
         self._step_tokens = step_tokens
         self._waiting: list[tuple[int, float, int, Sequence]] = []
@@ -62,10 +71,10 @@ class Scheduler:
         heapq.heappush(self._waiting, (*key, sequence))
 
     def remove(self, sequences: Iterable[Sequence]) -> None:
-        """Take sequences out, wherever they are, and free what they hold."""
+        """Take sequences out, wherever they are; what they computed is kept as a prefix."""
         leaving = set(sequences)
-        for sequence in leaving.intersection(self._running):
-            self._budget.release(sequence.cache)
+        for sequence in leaving.intersection(self.sequences()):
+            self.prefixes.keep(_computed(sequence))
         self._running = [sequence for sequence in self._running if sequence not in leaving]
         if any(entry[-1] in leaving for entry in self._waiting):
             self._waiting = [entry for entry in self._waiting if entry[-1] not in leaving]
@@ -91,21 +100,34 @@ class Scheduler:
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._max_sequences:
             sequence = self._waiting[0][-1]
-            capacity = capacity_for(len(sequence.tokens) + 1)
-            if self._running and not self._budget.fits(sequence.cache, capacity):
+            if not sequence.computed:
+                sequence.cache, sequence.computed = self.prefixes.begin(
+                    sequence.weights, sequence.tokens, self._running_like(sequence)
+                )
+                sequence.cached = max(sequence.cached, sequence.computed)
+            capacity = max(sequence.cache.capacity, capacity_for(len(sequence.tokens) + 1))
+            fits = self.prefixes.make_room(sequence.cache, capacity)
+            if self._running and not fits:
                 return
             heapq.heappop(self._waiting)
             sequence.admitted_s = sequence.admitted_s or time.monotonic()
             self._running.append(sequence)
-            if self._budget.fits(sequence.cache, capacity):
+            if fits:
                 self._budget.grow(sequence.cache, capacity)
+
+    def _running_like(self, sequence: Sequence) -> Iterator[Computed]:
+        """What running sequences that begin alike have computed."""
+        opening = sequence.tokens[:FEWEST_TOKENS]
+        for other in self._running:
+            if other.computed >= FEWEST_TOKENS and other.tokens[:FEWEST_TOKENS] == opening:
+                yield _computed(other)
 
     def _make_room(self, sequence: Sequence) -> bool:
         """Grow a cache to hold all its tokens, preempting others admitted later if need be."""
         if sequence.cache.capacity >= len(sequence.tokens):
             return True
         capacity = capacity_for(len(sequence.tokens))
-        while not self._budget.fits(sequence.cache, capacity):
+        while not self.prefixes.make_room(sequence.cache, capacity):
             victim = self._running[-1]
             if victim is sequence:
                 capacity = len(sequence.tokens)  # without slack, as the last resort
@@ -122,6 +144,11 @@ class Scheduler:
         self._budget.release(sequence.cache)
         sequence.drop_cache()
         self.add(sequence)
+
+
+def _computed(sequence: Sequence) -> Computed:
+    known = sequence.tokens[: sequence.computed]
+    return Computed.of(sequence.weights, known, sequence.cache)
 
 
 def _is_prefilling(sequence: Sequence) -> bool:

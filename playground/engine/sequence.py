@@ -22,7 +22,9 @@ Deliver = Callable[[Event | PlaygroundError], None]
 class Sequence:
     """``tokens`` is prompt and answer; keys and values are stored for the first ``computed``.
 
-    ``max_new`` is the largest number of answer tokens; ``deliver`` takes events as they come.
+    ``weights`` names the base and adapter that answer; ``cached`` counts the prompt's tokens whose
+    keys and values were there before. ``max_new`` is the largest number of answer tokens;
+    ``deliver`` takes events as they come.
     """
 
     request: Request
@@ -35,6 +37,8 @@ class Sequence:
     prompt_length: int
     cache: SequenceCache = field(default_factory=SequenceCache)
     computed: int = 0
+    cached: int = 0
+    weights: str = ""
     cancelled: bool = False
     arrived_s: float = field(default_factory=time.monotonic)
     admitted_s: float | None = None
@@ -104,7 +108,8 @@ class Sequence:
             first_token_s=(self.first_token_s or now) - self.arrived_s,
             total_s=now - self.arrived_s,
         )
-        usage = Usage(self.prompt_length, self.answer_length)
+        cached = min(self.cached, self.prompt_length)
+        usage = Usage(self.prompt_length, self.answer_length, cached)
         self.deliver(Event(finish_reason=reason, usage=usage, timings=timings))
 
     def _score(self, choice: Choice) -> TokenLogprob | None:
