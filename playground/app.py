@@ -11,12 +11,13 @@ import signal
 import socket
 import time
 import warnings
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from playground.errors import PortInUse
+from playground.errors import PlaygroundError, PortInUse
 from playground.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,8 +61,17 @@ def start_engine(settings: Settings) -> "Engine":
         max_waiting=settings.max_waiting,
         kv_cache_gib=settings.kv_cache_gib,
         prefix_cache=settings.prefix_cache,
+        max_adapters=settings.max_adapters,
     )
-    return Engine(loaded, _describe(loaded), limits)
+    engine = Engine(loaded, _describe(loaded), limits)
+    try:
+        for adapter in settings.adapters:
+            name, _, folder = adapter.rpartition("=")
+            engine.load_adapter(Path(folder).expanduser(), name or None)
+    except PlaygroundError:
+        engine.close()
+        raise
+    return engine
 
 
 def build_app(engine: "Engine", settings: Settings) -> "FastAPI":

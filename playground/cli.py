@@ -55,6 +55,15 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
     api_key: Annotated[str | None, typer.Option(help="API requests must carry it.")] = None,
     home: Home = None,
+    adapter: Annotated[
+        list[str] | None, typer.Option(help="Serve this LoRA adapter too: [NAME=]FOLDER.")
+    ] = None,
+    adapters_from_anywhere: Annotated[
+        bool | None,
+        typer.Option(
+            "--adapters-from-anywhere", help="API clients may load adapters from any folder."
+        ),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
@@ -70,6 +79,8 @@ def serve(
         "port": port,
         "api_key": api_key,
         "home": home,
+        "adapters": tuple(adapter) if adapter else None,
+        "adapters_from_anywhere": adapters_from_anywhere,
         "log_level": log_level,
     }
     if version:

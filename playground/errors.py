@@ -17,7 +17,9 @@ Knows no HTTP status and no widget: the API and the page each translate this tre
         ├── NoNetwork             the hub cannot be reached and the files are not here
         ├── NotEnoughMemory       said before loading, with what would fit
         ├── BrokenWeights         missing, truncated or mismatched safetensors
-        └── UnsupportedModel      an architecture or file format that is not loaded here
+        ├── UnsupportedModel      an architecture or file format that is not loaded here
+        ├── BrokenAdapter         an adapter folder that cannot be read or is no plain LoRA
+        └── WrongBase             an adapter made for another base model
 """
 
 from collections.abc import Sequence
@@ -153,3 +155,15 @@ class UnsupportedModel(ModelLoadError):
     """An architecture or weights format that is not loaded here."""
 
     code = "unsupported_model"
+
+
+class BrokenAdapter(ModelLoadError):
+    """An adapter's files are missing, damaged, pickled, or of a kind that cannot be served."""
+
+    code = "broken_adapter"
+
+
+class WrongBase(ModelLoadError):
+    """An adapter was made for another base model than the one that is resident."""
+
+    code = "wrong_base"

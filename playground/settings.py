@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     prefix_cache: bool = Field(
         default=True, description="keep keys and values for the next prompt that begins alike"
     )
+    max_adapters: int = Field(default=8, ge=1, le=64, description="adapters resident at once")
+    adapters: tuple[str, ...] = Field(
+        default=(), description="adapters to serve: NAME=FOLDER, or a FOLDER of that name"
+    )
+    adapters_from_anywhere: bool = Field(
+        default=False, description="API clients may load adapters from any folder of this machine"
+    )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body")
     api_key: str | None = Field(default=None, description="if set, API requests must carry it")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

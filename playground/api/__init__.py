@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from playground.api.adapters import adapters_router
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
@@ -58,7 +59,12 @@ def _api(backend: Backend, settings: Settings) -> FastAPI:
     keyed = APIRouter(dependencies=[Depends(key_check(settings.api_key))])
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
-        for router in (chat_router(backend), completion_router(backend), models_router(backend)):
+        for router in (
+            chat_router(backend),
+            completion_router(backend),
+            models_router(backend),
+            adapters_router(backend, settings),
+        ):
             keyed.include_router(router, prefix=f"{base}/v1")
         keyed.include_router(projects_router(backend), prefix=f"{base}/v2")
     api.include_router(keyed)

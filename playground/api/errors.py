@@ -22,6 +22,7 @@ from playground.errors import (
     ContextOverflow,
     EngineStopped,
     InvalidRequest,
+    ModelLoadError,
     Overloaded,
     PlaygroundError,
     UnknownModel,
@@ -38,6 +39,7 @@ CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 STATUS_AND_TYPE: tuple[tuple[type[PlaygroundError], int, str], ...] = (
     (UnknownModel, 404, INVALID),
     (InvalidRequest, 400, INVALID),
+    (ModelLoadError, 400, INVALID),  # an adapter that the request names
     (Overloaded, 429, BUSY),
     (EngineStopped, 503, SERVER),
     (PlaygroundError, 500, SERVER),

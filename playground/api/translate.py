@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from playground.api.schemas import ChatBody, CompletionBody, MessageBody, Prompt, SamplingBody
 from playground.errors import InvalidRequest, UnknownModel
 from playground.modes.chat import choices
-from playground.protocol import Backend, Message, ModelInfo, Request, Sampling, ToolCall
+from playground.protocol import Backend, Message, ModelInfo, Request, Sampling, ToolCall, named
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
 
@@ -81,10 +81,11 @@ def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
 
 def model_info(name: str, backend: Backend) -> ModelInfo:
     """The served model of that name. Raises `UnknownModel`."""
-    served = {info.name: info for info in backend.models()}
-    if name not in served:
-        raise UnknownModel(name, tuple(served))
-    return served[name]
+    served = backend.models()
+    info = named(served, name)
+    if info is None:
+        raise UnknownModel(name, [each.name for each in served])
+    return info
 
 
 def _asked(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> Asked:

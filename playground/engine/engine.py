@@ -11,10 +11,13 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from collections.abc import Sequence as AnySequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from playground.engine.kv_cache import CacheBudget
+from playground.engine.lora import BASE
+from playground.engine.residents import Residents
 from playground.engine.runner import Piece, Runner
 from playground.engine.sampler import choose
 from playground.engine.scheduler import Scheduler, Segment
@@ -28,9 +31,10 @@ from playground.errors import (
     RequestFailed,
     UnknownModel,
 )
+from playground.models.adapters import Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.protocol import Event, ModelInfo, Request
+from playground.protocol import Event, ModelInfo, Request, named
 
 Outcome = Event | PlaygroundError
 GIB = 2**30
@@ -39,8 +43,8 @@ GIB = 2**30
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much the engine takes on: answers in one batch, prompt tokens in one step, requests that
-    may wait, memory for keys and values (chosen from what is free if None), and whether those of
-    finished sequences are kept for the next that begins alike.
+    may wait, memory for keys and values (chosen from what is free if None), whether those of
+    finished sequences are kept for the next that begins alike, and adapters resident at once.
     """
 
     max_sequences: int = 32
@@ -48,6 +52,7 @@ class Limits:
     max_waiting: int = 256
     kv_cache_gib: float | None = None
     prefix_cache: bool = True
+    max_adapters: int = 8
 
 
 class Mailbox:
@@ -70,7 +75,9 @@ class Engine:
         self._loaded = loaded
         self._limits = limits or Limits()
         self._info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
-        self._runner = Runner(loaded.model)
+        self._runner = Runner(loaded.model, self._limits.max_adapters)
+        self._residents = Residents(self._runner.adapters)
+        self._parked: list[Sequence] = []
         budget = CacheBudget(self._cache_tokens())
         self._context_length = min(self._info.context_length, budget.total)
         self._scheduler = Scheduler(
@@ -111,11 +118,28 @@ class Engine:
         return len(self._live)
 
     def models(self) -> AnySequence[ModelInfo]:
-        """The resident model."""
-        return (self._info,)
+        """The resident base, then its adapters."""
+        adapters = self._residents.published()
+        return (self._info, *(self._describe(adapter) for adapter in adapters))
+
+    def load_adapter(self, folder: Path, name: str | None = None) -> ModelInfo:
+        """Serve the adapter in ``folder``; see `AdapterHost`. Requests go on meanwhile."""
+        adapter = read_adapter(folder, name)
+        check_fits(adapter, self._loaded.model)
+        self._residents.publish(adapter)
+        return self._describe(adapter)
+
+    def unload_adapter(self, name: str) -> None:
+        """Take an adapter away from new requests; see `AdapterHost`."""
+        found = named(self.models(), name)
+        adapter = self._residents.withdraw(found.adapter) if found else None
+        if adapter is None:
+            raise UnknownModel(name, [info.name for info in self.models()])
+        self._commands.put(lambda: self._scheduler.prefixes.forget(adapter.content_hash))
 
     def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
+        self._adapter_of(request.model)
         return len(self._render(request))
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
@@ -141,9 +165,23 @@ class Engine:
         if sequence is not None:
             sequence.cancelled = True
 
+    def _describe(self, adapter: Adapter) -> ModelInfo:
+        return replace(
+            self._info,
+            name=f"{self._info.name}:{adapter.name}",
+            adapter=adapter.name,
+            description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
+        )
+
+    def _adapter_of(self, model: str) -> Adapter | None:
+        """The version that answers to this name now; None is the base."""
+        info = named(self.models(), model)
+        adapter = self._residents.find(info.adapter) if info and info.adapter else None
+        if info is None or (info.adapter and adapter is None):
+            raise UnknownModel(model, [each.name for each in self.models()])
+        return adapter
+
     def _render(self, request: Request) -> list[int]:
-        if request.model != self._info.name:
-            raise UnknownModel(request.model, [self._info.name])
         tokenizer = self._loaded.tokenizer
         if request.prompt is None:
             return tokenizer.render(
@@ -158,6 +196,7 @@ class Engine:
 
     def _begin(self, request: Request, mailbox: Mailbox) -> Sequence:
         """Everything that can be refused is refused here, on the caller's side."""
+        adapter = self._adapter_of(request.model)
         prompt = self._render(request)
         room = self._context_length - len(prompt)
         if room < 1:
@@ -172,6 +211,7 @@ class Engine:
             prompt,
             min(request.sampling.max_tokens or room, room),
             deliver=lambda outcome: self._outbox[mailbox].append(outcome),
+            adapter=adapter,
         )
 
     def _enter(self, sequence: Sequence) -> None:
@@ -185,7 +225,7 @@ class Engine:
             if waiting >= self._limits.max_waiting:
                 raise Overloaded(waiting)
             self._live[request_id] = sequence
-        self._commands.put(lambda: self._scheduler.add(sequence))
+        self._commands.put(lambda: self._queue(sequence))
 
     # From here on: the engine's thread.
 
@@ -222,8 +262,24 @@ class Engine:
         except queue.Empty:
             return
 
+    def _queue(self, sequence: Sequence) -> None:
+        """Hand a sequence to the scheduler once its adapter is resident."""
+        if sequence.adapter:
+            try:
+                slot = self._residents.acquire(sequence.adapter)
+            except RuntimeError as error:  # torch's word for no memory, among others
+                sequence.deliver(RequestFailed(f"its adapter cannot be made resident: {error}"))
+                self._leave([sequence])
+                return
+            if slot is None:
+                self._parked.append(sequence)
+                return
+            sequence.slot = slot
+        self._scheduler.add(sequence)
+
     def _drop_cancelled(self) -> None:
-        cancelled = [each for each in self._scheduler.sequences() if each.cancelled]
+        everyone = [*self._scheduler.sequences(), *self._parked]
+        cancelled = [each for each in everyone if each.cancelled]
         for sequence in cancelled:
             sequence.finish("cancelled")
         self._leave(cancelled)
@@ -252,6 +308,7 @@ class Engine:
                 segment.sequence.tokens[segment.start : segment.stop],
                 segment.start,
                 wants_logits=segment.completes,
+                slot=segment.sequence.slot,
             )
             for segment in segments
         ]
@@ -274,6 +331,13 @@ class Engine:
         with self._live_lock:
             for sequence in sequences:
                 self._live.pop(sequence.request.id, None)
+        freed = [each.adapter for each in sequences if each.adapter and each.slot != BASE]
+        for adapter in freed:
+            self._residents.release(adapter)
+        parked = [each for each in self._parked if each not in sequences]
+        self._parked = [] if freed else parked
+        for sequence in parked if freed else ():
+            self._queue(sequence)
 
     def _send(self) -> None:
         """Hand this step's events over: one hop into each event loop, however many streams."""

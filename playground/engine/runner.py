@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from playground.engine.attention import PackedSegment, register
 from playground.engine.kv_cache import SequenceCache
+from playground.engine.lora import BASE, AdapterBank
 from playground.errors import UnsupportedModel
 
 ROW_MULTIPLE = 4
@@ -28,12 +29,15 @@ that does something else beside, two threads were 80 times slower than one (docs
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Token ids ``start … start + len(token_ids)`` of a sequence, to be run in this step."""
+    """Token ids ``start … start + len(token_ids)`` of a sequence, to be run in this step by the
+    base and the adapter in ``slot``.
+    """
 
     cache: SequenceCache
     token_ids: Sequence[int]
     start: int
     wants_logits: bool
+    slot: int = BASE
 
 
 class Runner:
@@ -42,7 +46,7 @@ class Runner:
     Raises `UnsupportedModel` for a model whose attention cannot be taken over.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, adapter_slots: int = 8) -> None:
         if not getattr(model, "_supports_attention_backend", False):
             raise UnsupportedModel(
                 f"{type(model).__name__} does not use transformers' attention interface, "
@@ -51,6 +55,7 @@ class Runner:
         model.set_attn_implementation(register())
         self._model = model
         self._device = model.get_input_embeddings().weight.device
+        self.adapters = AdapterBank(model, model.dtype, adapter_slots)
         self._one_thread = self._device.type == "cpu" and model.num_parameters() < ONE_THREAD_BELOW
 
     def choose_threads(self) -> None:
@@ -69,17 +74,21 @@ class Runner:
         positions: list[int] = []
         segments: list[PackedSegment] = []
         keep: list[int] = []
+        slots: list[int] = []
         for piece in pieces:
             stop = piece.start + len(piece.token_ids)
             segments.append(PackedSegment(piece.cache, len(token_ids), piece.start, stop))
             token_ids += piece.token_ids
             positions += range(piece.start, stop)
+            slots += [piece.slot] * len(piece.token_ids)
             if piece.wants_logits:
                 keep.append(len(token_ids) - 1)
         wanted = len(keep)
         _pad(token_ids, 0)
         _pad(positions, 0)
         _pad(keep, 0)
+        _pad(slots, BASE)
+        self.adapters.select(slots)
         output = self._model(
             input_ids=self._tensor(token_ids)[None],
             position_ids=self._tensor(positions)[None],

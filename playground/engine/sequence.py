@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from playground.engine.kv_cache import SequenceCache
+from playground.engine.lora import BASE
 from playground.engine.sampler import Choice, SamplerState
 from playground.engine.text import AnswerText
 from playground.errors import PlaygroundError
+from playground.models.adapters import Adapter
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Event, FinishReason, Request, Timings, TokenLogprob, Usage
 
@@ -22,9 +24,9 @@ Deliver = Callable[[Event | PlaygroundError], None]
 class Sequence:
     """``tokens`` is prompt and answer; keys and values are stored for the first ``computed``.
 
-    ``weights`` names the base and adapter that answer; ``cached`` counts the prompt's tokens whose
-    keys and values were there before. ``max_new`` is the largest number of answer tokens;
-    ``deliver`` takes events as they come.
+    ``adapter`` answers with the base, from ``slot`` once it is resident; ``cached`` counts the
+    prompt's tokens whose keys and values were there before. ``max_new`` is the largest number of
+    answer tokens; ``deliver`` takes events as they come.
     """
 
     request: Request
@@ -38,7 +40,8 @@ class Sequence:
     cache: SequenceCache = field(default_factory=SequenceCache)
     computed: int = 0
     cached: int = 0
-    weights: str = ""
+    adapter: Adapter | None = None
+    slot: int = BASE
     cancelled: bool = False
     arrived_s: float = field(default_factory=time.monotonic)
     admitted_s: float | None = None
@@ -52,6 +55,7 @@ class Sequence:
         prompt: list[int],
         max_new: int,
         deliver: Deliver,
+        adapter: Adapter | None = None,
     ) -> "Sequence":
         """A sequence about to be queued, with nothing computed yet."""
         sampling = request.sampling
@@ -64,7 +68,13 @@ class Sequence:
             sampler=SamplerState(sampling, prompt, tokenizer.vocabulary_size),
             text=AnswerText(tokenizer.detokenizer(), sampling.stop),
             prompt_length=len(prompt),
+            adapter=adapter,
         )
+
+    @property
+    def weights(self) -> str:
+        """Names what answers: keys and values are of use only under the same."""
+        return self.adapter.content_hash if self.adapter else ""
 
     @property
     def answer_length(self) -> int:

@@ -4,12 +4,13 @@ answers (`Backend`).
 Knows no model, no HTTP and no widget; imports nothing of the project but its errors.
 """
 
-from playground.protocol.backend import Backend, ModelInfo
+from playground.protocol.backend import AdapterHost, Backend, ModelInfo, named
 from playground.protocol.events import Event, FinishReason, Timings, TokenLogprob, Usage
 from playground.protocol.messages import Message, Role, Tool, ToolCall
 from playground.protocol.request import Priority, Request, Sampling
 
 __all__ = [
+    "AdapterHost",
     "Backend",
     "Event",
     "FinishReason",
@@ -24,4 +25,5 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Usage",
+    "named",
 ]

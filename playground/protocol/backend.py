@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from playground.protocol.events import Event
 from playground.protocol.request import Request, Sampling
@@ -13,7 +14,8 @@ class ModelInfo:
     """A model that requests may name.
 
     ``context_length`` is in tokens; ``defaults`` is how this model is best sampled; ``created`` is
-    in seconds since the epoch, the time at which it was made available here.
+    in seconds since the epoch, the time at which it was made available here. ``adapter`` is empty
+    for a base model; an adapter's model is named ``base:adapter`` and answers to ``adapter`` too.
     """
 
     name: str
@@ -21,6 +23,13 @@ class ModelInfo:
     description: str = ""
     defaults: Sampling = field(default_factory=Sampling)
     created: int = 0
+    adapter: str = ""
+
+
+def named(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
+    """The model that answers to ``name``."""
+    whole = (info for info in models if info.name == name)
+    return next(whole, next((info for info in models if name and info.adapter == name), None))
 
 
 class Backend(Protocol):
@@ -49,4 +58,21 @@ class Backend(Protocol):
 
     def cancel(self, request_id: str) -> None:
         """End a request with finish reason ``cancelled``; unknown or finished ids are ignored."""
+        ...
+
+
+@runtime_checkable
+class AdapterHost(Protocol):
+    """A backend whose adapters come and go while it answers."""
+
+    def load_adapter(self, folder: Path, name: str | None = None) -> ModelInfo:
+        """Serve the adapter in ``folder``, at once and under ``name`` or the folder's; what was
+        served under it ends with the requests that run.
+
+        Raises `BrokenAdapter` or `WrongBase`; what was served goes on then.
+        """
+        ...
+
+    def unload_adapter(self, name: str) -> None:
+        """Take an adapter away from new requests. Raises `UnknownModel`."""
         ...

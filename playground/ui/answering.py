@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from playground.errors import InvalidRequest, PlaygroundError
-from playground.protocol import Backend, Message, ModelInfo, Request
+from playground.protocol import Backend, Message, ModelInfo, Request, named
 from playground.ui.messages import History, Turn, to_messages, turn
 from playground.ui.sampling import to_sampling
 from playground.ui.status import answer_note
@@ -96,4 +96,4 @@ def used_tokens(
 def model_named(backend: Backend, name: str | None) -> ModelInfo:
     """The model of this name, or the default one if it is not served."""
     models = backend.models()
-    return next((model for model in models if model.name == name), models[0])
+    return named(models, name or "") or models[0]

@@ -40,6 +40,12 @@ def test_a_conversation_in_the_terminal_remembers_and_begins_again() -> None:
     assert "/nonsense is no command" in result.stdout
 
 
+def test_an_adapter_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
+    result = run(["--port", "0", "--adapter", f"expert={tmp_path}"])
+    assert result.returncode == 1
+    assert result.stderr == f"error: {tmp_path} has no adapter_config.json\n"
+
+
 def test_the_plan_of_the_24b_needs_no_files() -> None:
     result = run(["plan", "mistral-small"])
     assert "23,572,403,200 parameters" in result.stdout

@@ -1,0 +1,72 @@
+"""Adapters over HTTP: loaded and unloaded while the server answers, picked by name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import together
+from adapter_files import random_adapter
+
+from playground.engine import Engine
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.protocol import ModelInfo
+
+QUESTION = [{"role": "user", "content": "What is the capital of Japan?"}]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    random_adapter(home / "adapters" / "cardiology", 5, r=8, lora_alpha=16)
+    return home
+
+
+@pytest.fixture
+def url(home: Path, serve) -> Iterator[str]:
+    loaded = load(ModelSpec("embedded"))
+    with Engine(loaded, ModelInfo(loaded.name, loaded.context_length, created=1)) as engine:
+        yield serve(engine, home=home)
+
+
+def post(url: str, call: str, **body: str) -> httpx.Response:
+    return httpx.post(f"{url}/v1/{call}", json=body, timeout=30)
+
+
+def test_a_loaded_adapter_is_listed_and_answers_to_both_its_names(url: str) -> None:
+    reply = post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
+    assert (reply.status_code, "added" in reply.text) == (200, True)
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+    assert [model.id for model in client.models.list()] == ["embedded", "embedded:cardiology"]
+    asked = {"messages": QUESTION, "temperature": 0, "max_tokens": 12}
+    base = client.chat.completions.create(model="embedded", **asked)
+    whole = client.chat.completions.create(model="embedded:cardiology", **asked)
+    bare = together.Together(base_url=url, api_key="none").chat.completions.create(
+        model="cardiology", **asked
+    )
+    assert bare.choices[0].message.content == whole.choices[0].message.content
+    assert whole.choices[0].message.content != base.choices[0].message.content
+
+
+def test_an_unloaded_adapter_is_not_found(url: str) -> None:
+    post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
+    assert post(url, "unload_lora_adapter", lora_name="cardiology").status_code == 200
+    assert post(url, "unload_lora_adapter", lora_name="cardiology").status_code == 404
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    with pytest.raises(openai.NotFoundError, match="cardiology"):
+        client.chat.completions.create(model="cardiology", messages=QUESTION)
+
+
+def test_a_folder_without_an_adapter_is_refused(url: str) -> None:
+    reply = post(url, "load_lora_adapter", lora_name="nothing", lora_path="nothing")
+    assert reply.status_code == 400
+    assert "has no adapter_config.json" in reply.json()["error"]["message"]
+
+
+def test_a_client_cannot_name_any_folder_of_the_machine(url: str, tmp_path: Path) -> None:
+    for path in (str(tmp_path), "../../etc"):
+        reply = post(url, "load_lora_adapter", lora_name="x", lora_path=path)
+        assert reply.status_code == 400
+        assert "--adapters-from-anywhere" in reply.json()["error"]["message"]
