@@ -4,6 +4,7 @@ Knows flags and what is printed. Heavy libraries are imported inside the command
 and a wrong flag are answered at once.
 """
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -192,6 +193,45 @@ def plan(
     fitting = [each.largest_context(free) for each in plans]
     table.add_row("tokens of context it holds", *(f"{n:,}" if n else "none" for n in fitting))
     Console().print(table)
+
+
+@cli.command()
+def bench(
+    shape: Annotated[
+        str, typer.Option(help="embedded or 350m: random weights of it.")
+    ] = "embedded",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    rounds: Annotated[int, typer.Option(min=1, help="Medians of so many.")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of every system.")] = 1,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="transformers does the same in turn.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the figures as JSON, too.")] = None,
+) -> None:
+    """Measure the engine on this machine, beside the memory's floor and its peers."""
+    from playground.app import quiet_libraries
+
+    quiet_libraries()
+    from playground.bench.run import BATCHING, OURS, STATIC
+    from playground.bench.run import run as run_bench
+
+    report = run_bench(shape, precision, rounds=rounds, peers=peers, threads=threads)
+    systems = [OURS, STATIC, BATCHING] if peers else [OURS]
+    table = Table(
+        title=f"{shape}, {precision}, {threads} thread(s), medians of {rounds};"
+        f" floor of one stream {report.floor:,.0f} tokens/s"
+    )
+    for heading in ("measure", "unit", *systems, *(f"÷ {each}" for each in systems[1:])):
+        table.add_column(heading, justify="left" if heading in ("measure", "unit") else "right")
+    for line in report.lines:
+        values = [f"{line.medians[s]:,.4g}" if s in line.medians else "" for s in systems]
+        ratios = [line.ratio(OURS, other) for other in systems[1:]]
+        table.add_row(
+            line.name, line.unit, *values, *(f"{ratio:.2f}" if ratio else "" for ratio in ratios)
+        )
+    Console().print(table)
+    if out:
+        out.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
 
 
 @cli.command()
