@@ -24,13 +24,13 @@ BASE = -1
 
 
 class _Stack:
-    """One module's matrices of all slots: ``down`` ``[columns, in]``, ``up`` ``[out, columns]``."""
+    """One module's matrices of all slots: ``down`` ``[columns, in]``, ``up`` ``[columns, out]``."""
 
     def __init__(self, module: nn.Module, columns: int, dtype: torch.dtype) -> None:
         device = next(module.parameters()).device
         inputs, outputs = int(module.in_features), int(module.out_features)  # type: ignore[arg-type]
         self.down = torch.zeros(columns, inputs, dtype=dtype, device=device)
-        self.up = torch.zeros(outputs, columns, dtype=dtype, device=device)
+        self.up = torch.zeros(columns, outputs, dtype=dtype, device=device)
 
 
 class AdapterBank:
@@ -75,7 +75,7 @@ class AdapterBank:
         own = slice(slot * self._width, (slot + 1) * self._width)
         for stack in self._stacks.values():
             stack.down[own] = 0
-            stack.up[:, own] = 0
+            stack.up[own] = 0
         for path, pair in adapter.modules.items():
             if path not in self._stacks:
                 self._stacks[path] = self._new_stack(path)
@@ -83,7 +83,7 @@ class AdapterBank:
             stack = self._stacks[path]
             stop = own.start + pair.rank
             stack.down[own.start : stop] = pair.down.to(stack.down)
-            stack.up[:, own.start : stop] = pair.up.to(stack.up)
+            stack.up[own.start : stop] = pair.up.T.to(stack.up)
 
     def _new_stack(self, path: str) -> _Stack:
         return _Stack(self._model.get_submodule(path), self.slots * self._width, self._dtype)
@@ -93,9 +93,9 @@ class AdapterBank:
             if self._mask is None:
                 return None
             stack = self._stacks[path]
-            rows = inputs[0].to(self._dtype)
-            down = nn.functional.linear(rows, stack.down[self._columns]) * self._mask
-            gain = nn.functional.linear(down, stack.up[:, self._columns])
-            return output + gain.to(output.dtype)
+            rows = inputs[0].view(-1, inputs[0].shape[-1]).to(self._dtype)
+            down = nn.functional.linear(rows, stack.down[self._columns]).mul_(self._mask)
+            whole = output.view(-1, output.shape[-1]).to(self._dtype)
+            return whole.addmm(down, stack.up[self._columns]).view(output.shape).to(output.dtype)
 
         return add
