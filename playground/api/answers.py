@@ -62,8 +62,15 @@ class ChunkMaker:
         return [self.head | {"choices": [], "usage": total_usage(usages, self.asked.n)}]
 
 
-def finish(reason: FinishReason | None) -> Literal["stop", "length"] | None:
-    """OpenAI's word: one that another face cancelled has simply stopped."""
+Finish = Literal["stop", "length", "tool_calls", "function_call"]
+
+
+def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | None:
+    """OpenAI's word: one that another face cancelled has simply stopped. ``legacy``: the client
+    gave ``functions``.
+    """
+    if reason == "tool_calls" and legacy:
+        return "function_call"
     return "stop" if reason == "cancelled" else reason
 
 

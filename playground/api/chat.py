@@ -15,7 +15,7 @@ from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
 from playground.api.translate import chat_requests, parse
 from playground.modes.chat import Answer, stream_choices
-from playground.protocol import Backend, Event, TokenLogprob
+from playground.protocol import Backend, CallDelta, Event, TokenLogprob
 
 
 def chat_router(backend: Backend) -> APIRouter:
@@ -28,7 +28,7 @@ def chat_router(backend: Backend) -> APIRouter:
         asked = chat_requests(body, backend)
         if asked.stream:
             maker = ChunkMaker(envelope("chat.completion.chunk", "chatcmpl", asked), asked)
-            stream = ChatStream(maker, counted_logprobs=_counted(body))
+            stream = ChatStream(maker, _counted(body), legacy=bool(body.functions))
             events = stream_choices(backend, asked.requests)
             return await stream_events(http, events, stream.chunks)
         answers = await until_gone(http.receive, whole_answers(backend, asked.requests))
@@ -54,21 +54,36 @@ def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, Any]:
         logprobs = shape(answer.logprobs)
     return {
         "index": index,
-        "message": {"role": "assistant", "content": answer.text, "refusal": None},
+        "message": _message(answer, legacy=bool(body.functions)),
         "logprobs": logprobs,
-        "finish_reason": finish(answer.finish_reason),
+        "finish_reason": finish(answer.finish_reason, legacy=bool(body.functions)),
+        **({"x_guarantee": answer.guarantee} if answer.guarantee else {}),
     }
+
+
+def _message(answer: Answer, *, legacy: bool) -> dict[str, Any]:
+    """``legacy``: the client gave ``functions``, so it reads ``function_call``."""
+    content = answer.text or (None if answer.calls else "")
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+    if answer.calls and legacy:
+        call = answer.calls[0]
+        message["function_call"] = {"name": call.name, "arguments": call.arguments}
+    elif answer.calls:
+        message["tool_calls"] = [call.to_openai() for call in answer.calls]
+    return message
 
 
 @dataclass(frozen=True, slots=True)
 class ChatStream:
     """Events of one or several choices as OpenAI's chunks.
 
+    With ``legacy`` a call is sent as ``function_call``.
     With ``counted_logprobs`` every token gets a chunk of its own, as Together's client reads them.
     """
 
     maker: ChunkMaker
     counted_logprobs: bool = False
+    legacy: bool = False
 
     async def chunks(self, events: AsyncIterator[tuple[int, Event]]) -> AsyncGenerator[Chunk, None]:
         """A first chunk with the role for each choice, the text, and the usage if asked for."""
@@ -78,13 +93,26 @@ class ChatStream:
             for chunk in self._text_chunks(index, event):
                 yield chunk
             if event.finish_reason:
-                reason = finish(event.finish_reason)
-                yield self.maker.chunk(index, delta={}, finish_reason=reason)
+                reason = finish(event.finish_reason, legacy=self.legacy)
+                held = {"x_guarantee": event.guarantee} if event.guarantee else {}
+                yield self.maker.chunk(index, delta={}, finish_reason=reason, **held)
             self.maker.note_usage(index, event)
         for chunk in self.maker.last_chunks():
             yield chunk
 
+    def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
+        """A call's id and name come with its first piece, its arguments bit by bit."""
+        function: dict[str, Any] = {"name": call.name} if call.name else {}
+        function["arguments"] = call.arguments
+        if self.legacy:
+            return self.maker.chunk(index, delta={"function_call": function})
+        first = {"id": call.id, "type": "function"} if call.name else {}
+        piece = {"index": call.index, **first, "function": function}
+        return self.maker.chunk(index, delta={"tool_calls": [piece]})
+
     def _text_chunks(self, index: int, event: Event) -> list[Chunk]:
+        if event.calls:
+            return [self._call_chunk(index, call) for call in event.calls]
         if event.logprobs and self.counted_logprobs:
             texts = [event.text] + [""] * (len(event.logprobs) - 1)
             return [

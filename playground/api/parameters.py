@@ -61,22 +61,11 @@ _REFUSED = {
     ),
 }
 
-_NO_TOOLS = "functions are not called yet; leave it out"
-
 CHAT = Unapplied(
-    ignored=MappingProxyType(
-        _IGNORED | {"parallel_tool_calls": "without tools there are no calls to make in parallel"}
-    ),
+    ignored=MappingProxyType(_IGNORED),
     refused=MappingProxyType(
         _REFUSED
         | {
-            "tools": Unsupported(_NO_TOOLS, ([],)),
-            "tool_choice": Unsupported(_NO_TOOLS, ("none", "auto")),
-            "functions": Unsupported(_NO_TOOLS, ([],)),
-            "function_call": Unsupported(_NO_TOOLS, ("none", "auto")),
-            "response_format": Unsupported(
-                'answers are text, {"type": "text"}', ({"type": "text"},)
-            ),
             "modalities": Unsupported('answers are text, ["text"]', (["text"], [])),
             "audio": Unsupported("answers are text"),
             "prediction": Unsupported("answers are not drafted from a prediction"),

@@ -5,7 +5,14 @@ Strict: a number in quotes is not a number, and a field that is not here is an e
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from playground.api.parameters import CHAT, COMPLETION, Unapplied
@@ -109,6 +116,72 @@ class MessageBody(Body):
     reasoning_content: str | None = None
 
 
+class FunctionBody(Body):
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ToolBody(Body):
+    """A tool: a function, the only kind there is here."""
+
+    type: Literal["function"]
+    function: FunctionBody
+
+
+class NamedFunction(Body):
+    """A function by its name."""
+
+    name: str
+
+
+class NamedTool(Body):
+    """A tool by its name."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class AllowedTools(Body):
+    """Some of the tools."""
+
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool]
+
+
+class AllowedChoice(Body):
+    """The choice among some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+
+class JsonSchemaBody(Body):
+    """A named schema."""
+
+    name: str | None = None
+    description: str | None = None
+    schema_: dict[str, Any] = Field(default={}, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormatBody(Body):
+    """What the answer is to be. ``schema`` beside ``json_object`` is Together's."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+    json_schema: JsonSchemaBody | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ResponseFormatBody":
+        if self.type == "json_schema" and self.json_schema is None and self.schema_ is None:
+            raise PydanticCustomError("missing", "must hold json_schema with a schema")
+        return self
+
+
 class StreamOptions(Body):
     """What a stream carries besides the answer."""
 
@@ -145,6 +218,12 @@ class ChatBody(SamplingBody):
     max_completion_tokens: int | None = None
     logprobs: Annotated[bool | int | None, BeforeValidator(_bool_or_count)] = None
     top_logprobs: int | None = None
+    tools: list[ToolBody] | None = None
+    tool_choice: Literal["auto", "none", "required"] | NamedTool | AllowedChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[FunctionBody] | None = None
+    function_call: Literal["auto", "none"] | NamedFunction | None = None
+    response_format: ResponseFormatBody | None = None
 
 
 class CompletionBody(SamplingBody):

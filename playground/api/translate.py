@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from playground.api.schemas import ChatBody, CompletionBody, MessageBody, Prompt, SamplingBody
+from playground.api.structured import tools_of, with_structure
 from playground.errors import InvalidRequest, UnknownModel
 from playground.modes.chat import choices
 from playground.protocol import Backend, Message, ModelInfo, Request, Sampling, ToolCall, named
@@ -57,8 +58,8 @@ def chat_requests(body: ChatBody, backend: Backend) -> Asked:
         {limit_name: ("max_tokens", limit), logprobs_name: ("logprobs", logprobs)},
     )
     messages = tuple(_message(index, each) for index, each in enumerate(body.messages))
-    request = Request(model=info.name, messages=messages, sampling=sampling)
-    return _asked(body, info, [request])
+    request = Request(model=info.name, messages=messages, sampling=sampling, tools=tools_of(body))
+    return _asked(body, info, [with_structure(request, body)])
 
 
 def completion_requests(body: CompletionBody, backend: Backend) -> Asked:

@@ -10,6 +10,7 @@ from transformers import ContinuousBatchingConfig, GenerationConfig, MistralForC
 
 PAGES = 512
 PAGE_TOKENS = 32
+PATIENCE_SECONDS = 600
 
 Work = Sequence[tuple[tuple[int, ...], int]]
 
@@ -55,9 +56,9 @@ class ContinuousBatching:
         }
         tokens = 0
         while waiting:
-            result = self._manager.get_result(timeout=60)
+            result = self._manager.get_result(timeout=PATIENCE_SECONDS)
             if result is None:
-                raise RuntimeError("continuous batching gave no result for a minute")
+                raise RuntimeError("continuous batching gave no result for ten minutes")
             if result.is_finished():
                 waiting.discard(result.request_id)
                 tokens += len(result.generated_tokens)

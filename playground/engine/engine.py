@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from playground.engine.grammar import Grammars
 from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import BASE
 from playground.engine.residents import Residents
@@ -76,6 +77,7 @@ class Engine:
         self._limits = limits or Limits()
         self._info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
         self._runner = Runner(loaded.model, self._limits.max_adapters)
+        self._grammars = Grammars(loaded.tokenizer)
         self._residents = Residents(self._runner.adapters)
         self._parked: list[Sequence] = []
         budget = CacheBudget(self._cache_tokens())
@@ -212,6 +214,7 @@ class Engine:
             min(request.sampling.max_tokens or room, room),
             deliver=lambda outcome: self._outbox[mailbox].append(outcome),
             adapter=adapter,
+            matcher=self._grammars.matcher(request.grammar) if request.grammar else None,
         )
 
     def _enter(self, sequence: Sequence) -> None:

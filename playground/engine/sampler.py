@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from playground.engine.grammar import Matcher
 from playground.protocol import Sampling
 
 
@@ -30,9 +31,18 @@ class Choice:
 
 
 class SamplerState:
-    """What one sequence's sampling remembers: its generator and the tokens that penalties count."""
+    """What one sequence's sampling remembers: its generator, the tokens that penalties count, and
+    where it is in its grammar.
+    """
 
-    def __init__(self, sampling: Sampling, prompt_ids: Sequence[int], vocabulary_size: int) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        prompt_ids: Sequence[int],
+        vocabulary_size: int,
+        matcher: Matcher | None = None,
+    ) -> None:
+        self._matcher = matcher
         self.sampling = sampling
         self.generator = torch.Generator()
         if sampling.seed is None:
@@ -54,11 +64,16 @@ class SamplerState:
 
     @property
     def changes_logits(self) -> bool:
-        """Whether penalties or bias apply."""
-        return self._answer_counts is not None or self._bias is not None
+        """Whether penalties, bias or a grammar apply."""
+        return any(each is not None for each in (self._answer_counts, self._bias, self._matcher))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the grammar lets nothing follow."""
+        return self._matcher is not None and self._matcher.done
 
     def adjusted(self, logits: Tensor) -> Tensor:
-        """One row of logits ``[vocabulary]`` with penalties and bias applied; the input stays."""
+        """One row of logits ``[vocabulary]`` with penalties, bias and grammar; the input stays."""
         logits = logits.clone()
         sampling = self.sampling
         if self._answer_counts is not None:
@@ -72,10 +87,27 @@ class SamplerState:
         if self._bias is not None:
             ids, values = self._bias
             logits[ids.to(logits.device)] += values.to(logits.device)
+        if self._matcher is not None:
+            allowed = self._matcher.allowed(logits.shape[-1])
+            logits.masked_fill_(~allowed.to(logits.device), float("-inf"))
         return logits
+
+    def forced(self) -> list[int]:
+        """Tokens that the grammar leaves no choice about; counted already. None where scores are
+        wanted: what is not chosen has none.
+        """
+        if self._matcher is None or self.sampling.logprobs is not None or self._matcher.done:
+            return []
+        tokens = self._matcher.forced()
+        if self._answer_counts is not None:
+            for token_id in tokens:
+                self._answer_counts[token_id] += 1
+        return tokens
 
     def count(self, token_id: int) -> None:
         """Remember a token of the answer."""
+        if self._matcher is not None:
+            self._matcher.take(token_id)
         if self._answer_counts is not None:
             self._answer_counts[token_id] += 1
 

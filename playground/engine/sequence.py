@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from playground.engine.grammar import Matcher
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.lora import BASE
 from playground.engine.sampler import Choice, SamplerState
-from playground.engine.text import AnswerText
+from playground.engine.text import AnswerText, Piece
 from playground.errors import PlaygroundError
 from playground.models.adapters import Adapter
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Event, FinishReason, Request, Timings, TokenLogprob, Usage
+from playground.protocol.events import Channel
 
 Deliver = Callable[[Event | PlaygroundError], None]
 
@@ -42,6 +44,7 @@ class Sequence:
     cached: int = 0
     adapter: Adapter | None = None
     slot: int = BASE
+    channel: Channel = "text"
     cancelled: bool = False
     arrived_s: float = field(default_factory=time.monotonic)
     admitted_s: float | None = None
@@ -56,6 +59,7 @@ class Sequence:
         max_new: int,
         deliver: Deliver,
         adapter: Adapter | None = None,
+        matcher: Matcher | None = None,
     ) -> "Sequence":
         """A sequence about to be queued, with nothing computed yet."""
         sampling = request.sampling
@@ -65,7 +69,7 @@ class Sequence:
             tokens=list(prompt),
             max_new=max_new,
             deliver=deliver,
-            sampler=SamplerState(sampling, prompt, tokenizer.vocabulary_size),
+            sampler=SamplerState(sampling, prompt, tokenizer.vocabulary_size, matcher),
             text=AnswerText(tokenizer.detokenizer(), sampling.stop),
             prompt_length=len(prompt),
             adapter=adapter,
@@ -87,28 +91,45 @@ class Sequence:
         self.computed = 0
 
     def take(self, choice: Choice) -> bool:
-        """Add the chosen token and deliver what it shows; True when the answer is complete."""
+        """Add the chosen token, and those that its grammar forces after it, and deliver what they
+        show; True when the answer is complete.
+        """
         self.first_token_s = self.first_token_s or time.monotonic()
-        if choice.token_id in self.tokenizer.end_ids:
+        if self._add(choice.token_id, self._score(choice)):
+            return True
+        return any(self._add(token_id, None) for token_id in self.sampler.forced())
+
+    def _add(self, token_id: int, score: TokenLogprob | None) -> bool:
+        if token_id in self.tokenizer.end_ids:
             self.finish("stop")
             return True
-        self.tokens.append(choice.token_id)
-        piece = self.text.push(choice.token_id, self._score(choice))
-        if piece.text or piece.logprobs:
-            self.deliver(Event(text=piece.text, logprobs=piece.logprobs))
+        self.tokens.append(token_id)
+        if self.request.tools and token_id == self.tokenizer.calls_id:
+            self._begin_calls()
+        piece = self.text.push(token_id, score)
+        self._show(piece)
         if piece.stopped:
             self._end("stop")
             return True
         if self.answer_length >= self.max_new:
-            self.finish("length")
+            self.finish("stop" if self.sampler.ended else "length")
             return True
         return False
+
+    def _begin_calls(self) -> None:
+        """What follows is no longer text but tool calls; stop strings do not hold in them."""
+        self._show(self.text.finish())
+        self.channel = "calls"
+        self.text = AnswerText(self.tokenizer.detokenizer(), ())
+
+    def _show(self, piece: Piece) -> None:
+        if piece.text or piece.logprobs:
+            self.deliver(Event(text=piece.text, logprobs=piece.logprobs, channel=self.channel))
 
     def finish(self, reason: FinishReason) -> None:
         """Deliver held-back text, then the final event."""
         piece = self.text.finish()
-        if piece.text or piece.logprobs:
-            self.deliver(Event(text=piece.text, logprobs=piece.logprobs))
+        self._show(piece)
         self._end("stop" if piece.stopped else reason)
 
     def _end(self, reason: FinishReason) -> None:

@@ -6,7 +6,7 @@ Control tokens come only from the rendering: text that looks like one is encoded
 import codecs
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from playground.models.tokenizer import Detokenizer
 from playground.protocol import Message, Tool
 
 TEKKEN_FILE = "tekken.json"
+CALLS = "<TOOL_CALLS>"
 CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
 CALL_ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -56,6 +57,18 @@ class MistralTokenizer:
         return frozenset({self._vocabulary.eos_id})
 
     @property
+    def control_tokens(self) -> Mapping[int, str]:
+        """Mistral's ``[NAME]`` as ``<NAME>``."""
+        names = map(self._vocabulary.id_to_piece, range(self._vocabulary.num_special_tokens))
+        return {at: f"<{name.strip('[]<>')}>" for at, name in enumerate(names)}
+
+    @property
+    def calls_id(self) -> int | None:
+        """``[TOOL_CALLS]``."""
+        calls = (at for at, name in self.control_tokens.items() if name == CALLS)
+        return next(calls, None)
+
+    @property
     def template_hash(self) -> str:
         """Hash of tekken.json, whose version decides the rendering."""
         return self._template_hash
@@ -89,6 +102,10 @@ class MistralTokenizer:
     def encode(self, text: str) -> list[int]:
         """The beginning-of-sequence token, then ``text`` as ordinary tokens."""
         return self._vocabulary.encode(text, bos=True, eos=False)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Ordinary tokens only."""
+        return self._vocabulary.encode(text, bos=False, eos=False)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes a token stands for; empty for a control token."""

@@ -6,7 +6,7 @@ tokens by taking such strings out of message contents before rendering.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,16 @@ class TemplateTokenizer:
         return self._end_ids
 
     @property
+    def control_tokens(self) -> Mapping[int, str]:
+        """All special tokens, numbered: their own names may hold anything."""
+        return {token: f"<special_{token}>" for token in sorted(self._special_ids)}
+
+    @property
+    def calls_id(self) -> int | None:
+        """None: these families write their calls as text."""
+        return None
+
+    @property
     def template_hash(self) -> str:
         """Hash of the chat template."""
         return self._template_hash
@@ -92,6 +102,10 @@ class TemplateTokenizer:
     def encode(self, text: str) -> list[int]:
         """Raw text as the tokenizer encodes it, with its beginning-of-sequence token if any."""
         return list(self._backend.encode(self._plain(text)).ids)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Without the beginning-of-sequence token."""
+        return list(self._backend.encode(self._plain(text), add_special_tokens=False).ids)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of a token decoded alone; empty for a control token."""

@@ -4,7 +4,7 @@ The engine and the trainer see only this protocol; mistral-common's V7-Tekken an
 chat templates stand behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from playground.protocol import Message, Tool
@@ -41,6 +41,18 @@ class ChatTokenizer(Protocol):
         ...
 
     @property
+    def control_tokens(self) -> Mapping[int, str]:
+        """Control tokens by id, in angle brackets as grammars write them: ``<TOOL_CALLS>``."""
+        ...
+
+    @property
+    def calls_id(self) -> int | None:
+        """The control token after which an answer is a JSON array of tool calls, if the model
+        was trained on one.
+        """
+        ...
+
+    @property
     def template_hash(self) -> str:
         """Hash of everything that decides the rendering."""
         ...
@@ -61,6 +73,10 @@ class ChatTokenizer(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """Token ids of raw text after the beginning-of-sequence token, if the model has one."""
+        ...
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of a piece of text, with nothing before or after."""
         ...
 
     def token_bytes(self, token_id: int) -> bytes:

@@ -1,27 +1,34 @@
-"""Chat: from one request to one or several answers.
+"""Chat: from one request to one or several answers, tool calls and JSON included.
 
 Every face goes through here, so that an answer means the same in the page, the API and the
 terminal. Knows no HTTP, no widget and no tensor.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Any
 
-from playground.errors import InvalidRequest
+from playground.errors import InvalidRequest, RequestFailed
+from playground.modes.calls import CallReader, ToolChoice, calls_grammar
+from playground.modes.structure import compile_schema
 from playground.protocol import (
     Backend,
+    CallDelta,
     Event,
     FinishReason,
+    Guarantee,
     Request,
     Timings,
     TokenLogprob,
+    ToolCall,
     Usage,
 )
 from playground.protocol.request import new_request_id
 
 MAX_CHOICES = 16
+RETRY_TEMPERATURE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +40,97 @@ class Answer:
     usage: Usage
     timings: Timings
     logprobs: tuple[TokenLogprob, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    guarantee: Guarantee | None = None
 
 
-async def answer(backend: Backend, request: Request) -> Answer:
-    """The whole answer to one request. Raises what the backend raises."""
+def structured(
+    request: Request,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    choice: ToolChoice = ToolChoice(),
+) -> Request:
+    """The request with the grammar of its tools and of the schema that its answer is to have.
+
+    Raises `InvalidRequest` naming the tool or the place in the schema that is wrong.
+    """
+    compiled = None if schema is None else compile_schema(schema)
+    grammar = calls_grammar(request.tools, choice, compiled)
+    if choice.mode == "none":
+        request = replace(request, tools=())
+    return replace(request, grammar=grammar, response_schema=schema, strict=strict)
+
+
+async def events(backend: Backend, request: Request) -> AsyncGenerator[Event, None]:
+    """The backend's events, with tool calls read and the answer's schema checked at the end."""
+    reader, text = CallReader(), ""
+    async with aclosing(backend.stream(request)) as pieces:
+        async for event in pieces:
+            if event.channel == "calls":
+                deltas = reader.push(event.text)
+                event = replace(event, text="", calls=deltas)
+            text += event.text
+            if event.finish_reason == "stop" and reader.calls:
+                event = replace(event, finish_reason="tool_calls")
+            elif event.finish_reason == "stop" and request.response_schema is not None:
+                event = replace(event, guarantee=_guarantee(request, text))
+            yield event
+
+
+def _guarantee(request: Request, text: str) -> Guarantee:
+    assert request.response_schema is not None
+    compiled = compile_schema(request.response_schema)
+    if not compiled.needs_check:
+        return "strict"
+    problem = compiled.check(text)
+    if problem and request.strict:
+        raise RequestFailed(f"the answer breaks its schema: {problem}")
+    return "none" if problem else "checked"
+
+
+async def answer(backend: Backend, request: Request, tries: int = 3) -> Answer:
+    """The whole answer to one request. Raises what the backend raises.
+
+    An answer that breaks its schema is asked for again, with another seed, up to ``tries`` times;
+    the last one is given as it is, or is an error where the request is strict.
+    """
+    for number in range(1, tries):
+        try:
+            answered = await _answer_once(backend, request)
+        except RequestFailed:
+            if request.response_schema is None or not request.strict:
+                raise
+        else:
+            if answered.guarantee != "none":
+                return answered
+        sampling = request.sampling
+        seed = number if sampling.seed is None else sampling.seed + number
+        warmer = max(sampling.temperature, RETRY_TEMPERATURE)
+        request = replace(
+            request,
+            id=new_request_id(),
+            sampling=replace(sampling, seed=seed, temperature=warmer),
+        )
+    return await _answer_once(backend, request)
+
+
+async def _answer_once(backend: Backend, request: Request) -> Answer:
     texts: list[str] = []
     logprobs: list[TokenLogprob] = []
-    async with aclosing(backend.stream(request)) as events:
-        async for event in events:
+    calls: dict[int, CallDelta] = {}
+    async with aclosing(events(backend, request)) as pieces:
+        async for event in pieces:
             texts.append(event.text)
             logprobs.extend(event.logprobs)
+            for delta in event.calls:
+                known = calls.get(delta.index, CallDelta(delta.index))
+                whole = known.arguments + delta.arguments
+                calls[delta.index] = (
+                    replace(delta, arguments=whole)
+                    if delta.name
+                    else replace(known, arguments=whole)
+                )
             if event.finish_reason and event.usage and event.timings:
                 return Answer(
                     text="".join(texts),
@@ -50,8 +138,17 @@ async def answer(backend: Backend, request: Request) -> Answer:
                     usage=event.usage,
                     timings=event.timings,
                     logprobs=tuple(logprobs),
+                    calls=_whole_calls(calls, event.finish_reason),
+                    guarantee=event.guarantee,
                 )
     raise AssertionError("a stream ended without its final event")
+
+
+def _whole_calls(calls: Mapping[int, CallDelta], reason: FinishReason) -> tuple[ToolCall, ...]:
+    """The calls as written; the last one is left out where the answer broke off within it."""
+    ordered = [calls[index] for index in sorted(calls)]
+    whole = ordered if reason == "tool_calls" else ordered[:-1]
+    return tuple(ToolCall(call.id, call.name, call.arguments) for call in whole)
 
 
 def choices(request: Request, n: int) -> tuple[Request, ...]:
@@ -84,8 +181,8 @@ async def stream_choices(
     merged: asyncio.Queue[tuple[int, Event | None]] = asyncio.Queue()
 
     async def forward(index: int, request: Request) -> None:
-        async with aclosing(backend.stream(request)) as events:
-            async for event in events:
+        async with aclosing(events(backend, request)) as pieces:
+            async for event in pieces:
                 merged.put_nowait((index, event))
 
     async def forward_all() -> None:

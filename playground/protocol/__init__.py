@@ -5,15 +5,25 @@ Knows no model, no HTTP and no widget; imports nothing of the project but its er
 """
 
 from playground.protocol.backend import AdapterHost, Backend, ModelInfo, named
-from playground.protocol.events import Event, FinishReason, Timings, TokenLogprob, Usage
+from playground.protocol.events import (
+    CallDelta,
+    Event,
+    FinishReason,
+    Guarantee,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
 from playground.protocol.messages import Message, Role, Tool, ToolCall
 from playground.protocol.request import Priority, Request, Sampling
 
 __all__ = [
     "AdapterHost",
     "Backend",
+    "CallDelta",
     "Event",
     "FinishReason",
+    "Guarantee",
     "Message",
     "ModelInfo",
     "Priority",

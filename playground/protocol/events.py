@@ -7,7 +7,7 @@ raises from the stream instead of sending an event.
 from dataclasses import dataclass
 from typing import Literal
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,38 @@ class Timings:
         )
 
 
+Channel = Literal["text", "calls"]
+Guarantee = Literal["strict", "checked", "none"]
+"""How an answer holds its JSON schema. ``strict``: no token could break it. ``checked``: it was
+found valid at its end. ``none``: it is JSON, and breaks the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of the tool call number ``index``: first its id and name, then its arguments."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A piece of an answer.
 
     ``text`` never ends inside a character and never shows a part of a stop string. The last event
-    of a stream, and only that, has ``finish_reason``, ``usage`` and ``timings``.
+    of a stream, and only that, has ``finish_reason``, ``usage`` and ``timings``. On the channel
+    ``calls`` the text is the JSON array of tool calls as the model writes it; `playground.modes`
+    turns it into ``calls``, and says in the last event which ``guarantee`` held, where there was a
+    schema and the answer came to its end.
     """
 
     text: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    channel: Channel = "text"
+    calls: tuple[CallDelta, ...] = ()
+    guarantee: Guarantee | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     timings: Timings | None = None

@@ -111,7 +111,9 @@ class Request:
     """One answer asked of one model: either chat ``messages`` or a raw ``prompt``.
 
     ``prompt`` is text, or token ids taken as they are. ``continue_final`` asks for the last
-    assistant message to be continued instead of a new one to be begun.
+    assistant message to be continued instead of a new one to be begun. ``grammar`` is a grammar in
+    llguidance's Lark that the answer follows; ``response_schema`` is the JSON schema that it was
+    made of, if any, and with ``strict`` an answer that breaks it is a failure.
     Raises `InvalidRequest` unless exactly one of the two is given.
     """
 
@@ -121,6 +123,9 @@ class Request:
     tools: tuple[Tool, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     continue_final: bool = False
+    grammar: str | None = None
+    response_schema: Mapping[str, Any] | None = None
+    strict: bool = False
     priority: Priority = Priority.INTERACTIVE
     id: str = field(default_factory=new_request_id)
 

@@ -136,7 +136,7 @@ def test_text_parts_and_developer_mean_what_text_and_system_mean(client, model):
         for messages in (plain, parts)
     ]
     assert replies[0].choices == replies[1].choices
-    assert replies[0].usage == replies[1].usage
+    assert replies[0].usage.total_tokens == replies[1].usage.total_tokens
 
 
 def test_an_answer_can_be_sent_back_as_the_client_gave_it(client, model):

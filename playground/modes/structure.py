@@ -1,0 +1,163 @@
+"""JSON mode: from a JSON schema to a grammar, and what that grammar guarantees.
+
+llguidance refuses what it cannot guarantee. So a schema goes down a ladder until a step compiles,
+and from the second step on the finished answer is checked against the schema as it was given.
+Knows no engine and no HTTP.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.validators import validator_for
+from llguidance import LLMatcher, LLParserLimits
+
+from playground.errors import InvalidRequest
+
+LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""One spelling of white space, the one that models are trained on: free white space can run on to
+the end of the budget."""
+LARGEST_SCHEMA = 512 * 1024
+"""Characters of the schema as JSON."""
+DEEPEST_SCHEMA = 64
+CACHED_SCHEMAS = 256
+KNOWN_FORMATS = frozenset(
+    "date-time time date duration email hostname ipv4 ipv6 uuid uri".split()  # noqa: SIM905
+)
+LIMITS = LLParserLimits(max_grammar_size=2_000_000, initial_lexer_fuel=5_000_000)
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A schema that can be held: ``rule`` is its value in a grammar; ``needs_check`` if the grammar
+    alone does not guarantee it.
+    """
+
+    schema: Mapping[str, Any]
+    rule: str
+    needs_check: bool
+
+    @property
+    def grammar(self) -> str:
+        """An answer that is one value of this schema."""
+        return f"start: answer\nanswer: {self.rule}"
+
+    def check(self, text: str) -> str | None:
+        """What is wrong with an answer, with the place; None if nothing is."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            return f"not JSON: {error}"
+        validator = validator_for(self.schema, default=Draft202012Validator)(self.schema)
+        fault: ValidationError | None = best_match(validator.iter_errors(value))
+        return f"{fault.json_path}: {fault.message[:200]}" if fault else None
+
+
+def compile_schema(schema: Mapping[str, Any], field: str = "response_format") -> Compiled:
+    """The strictest grammar that llguidance makes of the schema.
+
+    Raises `InvalidRequest` with the JSON pointer of the fault for what is no schema, is too large,
+    or cannot be satisfied.
+    """
+    text = json.dumps(schema)
+    if len(text) > LARGEST_SCHEMA:
+        raise InvalidRequest(
+            field, f"the schema has {len(text):,} characters; {LARGEST_SCHEMA:,} at most"
+        )
+    result = _compile(text)
+    if isinstance(result, str):
+        raise InvalidRequest(field, result)
+    return result
+
+
+@lru_cache(maxsize=CACHED_SCHEMAS)
+def _compile(text: str) -> Compiled | str:
+    """By content. A string is what is wrong with it."""
+    schema = json.loads(text)
+    if not isinstance(schema, dict):
+        return "the schema must be a JSON object"
+    if _depth(schema) > DEEPEST_SCHEMA:
+        return f"the schema is nested more than {DEEPEST_SCHEMA} deep"
+    kind = validator_for(schema, default=Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        pointer = "".join(f"/{part}" for part in error.absolute_path) or "/"
+        return f"the schema is wrong at {pointer}: {error.message[:200]}"
+    refused = ""
+    for step, (changed, options) in enumerate(_ladder(schema)):
+        rule = "%json " + json.dumps(changed | {"x-guidance": LAYOUT | options})
+        problem = LLMatcher.validate_grammar(f"start: answer\nanswer: {rule}", limits=LIMITS)
+        if not problem:
+            return Compiled(schema, rule, needs_check=step > 0)
+        refused = refused or problem
+        if "nsatisfiable" in problem:
+            break
+    return f"the schema cannot be held: {_reason(refused)}"
+
+
+def _ladder(schema: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Ever weaker readings: as it is; without formats nobody knows; oneOf as anyOf; whatever is
+    not understood left out.
+    """
+    closed = copy.deepcopy(schema)
+    _close_objects(closed)
+    yield closed, {}
+    plain = copy.deepcopy(closed)
+    _drop_unknown_formats(plain)
+    yield plain, {}
+    yield plain, {"coerce_one_of": True}
+    yield plain, {"coerce_one_of": True, "lenient": True}
+
+
+def _close_objects(node: Any) -> None:
+    """Where properties are listed and others are not mentioned, allow no others: what the model
+    writes stays valid, and it cannot invent fields.
+    """
+    if isinstance(node, dict):
+        properties = node.get("properties")
+        composed = {"allOf", "anyOf", "oneOf", "$ref", "patternProperties", "if", "not"} & set(node)
+        listed = isinstance(properties, dict) and set(node.get("required", ())) <= set(properties)
+        if properties and listed and not composed:
+            node.setdefault("additionalProperties", False)
+        for key, child in node.items():
+            if key not in ("enum", "const", "default", "examples", "allOf"):
+                _close_objects(child)
+    elif isinstance(node, list):
+        for child in node:
+            _close_objects(child)
+
+
+def _drop_unknown_formats(node: Any) -> None:
+    if isinstance(node, dict):
+        if isinstance(node.get("format"), str) and node["format"] not in KNOWN_FORMATS:
+            del node["format"]
+        for key, child in node.items():
+            if key not in ("enum", "const", "default", "examples"):
+                _drop_unknown_formats(child)
+    elif isinstance(node, list):
+        for child in node:
+            _drop_unknown_formats(child)
+
+
+def _depth(node: Any) -> int:
+    """How deep a value is nested, without recursion: it may be deeper than Python's stack."""
+    deepest, waiting = 0, [(node, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        children = value.values() if isinstance(value, dict) else value
+        if isinstance(value, (dict, list)) and depth <= DEEPEST_SCHEMA:
+            waiting += [(child, depth + 1) for child in children]
+    return deepest
+
+
+def _reason(problem: str) -> str:
+    lines = [line.strip() for line in problem.splitlines() if line.strip()]
+    return (lines[0] if lines else "unknown reason")[:300]
