@@ -30,13 +30,36 @@ def embedded(
         int | None, typer.Option(min=1, help="Optimiser steps; every phase in proportion.")
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows a family in the evaluation.")] = 300,
+    engine: Annotated[
+        bool,
+        typer.Option(
+            "--engine", help="Evaluate what is published, through the engine with its grammars."
+        ),
+    ] = False,
 ) -> None:
     """Make the model that ships with the playground: tokenizer, pretrain, publish, evaluate.
 
     An interrupted run goes on from its last checkpoint.
     """
+    if engine:
+        _evaluate_through_engine(rows)
+        return
     recipe = Recipe().shortened(steps) if steps else Recipe()
     run(step, recipe, build, rows)
+
+
+def _evaluate_through_engine(rows: int) -> None:
+    from finetune.embedded.evaluate import evaluate
+    from finetune.embedded.publish import PACKAGE_FOLDER
+    from finetune.embedded.rendering import Renderer
+    from finetune.through_engine import EngineAnswers
+    from playground.engine import Engine
+    from playground.models.loader import load
+    from playground.models.spec import ModelSpec
+
+    with Engine(load(ModelSpec("embedded"))) as running:
+        print("| family | exact | 95% interval | rows |\n|---|---|---|---|", flush=True)
+        evaluate(EngineAnswers(running, Renderer(PACKAGE_FOLDER / "tekken.json")), rows)
 
 
 def main() -> None:
