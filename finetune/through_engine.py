@@ -16,6 +16,7 @@ from playground.modes.chat import Answer, answer, structured
 from playground.protocol import Backend, Request, Sampling, Tool
 
 LONGEST_ANSWER = 140
+AT_ONCE = 32
 
 
 class EngineAnswers:
@@ -30,8 +31,13 @@ class EngineAnswers:
         """One answer a row, in the rows' order."""
 
         async def ask_all() -> list[Answer]:
-            asked = (answer(self._backend, self._request(row)) for row in rows)
-            return list(await asyncio.gather(*asked))
+            places = asyncio.Semaphore(AT_ONCE)
+
+            async def ask(row: Row) -> Answer:
+                async with places:
+                    return await answer(self._backend, self._request(row))
+
+            return list(await asyncio.gather(*map(ask, rows)))
 
         return [_turn(each) for each in asyncio.run(ask_all())]
 
