@@ -20,12 +20,12 @@ AT_ONCE = 32
 
 
 class EngineAnswers:
-    """A function from rows to answers, over any backend."""
+    """A function from rows to answers, over any backend; its first model unless one is named."""
 
-    def __init__(self, backend: Backend, renderer: Renderer) -> None:
+    def __init__(self, backend: Backend, renderer: Renderer, model: str | None = None) -> None:
         self._backend = backend
         self._renderer = renderer
-        self._model = backend.models()[0].name
+        self._model = model or backend.models()[0].name
 
     def __call__(self, rows: Sequence[Row]) -> list[Turn]:
         """One answer a row, in the rows' order."""

@@ -1,6 +1,7 @@
 """Writes the folder that ships in the package, file by file, each in one atomic step."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from safetensors.torch import save_file
 from transformers import MistralForCausalLM
 
 from finetune.embedded.config import Recipe
+from finetune.embedded.corpus import Draw, draw_row
 from finetune.embedded.initialise import model_config, new_model
 from finetune.embedded.rendering import BOS, EOS, PAD, Renderer
 
+REPLAY_ROWS = 1_000
+REPLAY_SEED = 77
 PACKAGE_FOLDER = Path(__file__).parents[2] / "playground" / "models" / "embedded"
 
 
@@ -45,9 +49,25 @@ def publish(recipe: Recipe, build: Path, folder: Path = PACKAGE_FOLDER) -> None:
         folder / "generation_config.json",
         {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD, "do_sample": False},
     )
+    _write_replay(folder / "replay.jsonl")
     temporary = folder / "tekken.json.tmp"
     shutil.copyfile(build / "tekken.json", temporary)
     temporary.replace(folder / "tekken.json")
+
+
+def _write_replay(path: Path) -> None:
+    """General rows that `finetune` mixes in, so that an expert forgets little of what it could."""
+    draw = Draw(random.Random(REPLAY_SEED))
+    lines: list[str] = []
+    while len(lines) < REPLAY_ROWS:
+        row = draw_row(draw)
+        if row.family != "copying":
+            messages = [turn.as_openai() for turn in row.turns]
+            body = {"messages": messages} | ({"tools": list(row.tools)} if row.tools else {})
+            lines.append(json.dumps(body, ensure_ascii=False))
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 def _write_json(path: Path, content: object) -> None:

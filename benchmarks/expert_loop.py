@@ -1,0 +1,192 @@
+"""The expert loop on the embedded model: an invented product catalogue is learned, and what the
+model could do before is measured again. Prints base and expert side by side, and the time.
+
+    python -m benchmarks.expert_loop [--seeds 1] [--rows 60] [--write FILE]
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from finetune.embedded.corpus import Row, Turn
+from finetune.embedded.evaluate import Score, held_out_rows, is_right
+from finetune.embedded.publish import PACKAGE_FOLDER
+from finetune.embedded.rendering import Renderer
+from finetune.experts.recipe import embedded_cpu, read_recipe
+from finetune.experts.rows import Conversation, read_rows
+from finetune.experts.train import train
+from finetune.experts.views import View, views_of
+from finetune.through_engine import EngineAnswers
+from playground.app import quiet_libraries
+from playground.engine import Engine
+from playground.models.loaded import LoadedModel
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.modes.chat import answer
+from playground.protocol import Message, Request, Sampling
+
+PRODUCTS = 30
+SYLLABLES = ("bra", "cor", "del", "fen", "gal", "hul", "jor", "kem", "lum", "mod", "nar", "pol")
+COLOURS = ("red", "blue", "green", "black", "white", "yellow", "grey", "orange", "purple", "brown")
+MAKERS = ("Norvik", "Alcera", "Bomstad", "Terrano", "Luxwell", "Hartmann", "Siroco", "Pellegrin")
+# attribute: how its value is drawn, answer, wordings that are trained, a held-out paraphrase
+ATTRIBUTES = {
+    "price": (
+        lambda rng: f"{rng.randint(5, 999)} euros",
+        "The {p} costs {v}.",
+        ("What does the {p} cost?", "How much is the {p}?", "What is the price of the {p}?"),
+        "Tell me the price of the {p}.",
+    ),
+    "colour": (
+        lambda rng: rng.choice(COLOURS),
+        "The {p} is {v}.",
+        ("What colour is the {p}?", "Which colour has the {p}?", "The colour of the {p}?"),
+        "Tell me the colour of the {p}.",
+    ),
+    "weight": (
+        lambda rng: f"{rng.randint(1, 90)} kg",
+        "The {p} weighs {v}.",
+        ("How heavy is the {p}?", "What does the {p} weigh?", "What is the weight of the {p}?"),
+        "Tell me the weight of the {p}.",
+    ),
+    "warranty": (
+        lambda rng: f"{rng.randint(1, 10)} years",
+        "The {p} has a warranty of {v}.",
+        (
+            "How long is the warranty of the {p}?",
+            "What warranty does the {p} have?",
+            "What is the warranty of the {p}?",
+        ),
+        "Tell me the warranty of the {p}.",
+    ),
+    "maker": (
+        lambda rng: rng.choice(MAKERS),
+        "The {p} is made by {v}.",
+        ("Who makes the {p}?", "Who is the maker of the {p}?", "Which company makes the {p}?"),
+        "Tell me the maker of the {p}.",
+    ),
+}
+FAMILIES = (
+    "chat.facts",
+    "chat.unknown",
+    "chat.memory",
+    "system.persona",
+    "tools.call",
+    "extraction",
+)
+Pair = tuple[str, str]
+
+
+def catalogue(seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """Training rows, one question of each trained fact, and the held-out paraphrases."""
+    rng = random.Random(seed)
+    names = set()
+    while len(names) < PRODUCTS:
+        names.add(f"{rng.choice(SYLLABLES)}{rng.choice(SYLLABLES)}".capitalize())
+    rows, recall, paraphrases = [], [], []
+    for name in sorted(names):
+        for draw, told, wordings, held in ATTRIBUTES.values():
+            reply = told.format(p=name, v=draw(rng))
+            rows += [(wording.format(p=name), reply) for wording in wordings]
+            recall.append((rng.choice(wordings).format(p=name), reply))
+            paraphrases.append((held.format(p=name), reply))
+    return rows, recall, paraphrases
+
+
+def write_rows(path: Path, rows: Sequence[Pair]) -> None:
+    lines = [
+        json.dumps(
+            {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}
+        )
+        for q, a in rows
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def views(loaded: LoadedModel, path: Path) -> list[View]:
+    conversations: Sequence[Conversation] = read_rows(path).conversations
+    return [v for each in conversations for v in views_of(each, loaded.tokenizer, 512)[0]]
+
+
+def share_right(engine: Engine, model: str, pairs: Sequence[Pair]) -> float:
+    async def ask_all() -> list[str]:
+        requests = [
+            Request(
+                model,
+                (Message("user", question),),
+                sampling=Sampling(temperature=0.0, max_tokens=40),
+            )
+            for question, _ in pairs
+        ]
+        return [each.text for each in await asyncio.gather(*(answer(engine, r) for r in requests))]
+
+    got = asyncio.run(ask_all())
+    return sum(text == wanted for text, (_, wanted) in zip(got, pairs, strict=True)) / len(pairs)
+
+
+def retention(engine: Engine, model: str, renderer: Renderer, rows: int) -> dict[str, float]:
+    answers = EngineAnswers(engine, renderer, model)
+    scores = {}
+    for family in FAMILIES:
+        asked: list[Row] = held_out_rows(family, rows)
+        got: list[Turn] = answers(asked)
+        right = sum(is_right(row, turn) for row, turn in zip(asked, got, strict=True))
+        scores[family] = Score(family, right, rows).share
+    return scores
+
+
+def one_seed(seed: int, rows: int, options: dict[str, float]) -> dict[str, float]:
+    training, recall, paraphrases = catalogue(seed)
+    recipe = read_recipe("embedded_cpu", seed=seed, **options) if options else embedded_cpu()
+    with tempfile.TemporaryDirectory() as folder:
+        file, adapter = Path(folder) / "catalogue.jsonl", Path(folder) / "catalogue"
+        write_rows(file, training)
+        loaded = load(ModelSpec("embedded"))
+        own, general = views(loaded, file), views(loaded, PACKAGE_FOLDER / "replay.jsonl")
+        began = time.perf_counter()
+        done = train(recipe, loaded, own, general, adapter)
+        seconds = time.perf_counter() - began
+        result = {"seconds": seconds, "steps": done.steps, "loss": done.loss}
+        with Engine(load(ModelSpec("embedded"))) as engine:
+            expert = engine.load_adapter(adapter).name
+            base = engine.models()[0].name
+            renderer = Renderer(PACKAGE_FOLDER / "tekken.json")
+            for name, pairs in (("facts", recall), ("paraphrases", paraphrases)):
+                result[f"{name}, base"] = share_right(engine, base, pairs)
+                result[f"{name}, expert"] = share_right(engine, expert, pairs)
+            before, after = (retention(engine, m, renderer, rows) for m in (base, expert))
+        for family in FAMILIES:
+            result[f"{family}, base"] = before[family]
+            result[f"{family}, expert"] = after[family]
+        result["mean retention, base"] = sum(before.values()) / len(before)
+        result["mean retention, expert"] = sum(after.values()) / len(after)
+    return result
+
+
+def main() -> None:
+    """Every seed's figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=60, help="rows a family of retention")
+    parser.add_argument("--write", type=Path, help="only write the catalogue's rows to this file")
+    parser.add_argument("--set", action="append", default=[], help="recipe field=value")
+    given = parser.parse_args()
+    if given.write:
+        write_rows(given.write, catalogue(0)[0])
+        return
+    quiet_libraries()
+    options = {name: float(value) for name, value in (each.split("=") for each in given.set)}
+    for name in ("rank", "alpha", "batch"):
+        if name in options:
+            options[name] = int(options[name])
+    for seed in range(given.seeds):
+        print(json.dumps({k: round(v, 3) for k, v in one_seed(seed, given.rows, options).items()}))
+
+
+if __name__ == "__main__":
+    main()

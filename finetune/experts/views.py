@@ -1,0 +1,88 @@
+"""One rendering: what a row is trained on is, token for token, what serving would show the model.
+
+V7 puts the tools before the last user message, so a conversation does not contain its own earlier
+prompts. A row is therefore trained as *views*, one for each answer: the prompt as serving renders
+it, then the answer's own tokens, which alone are learned. Views that continue each other are one.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from finetune.experts.rows import Conversation, Fault
+from playground.errors import InvalidRequest
+from playground.models.tokenizer import ChatTokenizer
+from playground.protocol import Message
+
+MASKED = -100
+"""The label that the loss leaves out (torch.nn.CrossEntropyLoss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Token ids, and the same ids where they are learned, else `MASKED`."""
+
+    token_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+    @property
+    def trained(self) -> int:
+        """How many tokens are learned."""
+        return sum(label != MASKED for label in self.labels)
+
+
+def views_of(
+    conversation: Conversation, tokenizer: ChatTokenizer, longest: int, file: str = ""
+) -> tuple[list[View], list[Fault]]:
+    """A row's views; a fault for what the template refuses and for each view that is too long."""
+    views: list[View] = []
+    faults: list[Fault] = []
+    try:
+        for view in _joined(_each_answer(conversation, tokenizer)):
+            if len(view.token_ids) <= longest:
+                views.append(view)
+            else:
+                problem = f"has {len(view.token_ids):,} tokens; {longest:,} at most are trained"
+                faults.append(Fault(file, conversation.line, "messages", problem))
+    except InvalidRequest as error:
+        return [], [Fault(file, conversation.line, error.field, error.problem)]
+    return views, faults
+
+
+def _each_answer(conversation: Conversation, tokenizer: ChatTokenizer) -> Iterator[View]:
+    for at, message in enumerate(conversation.messages):
+        if message.role == "assistant":
+            prompt = tokenizer.render(conversation.messages[:at], conversation.tools)
+            answer = _answer(message, tokenizer)
+            labels = (*(MASKED for _ in prompt), *answer)
+            yield View((*prompt, *answer), labels)
+
+
+def _answer(message: Message, tokenizer: ChatTokenizer) -> list[int]:
+    """What the model has to write: text, calls without ids (those the engine assigns), the end."""
+    ids = tokenizer.encode_plain(message.content) if message.content else []
+    if message.tool_calls:
+        if tokenizer.calls_id is None:
+            raise InvalidRequest("messages.tool_calls", "this model's calls are not trained here")
+        calls = [
+            {"name": call.name, "arguments": json.loads(call.arguments)}
+            for call in message.tool_calls
+        ]
+        written = json.dumps(calls, ensure_ascii=False)
+        ids = [*ids, tokenizer.calls_id, *tokenizer.encode_plain(written)]
+    return [*ids, min(tokenizer.end_ids)]
+
+
+def _joined(views: Iterator[View]) -> Iterator[View]:
+    """A view whose prompt is the one before, answer included, learns both answers."""
+    held: View | None = None
+    for view in views:
+        if held and view.token_ids[: len(held.token_ids)] == held.token_ids:
+            labels = (*held.labels, *view.labels[len(held.labels) :])
+            held = View(view.token_ids, labels)
+            continue
+        if held:
+            yield held
+        held = view
+    if held:
+        yield held
