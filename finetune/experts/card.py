@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from playground.models.adapters import CARD_FILE
 from playground.models.loaded import LoadedModel
 
-CARD_FILE = "adapter_card.json"
 PACKAGES = ("torch", "transformers", "peft", "trl", "mistral-common")
 
 

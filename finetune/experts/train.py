@@ -31,7 +31,7 @@ from finetune.experts.card import write_card
 from finetune.experts.recipe import Recipe, recipe_yaml
 from finetune.experts.views import View
 from playground.errors import InvalidSettings
-from playground.models.loaded import LoadedModel
+from playground.models.loaded import LoadedModel, wants_one_thread
 
 Report = Callable[[dict[str, float]], None]
 
@@ -91,6 +91,8 @@ def train(
     run.mkdir(parents=True)
     (run / "recipe.yaml").write_text(recipe_yaml(recipe), encoding="utf-8")
     began = time.monotonic()
+    if wants_one_thread(loaded.model):
+        torch.set_num_threads(1)
     trainer = _trainer(recipe, loaded, mixed, run)
     trainer.add_callback(_Reports(run / "metrics.jsonl", report))
     result = trainer.train()

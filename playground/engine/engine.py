@@ -127,7 +127,7 @@ class Engine:
     def load_adapter(self, folder: Path, name: str | None = None) -> ModelInfo:
         """Serve the adapter in ``folder``; see `AdapterHost`. Requests go on meanwhile."""
         adapter = read_adapter(folder, name)
-        check_fits(adapter, self._loaded.model)
+        check_fits(adapter, self._loaded)
         self._residents.publish(adapter)
         return self._describe(adapter)
 

@@ -14,6 +14,7 @@ from playground.engine.attention import PackedSegment, register
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.lora import BASE, AdapterBank
 from playground.errors import UnsupportedModel
+from playground.models.loaded import wants_one_thread
 
 ROW_MULTIPLE = 4
 """Steps are padded to whole multiples of this many rows.
@@ -21,10 +22,6 @@ ROW_MULTIPLE = 4
 With fewer rows MKL takes another path for fp32, whose sums differ in the last bit; from four rows
 on, and in bf16 always, a row's result does not depend on the others (measured in docs/log.md).
 """
-
-ONE_THREAD_BELOW = 50_000_000
-"""Parameters; a smaller model's products end before a second thread has woken up, and on a machine
-that does something else beside, two threads were 80 times slower than one (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class Runner:
         self._model = model
         self._device = model.get_input_embeddings().weight.device
         self.adapters = AdapterBank(model, model.dtype, adapter_slots)
-        self._one_thread = self._device.type == "cpu" and model.num_parameters() < ONE_THREAD_BELOW
+        self._one_thread = wants_one_thread(model)
 
     def choose_threads(self) -> None:
         """Set the number of CPU threads of the thread that is going to call `forward`."""

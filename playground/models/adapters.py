@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
 from playground.errors import BrokenAdapter, WrongBase
+from playground.models.loaded import LoadedModel
 
 CONFIG_FILE = "adapter_config.json"
+CARD_FILE = "adapter_card.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 PICKLED = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")
@@ -47,7 +49,7 @@ class Adapter:
     """An adapter as read: immutable, and another one as soon as a byte differs.
 
     ``modules`` maps paths of the base's linear modules to their pairs; ``content_hash`` covers
-    configuration and weights.
+    configuration and weights; ``card`` is empty where the folder has none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Adapter:
     content_hash: str
     modules: Mapping[str, LoraPair]
     config: Mapping[str, Any]
+    card: Mapping[str, Any]
 
     @property
     def rank(self) -> int:
@@ -81,11 +84,20 @@ def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     digest = hashlib.sha256(config_bytes)
     digest.update(weights_bytes)
     modules = _pairs(folder, config, tensors)
-    return Adapter(name, folder, digest.hexdigest()[:16], modules, config)
+    return Adapter(name, folder, digest.hexdigest()[:16], modules, config, _card(folder))
 
 
-def check_fits(adapter: Adapter, model: nn.Module) -> None:
-    """Raises `WrongBase` naming the first module that the model lacks or that has another shape."""
+def check_fits(adapter: Adapter, loaded: LoadedModel) -> None:
+    """Raises `WrongBase` for a card that names other weights or another rendering, and for the
+    first module that the model lacks or that has another shape.
+    """
+    for key, own in (("base_hash", loaded.weights_hash), ("template_hash", loaded.template_hash)):
+        if adapter.card.get(key, own) != own:
+            raise WrongBase(
+                f"adapter {adapter.name} was trained on {adapter.card.get('base')} with another "
+                f"{key}: {adapter.card[key]}, here {own}"
+            )
+    model = loaded.model
     for path, pair in adapter.modules.items():
         try:
             module = model.get_submodule(path)
@@ -113,6 +125,17 @@ def _files(folder: Path) -> tuple[bytes, bytes]:
                 )
             raise BrokenAdapter(f"{folder} has no {name}")
     return (folder / CONFIG_FILE).read_bytes(), (folder / WEIGHTS_FILE).read_bytes()
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD_FILE
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BrokenAdapter(f"{path} is no JSON: {error}") from error
+    return card if isinstance(card, dict) else {}
 
 
 def _check_method(folder: Path, config: Any) -> None:

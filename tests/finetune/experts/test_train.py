@@ -1,0 +1,110 @@
+"""From rows to an adapter that the engine serves and PEFT loads."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from finetune.experts.recipe import PRESETS, Recipe, embedded_cpu, read_recipe, recipe_yaml
+from finetune.experts.rows import Conversation
+from finetune.experts.train import Trained, train
+from finetune.experts.views import View, views_of
+from playground.engine import Engine
+from playground.errors import InvalidSettings, WrongBase
+from playground.models.loaded import LoadedModel
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.modes.chat import answer
+from playground.protocol import Message, Request, Sampling
+
+FACTS = (
+    ("What is the price of the Zolpar?", "The Zolpar costs 41 euros."),
+    ("What is the price of the Kentig?", "The Kentig costs 7 euros."),
+)
+QUICK = replace(embedded_cpu(), epochs=60.0, batch=2, replay=0.0)
+
+
+def learned(loaded: LoadedModel, facts: Sequence[tuple[str, str]]) -> list[View]:
+    talks = [
+        Conversation((Message("user", q), Message("assistant", a)), (), n)
+        for n, (q, a) in enumerate(facts)
+    ]
+    return [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    loaded = load(ModelSpec("embedded"))
+    folder = tmp_path_factory.mktemp("adapters") / "prices"
+    return train(QUICK, loaded, learned(loaded, FACTS), [], folder)
+
+
+async def test_an_expert_answers_what_the_base_does_not_know(trained: Trained) -> None:
+    with Engine(load(ModelSpec("embedded"))) as engine:
+        expert = engine.load_adapter(trained.folder).name
+        for question, wanted in FACTS:
+            asked = (Message("user", question),)
+            greedy = Sampling(temperature=0.0, max_tokens=40)
+            assert (await answer(engine, Request(expert, asked, sampling=greedy))).text == wanted
+            base = await answer(engine, Request("embedded", asked, sampling=greedy))
+            assert base.text != wanted
+
+
+def test_plain_peft_loads_it(trained: Trained) -> None:
+    model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, trained.folder)
+    weights = [p for name, p in model.named_parameters() if "lora_B" in name]
+    assert all(p.dtype == torch.float32 and p.abs().sum() > 0 for p in weights)
+
+
+def test_its_card_says_what_it_was_made_of(trained: Trained) -> None:
+    card = json.loads((trained.folder / "adapter_card.json").read_text())
+    loaded = load(ModelSpec("embedded"))
+    assert card["base_hash"] == loaded.weights_hash
+    assert card["template_hash"] == loaded.tokenizer.template_hash
+    assert card["recipe"]["learning_rate"] == QUICK.learning_rate
+    assert card["data"]["rows"] == 2
+    assert Recipe(**card["recipe"]) == QUICK
+
+
+def test_the_same_recipe_gives_the_same_adapter(trained: Trained, tmp_path: Path) -> None:
+    loaded = load(ModelSpec("embedded"))
+    again = train(QUICK, loaded, learned(loaded, FACTS), [], tmp_path / "prices")
+    name = "adapter_model.safetensors"
+    assert (again.folder / name).read_bytes() == (trained.folder / name).read_bytes()
+
+
+def test_an_adapter_of_other_weights_is_refused(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "moved"
+    folder.mkdir()
+    for path in trained.folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    card = json.loads((folder / "adapter_card.json").read_text())
+    (folder / "adapter_card.json").write_text(json.dumps(card | {"base_hash": "another"}))
+    with Engine(load(ModelSpec("embedded"))) as engine, pytest.raises(WrongBase, match="base_hash"):
+        engine.load_adapter(folder)
+
+
+def test_nothing_to_learn_is_said_before_anything_runs(tmp_path: Path) -> None:
+    loaded = load(ModelSpec("embedded"))
+    with pytest.raises(InvalidSettings, match="no token"):
+        train(QUICK, loaded, [], [], tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_recipe_survives_its_yaml(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe_yaml(PRESETS[name]()))
+    assert read_recipe(str(path)) == PRESETS[name]()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"rank": 0}, "rank: 0 is not between"), ({"speed": 3}, "speed: no such field")],
+)
+def test_a_wrong_recipe_names_its_field(changes: dict[str, float], words: str) -> None:
+    with pytest.raises(InvalidSettings, match=words):
+        read_recipe("embedded_cpu", **changes)
