@@ -75,15 +75,15 @@ def embedded_cpu() -> Recipe:
         base="embedded",
         rank=16,
         alpha=16,
-        learning_rate=4e-3,
+        learning_rate=2e-3,
         warmup=0.05,
-        epochs=40.0,
+        epochs=12.0,
         batch=24,
         accumulation=1,
         longest=512,
         packing=False,
         checkpointing=False,
-        replay=0.3,
+        replay=0.4,
     )
 
 
