@@ -22,13 +22,13 @@ from finetune.experts.rows import Conversation, read_rows
 from finetune.experts.train import train
 from finetune.experts.views import View, views_of
 from finetune.through_engine import EngineAnswers
-from playground.app import quiet_libraries
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.modes.chat import answer
 from playground.protocol import Message, Request, Sampling
+from playground.quiet import quiet_libraries
 
 PRODUCTS = 30
 SYLLABLES = ("bra", "cor", "del", "fen", "gal", "hul", "jor", "kem", "lum", "mod", "nar", "pol")

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from finetune.embedded.config import Recipe
 from finetune.embedded.steps import Step, run
-from playground.app import quiet_libraries
 from playground.errors import PlaygroundError
+from playground.quiet import quiet_libraries
 from playground.settings import load_settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import time
-import warnings
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.errors import PlaygroundError, PortInUse
+from playground.quiet import quiet_libraries
 from playground.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,18 +120,6 @@ def serve(settings: Settings) -> None:
             )
             address = _address(listener, settings.host)
             Server(config, engine, address).run(sockets=[listener])
-
-
-def quiet_libraries() -> None:
-    """No telemetry, and no library's chatter among our own lines. Call before importing them."""
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # in a notebook, that its bars will be plain text
-    warnings.filterwarnings("ignore", message="IProgress not found")
-    # at import it tells which optional kernels it does without
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 class Server(uvicorn.Server):

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from playground import __version__
 from playground.errors import InvalidSettings, PlaygroundError
+from playground.quiet import quiet_libraries
 from playground.settings import Quantization, Settings, load_settings, origin
 
 Model = Annotated[
@@ -127,7 +128,7 @@ def chat(
     )
     from playground import app, terminal
 
-    app.quiet_libraries()
+    quiet_libraries()
     with app.start_engine(settings) as engine:
         given = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -170,7 +171,7 @@ def plan(
     from playground.models.plan import available_bytes
     from playground.models.plan import plan as plan_memory
 
-    app.quiet_libraries()
+    quiet_libraries()
     spec = app.model_spec(settings)
     where = choose_device(spec.device)
     free = available_bytes(where)
@@ -209,8 +210,6 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON, too.")] = None,
 ) -> None:
     """Measure the engine on this machine, beside the memory's floor and its peers."""
-    from playground.app import quiet_libraries
-
     quiet_libraries()
     from playground.bench.run import BATCHING, OURS, STATIC
     from playground.bench.run import run as run_bench
@@ -238,11 +237,10 @@ def bench(
 def models(context: typer.Context, home: Home = None) -> None:
     """The names that --model knows, and what has been downloaded."""
     settings = _settings(context, home=home)
-    from playground import app
     from playground.models.catalogue import entries
     from playground.models.download import downloaded
 
-    app.quiet_libraries()
+    quiet_libraries()
     table = Table(box=box.SIMPLE)
     for column in ("name", "context", "source", "description"):
         table.add_column(column, overflow="fold")
