@@ -40,8 +40,8 @@ async def test_the_next_turn_computes_only_what_is_new(engines: tuple[Engine, En
     first = await answer(keeping, conversation(opening))
     second = await answer(keeping, conversation(opening, first.text, "And of Norway?"))
     assert first.usage.cached_tokens == 0
-    known = first.usage.prompt_tokens + first.usage.completion_tokens
-    assert second.usage.cached_tokens >= known - 1
+    # the answer too, as far as its text is cut into tokens as the model wrote them
+    assert second.usage.cached_tokens > first.usage.prompt_tokens
 
 
 async def test_a_shared_system_prompt_is_computed_once(engines: tuple[Engine, Engine]) -> None:
