@@ -221,7 +221,7 @@ def test_a_wrong_method_is_answered_with_the_right_one(
 ) -> None:
     reply = httpx.request(method, server_url + path)
     assert error_of(reply) == (405, "method_not_allowed", None)
-    assert reply.headers["allow"] == allowed
+    assert sorted(reply.headers["allow"].split(", ")) == sorted(allowed.split(", "))
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
