@@ -10,13 +10,15 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from playground.errors import PlaygroundError, PortInUse
+from playground.errors import InvalidSettings, PlaygroundError, PortInUse
 from playground.quiet import quiet_libraries
 from playground.settings import Settings
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
+    from playground.tools import Toolbox
 
 LAST_WORDS_SECONDS = 0.5
 """How long answers have to send their last event."""
@@ -74,12 +77,39 @@ def start_engine(settings: Settings) -> "Engine":
     return engine
 
 
-def build_app(engine: "Engine", settings: Settings) -> "FastAPI":
+def build_app(engine: "Engine", settings: Settings, toolbox: "Toolbox") -> "FastAPI":
     """API and page in one application."""
     from playground.api import create_api
     from playground.ui import build_page, mount_page
 
-    return mount_page(create_api(engine, settings), build_page(engine, settings))
+    return mount_page(create_api(engine, settings), build_page(engine, settings, toolbox))
+
+
+@contextmanager
+def open_tools(settings: Settings) -> "Iterator[Toolbox]":
+    """The tools that run here; none unless the administrator turned them on.
+
+    Raises `InvalidSettings` for a file or a server that gives none.
+    """
+    from playground.tools import McpServers, Toolbox, built_in_tools, functions_of_file
+
+    if not settings.run_tools:
+        if settings.tool_files or settings.tool_documents or settings.mcp_servers:
+            raise InvalidSettings("tools are given and do not run; add --run-tools")
+        yield Toolbox()
+        return
+    documents = settings.tool_documents
+    if documents is not None and not documents.is_dir():
+        raise InvalidSettings(f"tool_documents: {documents} is no folder")
+    tools = list(built_in_tools(documents))
+    for path in settings.tool_files:
+        tools += functions_of_file(path)
+    servers = McpServers(settings.mcp_servers) if settings.mcp_servers else None
+    try:
+        yield Toolbox([*tools, *(servers.tools if servers else ())])
+    finally:
+        if servers:
+            servers.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -110,9 +140,9 @@ def serve(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     with listen(settings.host, settings.port) as listener:
         settings.home.mkdir(parents=True, exist_ok=True)
-        with start_engine(settings) as engine:
+        with open_tools(settings) as toolbox, start_engine(settings) as engine:
             config = uvicorn.Config(
-                build_app(engine, settings),
+                build_app(engine, settings, toolbox),
                 log_config=None,
                 log_level="warning",
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,

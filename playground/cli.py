@@ -66,6 +66,21 @@ def serve(
             "--adapters-from-anywhere", help="API clients may load adapters from any folder."
         ),
     ] = None,
+    run_tools: Annotated[
+        bool | None,
+        typer.Option("--run-tools", help="Tools run on this machine, the built-in ones first."),
+    ] = None,
+    tools: Annotated[
+        list[Path] | None,
+        typer.Option(help="A Python file whose public functions become tools (--run-tools)."),
+    ] = None,
+    tool_documents: Annotated[
+        Path | None, typer.Option(help="A folder that search_documents looks in (--run-tools).")
+    ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(help="An MCP server: NAME=URL or NAME=COMMAND (--run-tools)."),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
@@ -83,6 +98,10 @@ def serve(
         "home": home,
         "adapters": tuple(adapter) if adapter else None,
         "adapters_from_anywhere": adapters_from_anywhere,
+        "run_tools": run_tools,
+        "tool_files": tuple(tools) if tools else None,
+        "tool_documents": tool_documents,
+        "mcp_servers": tuple(mcp) if mcp else None,
         "log_level": log_level,
     }
     if version:

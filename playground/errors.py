@@ -9,6 +9,7 @@ Knows no HTTP status and no widget: the API and the page each translate this tre
     ├── Overloaded                the queue is full
     ├── RequestFailed             the engine could not finish this one request
     ├── EngineStopped             the engine is shutting down, or its thread died
+    ├── ToolFailed                a tool could not give a result; the model reads why
     ├── InvalidSettings           a flag, an environment variable or playground.yaml is wrong
     ├── PortInUse                 another program listens there
     └── ModelLoadError            a model cannot be loaded
@@ -93,6 +94,12 @@ class EngineStopped(PlaygroundError):
     """The engine is shutting down, or its thread died; no request is taken any more."""
 
     code = "engine_stopped"
+
+
+class ToolFailed(PlaygroundError):
+    """A tool could not give a result; the sentence is the result that the model reads."""
+
+    code = "tool_failed"
 
 
 class InvalidSettings(PlaygroundError):

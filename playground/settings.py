@@ -73,6 +73,19 @@ class Settings(BaseSettings):
     adapters_from_anywhere: bool = Field(
         default=False, description="API clients may load adapters from any folder of this machine"
     )
+    run_tools: bool = Field(
+        default=False,
+        description="tools run on this machine: the built-in ones and those of the settings below",
+    )
+    tool_files: tuple[ExpandedPath, ...] = Field(
+        default=(), description="Python files whose public functions become tools"
+    )
+    tool_documents: ExpandedPath | None = Field(
+        default=None, description="folder of text files that the tool search_documents looks in"
+    )
+    mcp_servers: tuple[str, ...] = Field(
+        default=(), description="MCP servers: NAME=URL, or NAME=COMMAND ARGUMENT …"
+    )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body")
     api_key: str | None = Field(default=None, description="if set, API requests must carry it")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

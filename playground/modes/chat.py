@@ -7,7 +7,7 @@ terminal. Knows no HTTP, no widget and no tensor.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from playground.errors import InvalidRequest, RequestFailed
@@ -115,22 +115,35 @@ async def answer(backend: Backend, request: Request, tries: int = 3) -> Answer:
     return await _answer_once(backend, request)
 
 
+@dataclass(slots=True)
+class CallAssembler:
+    """Puts the calls of a stream together again."""
+
+    _calls: dict[int, CallDelta] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        """Take what this event says of calls."""
+        for delta in event.calls:
+            known = self._calls.get(delta.index, CallDelta(delta.index))
+            whole = known.arguments + delta.arguments
+            self._calls[delta.index] = replace(delta if delta.name else known, arguments=whole)
+
+    def whole(self, reason: FinishReason) -> tuple[ToolCall, ...]:
+        """The calls as written; the last one is left out where the answer broke off within it."""
+        ordered = [self._calls[index] for index in sorted(self._calls)]
+        complete = ordered if reason == "tool_calls" else ordered[:-1]
+        return tuple(ToolCall(call.id, call.name, call.arguments) for call in complete)
+
+
 async def _answer_once(backend: Backend, request: Request) -> Answer:
     texts: list[str] = []
     logprobs: list[TokenLogprob] = []
-    calls: dict[int, CallDelta] = {}
+    calls = CallAssembler()
     async with aclosing(events(backend, request)) as pieces:
         async for event in pieces:
             texts.append(event.text)
             logprobs.extend(event.logprobs)
-            for delta in event.calls:
-                known = calls.get(delta.index, CallDelta(delta.index))
-                whole = known.arguments + delta.arguments
-                calls[delta.index] = (
-                    replace(delta, arguments=whole)
-                    if delta.name
-                    else replace(known, arguments=whole)
-                )
+            calls.add(event)
             if event.finish_reason and event.usage and event.timings:
                 return Answer(
                     text="".join(texts),
@@ -138,17 +151,10 @@ async def _answer_once(backend: Backend, request: Request) -> Answer:
                     usage=event.usage,
                     timings=event.timings,
                     logprobs=tuple(logprobs),
-                    calls=_whole_calls(calls, event.finish_reason),
+                    calls=calls.whole(event.finish_reason),
                     guarantee=event.guarantee,
                 )
     raise AssertionError("a stream ended without its final event")
-
-
-def _whole_calls(calls: Mapping[int, CallDelta], reason: FinishReason) -> tuple[ToolCall, ...]:
-    """The calls as written; the last one is left out where the answer broke off within it."""
-    ordered = [calls[index] for index in sorted(calls)]
-    whole = ordered if reason == "tool_calls" else ordered[:-1]
-    return tuple(ToolCall(call.id, call.name, call.arguments) for call in whole)
 
 
 def choices(request: Request, n: int) -> tuple[Request, ...]:

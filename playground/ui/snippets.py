@@ -5,7 +5,9 @@ Pure functions from a `Request` to text.
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import fields
+from pprint import pformat
 from typing import Any
 
 from playground.protocol import Request, Sampling
@@ -38,6 +40,32 @@ def python_snippet(request: Request, base_url: str, *, needs_key: bool = False) 
         "for chunk in stream:\n"
         "    if chunk.choices:\n"
         '        print(chunk.choices[0].delta.content or "", end="", flush=True)\n'
+    )
+
+
+def structured_snippet(
+    request: Request, base_url: str, options: Mapping[str, Any], *, needs_key: bool = False
+) -> str:
+    """A whole answer with the openai client, with ``options`` such as tools or response_format."""
+    arguments = {
+        "model": request.model,
+        "messages": _messages(request),
+        **options,
+        **_settings(request.sampling),
+    }
+    call = "".join(
+        f"    {name}={_indented(pformat(value, width=92, sort_dicts=False))},\n"
+        for name, value in arguments.items()
+    )
+    key = f'os.environ["{API_KEY_VARIABLE}"]' if needs_key else '"none"'
+    shown = "message.tool_calls or message.content" if "tools" in options else "message.content"
+    return (
+        f"{'import os' + chr(10) * 2 if needs_key else ''}"
+        "from openai import OpenAI\n\n"
+        f"client = OpenAI(base_url={json.dumps(base_url)}, api_key={key})\n"
+        f"answer = client.chat.completions.create(\n{call})\n"
+        "message = answer.choices[0].message\n"
+        f"print({shown})\n"
     )
 
 

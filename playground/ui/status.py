@@ -32,6 +32,11 @@ def status_line(note: str, used_tokens: int | None, context_length: int) -> str:
     return f'<span class="note" aria-live="polite">{escape(note)}</span>{meter}'
 
 
+def verdict(text: str, *, good: bool) -> str:
+    """Whether something that was written holds, and why not."""
+    return f'<p class="{"good" if good else "bad"}" role="status">{escape(text)}</p>'
+
+
 def _meter(used: int, length: int) -> str:
     share = min(1.0, used / length)
     level = "full" if share >= FULL else "high" if share >= NEARLY_FULL else "calm"
