@@ -77,6 +77,8 @@ class McpServers:
 
     def _runner(self, session: "_Session", name: str) -> Callable[[Mapping[str, Any]], Any]:
         async def run(arguments: Mapping[str, Any]) -> str:
+            if self._loop.is_closed():
+                raise ToolFailed("the server behind this tool has ended")
             handed = asyncio.run_coroutine_threadsafe(session.call(name, arguments), self._loop)
             return await asyncio.wrap_future(handed)
 

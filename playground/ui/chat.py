@@ -111,4 +111,3 @@ def _wire_code(parts: ChatParts, chat: Chat) -> None:
         inputs_kwargs=parts.sampling.by_name(),
         **QUIET,
     )
-    code.close.click(lambda: gr.Column(visible=False), None, code.panel, **QUIET)

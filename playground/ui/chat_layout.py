@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from playground.protocol import ModelInfo
+from playground.ui.code_panel import CodeParts, code_panel
 from playground.ui.examples import EMBEDDED, Example, examples_for
 from playground.ui.sampling import SamplingControls, sampling_controls
 from playground.ui.status import status_line
@@ -39,17 +40,7 @@ class ChatParts:
     system: gr.Textbox
     sampling: SamplingControls
     reset: gr.Button
-    code: "CodeParts"
-
-
-@dataclass(frozen=True, slots=True)
-class CodeParts:
-    """The panel that shows the conversation as code."""
-
-    panel: gr.Column
-    python: gr.Code
-    curl: gr.Code
-    close: gr.Button
+    code: CodeParts
 
 
 def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
@@ -89,7 +80,7 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         system=system,
         sampling=sampling,
         reset=reset,
-        code=_code_panel(),
+        code=code_panel("chat"),
     )
 
 
@@ -151,18 +142,3 @@ def _settings(model: ModelInfo) -> tuple[Any, SamplingControls, Any]:
     sampling = sampling_controls(model.defaults)
     reset = gr.Button("Reset to model defaults", size="sm", elem_id="reset")
     return system, sampling, reset
-
-
-def _code_panel() -> CodeParts:
-    with gr.Column(visible=False, elem_id="code") as panel:
-        with gr.Row(elem_id="code-head"):
-            gr.HTML("<h2>This conversation through the API</h2>", container=False)
-            close = gr.Button("Close", size="sm", elem_id="code-close")
-        with gr.Tabs():
-            with gr.Tab("Python"):
-                python = gr.Code(
-                    language="python", label="Python", show_label=False, interactive=False
-                )
-            with gr.Tab("curl"):
-                curl = gr.Code(language="shell", label="curl", show_label=False, interactive=False)
-    return CodeParts(panel, python, curl, close)

@@ -69,5 +69,9 @@ def _wire_conversation(parts: FunctionParts, tab: Functions) -> None:
     parts.call.input(tab.choose_call, decided, [parts.result, parts.run, parts.deny], **QUIET)
     parts.clear.click(tab.clear, None, shown, cancels=writing, **QUIET)
     parts.view_code.click(
-        tab.code, [parts.timeline, parts.message], parts.code, inputs_kwargs=parts.form, **QUIET
+        tab.code,
+        [parts.timeline, parts.message],
+        [parts.code.panel, parts.code.python, parts.code.curl],
+        inputs_kwargs=parts.form,
+        **QUIET,
     )

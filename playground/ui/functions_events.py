@@ -21,7 +21,7 @@ from playground.ui.errors import shows_errors
 from playground.ui.examples import FunctionExample
 from playground.ui.functions_layout import choice_options
 from playground.ui.gallery import gallery_tool, tools_json, with_tools
-from playground.ui.snippets import structured_snippet
+from playground.ui.snippets import curl_snippet, structured_snippet
 from playground.ui.status import answer_note, verdict
 from playground.ui.timeline import Run, Timeline, call_label, to_chat
 
@@ -131,10 +131,10 @@ class Functions:
         return (with_tools(tools, [gallery_tool(name)]) if name else tools), None
 
     @shows_errors
-    def add_pasted(self, source: str, tools: str) -> Updates:
+    def add_pasted(self, source: str | None, tools: str) -> Updates:
         """What was pasted joins the editor's functions."""
         _read(tools)
-        return with_tools(tools, tools_of_text(source)), ""
+        return with_tools(tools, tools_of_text(source or "")), ""
 
     def check(self, tools: str, choice: str) -> Updates:
         """What is wrong with the functions, and what may be chosen of them."""
@@ -150,9 +150,13 @@ class Functions:
         return verdict(said, good=True), gr.Dropdown(options, value=known)
 
     @shows_errors
-    def code(self, page: gr.Request, timeline: Timeline, draft: str, **form: Any) -> Any:
-        """The request as code."""
-        messages = timeline.messages or (Message("user", draft.strip() or "Hello!"),)
+    def code(self, page: gr.Request, timeline: Timeline, draft: str, **form: Any) -> Updates:
+        """The panel, open, with the request as code."""
+        messages = timeline.messages
+        while messages and messages[-1].role == "assistant":
+            messages = messages[:-1]
+        if draft.strip() or not messages:
+            messages = (*messages, Message("user", draft.strip() or "Hello!"))
         request, choice = _request(form, messages)
         options: dict[str, Any] = {"tools": [tool.to_openai() for tool in request.tools]}
         options["tool_choice"] = (
@@ -163,8 +167,11 @@ class Functions:
         if not choice.parallel:
             options["parallel_tool_calls"] = False
         base_url = f"{str(page.request.base_url).rstrip('/')}/v1"
-        snippet = structured_snippet(request, base_url, options, needs_key=self.needs_key)
-        return gr.Code(snippet, visible=True)
+        return (
+            gr.Column(visible=True),
+            structured_snippet(request, base_url, options, needs_key=self.needs_key),
+            curl_snippet(request, base_url, options, needs_key=self.needs_key),
+        )
 
     async def _go_on(
         self,
@@ -247,7 +254,8 @@ def _permissions(form: Form, **decided: tuple[str, ...]) -> Permissions:
 
 
 def _request(form: Form, messages: tuple[Message, ...]) -> tuple[Request, ToolChoice]:
-    system = (Message("system", form["system"]),) if form["system"].strip() else ()
+    told = form["system"] or ""  # a component in a closed accordion has no value yet
+    system = (Message("system", told),) if told.strip() else ()
     kind, _, name = str(form["choice"]).partition(":")
     mode = "required" if kind == "name" else kind
     sampling = Sampling(temperature=float(form["temperature"]), max_tokens=int(form["max_tokens"]))

@@ -9,6 +9,7 @@ import gradio as gr
 
 from playground.protocol import ModelInfo
 from playground.tools import Toolbox
+from playground.ui.code_panel import CodeParts, code_panel
 from playground.ui.examples import EMBEDDED, FunctionExample
 from playground.ui.gallery import gallery_names, tools_json
 from playground.ui.timeline import Timeline
@@ -44,7 +45,7 @@ class FunctionParts:
     use: gr.Button
     clear: gr.Button
     view_code: gr.Button
-    code: gr.Code
+    code: CodeParts
 
 
 def function_parts(
@@ -85,13 +86,7 @@ def function_parts(
                 elem_id="fn-message",
                 elem_classes="composer",
             )
-            code = gr.Code(
-                language="python",
-                label="Python",
-                interactive=False,
-                visible=False,
-                elem_id="fn-code",
-            )
+    code = code_panel("functions")
     return FunctionParts(
         form, gallery, paste, add, verdict, gr.State(Timeline()), gr.State(""), chatbot, message,
         note, panel, call, result, run, deny, use, clear, view_code, code,
@@ -135,7 +130,7 @@ def _setup(
     )
     parallel = gr.Checkbox(value=True, label="Several calls at once", elem_id="fn-parallel")
     runnable = [each.tool.name for each in toolbox]
-    with gr.Group(visible=bool(runnable)):
+    with gr.Column(visible=bool(runnable)):
         allow = gr.Dropdown(
             runnable,
             value=[],

@@ -34,7 +34,7 @@ from playground.protocol import Backend, Event, Guarantee, Request, Sampling
 from playground.ui.errors import shows_errors
 from playground.ui.examples import JsonExample
 from playground.ui.json_views import fields_table, progress_bar, table_of
-from playground.ui.snippets import structured_snippet
+from playground.ui.snippets import curl_snippet, structured_snippet
 from playground.ui.status import answer_note, verdict
 
 Updates = tuple[Any, ...]
@@ -71,9 +71,9 @@ class JsonMode:
         )
 
     @shows_errors
-    def make(self, source: str) -> str:
+    def make(self, source: str | None) -> str:
         """A schema from what was pasted."""
-        return json.dumps(schema_of_text(source), indent=2, ensure_ascii=False)
+        return json.dumps(schema_of_text(source or ""), indent=2, ensure_ascii=False)
 
     def choose_example(self, index: int) -> Updates:
         """The text and the schema of an example."""
@@ -119,10 +119,10 @@ class JsonMode:
 
     @shows_errors
     async def extract_all(
-        self, file: str | None, texts: str, **form: Any
+        self, file: str | None, texts: str | None, **form: Any
     ) -> AsyncGenerator[Updates, None]:
         """Every text of the file, or else of the box; what is done stays when it is stopped."""
-        every = texts_of_file(Path(file)) if file else texts_of_text(texts)
+        every = texts_of_file(Path(file)) if file else texts_of_text(texts or "")
         if not every:
             raise InvalidRequest("texts", "drop a file or write a text a line")
         like = _request(form, every[0])
@@ -134,13 +134,17 @@ class JsonMode:
                 yield _rows(done, len(every), finished=len(done) == len(every))
 
     @shows_errors
-    def code(self, page: gr.Request, text: str, **form: Any) -> str:
-        """The request as code."""
+    def code(self, page: gr.Request, text: str, **form: Any) -> Updates:
+        """The panel, open, with the request as code."""
         request = _request(form, text or "…")
         held = {"name": "answer", "strict": True, "schema": request.response_schema}
         options = {"response_format": {"type": "json_schema", "json_schema": held}}
         base_url = f"{str(page.request.base_url).rstrip('/')}/v1"
-        return structured_snippet(request, base_url, options, needs_key=self.needs_key)
+        return (
+            gr.Column(visible=True),
+            structured_snippet(request, base_url, options, needs_key=self.needs_key),
+            curl_snippet(request, base_url, options, needs_key=self.needs_key),
+        )
 
     def _finished(
         self, request: Request, raw: str, found: Extracted, last: Event | None

@@ -9,6 +9,7 @@ import gradio as gr
 
 from playground.modes.extraction import INSTRUCTION
 from playground.protocol import ModelInfo
+from playground.ui.code_panel import CodeParts, code_panel
 from playground.ui.examples import JsonExample
 
 EMPTY_SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -35,7 +36,7 @@ class JsonParts:
     tree: gr.JSON
     table: gr.Dataframe
     raw: gr.Code
-    code: gr.Code
+    code: CodeParts
     file: gr.File
     texts: gr.Textbox
     extract_all: gr.Button
@@ -68,8 +69,9 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
                 stop = gr.Button("Stop", elem_id="json-stop", visible=False)
                 view_code = gr.Button("View code", elem_id="json-code-button")
             badge = gr.HTML("", elem_classes="verdict", elem_id="json-badge", container=False)
-            fields, tree, table, raw, code = _answer_views()
+            fields, tree, table, raw = _answer_views()
             batch = _batch()
+    code = code_panel("json")
     return JsonParts(
         form, verdict, source, make, text, buttons, extract, stop, view_code, gr.State(""), badge,
         fields, tree, table, raw, code, *batch,
@@ -127,11 +129,7 @@ def _answer_views() -> tuple[Any, ...]:
             raw = gr.Code(
                 "", language="json", show_label=False, interactive=False, elem_id="json-raw"
             )
-        with gr.Tab("Code"):
-            code = gr.Code(
-                "", language="python", show_label=False, interactive=False, elem_id="json-code"
-            )
-    return fields, tree, table, raw, code
+    return fields, tree, table, raw
 
 
 def _batch() -> tuple[Any, ...]:

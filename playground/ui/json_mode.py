@@ -46,7 +46,13 @@ def _wire_one(parts: JsonParts, tab: JsonMode) -> None:
     )
     extract.failure(tab.rest, None, buttons, **QUIET)
     parts.stop.click(tab.stop, parts.running, None, **QUIET)
-    parts.view_code.click(tab.code, parts.text, parts.code, inputs_kwargs=parts.form, **QUIET)
+    parts.view_code.click(
+        tab.code,
+        parts.text,
+        [parts.code.panel, parts.code.python, parts.code.curl],
+        inputs_kwargs=parts.form,
+        **QUIET,
+    )
 
 
 def _wire_many(parts: JsonParts, tab: JsonMode) -> None:

@@ -69,16 +69,22 @@ def structured_snippet(
     )
 
 
-def curl_snippet(request: Request, base_url: str, *, needs_key: bool = False) -> str:
-    """The same call for a POSIX shell."""
+def curl_snippet(
+    request: Request,
+    base_url: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    needs_key: bool = False,
+) -> str:
+    """The same call for a POSIX shell; streamed unless there are ``options``."""
     body = {
         "model": request.model,
         "messages": _messages(request),
         **_settings(request.sampling),
-        "stream": True,
+        **({"stream": True} if options is None else options),
     }
     lines = [
-        f"curl -N {shlex.quote(base_url + '/chat/completions')}",
+        f"curl {'-N ' if options is None else ''}{shlex.quote(base_url + '/chat/completions')}",
         "-H 'Content-Type: application/json'",
         *([f'-H "Authorization: Bearer ${API_KEY_VARIABLE}"'] if needs_key else []),
         f"-d {shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))}",

@@ -47,8 +47,9 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    const close = document.querySelector("#code-close");
-    if (close && close.offsetParent) close.click();
+    const panels = [...document.querySelectorAll(".code-close")];
+    const close = panels.find((button) => button.offsetParent);
+    if (close) close.click();
     else if (narrow.matches && panelOpen()) applyPanel(false);
   });
   system.addEventListener("change", applyTheme);

@@ -99,7 +99,7 @@ def test_the_conversation_is_shown_as_code(page: Page) -> None:
     send(page, "What is the capital of Japan?")
     expect(page.locator("#status .note")).to_contain_text("first token after", timeout=20_000)
     page.click("#view-code")
-    expect(page.locator("#code")).to_contain_text("from openai import OpenAI", timeout=20_000)
+    expect(page.locator("#chat-code")).to_contain_text("from openai import OpenAI", timeout=20_000)
 
 
 def test_the_theme_is_switched_and_remembered(page: Page) -> None:
