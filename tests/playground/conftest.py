@@ -38,7 +38,7 @@ def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home: Path = tmp_path_factory.mktemp("home")
     command = "from playground.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", command, "--port", "0", "--home", str(home)],
+        [sys.executable, "-c", command, "--port", "0", "--home", str(home), "--run-tools"],
         stdout=subprocess.PIPE,
         text=True,
     )

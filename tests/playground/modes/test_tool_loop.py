@@ -67,9 +67,7 @@ async def test_a_denied_call_never_runs_and_the_model_is_told(engine: Engine) ->
 async def test_a_result_written_by_hand_is_answered_from(engine: Engine) -> None:
     waiting = (await steps_of(engine, request(), Permissions()))[-1]
     given = with_results(waiting.messages, {waiting.waiting[0].id: '{"sky": "green"}'})
-    went_on = Request(
-        "embedded", given, tools=(WEATHER.tool,), sampling=Sampling(temperature=0)
-    )
+    went_on = Request("embedded", given, tools=(WEATHER.tool,), sampling=Sampling(temperature=0))
     steps = await steps_of(engine, went_on, Permissions())
     assert "green" in steps[-1].messages[-1].content
 
@@ -124,5 +122,3 @@ def test_results_replace_those_that_were_there() -> None:
 async def test_a_tool_that_runs_nowhere_waits_for_a_result(engine: Engine) -> None:
     steps = await steps_of(engine, request(), ALLOWED, Toolbox())
     assert [call.name for call in steps[-1].waiting] == ["get_weather"]
-
-

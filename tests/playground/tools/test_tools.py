@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -184,16 +185,14 @@ def test_arithmetic(expression: str, value: float) -> None:
     ],
 )
 def test_what_is_no_arithmetic_is_refused(expression: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"expression|known|large|zero|finite"):
         evaluate(expression)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_computed_or_refused(expression: str) -> None:
-    try:
+    with suppress(ValueError):
         assert isinstance(evaluate(expression), int | float)
-    except ValueError:
-        pass
 
 
 @pytest.mark.parametrize(
