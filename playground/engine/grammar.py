@@ -6,6 +6,7 @@ its own row of logits. Knows grammar text and tokens; knows no JSON schema and n
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,12 +40,43 @@ class _Vocabulary:
         return self._tokenizer.encode_plain(plain)
 
 
+class Closers:
+    """In which order tokens are tried to bring an answer to its end soon.
+
+    Inside a string a closing bracket is ordinary text, and the quote ends it; elsewhere a quote
+    would begin something. Both brackets are allowed at once inside strings only.
+    """
+
+    def __init__(self, tokens: Sequence[bytes]) -> None:
+        def order(first: bytes) -> "np.ndarray[Any, np.dtype[np.int64]]":
+            def rank(token: int) -> tuple[int, int, int]:
+                text = tokens[token]
+                if text and not text.strip(b'}]"'):
+                    return (0 if text[0] in first else 1, -len(text), token)
+                words = (b"0", b"1", b"null", b"true", b"false", b"{}", b"[]", b"{", b"[")
+                return (2 + words.index(text) if text in words else 20, len(text), token)
+
+            return np.array(sorted(filter(tokens.__getitem__, range(len(tokens))), key=rank))
+
+        self._in_string = order(b'"')
+        self._outside = order(b"}]")
+        self._brackets = [tokens.index(each) for each in (b"}", b"]") if each in tokens]
+
+    def best(self, allowed: "np.ndarray[Any, np.dtype[np.bool_]]") -> int | None:
+        """The allowed token that promises the soonest end."""
+        order = self._in_string if allowed[self._brackets].all() else self._outside
+        at = int(allowed[order].argmax())
+        token = int(order[at])
+        return token if allowed[token] else None
+
+
 class Matcher:
     """Follows one sequence through its grammar. Lives on the engine's thread once it is made."""
 
-    def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
+    def __init__(self, matcher: LLMatcher, vocabulary_size: int, closers: Closers) -> None:
         self._matcher = matcher
         self._vocabulary_size = vocabulary_size
+        self._closers = closers
 
     @property
     def done(self) -> bool:
@@ -53,12 +85,45 @@ class Matcher:
 
     def allowed(self, width: int) -> Tensor:
         """Bool ``[width]``: the tokens that may come next; ids beyond the vocabulary may not."""
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         mask = np.zeros(width, dtype=bool)
         known = min(width, self._vocabulary_size)
-        mask[:known] = np.unpackbits(bits, bitorder="little", count=known).view(bool)
+        mask[:known] = self._mask()[:known]
         self._check()
         return torch.from_numpy(mask)
+
+    def within(self, token_id: int, left: int) -> int:
+        """``token_id`` if the answer can still end in ``left`` tokens after it; otherwise the token
+        that brings the end nearest. The same where it may end at once (plain text is cut rather
+        than closed) and where no end is in reach anyway.
+        """
+        if self._matcher.is_stopped() or self._matcher.is_accepting():
+            return token_id
+        if not self._matcher.try_consume_tokens([token_id]):
+            return token_id
+        closed = self._matcher.is_stopped() or self._closing(left) is not None
+        self._matcher.rollback(1)
+        if closed:
+            return token_id
+        closing = self._closing(left + 1)
+        return closing[0] if closing else token_id
+
+    def _closing(self, most: int) -> list[int] | None:
+        """Tokens that end the answer from here, at most this many; None if none are found."""
+        taken: list[int] = []
+        ended = bool(self._matcher.is_accepting())
+        while not ended and len(taken) < most:
+            token = self._closers.best(self._mask())
+            if token is None or not self._matcher.try_consume_tokens([token]):
+                break
+            taken.append(token)
+            ended = bool(self._matcher.is_accepting() or self._matcher.is_stopped())
+        if taken:
+            self._matcher.rollback(len(taken))
+        return taken if ended else None
+
+    def _mask(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        return np.unpackbits(bits, bitorder="little", count=self._vocabulary_size).view(np.bool_)
 
     def take(self, token_id: int) -> None:
         """Move on by a token that was allowed."""
@@ -84,23 +149,30 @@ class Grammars:
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self._llg: LLTokenizer | None = None
+        self._closers: Closers | None = None
 
     def matcher(self, grammar: str) -> Matcher:
         """A fresh matcher for a grammar in llguidance's Lark. Raises `InvalidRequest`."""
-        matcher = LLMatcher(self._vocabulary(), grammar, log_level=0, limits=LIMITS)
+        vocabulary, closers = self._vocabulary()
+        matcher = LLMatcher(vocabulary, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
             raise InvalidRequest("grammar", _first_line(matcher.get_error()))
-        return Matcher(matcher, self._tokenizer.vocabulary_size)
+        return Matcher(matcher, self._tokenizer.vocabulary_size, closers)
 
-    def _vocabulary(self) -> LLTokenizer:
+    def _vocabulary(self) -> tuple[LLTokenizer, Closers]:
         with self._lock:
-            if self._llg is None:
-                wrapper = TokenizerWrapper(_Vocabulary(self._tokenizer))
+            if self._llg is None or self._closers is None:
+                vocabulary = _Vocabulary(self._tokenizer)
+                wrapper = TokenizerWrapper(vocabulary)
+                names = self._tokenizer.control_tokens
+                self._closers = Closers(
+                    [b"" if at in names else text for at, text in enumerate(vocabulary.tokens)]
+                )
                 ends: Sequence[int] = sorted(self._tokenizer.end_ids)
                 self._llg = LLTokenizer(
                     wrapper, n_vocab=self._tokenizer.vocabulary_size, eos_token=list(ends)
                 )
-            return self._llg
+            return self._llg, self._closers
 
 
 def _first_line(error: str) -> str:

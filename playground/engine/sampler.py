@@ -13,6 +13,9 @@ from torch import Tensor
 from playground.engine.grammar import Matcher
 from playground.protocol import Sampling
 
+CLOSING_WINDOW = 96
+"""From how many tokens before the end of the budget on a grammar's answer is kept closable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -40,9 +43,11 @@ class SamplerState:
         sampling: Sampling,
         prompt_ids: Sequence[int],
         vocabulary_size: int,
+        max_new: int,
         matcher: Matcher | None = None,
     ) -> None:
         self._matcher = matcher
+        self._left = max_new
         self.sampling = sampling
         self.generator = torch.Generator()
         if sampling.seed is None:
@@ -99,13 +104,21 @@ class SamplerState:
         if self._matcher is None or self.sampling.logprobs is not None or self._matcher.done:
             return []
         tokens = self._matcher.forced()
+        self._left -= len(tokens)
         if self._answer_counts is not None:
             for token_id in tokens:
                 self._answer_counts[token_id] += 1
         return tokens
 
+    def within_budget(self, token_id: int) -> int:
+        """The token, or near the end of the budget one after which the grammar can still close."""
+        if self._matcher is None or self._left > CLOSING_WINDOW:
+            return token_id
+        return self._matcher.within(token_id, self._left - 1)
+
     def count(self, token_id: int) -> None:
         """Remember a token of the answer."""
+        self._left -= 1
         if self._matcher is not None:
             self._matcher.take(token_id)
         if self._answer_counts is not None:
@@ -128,6 +141,7 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
         tokens[drawn] = _draw(logits[drawn], [states[index] for index in drawn])
     choices: list[Choice] = []
     for index, (token_id, state) in enumerate(zip(tokens.tolist(), states, strict=True)):
+        token_id = state.within_budget(token_id)
         state.count(token_id)
         choices.append(Choice(token_id, _read_score(scored.get(index), token_id, state)))
     return choices

@@ -69,7 +69,7 @@ class Sequence:
             tokens=list(prompt),
             max_new=max_new,
             deliver=deliver,
-            sampler=SamplerState(sampling, prompt, tokenizer.vocabulary_size, matcher),
+            sampler=SamplerState(sampling, prompt, tokenizer.vocabulary_size, max_new, matcher),
             text=AnswerText(tokenizer.detokenizer(), sampling.stop),
             prompt_length=len(prompt),
             adapter=adapter,

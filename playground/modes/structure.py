@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
@@ -30,18 +30,26 @@ KNOWN_FORMATS = frozenset(
     "date-time time date duration email hostname ipv4 ipv6 uuid uri".split()  # noqa: SIM905
 )
 LIMITS = LLParserLimits(max_grammar_size=2_000_000, initial_lexer_fuel=5_000_000)
+Level = Literal["strict", "formats", "one_of", "lenient"]
+"""Steps of the ladder: the schema as it is; without formats nobody knows; oneOf as anyOf; whatever
+is not understood left out."""
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A schema that can be held: ``rule`` is its value in a grammar; ``needs_check`` if the grammar
-    alone does not guarantee it.
+    """A schema that can be held: ``rule`` is its value in a grammar, made at this ``level`` of the
+    ladder.
     """
 
     schema: Mapping[str, Any]
     rule: str
-    needs_check: bool
+    level: Level
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether the grammar alone does not guarantee the schema."""
+        return self.level != "strict"
 
     @property
     def grammar(self) -> str:
@@ -91,29 +99,27 @@ def _compile(text: str) -> Compiled | str:
         pointer = "".join(f"/{part}" for part in error.absolute_path) or "/"
         return f"the schema is wrong at {pointer}: {error.message[:200]}"
     refused = ""
-    for step, (changed, options) in enumerate(_ladder(schema)):
+    for level, changed, options in _ladder(schema):
         rule = "%json " + json.dumps(changed | {"x-guidance": LAYOUT | options})
         problem = LLMatcher.validate_grammar(f"start: answer\nanswer: {rule}", limits=LIMITS)
         if not problem:
-            return Compiled(schema, rule, needs_check=step > 0)
+            return Compiled(schema, rule, level)
         refused = refused or problem
         if "nsatisfiable" in problem:
             break
     return f"the schema cannot be held: {_reason(refused)}"
 
 
-def _ladder(schema: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Ever weaker readings: as it is; without formats nobody knows; oneOf as anyOf; whatever is
-    not understood left out.
-    """
+def _ladder(schema: dict[str, Any]) -> Iterator[tuple[Level, dict[str, Any], dict[str, Any]]]:
+    """Ever weaker readings, each with the options that llguidance compiles it with."""
     closed = copy.deepcopy(schema)
     _close_objects(closed)
-    yield closed, {}
+    yield "strict", closed, {}
     plain = copy.deepcopy(closed)
     _drop_unknown_formats(plain)
-    yield plain, {}
-    yield plain, {"coerce_one_of": True}
-    yield plain, {"coerce_one_of": True, "lenient": True}
+    yield "formats", plain, {}
+    yield "one_of", plain, {"coerce_one_of": True}
+    yield "lenient", plain, {"coerce_one_of": True, "lenient": True}
 
 
 def _close_objects(node: Any) -> None:
