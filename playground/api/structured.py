@@ -15,7 +15,7 @@ from playground.errors import InvalidRequest
 from playground.modes.calls import ToolChoice
 from playground.modes.chat import structured
 from playground.modes.structure import ANY_OBJECT
-from playground.protocol import Request, Tool
+from playground.protocol import ModelInfo, Request, Tool
 
 
 def tools_of(body: ChatBody) -> tuple[Tool, ...]:
@@ -26,10 +26,10 @@ def tools_of(body: ChatBody) -> tuple[Tool, ...]:
     return tuple(_tool(each) for each in functions)
 
 
-def with_structure(request: Request, body: ChatBody) -> Request:
+def with_structure(request: Request, body: ChatBody, info: ModelInfo) -> Request:
     """The request with what its answer must look like. Raises `InvalidRequest`."""
     schema, strict = _schema(body.response_format)
-    return structured(request, schema=schema, strict=strict, choice=_choice(body))
+    return structured(request, schema=schema, strict=strict, choice=_choice(body), info=info)
 
 
 def _tool(body: FunctionBody) -> Tool:

@@ -59,7 +59,7 @@ def chat_requests(body: ChatBody, backend: Backend) -> Asked:
     )
     messages = tuple(_message(index, each) for index, each in enumerate(body.messages))
     request = Request(model=info.name, messages=messages, sampling=sampling, tools=tools_of(body))
-    return _asked(body, info, [with_structure(request, body)])
+    return _asked(body, info, [with_structure(request, body, info)])
 
 
 def completion_requests(body: CompletionBody, backend: Backend) -> Asked:

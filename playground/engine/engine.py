@@ -75,7 +75,12 @@ class Engine:
     ) -> None:
         self._loaded = loaded
         self._limits = limits or Limits()
-        self._info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
+        self._info = info or ModelInfo(
+            loaded.name,
+            loaded.context_length,
+            created=int(time.time()),
+            call_form=loaded.tokenizer.call_form,
+        )
         self._runner = Runner(loaded.model, self._limits.max_adapters)
         self._grammars = Grammars(loaded.tokenizer)
         self._residents = Residents(self._runner.adapters)

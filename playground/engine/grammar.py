@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
-from torch import Tensor
 
 from playground.errors import InvalidRequest
 from playground.models.tokenizer import ChatTokenizer
@@ -40,6 +38,10 @@ class _Vocabulary:
         return self._tokenizer.encode_plain(plain)
 
 
+COMMON_CLOSERS = 64
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
 class Closers:
     """In which order tokens are tried to bring an answer to its end soon.
 
@@ -47,7 +49,10 @@ class Closers:
     would begin something. Both brackets are allowed at once inside strings only.
     """
 
-    def __init__(self, tokens: Sequence[bytes]) -> None:
+    def __init__(self, tokens: Sequence[bytes], end: int) -> None:
+        self._tokens = tokens
+        self.end = end
+
         def order(first: bytes) -> "np.ndarray[Any, np.dtype[np.int64]]":
             def rank(token: int) -> tuple[int, int, int]:
                 text = tokens[token]
@@ -62,12 +67,18 @@ class Closers:
         self._outside = order(b"}]")
         self._brackets = [tokens.index(each) for each in (b"}", b"]") if each in tokens]
 
-    def best(self, allowed: "np.ndarray[Any, np.dtype[np.bool_]]") -> int | None:
+    def is_control(self, token: int) -> bool:
+        """Whether it stands for no text."""
+        return not self._tokens[token]
+
+    def best(self, allowed: Mask) -> int | None:
         """The allowed token that promises the soonest end."""
         order = self._in_string if allowed[self._brackets].all() else self._outside
-        at = int(allowed[order].argmax())
-        token = int(order[at])
-        return token if allowed[token] else None
+        for tried in (order[:COMMON_CLOSERS], order):  # the first few mostly suffice
+            token = int(tried[int(allowed[tried].argmax())])
+            if allowed[token]:
+                return token
+        return None
 
 
 class Matcher:
@@ -83,45 +94,54 @@ class Matcher:
         """Whether nothing more can follow."""
         return bool(self._matcher.is_stopped())
 
-    def allowed(self, width: int) -> Tensor:
-        """Bool ``[width]``: the tokens that may come next; ids beyond the vocabulary may not."""
-        mask = np.zeros(width, dtype=bool)
-        known = min(width, self._vocabulary_size)
-        mask[:known] = self._mask()[:known]
+    def forbid(self, row: Mask) -> None:
+        """Mark in ``row`` the tokens that may not come next; ids beyond the vocabulary may not."""
+        row[:] = True
+        known = min(len(row), self._vocabulary_size)
+        np.logical_not(self.allowed()[:known], out=row[:known])
         self._check()
-        return torch.from_numpy(mask)
 
     def within(self, token_id: int, left: int) -> int:
         """``token_id`` if the answer can still end in ``left`` tokens after it; otherwise the token
-        that brings the end nearest. The same where it may end at once (plain text is cut rather
-        than closed) and where no end is in reach anyway.
+        that brings the end nearest. The same where no end is in reach anyway, and for a control
+        token after text, which is cut rather than ended.
         """
-        if self._matcher.is_stopped() or self._matcher.is_accepting():
+        if self._matcher.is_stopped() or token_id == self._closers.end:
             return token_id
+        accepting = self._matcher.is_accepting()
         if not self._matcher.try_consume_tokens([token_id]):
             return token_id
-        closed = self._matcher.is_stopped() or self._closing(left) is not None
+        free_text = accepting and self._matcher.is_accepting()
+        closed = free_text or self._closing(left) is not None
         self._matcher.rollback(1)
         if closed:
             return token_id
+        if accepting:
+            return token_id if self._closers.is_control(token_id) else self._closers.end
         closing = self._closing(left + 1)
         return closing[0] if closing else token_id
 
     def _closing(self, most: int) -> list[int] | None:
-        """Tokens that end the answer from here, at most this many; None if none are found."""
+        """Tokens that end the answer from here, the end token included where something else could
+        follow; at most this many, None if none are found.
+        """
         taken: list[int] = []
-        ended = bool(self._matcher.is_accepting())
-        while not ended and len(taken) < most:
-            token = self._closers.best(self._mask())
+        while not self._ended() and len(taken) < most:
+            token = self._closers.best(self.allowed())
             if token is None or not self._matcher.try_consume_tokens([token]):
                 break
             taken.append(token)
-            ended = bool(self._matcher.is_accepting() or self._matcher.is_stopped())
+        ended, stopped = self._ended(), self._matcher.is_stopped()
         if taken:
             self._matcher.rollback(len(taken))
-        return taken if ended else None
+        path = taken if stopped else [*taken, self._closers.end]
+        return path if ended and len(path) <= most else None
 
-    def _mask(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    def _ended(self) -> bool:
+        return bool(self._matcher.is_stopped() or self._matcher.is_accepting())
+
+    def allowed(self) -> Mask:
+        """Bool ``[vocabulary]``: the tokens that may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         return np.unpackbits(bits, bitorder="little", count=self._vocabulary_size).view(np.bool_)
 
@@ -166,7 +186,8 @@ class Grammars:
                 wrapper = TokenizerWrapper(vocabulary)
                 names = self._tokenizer.control_tokens
                 self._closers = Closers(
-                    [b"" if at in names else text for at, text in enumerate(vocabulary.tokens)]
+                    [b"" if at in names else text for at, text in enumerate(vocabulary.tokens)],
+                    vocabulary.eos_token_id,
                 )
                 ends: Sequence[int] = sorted(self._tokenizer.end_ids)
                 self._llg = LLTokenizer(

@@ -7,13 +7,14 @@ The order of operations is that of transformers' logits processors (generation/u
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from playground.engine.grammar import Matcher
 from playground.protocol import Sampling
 
-CLOSING_WINDOW = 96
+CLOSING_WINDOW = 128
 """From how many tokens before the end of the budget on a grammar's answer is kept closable."""
 
 
@@ -69,8 +70,13 @@ class SamplerState:
 
     @property
     def changes_logits(self) -> bool:
-        """Whether penalties, bias or a grammar apply."""
-        return any(each is not None for each in (self._answer_counts, self._bias, self._matcher))
+        """Whether penalties or bias apply."""
+        return self._answer_counts is not None or self._bias is not None
+
+    @property
+    def matcher(self) -> Matcher | None:
+        """What follows the grammar, if there is one."""
+        return self._matcher
 
     @property
     def ended(self) -> bool:
@@ -78,7 +84,7 @@ class SamplerState:
         return self._matcher is not None and self._matcher.done
 
     def adjusted(self, logits: Tensor) -> Tensor:
-        """One row of logits ``[vocabulary]`` with penalties, bias and grammar; the input stays."""
+        """One row of logits ``[vocabulary]`` with penalties and bias; the input stays."""
         logits = logits.clone()
         sampling = self.sampling
         if self._answer_counts is not None:
@@ -92,9 +98,6 @@ class SamplerState:
         if self._bias is not None:
             ids, values = self._bias
             logits[ids.to(logits.device)] += values.to(logits.device)
-        if self._matcher is not None:
-            allowed = self._matcher.allowed(logits.shape[-1])
-            logits.masked_fill_(~allowed.to(logits.device), float("-inf"))
         return logits
 
     def forced(self) -> list[int]:
@@ -135,6 +138,7 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
                 for row, state in zip(logits, states, strict=True)
             ]
         )
+    logits = _held(logits, states)
     tokens = logits.argmax(dim=-1)
     drawn = [index for index, state in enumerate(states) if state.sampling.temperature > 0]
     if drawn:
@@ -145,6 +149,19 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
         state.count(token_id)
         choices.append(Choice(token_id, _read_score(scored.get(index), token_id, state)))
     return choices
+
+
+def _held(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
+    """The logits with what grammars forbid at minus infinity; the input stays."""
+    rows = [index for index, state in enumerate(states) if state.matcher is not None]
+    if not rows:
+        return logits
+    forbidden = np.zeros(logits.shape, dtype=np.bool_)
+    for index in rows:
+        matcher = states[index].matcher
+        assert matcher is not None
+        matcher.forbid(forbidden[index])
+    return logits.masked_fill(torch.from_numpy(forbidden).to(logits.device), float("-inf"))
 
 
 def _draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.tokenizer import Detokenizer
-from playground.protocol import Message, Tool
+from playground.protocol import CallForm, Message, Tool
 
 TEKKEN_FILE = "tekken.json"
 CALLS = "<TOOL_CALLS>"
@@ -67,6 +67,11 @@ class MistralTokenizer:
         """``[TOOL_CALLS]``."""
         calls = (at for at, name in self.control_tokens.items() if name == CALLS)
         return next(calls, None)
+
+    @property
+    def call_form(self) -> CallForm | None:
+        """Mistral's own."""
+        return "mistral"
 
     @property
     def template_hash(self) -> str:

@@ -5,6 +5,7 @@ tokens by taking such strings out of message contents before rendering.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,14 @@ from jinja2.exceptions import TemplateError
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.tokenizer import Detokenizer
-from playground.protocol import Message, Tool
+from playground.protocol import CallForm, Message, Tool
 
+BYTE_OF: Mapping[str, int] = {stand_in: byte for byte, stand_in in bytes_to_unicode().items()}
+BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 WORD_JOINER = "\u2060"
 """Put inside a control token's name in a message, so that it reads the same and stays text."""
 
@@ -45,8 +49,13 @@ class TemplateTokenizer:
         self._special_ids = frozenset(tokenizer.all_special_ids)
         names = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
         self._control = re.compile("|".join(re.escape(name) for name in names) or r"(?!)")
-        template = tokenizer.chat_template or ""
-        self._template_hash = hashlib.sha256(str(template).encode()).hexdigest()[:16]
+        added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+        markup = sorted(filter(_is_markup, added | set(names)), key=len, reverse=True)
+        self._markup = re.compile("|".join(map(re.escape, markup)) or r"(?!)")
+        self._added = {at: str(token) for at, token in tokenizer.added_tokens_decoder.items()}
+        self._is_byte_level = '"ByteLevel"' in self._backend.to_str()[-100_000:]
+        self._template = str(tokenizer.chat_template or "")
+        self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
 
     @property
     def vocabulary_size(self) -> int:
@@ -67,6 +76,14 @@ class TemplateTokenizer:
     def calls_id(self) -> int | None:
         """None: these families write their calls as text."""
         return None
+
+    @property
+    def call_form(self) -> CallForm | None:
+        """What the chat template tells the model to write."""
+        if "<tool_call>" in self._template:
+            return "hermes"
+        written = self._template.replace("\\", "")
+        return "llama3" if '"parameters":' in written and "tools" in written else None
 
     @property
     def template_hash(self) -> str:
@@ -90,7 +107,7 @@ class TemplateTokenizer:
         try:
             text = self._tokenizer.apply_chat_template(
                 conversation,
-                tools=[tool.to_openai() for tool in tools] or None,
+                tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
                 add_generation_prompt=not continue_final,
                 continue_final_message=continue_final,
                 tokenize=False,
@@ -108,20 +125,48 @@ class TemplateTokenizer:
         return list(self._backend.encode(self._plain(text), add_special_tokens=False).ids)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes of a token decoded alone; empty for a control token."""
+        """The bytes of a token, which may be a part of a character; empty for a control token."""
         if token_id in self._special_ids:
             return b""
-        return self._backend.decode([token_id]).encode("utf-8")
+        if token_id in self._added:
+            return self._added[token_id].encode()
+        piece = self._backend.id_to_token(token_id) or ""
+        if self._is_byte_level:  # GPT-2's table of printable stand-ins for bytes
+            return bytes(BYTE_OF[character] for character in piece if character in BYTE_OF)
+        if BYTE_PIECE.fullmatch(piece):  # SentencePiece's fallback
+            return bytes([int(piece[3:5], 16)])
+        return piece.replace("\u2581", " ").encode()
 
     def detokenizer(self) -> Detokenizer:
         """A fresh detokenizer for one answer."""
         return _StreamDetokenizer(self._backend)
 
-    def _as_text(self, message: dict[str, Any]) -> dict[str, Any]:
-        return message | {"content": self._plain(message["content"])}
+    def _as_text(self, node: Any) -> Any:
+        """What somebody wrote, wherever it stands, with no control token in it. The arguments of
+        calls become objects, as chat templates want them.
+        """
+        if isinstance(node, str):
+            return self._markup.sub(_joined, node)
+        if isinstance(node, dict):
+            return {
+                self._as_text(key): self._as_text(
+                    json.loads(child) if key == "arguments" and isinstance(child, str) else child
+                )
+                for key, child in node.items()
+            }
+        return [self._as_text(each) for each in node] if isinstance(node, list) else node
 
     def _plain(self, text: str) -> str:
-        return self._control.sub(lambda found: found[0][0] + WORD_JOINER + found[0][1:], text)
+        return self._control.sub(_joined, text)
+
+
+def _joined(found: re.Match[str]) -> str:
+    return found[0][0] + WORD_JOINER + found[0][1:]
+
+
+def _is_markup(name: str) -> bool:
+    """Whether an added token is a mark rather than a word or white space."""
+    return bool(name) and not name.isspace() and not name.isalnum()
 
 
 class _StreamDetokenizer:

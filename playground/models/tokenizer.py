@@ -7,7 +7,7 @@ chat templates stand behind it.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from playground.protocol import Message, Tool
+from playground.protocol import CallForm, Message, Tool
 
 
 class Detokenizer(Protocol):
@@ -50,6 +50,11 @@ class ChatTokenizer(Protocol):
         """The control token after which an answer is a JSON array of tool calls, if the model
         was trained on one.
         """
+        ...
+
+    @property
+    def call_form(self) -> CallForm | None:
+        """How the rendering writes tool calls; None if it has none."""
         ...
 
     @property

@@ -1,8 +1,7 @@
 """Function calling: from tools to a grammar, and from what the model writes to calls.
 
-The wire form is that of Mistral's V3 to V7 templates: the control token ``[TOOL_CALLS]``, then a
-JSON array of ``{"name": …, "arguments": {…}}``. A call's arguments always fit its function's
-schema, by grammar. Knows no engine and no HTTP.
+How calls are written depends on the model's family; `WIRE` has the forms. A call's arguments always
+fit its function's schema, by grammar. Knows no engine and no HTTP.
 """
 
 import json
@@ -15,14 +14,60 @@ from typing import Any, Literal
 
 from playground.errors import InvalidRequest
 from playground.modes.structure import Compiled, compile_schema
-from playground.protocol import CallDelta, Tool, ToolCall
+from playground.protocol import CallDelta, CallForm, Tool, ToolCall
 
 FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ID_CHARACTERS = string.ascii_letters + string.digits
+CALL_OPENING = re.compile(r'\{"name": ("(?:[^"\\]|\\.)*"), "(?:arguments|parameters)": $')
 ID_LENGTH = 9
 """What V7 asks of a call's id (mistral_common/protocol/instruct/validator.py)."""
 MOST_TOOLS = 128
 NOTHING: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a family writes calls: around all of them, around each, and between two. ``marker`` is
+    the text with which they begin where that is no control token; ``between`` is None where there
+    can be only one call. ``text`` is the regular expression of an answer without calls, and
+    ``mixed`` says whether text may stand before them.
+    """
+
+    opening: str
+    name: str
+    closing: str
+    each: tuple[str, str]
+    between: str | None
+    text: str = r"/(.|\n)*/"
+    marker: str = ""
+    mixed: bool = True
+
+
+WIRE: Mapping[CallForm, Wire] = {
+    # Mistral's V3 to V7 templates: a control token, then a JSON array.
+    "mistral": Wire('<TOOL_CALLS> "["', "arguments", '"]"', ('{"name": ', "}"), ", "),
+    # Hermes 2 Pro (github.com/NousResearch/Hermes-Function-Calling) and Qwen 2.5 and 3.
+    "hermes": Wire(
+        "",
+        "arguments",
+        "",
+        ('<tool_call>\n{"name": ', "}\n</tool_call>"),
+        "\n",
+        r"/(.|\n)*/ & ~/(.|\n)*<tool_call>(.|\n)*/",
+        marker="<tool_call>",
+    ),
+    # Llama 3.1 and later (llama.com/docs, "JSON based tool calling"): the object is the answer.
+    "llama3": Wire(
+        "",
+        "parameters",
+        "",
+        ('{"name": ', "}"),
+        None,
+        r"/([^{\s](.|\n)*)?/",
+        marker="{",
+        mixed=False,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +82,10 @@ class ToolChoice:
 
 
 def calls_grammar(
-    tools: Sequence[Tool], choice: ToolChoice, answer: Compiled | None = None
+    tools: Sequence[Tool],
+    choice: ToolChoice,
+    answer: Compiled | None = None,
+    form: CallForm = "mistral",
 ) -> str | None:
     """The grammar of an answer with these tools; None if anything goes.
 
@@ -47,18 +95,23 @@ def calls_grammar(
     chosen = _chosen(tools, choice)
     if choice.mode == "none" or not chosen:
         return answer.grammar if answer else None
+    wire = WIRE[form]
+    if answer and not wire.mixed:
+        raise InvalidRequest("response_format", "this model's calls cannot be told from JSON")
     text = "answer" if answer else "TEXT"
     start = "calls" if choice.mode == "required" else f"{text} | calls"
-    if choice.mode == "auto" and not answer:
+    if choice.mode == "auto" and not answer and wire.mixed:
         start += " | TEXT calls"
     rules = [f"start: {start}"]
-    rules.append(f"answer: {answer.rule}" if answer else r"TEXT: /(.|\n)*/")
-    more = ' (", " call)*' if choice.parallel else ""
-    rules.append(f'calls: <TOOL_CALLS> "[" call{more} "]"')
+    rules.append(f"answer: {answer.rule}" if answer else f"TEXT: {wire.text}")
+    many = choice.parallel and wire.between is not None
+    more = f" ({json.dumps(wire.between)} call)*" if many else ""
+    rules.append(f"calls: {wire.opening} call{more} {wire.closing}")
     rules.append("call: " + " | ".join(f"call_{at}" for at in range(len(chosen))))
+    before, after = wire.each
     for at, (tool, arguments) in enumerate(chosen):
-        opening = '{"name": ' + json.dumps(tool.name) + ', "arguments": '
-        rules.append(f'call_{at}: {json.dumps(opening)} arguments_{at} "}}"')
+        opening = f'{before}{json.dumps(tool.name)}, "{wire.name}": '
+        rules.append(f"call_{at}: {json.dumps(opening)} arguments_{at} {json.dumps(after)}")
         rules.append(f"arguments_{at}: {arguments.rule}")
     return "\n".join(rules)
 
@@ -103,8 +156,49 @@ def new_call_id() -> str:
 
 
 @dataclass(slots=True)
+class CallFinder:
+    """Parts the text of an answer from the calls after it, where a marker and no control token
+    begins them. What may be the beginning of the marker is held back.
+    """
+
+    wire: Wire
+    _held: str = ""
+    _found: Literal["nothing", "text", "calls"] = "nothing"
+
+    def push(self, text: str) -> tuple[str, str]:
+        """The text for people, and what belongs to calls."""
+        if self._found == "calls":
+            return "", text
+        if self._found == "text" and not self.wire.mixed:
+            return text, ""
+        self._held += text
+        place = self._held.find(self.wire.marker)
+        if place >= 0 and (self.wire.mixed or place == 0):
+            self._found = "calls"
+            shown, calls = self._held[:place].removesuffix("\n"), self._held[place:]
+            self._held = ""
+            return shown, calls
+        self._found = "text" if self._held else "nothing"
+        kept = self._kept() if self.wire.mixed else 0
+        shown, self._held = self._held[: len(self._held) - kept], self._held[-kept:] * bool(kept)
+        return shown, ""
+
+    def flush(self) -> str:
+        """What was held back and is text after all."""
+        held, self._held = self._held, ""
+        return held
+
+    def _kept(self) -> int:
+        """Characters at the end that may begin the marker, or the line break before it."""
+        awaited = "\n" + self.wire.marker
+        lengths = range(min(len(awaited), len(self._held)), 0, -1)
+        begins = (n for n in lengths if self._held[-n:] in (awaited[:n], self.wire.marker[:n]))
+        return next(begins, 0)
+
+
+@dataclass(slots=True)
 class CallReader:
-    """Reads the array of calls as it is written, character by character.
+    """Reads the calls as they are written, character by character.
 
     The grammar fixes its form, so that a call's name is known before its arguments begin, and the
     arguments can be handed on as they come.
@@ -127,7 +221,7 @@ class CallReader:
         for character in text:
             if self._arguments is None:
                 self._text += character
-                found = re.search(r'\{"name": ("(?:[^"\\]|\\.)*"), "arguments": $', self._text)
+                found = CALL_OPENING.search(self._text)
                 if found:
                     self._name, self._id = json.loads(found[1]), new_call_id()
                     self._arguments, self._depth, self._text = "", 0, ""

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from playground.errors import InvalidRequest, RequestFailed
-from playground.modes.calls import CallReader, ToolChoice, calls_grammar
+from playground.modes.calls import WIRE, CallFinder, CallReader, ToolChoice, calls_grammar
 from playground.modes.structure import compile_schema
 from playground.protocol import (
     Backend,
     CallDelta,
+    CallForm,
     Event,
     FinishReason,
     Guarantee,
+    ModelInfo,
     Request,
     Timings,
     TokenLogprob,
@@ -50,26 +52,38 @@ def structured(
     schema: Mapping[str, Any] | None = None,
     strict: bool = False,
     choice: ToolChoice = ToolChoice(),
+    info: ModelInfo | None = None,
 ) -> Request:
     """The request with the grammar of its tools and of the schema that its answer is to have.
+    ``info`` is of its model and says how that writes calls; without it they are Mistral's.
 
-    Raises `InvalidRequest` naming the tool or the place in the schema that is wrong.
+    Raises `InvalidRequest` naming the tool or the place in the schema that is wrong, or if the
+    model's chat template has no tools.
     """
     compiled = None if schema is None else compile_schema(schema)
-    grammar = calls_grammar(request.tools, choice, compiled)
     if choice.mode == "none":
         request = replace(request, tools=())
-    return replace(request, grammar=grammar, response_schema=schema, strict=strict)
+    form: CallForm | None = info.call_form if info else "mistral"
+    if form is None and request.tools:
+        raise InvalidRequest("tools", f"the chat template of {request.model} has no tool calls")
+    form = form or "mistral"
+    grammar = calls_grammar(request.tools, choice, compiled, form)
+    return replace(request, grammar=grammar, response_schema=schema, strict=strict, call_form=form)
 
 
 async def events(backend: Backend, request: Request) -> AsyncGenerator[Event, None]:
     """The backend's events, with tool calls read and the answer's schema checked at the end."""
     reader, text = CallReader(), ""
+    wire = WIRE[request.call_form]
+    finder = CallFinder(wire) if wire.marker and request.tools and request.grammar else None
     async with aclosing(backend.stream(request)) as pieces:
         async for event in pieces:
-            if event.channel == "calls":
-                deltas = reader.push(event.text)
-                event = replace(event, text="", calls=deltas)
+            if finder:
+                shown, calls = finder.push(event.text)
+                shown += finder.flush() if event.finish_reason else ""
+                event = replace(event, text=shown, calls=reader.push(calls))
+            elif event.channel == "calls":
+                event = replace(event, text="", calls=reader.push(event.text))
             text += event.text
             if event.finish_reason == "stop" and reader.calls:
                 event = replace(event, finish_reason="tool_calls")

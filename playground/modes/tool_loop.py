@@ -12,7 +12,7 @@ from typing import Literal
 
 from playground.modes.calls import ToolChoice
 from playground.modes.chat import CallAssembler, events, structured
-from playground.protocol import Backend, Event, Message, Request, ToolCall
+from playground.protocol import Backend, Event, Message, Request, ToolCall, named
 from playground.protocol.request import new_request_id
 from playground.tools import Toolbox, ToolResult
 
@@ -108,10 +108,13 @@ async def run_tools(
             if unanswered(request.messages):
                 return
         if any(message.role == "tool" for message in request.messages[-1:]):
-            choice = replace(choice, mode="none" if number == most_rounds else "auto")
-        asked = structured(
-            replace(request, id=request.id if number == 0 else new_request_id()), choice=choice
-        )
+            # A forced function is done with; a list of allowed ones still holds.
+            allowed = choice.allowed if len(choice.allowed) > 1 else ()
+            mode: Literal["auto", "none"] = "none" if number == most_rounds else "auto"
+            choice = replace(choice, mode=mode, allowed=allowed)
+        info = named(backend.models(), request.model)
+        fresh = replace(request, id=request.id if number == 0 else new_request_id())
+        asked = structured(fresh, choice=choice, info=info)
         calls, text = CallAssembler(), ""
         async with aclosing(events(backend, asked)) as pieces:
             async for event in pieces:

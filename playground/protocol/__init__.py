@@ -15,12 +15,13 @@ from playground.protocol.events import (
     Usage,
 )
 from playground.protocol.messages import Message, Role, Tool, ToolCall
-from playground.protocol.request import Priority, Request, Sampling
+from playground.protocol.request import CallForm, Priority, Request, Sampling
 
 __all__ = [
     "AdapterHost",
     "Backend",
     "CallDelta",
+    "CallForm",
     "Event",
     "FinishReason",
     "Guarantee",

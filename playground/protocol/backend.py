@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from playground.protocol.events import Event
-from playground.protocol.request import Request, Sampling
+from playground.protocol.request import CallForm, Request, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class ModelInfo:
     ``context_length`` is in tokens; ``defaults`` is how this model is best sampled; ``created`` is
     in seconds since the epoch, the time at which it was made available here. ``adapter`` is empty
     for a base model; an adapter's model is named ``base:adapter`` and answers to ``adapter`` too.
+    ``call_form`` is how it writes tool calls; None if nobody taught it to.
     """
 
     name: str
@@ -24,6 +25,7 @@ class ModelInfo:
     defaults: Sampling = field(default_factory=Sampling)
     created: int = 0
     adapter: str = ""
+    call_form: CallForm | None = "mistral"
 
 
 def named(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:

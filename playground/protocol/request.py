@@ -10,11 +10,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 from playground.errors import InvalidRequest
 from playground.protocol.messages import Message, Tool
 
+CallForm = Literal["mistral", "hermes", "llama3"]
+"""How a model writes tool calls: Mistral's control token and array, ``<tool_call>`` elements
+(Hermes, Qwen), or one bare object (Llama 3)."""
 MAX_STOP_STRINGS = 16
 MAX_TOP_LOGPROBS = 20
 
@@ -126,6 +129,7 @@ class Request:
     grammar: str | None = None
     response_schema: Mapping[str, Any] | None = None
     strict: bool = False
+    call_form: CallForm = "mistral"
     priority: Priority = Priority.INTERACTIVE
     id: str = field(default_factory=new_request_id)
 
