@@ -137,7 +137,7 @@ def _batch() -> tuple[Any, ...]:
         file = gr.File(
             label="A CSV (its column text) or a text file (one text a line or paragraph)",
             file_types=[".csv", ".tsv", ".txt", ".md"],
-            height=120,
+            height=160,
             elem_id="json-file",
         )
         texts = gr.Textbox(
