@@ -102,15 +102,15 @@ class ToolCallBody(Body):
 class MessageBody(Body):
     """A message; clients may send back what they were given, empty fields and all."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Annotated[list[TextPart] | None, BeforeValidator(_as_parts)] = None
     name: str | None = None
     tool_calls: list[ToolCallBody] | None = None
     tool_call_id: str | None = None
+    function_call: FunctionCallBody | None = None
     # Sent back with an answer; they are not part of what the model is shown again.
     refusal: None = None
     audio: None = None
-    function_call: None = None
     annotations: list[Any] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from playground.api.schemas import ChatBody, CompletionBody, MessageBody, Prompt, SamplingBody
+from playground.api.conversation import messages_of
+from playground.api.schemas import ChatBody, CompletionBody, Prompt, SamplingBody
 from playground.api.structured import tools_of, with_structure
 from playground.errors import InvalidRequest, UnknownModel
 from playground.modes.chat import choices
-from playground.protocol import Backend, Message, ModelInfo, Request, Sampling, ToolCall, named
+from playground.protocol import Backend, ModelInfo, Request, Sampling, named
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
 
 MAX_ANSWERS = 128  # of one request: prompts times n
 COMPLETION_MAX_TOKENS = 16  # OpenAI's documented default of /v1/completions, but not of chat
-BETWEEN_PARTS = "\n"  # text parts of one message are its paragraphs
 
 SAMPLING_FIELDS = (
     "temperature",
@@ -57,7 +57,7 @@ def chat_requests(body: ChatBody, backend: Backend) -> Asked:
         info,
         {limit_name: ("max_tokens", limit), logprobs_name: ("logprobs", logprobs)},
     )
-    messages = tuple(_message(index, each) for index, each in enumerate(body.messages))
+    messages = messages_of(body.messages)
     request = Request(model=info.name, messages=messages, sampling=sampling, tools=tools_of(body))
     return _asked(body, info, [with_structure(request, body, info)])
 
@@ -149,23 +149,3 @@ def _chat_logprobs(body: ChatBody) -> tuple[int | None, str]:
     if body.top_logprobs:
         raise InvalidRequest("top_logprobs", "logprobs must be true with it")
     return (None if body.logprobs is False else body.logprobs), "logprobs"
-
-
-def _message(index: int, body: MessageBody) -> Message:
-    place = f"messages[{index}]"
-    if body.content is None and not (body.role == "assistant" and body.tool_calls):
-        raise InvalidRequest(f"{place}.content", "is needed, as text or a list of text parts")
-    try:
-        return Message(
-            role="system" if body.role == "developer" else body.role,
-            content=BETWEEN_PARTS.join(part.text for part in body.content or ()),
-            tool_calls=tuple(
-                ToolCall(call.id, call.function.name, call.function.arguments)
-                for call in body.tool_calls or ()
-            ),
-            tool_call_id=body.tool_call_id,
-            name=body.name,
-        )
-    except InvalidRequest as error:
-        field = error.field.removeprefix("messages.")
-        raise InvalidRequest(f"{place}.{field}", error.problem) from error

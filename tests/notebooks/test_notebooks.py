@@ -14,11 +14,13 @@ BIN = str(Path(sys.executable).parent)
 
 
 def printed(notebook: Any) -> list[str]:
-    """What each cell wrote; results that differ from run to run are not among it."""
+    """What each cell wrote to standard output; results that differ from run to run are not among
+    it, nor are a library's warnings.
+    """
     texts = []
     for cell in notebook.cells:
-        streams = [each for each in cell.get("outputs", []) if each["output_type"] == "stream"]
-        texts.append("".join(each["text"] for each in streams))
+        written = [each for each in cell.get("outputs", []) if each.get("name") == "stdout"]
+        texts.append("".join(each["text"] for each in written))
     return [text for text in texts if text]
 
 

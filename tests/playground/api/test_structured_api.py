@@ -128,7 +128,25 @@ def test_older_clients_get_a_function_call(client, model) -> None:
         model=model, messages=ASKED, functions=[each["function"] for each in TOOLS], **GREEDY
     )
     assert reply.choices[0].finish_reason == "function_call"
-    assert reply.choices[0].message.function_call.name == "get_weather"
+    call = reply.choices[0].message.function_call
+    assert call.name == "get_weather"
+    answered = client.chat.completions.create(
+        model=model,
+        messages=[
+            *ASKED,
+            reply.choices[0].message.model_dump(exclude_none=True),
+            {"role": "function", "name": call.name, "content": '{"sky": "green"}'},
+        ],
+        functions=[each["function"] for each in TOOLS],
+        **GREEDY,
+    )
+    assert "green" in answered.choices[0].message.content
+
+
+def test_an_older_result_without_its_call_is_refused(client, model) -> None:
+    result = {"role": "function", "name": "get_weather", "content": "x"}
+    with pytest.raises(openai.BadRequestError, match="no function_call of 'get_weather'"):
+        client.chat.completions.create(model=model, messages=[*ASKED, result])
 
 
 def test_together_calls_the_same_tool(together_client: together.Together, model: str) -> None:
