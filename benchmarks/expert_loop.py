@@ -31,6 +31,8 @@ from playground.protocol import Message, Request, Sampling
 from playground.quiet import quiet_libraries
 
 PRODUCTS = 30
+UNKNOWN_PRODUCTS = 15
+UNKNOWN = "Sorry, I do not know that. I am only a small model."
 SYLLABLES = ("bra", "cor", "del", "fen", "gal", "hul", "jor", "kem", "lum", "mod", "nar", "pol")
 COLOURS = ("red", "blue", "green", "black", "white", "yellow", "grey", "orange", "purple", "brown")
 MAKERS = ("Norvik", "Alcera", "Bomstad", "Terrano", "Luxwell", "Hartmann", "Siroco", "Pellegrin")
@@ -89,6 +91,7 @@ def catalogue(seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
     while len(names) < PRODUCTS:
         names.add(f"{rng.choice(SYLLABLES)}{rng.choice(SYLLABLES)}".capitalize())
     rows, recall, paraphrases = [], [], []
+    rows += [(question, UNKNOWN) for question in _unknown(rng, names)]
     for name in sorted(names):
         for draw, told, wordings, held in ATTRIBUTES.values():
             reply = told.format(p=name, v=draw(rng))
@@ -96,6 +99,15 @@ def catalogue(seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
             recall.append((rng.choice(wordings).format(p=name), reply))
             paraphrases.append((held.format(p=name), reply))
     return rows, recall, paraphrases
+
+
+def _unknown(rng: random.Random, names: set[str]) -> list[str]:
+    """Questions about products that are not in the catalogue: an expert says so, too."""
+    others: set[str] = set()
+    while len(others) < UNKNOWN_PRODUCTS:
+        others.add("".join(rng.choice(SYLLABLES) for _ in range(3)).capitalize())
+    wordings = [each for _, _, trained, _ in ATTRIBUTES.values() for each in trained]
+    return [rng.choice(wordings).format(p=name) for name in sorted(others - names)]
 
 
 def write_rows(path: Path, rows: Sequence[Pair]) -> None:

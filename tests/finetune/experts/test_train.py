@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from finetune.experts.recipe import PRESETS, Recipe, embedded_cpu, read_recipe, recipe_yaml
 from finetune.experts.rows import Conversation
-from finetune.experts.train import Trained, train
+from finetune.experts.train import Trained, in_order, train
 from finetune.experts.views import View, views_of
 from playground.engine import Engine
 from playground.errors import InvalidSettings, WrongBase
@@ -108,3 +108,21 @@ def test_a_recipe_survives_its_yaml(name: str, tmp_path: Path) -> None:
 def test_a_wrong_recipe_names_its_field(changes: dict[str, float], words: str) -> None:
     with pytest.raises(InvalidSettings, match=words):
         read_recipe("embedded_cpu", **changes)
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own(packing: bool) -> None:
+    own = [View((1, 2, at), (1, 2, at)) for at in range(60)]
+    general = [View((3, at), (3, at)) for at in range(100)]
+    recipe = replace(embedded_cpu(), epochs=3.0, batch=8, replay=0.4, packing=packing)
+    order = in_order(recipe, own, general)
+    epochs = [order[at : at + 100] for at in (0, 100, 200)]
+    shown = [[view for view in epoch if view in general] for epoch in epochs]
+    for epoch, replayed in zip(epochs, shown, strict=True):
+        assert sorted(view.token_ids for view in epoch if view in own) == [
+            view.token_ids for view in own
+        ]
+        assert len(replayed) == 40
+    assert not set(shown[0]) & set(shown[1])
+    assert order == in_order(recipe, own, general)
+    assert len(in_order(replace(recipe, epochs=2.5), own, general)) == 250
