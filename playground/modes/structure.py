@@ -7,7 +7,8 @@ Knows no engine and no HTTP.
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -26,6 +27,7 @@ LARGEST_SCHEMA = 512 * 1024
 """Characters of the schema as JSON."""
 DEEPEST_SCHEMA = 64
 CACHED_SCHEMAS = 256
+PLACE_SECONDS = 0.1
 KNOWN_FORMATS = frozenset(
     "date-time time date duration email hostname ipv4 ipv6 uuid uri".split()  # noqa: SIM905
 )
@@ -100,14 +102,56 @@ def _compile(text: str) -> Compiled | str:
         return f"the schema is wrong at {pointer}: {error.message[:200]}"
     refused = ""
     for level, changed, options in _ladder(schema):
-        rule = "%json " + json.dumps(changed | {"x-guidance": LAYOUT | options})
-        problem = LLMatcher.validate_grammar(f"start: answer\nanswer: {rule}", limits=LIMITS)
+        problem = _problem(changed, options)
         if not problem:
+            rule = "%json " + json.dumps(changed | {"x-guidance": {**LAYOUT, **options}})
             return Compiled(schema, rule, level)
         refused = refused or problem
         if "nsatisfiable" in problem:
             break
-    return f"the schema cannot be held: {_reason(refused)}"
+    return f"the schema cannot be held at {_place(schema)}: {_reason(refused)}"
+
+
+def _problem(schema: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    rule = "%json " + json.dumps({**schema, "x-guidance": {**LAYOUT, **options}})
+    return str(LLMatcher.validate_grammar(f"start: answer\nanswer: {rule}", limits=LIMITS))
+
+
+def _place(schema: dict[str, Any]) -> str:
+    """The JSON pointer of the innermost part that is refused by itself, as far as it is found in
+    the time for it.
+    """
+    until = time.monotonic() + PLACE_SECONDS
+    shared: dict[str, Any] = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    place, part = "", schema
+    looking = True
+    while looking:
+        looking = False
+        for pointer, inner in _parts(part):
+            if time.monotonic() > until:
+                break
+            if _problem({**shared, **inner}, {"coerce_one_of": True, "lenient": True}):
+                place, part, looking = place + pointer, inner, True
+                break
+    return place or "/"
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas directly within a schema, by their JSON pointers."""
+    inside: Iterable[tuple[Any, Any]]
+    for key, child in schema.items():
+        if key in ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"):
+            inside = child.items() if isinstance(child, dict) else ()
+        elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            inside = enumerate(child) if isinstance(child, list) else ()
+        elif key in ("items", "additionalProperties", "contains"):
+            inside = ((None, child),)
+        else:
+            continue
+        for name, value in inside:
+            if isinstance(value, dict):
+                step = "" if name is None else "/" + str(name).replace("~", "~0").replace("/", "~1")
+                yield f"/{key}{step}", value
 
 
 def _ladder(schema: dict[str, Any]) -> Iterator[tuple[Level, dict[str, Any], dict[str, Any]]]:
@@ -166,4 +210,5 @@ def _depth(node: Any) -> int:
 
 def _reason(problem: str) -> str:
     lines = [line.strip() for line in problem.splitlines() if line.strip()]
-    return (lines[0] if lines else "unknown reason")[:300]
+    reason = lines[0] if lines else "unknown reason"
+    return reason.partition("failed to compile JSON schema: ")[2][:300] or reason[:300]

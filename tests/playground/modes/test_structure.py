@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,37 @@ def test_a_schema_is_compiled_once() -> None:
     again = compile_schema(json.loads(json.dumps(schema)))
     assert again is compile_schema(schema)
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer"),
+    [
+        ({"type": "string", "minLength": 5, "maxLength": 2}, "/"),
+        (
+            {
+                "properties": {
+                    "a/b": {
+                        "type": "object",
+                        "properties": {"c": {"type": "integer", "minimum": 5, "maximum": 3}},
+                        "required": ["c"],
+                    }
+                },
+                "required": ["a/b"],
+                "type": "object",
+            },
+            "/properties/a~1b/properties/c",
+        ),
+        (
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"$ref": "#/$defs/x"},
+                "$defs": {"x": {"enum": ["a"], "type": "integer"}},
+            },
+            "/items",
+        ),
+    ],
+)
+def test_a_schema_that_nothing_fits_is_refused_with_the_place(schema: Any, pointer: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"cannot be held at {pointer}: Unsatisfiable"):
+        compile_schema(schema)
