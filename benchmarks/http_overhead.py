@@ -35,9 +35,13 @@ async def clients(url: str, model: str, prompts: list[list[int]]) -> float:
 
         async def one(prompt: list[int]) -> int:
             body = {
-                "model": model, "prompt": prompt, "max_tokens": NEW, "temperature": 0, "stream": True,
+                "model": model,
+                "prompt": prompt,
+                "max_tokens": NEW,
+                "temperature": 0,
+                "stream": True,
                 "stream_options": {"include_usage": True},
-            }  # fmt: skip
+            }
             tokens = 0
             async with client.stream("POST", "/v1/completions", json=body) as reply:
                 reply.raise_for_status()
