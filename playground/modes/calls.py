@@ -96,7 +96,7 @@ def calls_grammar(
     if choice.mode == "none" or not chosen:
         return answer.grammar if answer else None
     wire = WIRE[form]
-    if answer and not wire.mixed:
+    if answer and choice.mode == "auto" and not wire.mixed:
         raise InvalidRequest("response_format", "this model's calls cannot be told from JSON")
     text = "answer" if answer else "TEXT"
     start = "calls" if choice.mode == "required" else f"{text} | calls"

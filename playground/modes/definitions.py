@@ -12,6 +12,7 @@ from playground.modes.python_source import FIELD, schema_of_models, tool_of_sign
 from playground.protocol import Tool
 
 NAME = re.compile(r"[^A-Za-z0-9_-]+")
+PYTHON = object()
 PLACES = ("query", "path", "header", "cookie")
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 
@@ -22,15 +23,8 @@ def tools_of_text(text: str) -> tuple[Tool, ...]:
 
     Raises `InvalidRequest` saying what is wrong or what was expected.
     """
-    if not text.strip():
-        raise InvalidRequest(FIELD, "there is nothing to read")
-    try:
-        value = json.loads(text)
-    except RecursionError as error:
-        raise InvalidRequest(FIELD, "nested too deep") from error
-    except ValueError as error:
-        if text.lstrip()[0] in "{[":
-            raise InvalidRequest(FIELD, f"not JSON: {error}") from error
+    value = _json_or_python(text)
+    if value is PYTHON:
         return (tool_of_signature(text),)
     if isinstance(value, list):
         return tuple(tool for each in value for tool in _tools(each))
@@ -42,6 +36,12 @@ def schema_of_text(text: str) -> dict[str, Any]:
 
     Raises `InvalidRequest` saying what is wrong.
     """
+    value = _json_or_python(text)
+    return schema_of_models(text) if value is PYTHON else schema_of_example(value)
+
+
+def _json_or_python(text: str) -> Any:
+    """The JSON value that the text is; `PYTHON` for what does not look like JSON."""
     if not text.strip():
         raise InvalidRequest(FIELD, "there is nothing to read")
     try:
@@ -51,8 +51,8 @@ def schema_of_text(text: str) -> dict[str, Any]:
     except ValueError as error:
         if text.lstrip()[0] in "{[":
             raise InvalidRequest(FIELD, f"not JSON: {error}") from error
-        return schema_of_models(text)
-    return schema_of_example(value)
+        return PYTHON
+    return value
 
 
 def schema_of_example(value: Any) -> dict[str, Any]:

@@ -62,22 +62,20 @@ class Functions:
         self, call_id: str, timeline: Timeline, **form: Any
     ) -> AsyncGenerator[Updates, None]:
         """The chosen call may run."""
-        if any(call.id == call_id for call in unanswered(timeline.messages)):
-            permissions = _permissions(form, approved=(call_id,))
-            async with aclosing(self._go_on(timeline, form, permissions)) as updates:
-                async for update in updates:
-                    yield update
+        permissions = _permissions(form, approved=(call_id,))
+        async with aclosing(self._decided(call_id, timeline, form, permissions)) as updates:
+            async for update in updates:
+                yield update
 
     @shows_errors
     async def deny(
         self, call_id: str, timeline: Timeline, **form: Any
     ) -> AsyncGenerator[Updates, None]:
         """The chosen call may not run; the model reads that."""
-        if any(call.id == call_id for call in unanswered(timeline.messages)):
-            permissions = _permissions(form, denied=(call_id,))
-            async with aclosing(self._go_on(timeline, form, permissions)) as updates:
-                async for update in updates:
-                    yield update
+        permissions = _permissions(form, denied=(call_id,))
+        async with aclosing(self._decided(call_id, timeline, form, permissions)) as updates:
+            async for update in updates:
+                yield update
 
     @shows_errors
     async def use(
@@ -172,6 +170,13 @@ class Functions:
             structured_snippet(request, base_url, options, needs_key=self.needs_key),
             curl_snippet(request, base_url, options, needs_key=self.needs_key),
         )
+
+    def _decided(
+        self, call_id: str, timeline: Timeline, form: Form, permissions: Permissions
+    ) -> AsyncGenerator[Updates, None]:
+        if not any(call.id == call_id for call in unanswered(timeline.messages)):
+            raise InvalidRequest("call", "waits no longer; it has a result")
+        return self._go_on(timeline, form, permissions)
 
     async def _go_on(
         self,

@@ -31,11 +31,8 @@ def python_snippet(request: Request, base_url: str, *, needs_key: bool = False) 
         arguments.append(f"extra_body={_python(extra)}")
     arguments.append("stream=True")
     call = "".join(f"    {_indented(argument)},\n" for argument in arguments)
-    key = f'os.environ["{API_KEY_VARIABLE}"]' if needs_key else '"none"'
     return (
-        f"{'import os' + chr(10) * 2 if needs_key else ''}"
-        "from openai import OpenAI\n\n"
-        f"client = OpenAI(base_url={json.dumps(base_url)}, api_key={key})\n"
+        f"{_client(base_url, needs_key=needs_key)}"
         f"stream = client.chat.completions.create(\n{call})\n"
         "for chunk in stream:\n"
         "    if chunk.choices:\n"
@@ -57,12 +54,9 @@ def structured_snippet(
         f"    {name}={_indented(pformat(value, width=92, sort_dicts=False))},\n"
         for name, value in arguments.items()
     )
-    key = f'os.environ["{API_KEY_VARIABLE}"]' if needs_key else '"none"'
     shown = "message.tool_calls or message.content" if "tools" in options else "message.content"
     return (
-        f"{'import os' + chr(10) * 2 if needs_key else ''}"
-        "from openai import OpenAI\n\n"
-        f"client = OpenAI(base_url={json.dumps(base_url)}, api_key={key})\n"
+        f"{_client(base_url, needs_key=needs_key)}"
         f"answer = client.chat.completions.create(\n{call})\n"
         "message = answer.choices[0].message\n"
         f"print({shown})\n"
@@ -90,6 +84,16 @@ def curl_snippet(
         f"-d {shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))}",
     ]
     return " \\\n  ".join(lines) + "\n"
+
+
+def _client(base_url: str, *, needs_key: bool) -> str:
+    """The import and the client, as every Python snippet begins."""
+    key = f'os.environ["{API_KEY_VARIABLE}"]' if needs_key else '"none"'
+    return (
+        f"{'import os' + chr(10) * 2 if needs_key else ''}"
+        "from openai import OpenAI\n\n"
+        f"client = OpenAI(base_url={json.dumps(base_url)}, api_key={key})\n"
+    )
 
 
 def _messages(request: Request) -> list[dict[str, Any]]:
