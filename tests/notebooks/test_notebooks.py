@@ -44,3 +44,13 @@ def test_a_notebook_calls_the_packages_and_defines_nothing(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     assert not any(line.startswith(("def ", "class ", "async def ")) for line in code.splitlines())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_committed_notebook_shows_no_warning_and_no_error(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    outputs = [each for cell in notebook.cells for each in cell.get("outputs", [])]
+    assert outputs
+    assert not [
+        each for each in outputs if each.get("name") == "stderr" or each["output_type"] == "error"
+    ]
