@@ -65,6 +65,7 @@ def _wire_conversation(parts: FunctionParts, tab: Functions) -> None:
     writing = [send, example, approve, deny, use]
     for event in writing:
         event.failure(tab.rest, None, [parts.message, parts.running], **QUIET)
+        event.then(tab.settle, parts.timeline, parts.panel, **QUIET)
     parts.message.stop(tab.stop, parts.running, None, **QUIET)
     parts.call.input(tab.choose_call, decided, [parts.result, parts.run, parts.deny], **QUIET)
     parts.clear.click(tab.clear, None, shown, cancels=writing, **QUIET)

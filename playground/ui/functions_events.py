@@ -104,6 +104,12 @@ class Functions:
             gr.Button(visible=waits),
         )
 
+    def settle(self, timeline: Timeline) -> Any:
+        """The panel, once an event is over: a click before that would be lost (Gradio takes one
+        at a time).
+        """
+        return gr.Column(visible=bool(timeline.calls))
+
     def clear(self) -> Updates:
         """An empty conversation."""
         return self._show(Timeline())
@@ -229,7 +235,7 @@ class Functions:
             gr.Textbox(**message),
             running,
             said if waiting else note,
-            gr.Column(visible=bool(labels) and not running),
+            gr.Column(visible=False),
             gr.Dropdown(labels, value=at.id if at else None),
             *self.choose_call(at.id if at else "", timeline),
         )
