@@ -49,6 +49,9 @@ def embedded(
         int | None, typer.Option(min=1, help="Optimiser steps; every phase in proportion.")
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows a family in the evaluation.")] = 300,
+    curve: Annotated[
+        int, typer.Option(min=0, help="Rows a family answered at each tenth of the pre-training.")
+    ] = 0,
     engine: Annotated[
         bool,
         typer.Option(
@@ -64,7 +67,7 @@ def embedded(
         _evaluate_through_engine(rows)
         return
     recipe = Recipe().shortened(steps) if steps else Recipe()
-    run(step, recipe, build, rows)
+    run(step, recipe, build, rows, curve)
 
 
 def _evaluate_through_engine(rows: int) -> None:

@@ -12,11 +12,14 @@ from transformers import MistralForCausalLM
 
 from finetune.embedded.batches import Batch, BatchSource, Position
 from finetune.embedded.config import Recipe
+from finetune.embedded.evaluate import PlainAnswers, evaluate
 from finetune.embedded.initialise import new_model
 from finetune.embedded.rendering import Renderer
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "metrics.jsonl"
+CURVE = "curve.jsonl"
+CURVE_POINTS = 10
 
 
 @dataclass(slots=True)
@@ -157,9 +160,14 @@ def _split_parameters(
     return matrices, vectors
 
 
-def pretrain(recipe: Recipe, build: Path) -> MistralForCausalLM:
-    """Train, or go on training, in a build folder that holds ``tekken.json``."""
-    trainer = Trainer(recipe, Renderer(build / "tekken.json"))
+def pretrain(recipe: Recipe, build: Path, curve_rows: int = 0) -> MistralForCausalLM:
+    """Train, or go on training, in a build folder that holds ``tekken.json``.
+
+    With ``curve_rows``, so many rows of every family are answered at each tenth of the run, and
+    the shares that are right go to ``curve.jsonl``. Training is the same with and without.
+    """
+    renderer = Renderer(build / "tekken.json")
+    trainer = Trainer(recipe, renderer)
     checkpoint = build / CHECKPOINT
     if checkpoint.exists():
         trainer.load(checkpoint)
@@ -170,6 +178,19 @@ def pretrain(recipe: Recipe, build: Path) -> MistralForCausalLM:
         with (build / LOG).open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 
-    trainer.run(recipe.steps, report, lambda: trainer.save(checkpoint))
-    trainer.save(checkpoint)
+    tenth = max(1, recipe.steps // CURVE_POINTS)
+    while trainer.progress.step < recipe.steps:
+        until = min(recipe.steps, (trainer.progress.step // tenth + 1) * tenth)
+        trainer.run(until, report, lambda: trainer.save(checkpoint))
+        trainer.save(checkpoint)
+        if curve_rows:
+            _write_curve_point(trainer, renderer, build / CURVE, curve_rows)
     return trainer.model
+
+
+def _write_curve_point(trainer: Trainer, renderer: Renderer, path: Path, rows: int) -> None:
+    scores = evaluate(PlainAnswers(trainer.model, renderer), rows)
+    trainer.model.train()
+    point = asdict(trainer.progress) | {"exact": {each.family: each.share for each in scores}}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(point) + "\n")

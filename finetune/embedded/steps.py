@@ -12,7 +12,7 @@ Step = Literal["build", "tokenizer", "pretrain", "publish", "evaluate"]
 STEPS: tuple[Step, ...] = get_args(Step)
 
 
-def run(step: Step, recipe: Recipe, build: Path, rows: int) -> None:
+def run(step: Step, recipe: Recipe, build: Path, rows: int, curve_rows: int = 0) -> None:
     """Run one step, or all of them in order for "build". ``rows`` is per evaluated family."""
     everything = step == "build"
     build.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def run(step: Step, recipe: Recipe, build: Path, rows: int) -> None:
     if step == "pretrain" or everything:
         from finetune.embedded.pretrain import pretrain
 
-        pretrain(recipe, build)
+        pretrain(recipe, build, curve_rows)
     if step == "publish" or everything:
         from finetune.embedded.publish import publish
 
