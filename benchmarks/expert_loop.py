@@ -19,7 +19,7 @@ from finetune.embedded.publish import PACKAGE_FOLDER
 from finetune.embedded.rendering import Renderer
 from finetune.experts.recipe import embedded_cpu, read_recipe
 from finetune.experts.rows import Conversation, read_rows
-from finetune.experts.train import train
+from finetune.experts.train import Data, train
 from finetune.experts.views import View, views_of
 from finetune.through_engine import EngineAnswers
 from playground.engine import Engine
@@ -161,11 +161,11 @@ def one_seed(seed: int, rows: int, options: dict[str, float]) -> dict[str, float
         loaded = load(ModelSpec("embedded"))
         own, general = views(loaded, file), views(loaded, PACKAGE_FOLDER / "replay.jsonl")
         began = time.perf_counter()
-        done = train(recipe, loaded, own, general, adapter)
+        done = train(recipe, loaded, Data(own, general), adapter, "expert")
         seconds = time.perf_counter() - began
         result = {"seconds": seconds, "steps": done.steps, "loss": done.loss}
         with Engine(load(ModelSpec("embedded"))) as engine:
-            expert = engine.load_adapter(adapter).name
+            expert = engine.load_adapter(adapter / "adapter", "expert").name
             base = engine.models()[0].name
             renderer = Renderer(PACKAGE_FOLDER / "tekken.json")
             for name, pairs in (("facts", recall), ("paraphrases", paraphrases)):

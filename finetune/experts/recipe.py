@@ -1,60 +1,99 @@
 """Recipes: everything that decides a training run, frozen and checked, in YAML and out."""
 
 import dataclasses
-from dataclasses import dataclass, field
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from playground.errors import InvalidSettings
 
 Schedule = Literal["cosine", "linear", "constant_with_warmup"]
+Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit"]
 
 
-def _ranged(default: Any, low: float, high: float, help: str) -> Any:
-    return field(default=default, metadata={"minimum": low, "maximum": high, "help": help})
+def _number(default: Any, low: float, high: float, help: str) -> Any:
+    return Field(default=default, ge=low, le=high, description=help)
 
 
-@dataclass(frozen=True, slots=True)
+def _choice(default: Any, help: str) -> Any:
+    return Field(default=default, description=help)
+
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", strict=True))
 class Recipe:
-    """A whole recipe. Raises `InvalidSettings` naming the field, its value and its range."""
+    """A whole recipe; `make` and `read_recipe` raise `InvalidSettings` naming what is wrong."""
 
-    base: str = "embedded"
-    quantization: Literal["none", "int8", "nf4"] = "none"
-    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    rank: int = _ranged(16, 1, 512, "columns of the adapter's matrices")
-    alpha: int = _ranged(32, 1, 1024, "the adapter's output is scaled by alpha / rank")
-    dropout: float = _ranged(0.0, 0.0, 0.9, "share of the adapter's inputs dropped in training")
-    targets: str = "all-linear"
-    rslora: bool = False
-    learning_rate: float = _ranged(2e-4, 1e-7, 1.0, "the largest one, after the warm-up")
-    schedule: Schedule = "cosine"
-    warmup: float = _ranged(0.03, 0.0, 0.9, "share of the steps over which the rate rises")
-    epochs: float = _ranged(3.0, 0.01, 1000.0, "times through the rows")
-    max_steps: int = _ranged(0, 0, 10_000_000, "optimiser steps; 0 follows from the epochs")
-    batch: int = _ranged(1, 1, 1024, "rows, or packed rows, a micro batch")
-    accumulation: int = _ranged(16, 1, 4096, "micro batches an optimiser step")
-    longest: int = _ranged(2048, 16, 131_072, "tokens of a row; a longer one is named, not cut")
-    packing: bool = True
-    checkpointing: bool = True
-    weight_decay: float = _ranged(0.0, 0.0, 1.0, "AdamW's")
-    gradient_norm: float = _ranged(1.0, 0.0, 1000.0, "gradients are clipped to this norm")
-    optimizer: str = "adamw_torch"
-    replay: float = _ranged(0.0, 0.0, 0.9, "share of general rows mixed in against forgetting")
-    seed: int = _ranged(0, 0, 2**32 - 1, "of the order of rows, and of the adapter's start")
+    base: str = _choice("embedded", "catalogue name, folder or hub id of the base model")
+    method: Literal["sft", "dpo"] = _choice(
+        "sft", "supervised rows, or preferences (DPO, arXiv:2305.18290)"
+    )
+    quantization: Literal["none", "int8", "nf4"] = _choice("none", "of the base's linear modules")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = _choice("auto", "of what is not quantized")
+    rank: int = _number(16, 1, 512, "columns of the adapter's matrices")
+    alpha: int = _number(32, 1, 1024, "the adapter's output is scaled by alpha / rank")
+    dropout: float = _number(0.0, 0, 0.9, "share of the adapter's inputs dropped in training")
+    targets: str = _choice("all-linear", "modules by name, commas between them, or all-linear")
+    rslora: bool = _choice(False, "scale by alpha / sqrt(rank) instead (arXiv:2312.03732)")
+    dora: bool = _choice(
+        False, "DoRA (arXiv:2402.09353): merged when served, and not exportable to GGUF"
+    )
+    lora_plus: float = _number(
+        1.0, 1, 64, "learning rate of B as a multiple of A's (LoRA+, arXiv:2402.12354)"
+    )
+    neftune: float = _number(0.0, 0, 100, "noise on embeddings (NEFTune, arXiv:2310.05914)")
+    learning_rate: float = _number(2e-4, 1e-7, 1.0, "the largest one, after the warm-up")
+    schedule: Schedule = _choice("cosine", "how the learning rate falls")
+    warmup: float = _number(0.03, 0, 0.9, "share of the steps over which the rate rises")
+    epochs: float = _number(3.0, 0.01, 1000, "times through the rows")
+    max_steps: int = _number(0, 0, 10_000_000, "optimiser steps; 0 follows from the epochs")
+    batch: int = _number(1, 1, 1024, "rows, or packed rows, a micro batch")
+    accumulation: int = _number(16, 1, 4096, "micro batches an optimiser step")
+    longest: int = _number(2048, 16, 131_072, "tokens of a row; a longer one is named, not cut")
+    packing: bool = _choice(True, "several rows in one of `longest` tokens, kept apart")
+    checkpointing: bool = _choice(True, "compute activations again instead of keeping them")
+    offload: bool = _choice(False, "keep activations in the main memory")
+    weight_decay: float = _number(0.0, 0, 1, "AdamW's")
+    gradient_norm: float = _number(1.0, 0, 1000, "gradients are clipped to this norm")
+    optimizer: Optimizer = _choice("adamw_torch", "AdamW in 32 bits, or in 8, or paged")
+    beta: float = _number(0.1, 1e-3, 10, "DPO's: how far it may move from the base")
+    replay: float = _number(0.0, 0, 0.9, "share of general rows mixed in against forgetting")
+    held_out: float = _number(0.0, 0, 0.9, "share of the rows kept for evaluation, by hash")
+    eval_every: int = _number(0, 0, 1_000_000, "steps between evaluations; 0 only at the end")
+    patience: int = _number(
+        0, 0, 1000, "evaluations without a better loss after which it stops; 0 never"
+    )
+    sample_every: int = _number(0, 0, 1_000_000, "steps between samples of answers; 0 never")
+    save_every: int = _number(50, 1, 1_000_000, "steps between checkpoints")
+    keep_checkpoints: int = _number(3, 1, 1000, "the latest ones, and the best one")
+    disk_budget: float = _number(20.0, 0.001, 100_000, "GB that checkpoints may take")
+    tracker: Literal["none", "tensorboard", "trackio"] = _choice(
+        "none", "where the curves go besides metrics.jsonl"
+    )
+    seed: int = _number(0, 0, 2**32 - 1, "of the order of rows, and of the adapter's start")
 
-    def __post_init__(self) -> None:
-        for each in dataclasses.fields(self):
-            value = getattr(self, each.name)
-            if "minimum" not in each.metadata:
-                continue
-            low, high = each.metadata["minimum"], each.metadata["maximum"]
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
-                raise InvalidSettings(
-                    f"recipe.{each.name}: {value!r} is not between {low} and {high}"
-                )
+
+_ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
+
+
+def make(values: dict[str, Any]) -> Recipe:
+    """A recipe of these fields. Raises `InvalidSettings` naming the field, its value and why."""
+    known = {each.name for each in dataclasses.fields(Recipe)}
+    unknown = sorted(map(str, set(values) - known))
+    if unknown:
+        raise InvalidSettings(
+            f"recipe.{unknown[0]}: no such field; known: {', '.join(sorted(known))}"
+        )
+    try:
+        return Recipe(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidSettings(
+            f"recipe.{first['loc'][0]}: {first['input']!r}: {first['msg'].lower()}"
+        ) from None
 
 
 def mistral_small_24b_qlora() -> Recipe:
@@ -99,26 +138,27 @@ def read_recipe(name: str, **changes: Any) -> Recipe:
     if name in PRESETS:
         values = dataclasses.asdict(PRESETS[name]())
     elif Path(name).is_file():
-        values = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        try:
+            values = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InvalidSettings(f"{name} is not YAML: {error}") from None
     else:
         raise InvalidSettings(f"{name!r} is no preset ({', '.join(PRESETS)}) and no file")
     if not isinstance(values, dict):
         raise InvalidSettings(f"{name} does not hold a recipe's fields")
-    values |= {key: value for key, value in changes.items() if value is not None}
-    known = {each.name for each in dataclasses.fields(Recipe)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InvalidSettings(
-            f"recipe.{unknown[0]}: no such field; known: {', '.join(sorted(known))}"
-        )
-    return Recipe(**values)
+    return make(values | {key: value for key, value in changes.items() if value is not None})
 
 
 def recipe_yaml(recipe: Recipe) -> str:
     """Every field, with what it means."""
-    lines = []
-    for each in dataclasses.fields(recipe):
-        note = f"  # {each.metadata['help']}" if "help" in each.metadata else ""
-        value = yaml.safe_dump(getattr(recipe, each.name)).splitlines()[0]
-        lines.append(f"{each.name}: {value}{note}")
-    return "\n".join(lines) + "\n"
+    notes = {name: each["description"] for name, each in recipe_schema()["properties"].items()}
+    return "".join(
+        f"{name}: {json.dumps(value)}  # {notes[name]}\n"
+        for name, value in dataclasses.asdict(recipe).items()
+    )
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema (2020-12) of a recipe, as published in ``finetune/experts``."""
+    schema = _ADAPTER.json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,130 +1,223 @@
-"""Training: TRL's SFTTrainer on the shared loader, views in, an adapter folder out.
+"""One training run: rows in, a run's folder with checkpoints and an adapter out; goes on where an
+earlier process stopped.
 
-Knows recipes and views; knows no file format and no page. Heavy libraries are imported when it
-runs.
+Knows recipes, tokenized rows and the loaded model; knows no file format and no page.
 """
 
 import hashlib
 import json
-import math
 import os
-import random
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from peft import LoraConfig
-from transformers import (
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
-from trl import SFTConfig, SFTTrainer
+from transformers import EarlyStoppingCallback, Trainer
 
+from finetune.experts.callbacks import DiskBudget, Log, Peak, Reports, Samples, Stop
 from finetune.experts.card import write_card
+from finetune.experts.checkpoints import last_good, step_of
+from finetune.experts.order import in_order
 from finetune.experts.recipe import Recipe, recipe_yaml
-from finetune.experts.views import View
+from finetune.experts.trainer import Row, build
+from finetune.experts.views import Pair, View
 from playground.errors import InvalidSettings
 from playground.models.loaded import LoadedModel
 
-BATCHES_A_WINDOW = 8
-Report = Callable[[dict[str, float]], None]
+CHECKPOINTS, ADAPTER, METRICS, SAMPLES = "checkpoints", "adapter", "metrics.jsonl", "samples.jsonl"
+STATE_BYTES = 12
+"""A checkpoint's bytes for each trained parameter: itself and Adam's two moments in fp32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a run learns from: ``rows`` are all views or all pairs, as are ``held`` and ``replay``.
+
+    ``replay`` holds general rows against forgetting, ``held`` those for evaluation.
+    """
+
+    rows: Sequence[Row]
+    replay: Sequence[Row] = ()
+    held: Sequence[Row] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Of the token ids and labels of everything."""
+        digest = hashlib.sha256()
+        for row in (*self.rows, *self.replay, *self.held):
+            digest.update(repr(row).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who looks on: each log goes to ``report``; once ``stop`` is set the run ends after its step,
+    with a checkpoint."""
+
+    report: Callable[[Log], None] | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A finished run: where the adapter is, and what it took."""
+    """How far a run came. ``folder`` is the adapter's, None if the run was stopped before its end;
+    ``loss`` is the mean over the run, ``seconds`` this process's part of it."""
 
-    folder: Path
+    folder: Path | None
     steps: int
     loss: float
     seconds: float
-
-
-class _Reports(TrainerCallback):  # type: ignore[misc]
-    """Hands what the trainer logs to a function, and to ``metrics.jsonl``."""
-
-    def __init__(self, path: Path, epochs: float, report: Report | None) -> None:
-        self._path = path
-        self._epochs = epochs
-        self._report = report
-
-    def on_log(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        """One line a log."""
-        values = {"step": float(state.global_step)} | (logs or {})
-        if "epoch" in values:  # the trainer sees all of them as one
-            values["epoch"] *= self._epochs
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
-        if self._report:
-            self._report(values)
+    resumed_at: int = 0
 
 
 def train(
     recipe: Recipe,
     loaded: LoadedModel,
-    views: Sequence[View],
-    replay: Sequence[View],
-    folder: Path,
-    report: Report | None = None,
+    data: Data,
+    run: Path,
+    name: str,
+    watch: Watch | None = None,
 ) -> Trained:
-    """Train an adapter and write it to ``folder``, which is whole or absent.
+    """Train in the folder ``run``, or go on from its last good checkpoint; ``run/adapter`` is then
+    the adapter ``name``, whole or absent.
 
-    Raises `InvalidSettings` if nothing would be learned, or if ``folder`` is there already.
+    The base is left as it was. Raises `InvalidSettings` if nothing would be learned, if the rows do
+    not fit the method, or if the folder belongs to another recipe or other rows.
     """
-    if folder.exists():
-        raise InvalidSettings(f"{folder} is there already; choose another name or remove it")
-    if not any(view.trained for view in views):
-        raise InvalidSettings("no token of these rows would be trained")
-    order = in_order(recipe, views, replay)
-    run = folder.with_name(f".{folder.name}.run")
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir(parents=True)
-    (run / "recipe.yaml").write_text(recipe_yaml(recipe), encoding="utf-8")
+    watch = watch or Watch()
+    _check(recipe, data)
+    run.mkdir(parents=True, exist_ok=True)
+    if (run / ADAPTER).exists():
+        raise InvalidSettings(f"{run / ADAPTER} is there already; the run is over")
+    _claim(run, recipe, data)
+    checkpoint = last_good(run / CHECKPOINTS)
+    resumed_at = step_of(checkpoint) if checkpoint else 0
+    order = in_order(recipe, data.rows, data.replay, _length)
     began = time.monotonic()
-    with _all_cores():
-        trainer = _trainer(recipe, loaded, order, run)
-        trainer.add_callback(_Reports(run / "metrics.jsonl", recipe.epochs, report))
-        result = trainer.train()
-    trainer.model.save_pretrained(str(run), safe_serialization=True)
-    (run / "README.md").unlink(missing_ok=True)  # PEFT's empty form of a model card
-    seconds = time.monotonic() - began
-    metrics = {"steps": result.global_step, "loss": result.training_loss, "seconds": seconds}
+    with all_cores():
+        trainer = build(recipe, loaded, order, data.held, run / CHECKPOINTS)
+        try:
+            _check_disk(recipe, trainer, run)
+            peak = _watch(trainer, recipe, loaded, data, run, watch, resumed_at)
+            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            seconds = time.monotonic() - began
+            steps, loss = result.global_step, result.training_loss
+            if watch.stop.is_set() and steps < trainer.state.max_steps:
+                return Trained(None, steps, loss, seconds, resumed_at)
+            metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
+            if data.held:
+                metrics |= trainer.evaluate()
+            folder = _finish(trainer, recipe, loaded, data, run, name, metrics)
+        finally:
+            trainer.model.unload()  # the base as it was, for who uses it next
+    return Trained(folder, steps, loss, seconds, resumed_at)
+
+
+def _check(recipe: Recipe, data: Data) -> None:
+    wanted = View if recipe.method == "sft" else Pair
+    rows = [row for row in data.rows if isinstance(row, wanted)]
+    if not any(row.trained for row in rows):
+        kind = "rows with answers" if recipe.method == "sft" else "preferences"
+        raise InvalidSettings(f"no token of these rows would be trained: {kind} are needed")
+    others = len(data.rows) - len(rows)
+    if others:
+        raise InvalidSettings(
+            f"recipe.method: {others} of {len(data.rows)} rows do not fit {recipe.method}: "
+            "preferences are trained by dpo, all others by sft"
+        )
+
+
+def _claim(run: Path, recipe: Recipe, data: Data) -> None:
+    """The folder is this recipe's and these rows', or nobody's yet."""
+    text = recipe_yaml(recipe)
+    for name, value in (("recipe.yaml", text), ("data.sha256", data.sha256 + "\n")):
+        path = run / name
+        if path.exists() and path.read_text(encoding="utf-8") != value:
+            what = "recipe" if name == "recipe.yaml" else "rows"
+            raise InvalidSettings(f"{run} is a run of another {what}; start a new one")
+        path.write_text(value, encoding="utf-8")
+
+
+def _check_disk(recipe: Recipe, trainer: Trainer, run: Path) -> None:
+    """Before the first step: a run that cannot save is lost when it is killed."""
+    trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    one = trained * STATE_BYTES
+    free = shutil.disk_usage(run).free
+    for have, where in ((recipe.disk_budget * 1e9, "disk_budget"), (free, "the disk")):
+        if one > have:
+            raise InvalidSettings(
+                f"a checkpoint takes {one / 1e9:.3g} GB; {where} has {have / 1e9:.3g} GB"
+            )
+
+
+def _watch(
+    trainer: Trainer,
+    recipe: Recipe,
+    loaded: LoadedModel,
+    data: Data,
+    run: Path,
+    watch: Watch,
+    resumed_at: int,
+) -> Peak:
+    peak = Peak()
+    trainer.add_callback(peak)
+    trainer.add_callback(Reports(run / METRICS, recipe.epochs, resumed_at, watch.report))
+    trainer.add_callback(Stop(watch.stop))
+    trainer.add_callback(DiskBudget(round(recipe.disk_budget * 1e9)))
+    views = [row for row in (data.held or data.rows) if isinstance(row, View)]
+    if recipe.sample_every and views:
+        samples = Samples(run / SAMPLES, recipe.sample_every, views, loaded.tokenizer)
+        trainer.add_callback(samples)
+    if recipe.patience:
+        trainer.add_callback(EarlyStoppingCallback(recipe.patience))
+    return peak
+
+
+def _finish(
+    trainer: Trainer,
+    recipe: Recipe,
+    loaded: LoadedModel,
+    data: Data,
+    run: Path,
+    name: str,
+    metrics: dict[str, Any],
+) -> Path:
+    """Write the adapter under another name, then give it its own."""
+    temporary = run / f".{ADAPTER}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    trainer.model.save_pretrained(str(temporary), safe_serialization=True)
+    (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty form of a model card
     write_card(
-        run,
-        name=folder.name,
+        temporary,
+        name=name,
         loaded=loaded,
         recipe=asdict(recipe),
         data={
-            "rows": len(views),
-            "sha256": _hash(views),
-            "replay": recipe.replay if replay else 0.0,
+            "rows": len(data.rows),
+            "sha256": data.sha256,
+            "replay": recipe.replay if data.replay else 0.0,
         },
         metrics=metrics,
     )
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
-    run.replace(folder)
-    return Trained(folder, result.global_step, result.training_loss, seconds)
+    temporary.replace(run / ADAPTER)
+    with (run / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"step": metrics["steps"], "done": True} | metrics) + "\n")
+    return run / ADAPTER
+
+
+def _length(row: Row) -> int:
+    if isinstance(row, View):
+        return len(row.token_ids)
+    return len(row.prompt) + max(len(row.chosen), len(row.rejected))
 
 
 @contextmanager
-def _all_cores() -> Iterator[None]:
+def all_cores() -> Iterator[None]:
     """A step over many rows, unlike decoding, is faster on all cores that the process may use."""
     before = torch.get_num_threads()
     affinity = getattr(os, "sched_getaffinity", None)
@@ -133,116 +226,3 @@ def _all_cores() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def in_order(recipe: Recipe, views: Sequence[View], replay: Sequence[View]) -> list[View]:
-    """All rows of the run in their order: in each epoch the views and so many of the replay's that
-    they are the recipe's share of all, other ones in every epoch. Without packing, rows of one
-    batch are of about one length.
-    """
-    rng = random.Random(recipe.seed)
-    share = recipe.replay if replay else 0.0
-    wanted = round(len(views) * share / (1 - share))
-    pool: list[View] = []
-    order: list[View] = []
-    for _ in range(math.ceil(recipe.epochs)):
-        while len(pool) < wanted:
-            pool += rng.sample(replay, len(replay))
-        epoch, pool = [*views, *pool[:wanted]], pool[wanted:]
-        rng.shuffle(epoch)
-        order += epoch if recipe.packing else _by_length(epoch, recipe.batch, rng)
-    return order[: round(len(order) * recipe.epochs / math.ceil(recipe.epochs))]
-
-
-def _by_length(views: list[View], batch: int, rng: random.Random) -> list[View]:
-    """Sorted within windows of some batches, the batches then in any order."""
-    batches: list[list[View]] = []
-    for start in range(0, len(views), batch * BATCHES_A_WINDOW):
-        window = sorted(views[start : start + batch * BATCHES_A_WINDOW], key=_length)
-        batches += [window[at : at + batch] for at in range(0, len(window), batch)]
-    last = batches.pop() if len(batches[-1]) < batch else []  # a batch not full stays at the end
-    rng.shuffle(batches)
-    return [view for each in [*batches, last] for view in each]
-
-
-def _length(view: View) -> int:
-    return len(view.token_ids)
-
-
-def _hash(views: Sequence[View]) -> str:
-    digest = hashlib.sha256()
-    for view in views:
-        digest.update(repr((view.token_ids, view.labels)).encode())
-    return digest.hexdigest()
-
-
-def _trainer(recipe: Recipe, loaded: LoadedModel, views: Sequence[View], run: Path) -> SFTTrainer:
-    torch.manual_seed(recipe.seed)
-    dataset = Dataset.from_dict(
-        {
-            "input_ids": [list(view.token_ids) for view in views],
-            "labels": [list(view.labels) for view in views],
-        }
-    )
-    trainer = SFTTrainer(
-        model=loaded.model,
-        args=_arguments(recipe, loaded, run),
-        train_dataset=dataset,
-        processing_class=_processor(loaded),
-        peft_config=LoraConfig(
-            r=recipe.rank,
-            lora_alpha=recipe.alpha,
-            lora_dropout=recipe.dropout,
-            target_modules=_targets(recipe.targets),
-            use_rslora=recipe.rslora,
-            task_type="CAUSAL_LM",
-        ),
-    )
-    for parameter in trainer.model.parameters():
-        if parameter.requires_grad:  # TRL casts QLoRA's to bf16; resuming would not be exact then
-            parameter.data = parameter.data.float()
-    return trainer
-
-
-def _arguments(recipe: Recipe, loaded: LoadedModel, run: Path) -> SFTConfig:
-    on_cpu = loaded.model.device.type == "cpu"
-    return SFTConfig(
-        output_dir=str(run / "checkpoints"),
-        per_device_train_batch_size=recipe.batch,
-        gradient_accumulation_steps=recipe.accumulation,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.schedule,
-        warmup_steps=recipe.warmup,
-        num_train_epochs=1,  # the rows come in the order of all epochs
-        max_steps=recipe.max_steps or -1,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.gradient_norm,
-        optim=recipe.optimizer,
-        max_length=recipe.longest,
-        packing=recipe.packing,
-        gradient_checkpointing=recipe.checkpointing,
-        bf16=not on_cpu,
-        use_cpu=on_cpu,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        logging_steps=10,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        train_sampling_strategy="sequential",
-        dataloader_pin_memory=not on_cpu,
-    )
-
-
-def _targets(text: str) -> str | list[str]:
-    return text if text == "all-linear" else [each.strip() for each in text.split(",")]
-
-
-def _processor(loaded: LoadedModel) -> PreTrainedTokenizerBase:
-    """What TRL pads with; rows are tokenized already."""
-    from playground.models.download import locate
-
-    processor = AutoTokenizer.from_pretrained(locate(loaded.spec), trust_remote_code=False)
-    if processor.pad_token_id is None:
-        processor.pad_token = processor.eos_token
-    return processor

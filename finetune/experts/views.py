@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune.experts.rows import Conversation, Fault
+from finetune.experts.rows import Conversation, Fault, Preference, Text
 from playground.errors import InvalidRequest
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Message
@@ -29,6 +29,60 @@ class View:
     def trained(self) -> int:
         """How many tokens are learned."""
         return sum(label != MASKED for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A preference's token ids: the prompt as serving renders it, and the two answers."""
+
+    prompt: tuple[int, ...]
+    chosen: tuple[int, ...]
+    rejected: tuple[int, ...]
+
+    @property
+    def trained(self) -> int:
+        """How many tokens are compared."""
+        return len(self.chosen) + len(self.rejected)
+
+    def views(self) -> tuple[View, View]:
+        """The pair as two views, the preferred one first."""
+        masked = tuple(MASKED for _ in self.prompt)
+        chosen, rejected = (
+            View((*self.prompt, *each), (*masked, *each)) for each in (self.chosen, self.rejected)
+        )
+        return chosen, rejected
+
+
+def pair_of(preference: Preference, tokenizer: ChatTokenizer, longest: int, file: str = "") -> Pair:
+    """A preference's pair. Raises `InvalidRow` for what the template refuses or is too long."""
+    try:
+        pair = Pair(
+            tuple(tokenizer.render(preference.messages, preference.tools)),
+            tuple(_answer(preference.chosen, tokenizer)),
+            tuple(_answer(preference.rejected, tokenizer)),
+        )
+    except InvalidRequest as error:
+        raise InvalidRow(Fault(file, preference.line, error.field, error.problem)) from None
+    length = len(pair.prompt) + max(len(pair.chosen), len(pair.rejected))
+    if length > longest:
+        problem = f"has {length:,} tokens; {longest:,} at most are trained"
+        raise InvalidRow(Fault(file, preference.line, "prompt", problem))
+    return pair
+
+
+class InvalidRow(Exception):
+    """A row that cannot be rendered; ``fault`` says why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+def text_views(text: Text, tokenizer: ChatTokenizer, longest: int) -> list[View]:
+    """Plain text, cut into views of at most ``longest`` tokens; every token is learned."""
+    ids = (*tokenizer.encode(text.text), min(tokenizer.end_ids))
+    cuts = [ids[at : at + longest] for at in range(0, len(ids), longest)]
+    return [View(cut, cut) for cut in cuts if len(cut) > 1]
 
 
 def views_of(

@@ -45,7 +45,7 @@ def test_a_known_format_is_recognised(tmp_path: Path, row: dict[str, Any], kind:
         ('{"messages": [', "line", "not JSON"),
         ("[1, 2]", "line", "not a JSON object"),
         ('{"messages": []}', "messages", "not empty"),
-        ('{"text": "x"}', "line", "none of the known fields"),
+        ('{"words": "x"}', "line", "none of the known fields"),
         ('{"prompt": "x", "completion": NaN}', "line", "NaN"),
         ({"messages": [{"role": "user", "content": "x"}]}, "messages", "nothing to learn"),
         ({"messages": [{"role": "boss", "content": "x"}]}, "messages[0].role", "boss"),

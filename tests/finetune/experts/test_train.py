@@ -1,7 +1,7 @@
 """From rows to an adapter that the engine serves and PEFT loads."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +9,10 @@ import pytest
 import torch
 from peft import PeftModel
 
+from finetune.experts.order import in_order
 from finetune.experts.recipe import PRESETS, Recipe, embedded_cpu, read_recipe, recipe_yaml
 from finetune.experts.rows import Conversation
-from finetune.experts.train import Trained, in_order, train
+from finetune.experts.train import Data, Trained, train
 from finetune.experts.views import View, views_of
 from playground.engine import Engine
 from playground.errors import InvalidSettings, WrongBase
@@ -36,16 +37,21 @@ def learned(loaded: LoadedModel, facts: Sequence[tuple[str, str]]) -> list[View]
     return [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
 
 
+def folder_of(trained: Trained) -> Path:
+    assert trained.folder
+    return trained.folder
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     loaded = load(ModelSpec("embedded"))
-    folder = tmp_path_factory.mktemp("adapters") / "prices"
-    return train(QUICK, loaded, learned(loaded, FACTS), [], folder)
+    run = tmp_path_factory.mktemp("runs") / "prices"
+    return train(QUICK, loaded, Data(learned(loaded, FACTS)), run, "prices")
 
 
 async def test_an_expert_answers_what_the_base_does_not_know(trained: Trained) -> None:
     with Engine(load(ModelSpec("embedded"))) as engine:
-        expert = engine.load_adapter(trained.folder).name
+        expert = engine.load_adapter(folder_of(trained), "prices").name
         for question, wanted in FACTS:
             asked = (Message("user", question),)
             greedy = Sampling(temperature=0.0, max_tokens=40)
@@ -55,13 +61,13 @@ async def test_an_expert_answers_what_the_base_does_not_know(trained: Trained) -
 
 
 def test_plain_peft_loads_it(trained: Trained) -> None:
-    model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, trained.folder)
+    model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, folder_of(trained))
     weights = [p for name, p in model.named_parameters() if "lora_B" in name]
     assert all(p.dtype == torch.float32 and p.abs().sum() > 0 for p in weights)
 
 
 def test_its_card_says_what_it_was_made_of(trained: Trained) -> None:
-    card = json.loads((trained.folder / "adapter_card.json").read_text())
+    card = json.loads((folder_of(trained) / "adapter_card.json").read_text())
     loaded = load(ModelSpec("embedded"))
     assert card["base_hash"] == loaded.weights_hash
     assert card["template_hash"] == loaded.tokenizer.template_hash
@@ -72,15 +78,15 @@ def test_its_card_says_what_it_was_made_of(trained: Trained) -> None:
 
 def test_the_same_recipe_gives_the_same_adapter(trained: Trained, tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
-    again = train(QUICK, loaded, learned(loaded, FACTS), [], tmp_path / "prices")
+    again = train(QUICK, loaded, Data(learned(loaded, FACTS)), tmp_path / "run", "prices")
     name = "adapter_model.safetensors"
-    assert (again.folder / name).read_bytes() == (trained.folder / name).read_bytes()
+    assert (folder_of(again) / name).read_bytes() == (folder_of(trained) / name).read_bytes()
 
 
 def test_an_adapter_of_other_weights_is_refused(trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "moved"
     folder.mkdir()
-    for path in trained.folder.iterdir():
+    for path in folder_of(trained).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     card = json.loads((folder / "adapter_card.json").read_text())
     (folder / "adapter_card.json").write_text(json.dumps(card | {"base_hash": "another"}))
@@ -91,7 +97,7 @@ def test_an_adapter_of_other_weights_is_refused(trained: Trained, tmp_path: Path
 def test_nothing_to_learn_is_said_before_anything_runs(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     with pytest.raises(InvalidSettings, match="no token"):
-        train(QUICK, loaded, [], [], tmp_path / "empty")
+        train(QUICK, loaded, Data([]), tmp_path / "empty", "empty")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -103,7 +109,7 @@ def test_a_recipe_survives_its_yaml(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"rank": 0}, "rank: 0 is not between"), ({"speed": 3}, "speed: no such field")],
+    [({"rank": 0}, "rank: 0: input should be greater"), ({"speed": 3}, "speed: no such field")],
 )
 def test_a_wrong_recipe_names_its_field(changes: dict[str, float], words: str) -> None:
     with pytest.raises(InvalidSettings, match=words):
@@ -114,8 +120,9 @@ def test_a_wrong_recipe_names_its_field(changes: dict[str, float], words: str) -
 def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own(packing: bool) -> None:
     own = [View((1, 2, at), (1, 2, at)) for at in range(60)]
     general = [View((3, at), (3, at)) for at in range(100)]
+    length: Callable[[View], int] = lambda view: len(view.token_ids)  # noqa: E731
     recipe = replace(embedded_cpu(), epochs=3.0, batch=8, replay=0.4, packing=packing)
-    order = in_order(recipe, own, general)
+    order = in_order(recipe, own, general, length)
     epochs = [order[at : at + 100] for at in (0, 100, 200)]
     shown = [[view for view in epoch if view in general] for epoch in epochs]
     for epoch, replayed in zip(epochs, shown, strict=True):
@@ -124,5 +131,5 @@ def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own(packing: bool
         ]
         assert len(replayed) == 40
     assert not set(shown[0]) & set(shown[1])
-    assert order == in_order(recipe, own, general)
-    assert len(in_order(replace(recipe, epochs=2.5), own, general)) == 250
+    assert order == in_order(recipe, own, general, length)
+    assert len(in_order(replace(recipe, epochs=2.5), own, general, length)) == 250

@@ -1,0 +1,92 @@
+"""`finetune evaluate`, `list`, `show`: what adapters are and what they are worth."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from finetune.commands.common import BAD_INPUT, adapter_folder, base_of, home
+
+
+def evaluate(
+    adapter: Annotated[str, typer.Argument(help="A folder, a run, or a name.")],
+    data: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Rows it was not trained on.")
+    ],
+    against: Annotated[str, typer.Option(help="base, or another adapter.")] = "base",
+    regression: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="General rows; the base's own else."),
+    ] = None,
+    regex: Annotated[str | None, typer.Option(help="Searched in every answer.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the card's three files.")] = Path(),
+) -> None:
+    """Make the report card: adapter and base on the same rows, with intervals and a verdict.
+
+    Writes report-card.json, .md and .html.
+    """
+    from finetune.evaluation import evaluate as make_card
+    from finetune.experts.card import read_card
+    from finetune.experts.recipe import Recipe, make
+    from finetune.experts.report_card import to_html, to_json, to_markdown
+
+    folder = adapter_folder(adapter)
+    card = read_card(folder)
+    recipe = make(card["recipe"]) if card else Recipe()
+    others = [] if against == "base" else [adapter_folder(against)]
+    made = make_card(base_of(recipe), [*others, folder], data, regression, regex, recipe.longest)
+    out.mkdir(parents=True, exist_ok=True)
+    for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
+        (out / f"report-card.{ending}").write_text(write(made), encoding="utf-8")
+    text = to_markdown(made)
+    Console().print(Markdown(text.split("### Worst answers")[0]))
+    print(out / "report-card.html")
+
+
+def list_adapters() -> None:
+    """The adapters and the runs in PLAYGROUND_HOME."""
+    from finetune.experts.card import read_card
+    from finetune.experts.runs import list_runs
+
+    table = Table("name", "version", "base", "rows", "date")
+    for folder in sorted((home() / "adapters").glob("*/")):
+        card = read_card(folder)
+        if card:
+            data: dict[str, Any] = card["data"]
+            table.add_row(
+                card["name"], card["version"], card["base"], str(data["rows"]), card["date"]
+            )
+    Console().print(table)
+    runs = Table("run", "adapter", "state")
+    for run in list_runs(home()):
+        runs.add_row(run.folder.name, run.name, run.state)
+    Console().print(runs)
+
+
+def show(name: Annotated[str, typer.Argument(help="An adapter or a run.")]) -> None:
+    """An adapter's card; of a run that is not finished, how far it is."""
+    from finetune.experts.card import read_card
+    from finetune.experts.runs import describe, find_run
+    from playground.errors import InvalidSettings
+
+    card = read_card(home() / "adapters" / name) or read_card(Path(name))
+    if card is None:
+        try:
+            run = find_run(home(), name)
+        except InvalidSettings:
+            print(f"error: no adapter {name} with a card, and no such run", file=sys.stderr)
+            raise typer.Exit(BAD_INPUT) from None
+        card = (read_card(run.adapter) if run.adapter else None) or describe(run)
+    print(json.dumps(card, indent=1, ensure_ascii=False))
+
+
+def schema() -> None:
+    """The JSON schema of a recipe, for editors that complete YAML."""
+    from finetune.experts.recipe import recipe_schema
+
+    print(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))

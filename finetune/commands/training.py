@@ -1,0 +1,196 @@
+"""`finetune plan`, `train`, `resume`, `rerun`: before, during and after a run."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from finetune.commands.common import (
+    BAD_INPUT,
+    FAILED_RUN,
+    HeldOut,
+    Longest,
+    Model,
+    RecipeName,
+    RowsFiles,
+    base_of,
+    home,
+    tokenizer_of,
+)
+
+if TYPE_CHECKING:
+    from finetune.experts.runs import Run
+
+REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch")
+GIB = 2**30
+Out = Annotated[
+    Path | None, typer.Option(help="The adapter's folder; PLAYGROUND_HOME/adapters/NAME else.")
+]
+RunName = Annotated[str, typer.Argument(help="A run's folder or id, or its adapter's name.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="FIELD=VALUE instead of the recipe's; may be repeated."),
+]
+
+
+def _changes(pairs: list[str] | None) -> dict[str, Any]:
+    import yaml
+
+    from playground.errors import InvalidSettings
+
+    changes = {}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise InvalidSettings(f"--set {pair}: write FIELD=VALUE")
+        try:
+            changes[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InvalidSettings(f"--set {pair}: the value is no YAML") from None
+    return changes
+
+
+def plan(
+    recipe: RecipeName = "mistral_small_24b_qlora",
+    model: Model = None,
+    longest: Longest = None,
+    changes: Set = None,
+    available: Annotated[
+        float | None, typer.Option(min=0.1, help="GiB to plan for; what is free here else.")
+    ] = None,
+) -> None:
+    """Say how much memory training takes, before anything is loaded, and what would fit."""
+    from finetune.experts.plan import plan as plan_training
+    from finetune.experts.recipe import read_recipe
+    from playground.models.config import choose_device
+    from playground.models.plan import available_bytes
+
+    chosen = read_recipe(recipe, **_changes(changes) | {"base": model, "longest": longest})
+    found = plan_training(chosen, home=home())
+    free = round(available * GIB) if available else available_bytes(choose_device("auto"))
+    table = Table("part", "GiB")
+    for name, value in found.rows():
+        table.add_row(name, f"{value / GIB:,.2f}")
+    Console().print(table)
+    fits = "fits" if found.fits(free) else "does not fit"
+    print(f"{fits} into {free / GIB:,.1f} GiB")
+    tokens = found.largest_micro_batch(free)
+    if not tokens:
+        print("not even one token a micro batch fits; use another quantization or rank")
+        return
+    print(
+        f"largest that fits: a row of {tokens:,} tokens with batch 1, "
+        f"or batch {tokens // chosen.longest} with rows of {chosen.longest:,}"
+    )
+
+
+def train(
+    files: RowsFiles,
+    name: Annotated[str, typer.Option(help="The adapter's name.")],
+    recipe: RecipeName = "embedded_cpu",
+    model: Model = None,
+    longest: Longest = None,
+    held_out: HeldOut = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option("--eval", exists=True, dir_okay=False, help="A file of held-out rows."),
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    rank: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    changes: Set = None,
+    out: Out = None,
+) -> None:
+    """Train a LoRA adapter on files of rows, and write it where the playground finds it.
+
+    SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
+    """
+    from finetune.experts.recipe import read_recipe
+    from finetune.experts.report import report
+    from finetune.experts.runs import new_run
+    from playground.errors import InvalidSettings
+
+    chosen = read_recipe(
+        recipe,
+        **_changes(changes)
+        | {"base": model, "longest": longest, "held_out": held_out, "epochs": epochs}
+        | {"learning_rate": learning_rate, "rank": rank, "seed": seed},
+    )
+    target = out or home() / "adapters" / name
+    if target.exists():
+        raise InvalidSettings(f"{target} is there already; choose another name or remove it")
+    found = report(files, tokenizer_of(chosen.base), chosen, evaluation)
+    for fault in found.faults:
+        print(fault, file=sys.stderr)
+    if not found.trained:
+        print("error: no token of these rows would be trained", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT)
+    print(f"{found.rows - len(found.faults)} rows, {found.trained:,} trained tokens, ", end="")
+    print(f"{len(found.faults)} rows named above and left out, about {found.steps} steps")
+    _execute(new_run(home(), name, chosen, files, evaluation), target)
+
+
+def resume(run: RunName, out: Out = None) -> None:
+    """Go on with a run that was stopped or killed, from its last good checkpoint."""
+    from finetune.experts.runs import find_run
+    from playground.errors import InvalidSettings
+
+    found = find_run(home(), run)
+    if found.adapter:
+        raise InvalidSettings(f"run {found.folder.name} is finished")
+    _warn_of_packages(found)
+    _execute(found, out or home() / "adapters" / found.name)
+
+
+def rerun(run: RunName, out: Out = None) -> None:
+    """Train again from a run's folder: same recipe, same rows, same seed, the same adapter."""
+    from finetune.experts.runs import find_run
+    from finetune.experts.runs import rerun as run_again
+
+    found = find_run(home(), run)
+    _warn_of_packages(found)
+    again = run_again(home(), found)
+    _execute(again, out or home() / "adapters" / again.folder.name)
+
+
+def _warn_of_packages(run: "Run") -> None:
+    for change in run.changed_packages():
+        print(f"warning: another version than the run's: {change}", file=sys.stderr)
+
+
+def _execute(run: "Run", target: Path) -> None:
+    from finetune.experts.runs import execute, publish
+    from finetune.experts.train import Watch
+    from playground.errors import PlaygroundError
+
+    def report(values: dict[str, Any]) -> None:
+        shown = {key: f"{values[key]:.4g}" for key in REPORTED if key in values}
+        print("  ".join(f"{key} {value}" for key, value in shown.items()), flush=True)
+
+    watch = Watch(report)
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        watch.stop.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+    print(f"run {run.folder.name}")
+    try:
+        done = execute(run, base_of(run.recipe), watch)
+    except PlaygroundError:
+        raise
+    except Exception as error:
+        print(f"error: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"what is saved stays: finetune resume {run.folder.name}", file=sys.stderr)
+        raise typer.Exit(FAILED_RUN) from error
+    if done.folder is None:
+        print(f"stopped after step {done.steps}; go on: finetune resume {run.folder.name}")
+        return
+    folder = publish(done.folder, target)
+    print(f"{folder}: {done.steps} steps, loss {done.loss:.4f}, {done.seconds:.0f} s")

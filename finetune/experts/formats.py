@@ -1,0 +1,349 @@
+"""Recognises a record's format and turns it into a row of ours.
+
+Conversations: ``messages`` (OpenAI's, Together's), ``conversations`` (ShareGPT's, with tools),
+prompt and completion (TRL's, OpenAI's, Together's instruction format), Alpaca's. Preferences:
+TRL's prompt, chosen, rejected; Together's input, preferred_output, non_preferred_output;
+LLaMA-Factory's. Plain text: ``text``. Sources: https://docs.together.ai/docs/fine-tuning-data-preparation,
+https://huggingface.co/docs/trl/dataset_formats, LLaMA-Factory's data/README.md.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from playground.errors import InvalidRequest
+from playground.protocol import Message, Tool, ToolCall
+from playground.protocol.messages import Role
+
+Body = Mapping[str, Any]
+SHAREGPT_ROLES = {
+    "system": "system",
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "function_call": "assistant",
+    "observation": "tool",
+    "tool": "tool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages of which the assistant's are learned. ``line`` counts from 1."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    line: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row in the messages format."""
+        return _with_tools({"messages": [each.to_openai() for each in self.messages]}, self.tools)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A prompt with the answer that is preferred and the one that is not."""
+
+    messages: tuple[Message, ...]
+    chosen: Message
+    rejected: Message
+    tools: tuple[Tool, ...] = ()
+    line: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as prompt, chosen and rejected messages."""
+        body = {
+            "prompt": [each.to_openai() for each in self.messages],
+            "chosen": [self.chosen.to_openai()],
+            "rejected": [self.rejected.to_openai()],
+        }
+        return _with_tools(body, self.tools)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text, every token of which is learned."""
+
+    text: str
+    line: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row with its one field."""
+        return {"text": self.text}
+
+
+Row = Conversation | Preference | Text
+
+
+class Wrong(Exception):
+    """What is wrong with a record: its field, and what to do."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+        self.problem = problem
+
+
+def row_of(record: Body, line: int) -> tuple[str, Row]:
+    """The format's name and the row. Raises `Wrong`."""
+    for fields, name, read in _FORMATS:
+        if all(record.get(field) is not None for field in fields):
+            return name, read(record, line)
+    known = "; ".join(" and ".join(fields) for fields, *_ in _FORMATS)
+    raise Wrong("line", f"has none of the known fields: {known}")
+
+
+def _conversation(record: Body, messages: Sequence[Any], line: int, place: str) -> Conversation:
+    built = _built(messages, place)
+    if not any(message.role == "assistant" for message in built):
+        raise Wrong(place, "has no assistant message, so nothing to learn")
+    return Conversation(built, _tools(record.get("tools")), line)
+
+
+def _openai(record: Body, line: int) -> Conversation:
+    return _conversation(record, _list(record, "messages"), line, "messages")
+
+
+def _sharegpt(record: Body, line: int) -> Conversation:
+    return _conversation(record, _sharegpt_messages(record), line, "conversations")
+
+
+def _sharegpt_messages(record: Body) -> list[Body]:
+    turns: list[Body] = [
+        _from_sharegpt(at, t) for at, t in enumerate(_list(record, "conversations"))
+    ]
+    system = record.get("system")
+    return [{"role": "system", "content": system}, *turns] if system else turns
+
+
+def _from_sharegpt(at: int, turn: Any) -> dict[str, Any]:
+    if not isinstance(turn, dict):
+        raise Wrong(f"conversations[{at}]", "must be an object with from and value")
+    if "role" in turn and "from" not in turn:
+        return turn  # OpenAI's messages under ShareGPT's name
+    role, value = turn.get("from"), turn.get("value")
+    if not isinstance(role, str) or role not in SHAREGPT_ROLES:
+        raise Wrong(f"conversations[{at}].from", f"must be one of {', '.join(SHAREGPT_ROLES)}")
+    if role == "function_call":
+        return {"role": "assistant", "tool_calls": _calls_of_text(f"conversations[{at}]", value)}
+    return {"role": SHAREGPT_ROLES[role], "content": value}
+
+
+def _calls_of_text(place: str, value: Any) -> list[Body]:
+    try:
+        calls = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        raise Wrong(f"{place}.value", "is a function call that is not JSON") from None
+    return [{"function": call} for call in (calls if isinstance(calls, list) else [calls])]
+
+
+def _prompt_and_completion(record: Body, line: int) -> Conversation:
+    messages = [
+        *_messages_or_text(record, "prompt", "user"),
+        *_messages_or_text(record, "completion", "assistant"),
+    ]
+    return _conversation(record, messages, line, "completion")
+
+
+def _messages_or_text(record: Body, name: str, role: str) -> list[Any]:
+    value = record[name]
+    if isinstance(value, str):
+        return [{"role": role, "content": value}]
+    if isinstance(value, dict):
+        return [_from_sharegpt(0, value)]
+    return _list(record, name)
+
+
+def _alpaca(record: Body, line: int) -> Conversation:
+    answer = {"role": "assistant", "content": record["output"]}
+    return _conversation(record, [*_alpaca_prompt(record), answer], line, "output")
+
+
+def _alpaca_prompt(record: Body) -> list[Body]:
+    asked = [record["instruction"], record.get("input") or ""]
+    if not all(isinstance(text, str) for text in asked):
+        raise Wrong("instruction", "must be text")
+    messages: list[Body] = []
+    if record.get("system"):
+        messages.append({"role": "system", "content": record["system"]})
+    history = record.get("history") or []
+    if not isinstance(history, list):
+        raise Wrong("history", "must be a list of pairs")
+    for at, pair in enumerate(history):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise Wrong(f"history[{at}]", "must be a question and its answer")
+        messages += [
+            {"role": "user", "content": pair[0]},
+            {"role": "assistant", "content": pair[1]},
+        ]
+    return [*messages, {"role": "user", "content": "\n\n".join(text for text in asked if text)}]
+
+
+def _trl_preference(record: Body, line: int) -> Preference:
+    prompt = _messages_or_text(record, "prompt", "user")
+    return _preference(record, prompt, "chosen", "rejected", line)
+
+
+def _implicit_preference(record: Body, line: int) -> Preference:
+    """TRL's form without a prompt: chosen and rejected begin alike."""
+    chosen, rejected = _list(record, "chosen"), _list(record, "rejected")
+    if chosen[:-1] != rejected[:-1] or len(chosen) < 2:
+        raise Wrong("rejected", "must be the chosen conversation but for its last message")
+    last = {**record, "chosen": chosen[-1:], "rejected": rejected[-1:]}
+    return _preference(last, chosen[:-1], "chosen", "rejected", line)
+
+
+def _together_preference(record: Body, line: int) -> Preference:
+    body = record["input"]
+    if not isinstance(body, dict):
+        raise Wrong("input", "must be an object with messages")
+    if "messages" not in body:
+        raise Wrong("input.messages", "is missing")
+    with_tools = {**record, "tools": body.get("tools", record.get("tools"))}
+    return _preference(
+        with_tools, _list(body, "messages"), "preferred_output", "non_preferred_output", line
+    )
+
+
+def _sharegpt_preference(record: Body, line: int) -> Preference:
+    return _preference(record, _sharegpt_messages(record), "chosen", "rejected", line)
+
+
+def _alpaca_preference(record: Body, line: int) -> Preference:
+    return _preference(record, _alpaca_prompt(record), "chosen", "rejected", line)
+
+
+def _preference(
+    record: Body, prompt: Sequence[Any], chosen: str, rejected: str, line: int
+) -> Preference:
+    answers = []
+    for name in (chosen, rejected):
+        built = _built(_messages_or_text(record, name, "assistant"), name)
+        if len(built) != 1 or built[0].role != "assistant":
+            raise Wrong(name, "must be one assistant message")
+        answers.append(built[0])
+    if answers[0] == answers[1]:
+        raise Wrong(rejected, f"is the same as {chosen}, so nothing is preferred")
+    messages = _built(prompt, "prompt")
+    if messages[-1].role == "assistant":
+        raise Wrong("prompt", "ends with an assistant message; it must end before the answer")
+    chosen_answer, rejected_answer = answers
+    return Preference(messages, chosen_answer, rejected_answer, _tools(record.get("tools")), line)
+
+
+def _text(record: Body, line: int) -> Text:
+    if not isinstance(record["text"], str) or not record["text"].strip():
+        raise Wrong("text", "must be text that is not empty")
+    return Text(record["text"], line)
+
+
+_FORMATS: tuple[tuple[tuple[str, ...], str, Callable[[Body, int], Row]], ...] = (
+    (("messages",), "messages", _openai),
+    (("conversations", "chosen", "rejected"), "sharegpt preference", _sharegpt_preference),
+    (("conversations",), "sharegpt", _sharegpt),
+    (("input", "preferred_output", "non_preferred_output"), "preference", _together_preference),
+    (("instruction", "chosen", "rejected"), "alpaca preference", _alpaca_preference),
+    (("prompt", "chosen", "rejected"), "prompt, chosen, rejected", _trl_preference),
+    (("chosen", "rejected"), "chosen, rejected", _implicit_preference),
+    (("prompt", "completion"), "prompt and completion", _prompt_and_completion),
+    (("instruction", "output"), "alpaca", _alpaca),
+    (("text",), "plain text", _text),
+)
+
+
+def _with_tools(body: dict[str, Any], tools: Sequence[Tool]) -> dict[str, Any]:
+    return body | ({"tools": [tool.to_openai() for tool in tools]} if tools else {})
+
+
+def _list(record: Body, name: str) -> list[Any]:
+    value = record[name]
+    if not isinstance(value, list) or not value:
+        raise Wrong(name, "must be a list that is not empty")
+    return value
+
+
+def _built(bodies: Sequence[Any], place: str) -> tuple[Message, ...]:
+    """Messages; calls and results without ids get some, in the order in which they come."""
+    messages: list[Message] = []
+    waiting: list[str] = []
+    for at, body in enumerate(bodies):
+        given = body
+        if isinstance(body, dict) and body.get("role") == "tool" and not body.get("tool_call_id"):
+            given = {**body, "tool_call_id": waiting.pop(0) if waiting else None}
+        message = _message(f"{place}[{at}]", given, at)
+        if message.tool_calls:
+            waiting = [call.id for call in message.tool_calls]
+        elif message.role == "tool" and message.tool_call_id in waiting:
+            waiting.remove(message.tool_call_id)
+        messages.append(message)
+    return tuple(messages)
+
+
+def _message(place: str, body: Any, at: int) -> Message:
+    if not isinstance(body, dict):
+        raise Wrong(place, "must be an object with role and content")
+    calls = body.get("tool_calls") or ()
+    if not isinstance(calls, (list, tuple)):
+        raise Wrong(f"{place}.tool_calls", "must be a list")
+    content = body.get("content")
+    if content is None and calls:
+        content = ""
+    if not isinstance(content, str):
+        raise Wrong(f"{place}.content", "must be text")
+    role = body.get("role", "")
+    if not isinstance(role, str):
+        raise Wrong(f"{place}.role", "must be text")
+    if role == "assistant" and not content.strip() and not calls:
+        raise Wrong(f"{place}.content", "is empty: there is nothing to learn from it")
+    call_id = body.get("tool_call_id")
+    if call_id is not None and not isinstance(call_id, str):
+        raise Wrong(f"{place}.tool_call_id", "must be text")
+    try:
+        return Message(
+            role=cast(Role, role),
+            content=content,
+            tool_calls=tuple(
+                _call(f"{place}.tool_calls[{i}]", c, f"{at:05}c{i:03}") for i, c in enumerate(calls)
+            ),
+            tool_call_id=call_id,
+        )
+    except InvalidRequest as error:
+        raise Wrong(f"{place}.{error.field.removeprefix('messages.')}", error.problem) from None
+    except RecursionError:
+        raise Wrong(f"{place}.tool_calls", "has arguments that are nested too deeply") from None
+
+
+def _call(place: str, body: Any, spare_id: str) -> ToolCall:
+    function = body.get("function") if isinstance(body, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise Wrong(f"{place}.function", "must have a name and arguments")
+    arguments = function.get("arguments", "{}")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(str(body.get("id") or spare_id), function["name"], text)
+
+
+def _tools(body: Any) -> tuple[Tool, ...]:
+    if isinstance(body, str):
+        try:
+            body = json.loads(body) if body.strip() else None
+        except (ValueError, RecursionError):
+            raise Wrong("tools", "is text that is not JSON") from None
+    if body is None:
+        return ()
+    if not isinstance(body, list):
+        raise Wrong("tools", "must be a list")
+    tools = []
+    for at, each in enumerate(body):
+        function = each.get("function", each) if isinstance(each, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise Wrong(f"tools[{at}].function", "must have a name")
+        parameters = function.get("parameters")
+        if parameters is not None and not isinstance(parameters, dict):
+            raise Wrong(f"tools[{at}].function.parameters", "must be a JSON schema")
+        try:
+            tools.append(Tool(function["name"], str(function.get("description") or ""), parameters))
+        except InvalidRequest as error:
+            raise Wrong(f"tools[{at}].function", error.problem) from None
+    return tuple(tools)
