@@ -26,8 +26,9 @@ from finetune.commands.common import (
 if TYPE_CHECKING:
     from finetune.experts.runs import Run
 
-REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch")
+REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch", "seconds_left")
 GIB = 2**30
+PRINTED_EVERY = 10
 Out = Annotated[
     Path | None, typer.Option(help="The adapter's folder; PLAYGROUND_HOME/adapters/NAME else.")
 ]
@@ -38,12 +39,13 @@ Set = Annotated[
 ]
 
 
-def _changes(pairs: list[str] | None) -> dict[str, Any]:
+def _changes(pairs: list[str] | None, **flags: Any) -> dict[str, Any]:
+    """The recipe's fields that flags and ``--set`` change."""
     import yaml
 
     from playground.errors import InvalidSettings
 
-    changes = {}
+    changes = {name: value for name, value in flags.items() if value is not None}
     for pair in pairs or []:
         name, sign, value = pair.partition("=")
         if not sign:
@@ -70,7 +72,7 @@ def plan(
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
-    chosen = read_recipe(recipe, **_changes(changes) | {"base": model, "longest": longest})
+    chosen = read_recipe(recipe, **_changes(changes, base=model, longest=longest))
     found = plan_training(chosen, home=home())
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
@@ -116,12 +118,9 @@ def train(
     from finetune.experts.runs import new_run
     from playground.errors import InvalidSettings
 
-    chosen = read_recipe(
-        recipe,
-        **_changes(changes)
-        | {"base": model, "longest": longest, "held_out": held_out, "epochs": epochs}
-        | {"learning_rate": learning_rate, "rank": rank, "seed": seed},
-    )
+    flags = {"base": model, "longest": longest, "held_out": held_out, "epochs": epochs}
+    flags |= {"learning_rate": learning_rate, "rank": rank, "seed": seed}
+    chosen = read_recipe(recipe, **_changes(changes, **flags))
     target = out or home() / "adapters" / name
     if target.exists():
         raise InvalidSettings(f"{target} is there already; choose another name or remove it")
@@ -164,16 +163,20 @@ def _warn_of_packages(run: "Run") -> None:
         print(f"warning: another version than the run's: {change}", file=sys.stderr)
 
 
+def _print_log(values: dict[str, Any]) -> None:
+    """Every tenth step and each evaluation, a line; the names dim on a terminal."""
+    if "eval_loss" not in values and values["step"] % PRINTED_EVERY:
+        return
+    shown = [f"[dim]{key}[/] {values[key]:.4g}" for key in REPORTED if key in values]
+    Console(highlight=False).print("  ".join(shown))
+
+
 def _execute(run: "Run", target: Path) -> None:
     from finetune.experts.runs import execute, publish
     from finetune.experts.train import Watch
     from playground.errors import PlaygroundError
 
-    def report(values: dict[str, Any]) -> None:
-        shown = {key: f"{values[key]:.4g}" for key in REPORTED if key in values}
-        print("  ".join(f"{key} {value}" for key, value in shown.items()), flush=True)
-
-    watch = Watch(report)
+    watch = Watch(_print_log)
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         watch.stop.set()

@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ class Reports(TrainerCallback):  # type: ignore[misc]
         self._path = path
         self._epochs = epochs
         self._report = report
+        self._began = (time.monotonic(), resumed_at)
         if path.exists():
-            kept = [line for line in _lines(path) if line["step"] <= resumed_at]
+            kept = [line for line in read_log(path) if line["step"] <= resumed_at]
             path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def on_log(
@@ -48,13 +50,17 @@ class Reports(TrainerCallback):  # type: ignore[misc]
         values = {"step": state.global_step, "steps": state.max_steps} | (logs or {})
         if "epoch" in values:  # the trainer sees all of them as one
             values["epoch"] *= self._epochs
+        began, first = self._began
+        if state.global_step > first:
+            each = (time.monotonic() - began) / (state.global_step - first)
+            values["seconds_left"] = each * (state.max_steps - state.global_step)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
         if self._report:
             self._report(values)
 
 
-def _lines(path: Path) -> list[Log]:
+def read_log(path: Path) -> list[Log]:
     """A metrics file's lines; a last one that a kill cut off is left out."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():

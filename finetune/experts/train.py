@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, Trainer
 
-from finetune.experts.callbacks import DiskBudget, Log, Peak, Reports, Samples, Stop
+from finetune.experts.callbacks import DiskBudget, Log, Peak, Reports, Samples, Stop, read_log
 from finetune.experts.card import write_card
 from finetune.experts.checkpoints import last_good, step_of
 from finetune.experts.order import in_order
@@ -106,7 +106,7 @@ def train(
             peak = _watch(trainer, recipe, loaded, data, run, watch, resumed_at)
             result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             seconds = time.monotonic() - began
-            steps, loss = result.global_step, result.training_loss
+            steps, loss = result.global_step, _mean_loss(run / METRICS)
             if watch.stop.is_set() and steps < trainer.state.max_steps:
                 return Trained(None, steps, loss, seconds, resumed_at)
             metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
@@ -116,6 +116,12 @@ def train(
         finally:
             trainer.model.unload()  # the base as it was, for who uses it next
     return Trained(folder, steps, loss, seconds, resumed_at)
+
+
+def _mean_loss(path: Path) -> float:
+    """Over all steps: transformers' own leaves out those before a resume."""
+    losses = [line["loss"] for line in read_log(path) if "loss" in line]
+    return sum(losses) / len(losses) if losses else float("nan")
 
 
 def _check(recipe: Recipe, data: Data) -> None:

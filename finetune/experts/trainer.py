@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from peft.optimizers import create_loraplus_optimizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Trainer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from finetune.experts.recipe import Recipe
@@ -46,6 +46,8 @@ def build(
         peft_config=lora_config(recipe),
     )
     trainer.processing_class = None  # each checkpoint would hold the tokenizer's 11 MB
+    trainer.create_model_card = _no_model_card  # TRL writes one into every checkpoint
+    trainer.remove_callback(PrinterCallback)
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL casts QLoRA's to bf16; resuming would not be exact then
             parameter.data = parameter.data.float()
@@ -55,6 +57,10 @@ def build(
             trainer.model, kind_of, loraplus_lr_ratio=recipe.lora_plus, **options
         )
     return trainer
+
+
+def _no_model_card(*_: Any, **__: Any) -> None:
+    """The adapter has a card of its own."""
 
 
 def lora_config(recipe: Recipe) -> LoraConfig:
@@ -123,7 +129,7 @@ def _arguments(
         "use_cpu": on_cpu,
         "seed": recipe.seed,
         "data_seed": recipe.seed,
-        "logging_steps": 10,
+        "logging_steps": 1,  # a mean over several would differ after resuming between two logs
         "disable_tqdm": True,
         "train_sampling_strategy": "sequential",
         "dataloader_pin_memory": not on_cpu,
