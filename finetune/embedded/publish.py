@@ -10,12 +10,14 @@ from safetensors.torch import save_file
 from transformers import MistralForCausalLM
 
 from finetune.embedded.config import Recipe
-from finetune.embedded.corpus import Draw, draw_row
+from finetune.embedded.corpus import FAMILIES, Draw, Row, draw_row
+from finetune.embedded.evaluate import held_out_rows
 from finetune.embedded.initialise import model_config, new_model
 from finetune.embedded.rendering import BOS, EOS, PAD, Renderer
 
 REPLAY_ROWS = 1_000
 REPLAY_SEED = 77
+REGRESSION_ROWS = 10
 PACKAGE_FOLDER = Path(__file__).parents[2] / "playground" / "models" / "embedded"
 
 
@@ -50,6 +52,7 @@ def publish(recipe: Recipe, build: Path, folder: Path = PACKAGE_FOLDER) -> None:
         {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD, "do_sample": False},
     )
     _write_replay(folder / "replay.jsonl")
+    write_regression(folder / "regression.jsonl")
     temporary = folder / "tekken.json.tmp"
     shutil.copyfile(build / "tekken.json", temporary)
     temporary.replace(folder / "tekken.json")
@@ -62,12 +65,29 @@ def _write_replay(path: Path) -> None:
     while len(lines) < REPLAY_ROWS:
         row = draw_row(draw)
         if row.family != "copying":
-            messages = [turn.as_openai() for turn in row.turns]
-            body = {"messages": messages} | ({"tools": list(row.tools)} if row.tools else {})
-            lines.append(json.dumps(body, ensure_ascii=False))
+            lines.append(_line(row))
     temporary = path.with_suffix(".tmp")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def write_regression(path: Path) -> None:
+    """Held-out rows of each family, by which an expert's report card tells what it forgot."""
+    rows = [
+        row
+        for family in FAMILIES
+        if family != "copying"
+        for row in held_out_rows(family, REGRESSION_ROWS, REPLAY_SEED)
+    ]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _line(row: Row) -> str:
+    messages = [turn.as_openai() for turn in row.turns]
+    body = {"messages": messages} | ({"tools": list(row.tools)} if row.tools else {})
+    return json.dumps(body, ensure_ascii=False)
 
 
 def _write_json(path: Path, content: object) -> None:

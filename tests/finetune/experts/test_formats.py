@@ -141,10 +141,9 @@ def test_a_broken_file_is_named_and_nothing_crashes(
         assert any(words in str(fault) for fault in read.faults)
 
 
-BYTES = '\x00|"|{|}|[|]|null|NaN|\\ud800|1e999|"role": "boss",|\n|,|{"text": "x"}\n|true|-'.split(
-    "|"
-)
-PIECES = st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", *(each.encode() for each in BYTES)])
+TEXTS = ("", '"', "{", "}", "[", "]", "null", "NaN", "true", "-", ",", "\x00", "\n", "\\ud800")
+TEXTS = (*TEXTS, "1e999", '"role": "boss",', '{"text": "x"}\n')
+PIECES = st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", *(each.encode() for each in TEXTS)])
 WHOLE = [
     json.dumps(TALK).encode(),
     json.dumps(PREFERENCES[3][1]).encode(),

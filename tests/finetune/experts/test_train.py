@@ -9,8 +9,16 @@ import pytest
 import torch
 from peft import PeftModel
 
+import finetune.experts
 from finetune.experts.order import in_order
-from finetune.experts.recipe import PRESETS, Recipe, embedded_cpu, read_recipe, recipe_yaml
+from finetune.experts.recipe import (
+    PRESETS,
+    Recipe,
+    embedded_cpu,
+    read_recipe,
+    recipe_schema,
+    recipe_yaml,
+)
 from finetune.experts.rows import Conversation
 from finetune.experts.train import Data, Trained, train
 from finetune.experts.views import View, views_of
@@ -133,3 +141,8 @@ def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own(packing: bool
     assert not set(shown[0]) & set(shown[1])
     assert order == in_order(recipe, own, general, length)
     assert len(in_order(replace(recipe, epochs=2.5), own, general, length)) == 250
+
+
+def test_the_published_schema_is_the_recipes() -> None:
+    path = Path(finetune.experts.__file__).parent / "recipe.schema.json"
+    assert json.loads(path.read_text()) == recipe_schema()
