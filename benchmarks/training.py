@@ -25,22 +25,7 @@ WARM_STEPS = 2
 def mixed_rows(path: Path, count: int = 600) -> None:
     """Conversations of very different lengths, as real files have them."""
     rng = random.Random(0)
-    words = [
-        "the",
-        "small",
-        "brown",
-        "fox",
-        "goes",
-        "to",
-        "market",
-        "and",
-        "buys",
-        "a",
-        "basket",
-        "of",
-        "red",
-        "apples",
-    ]
+    words = ("the", "small", "brown", "fox", "goes", "to", "market", "and", "buys", "red")
     with path.open("w", encoding="utf-8") as file:
         for _ in range(count):
             length = min(350, max(3, round(rng.lognormvariate(3.2, 1.1))))

@@ -42,9 +42,7 @@ def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgo
         [(f"What is the capital of {c}?", f"The capital of {c} is {t}.")
          for c, t in (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"))],
     )  # fmt: skip
-    views = [
-        v for r in read_rows(file).conversations for v in views_of(r, loaded.tokenizer, 512)[0]
-    ]
+    views = read_dataset([file], loaded.tokenizer, 512).train.views
     recipe = replace(embedded_cpu(), epochs=40.0, batch=6, replay=0.0)
     done = train(recipe, loaded, Data(views), tmp_path / "run", "prices")
     assert done.folder
