@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetune.evaluation import evaluate
+from finetune.experts.dataset import read_dataset
 from finetune.experts.recipe import embedded_cpu
 from finetune.experts.report_card import Answered, judge, part, to_html, to_json, to_markdown
 from finetune.experts.scores import Given, difference, estimate, f1, score
