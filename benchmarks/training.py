@@ -82,7 +82,7 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, all_cores():
         if side == "ours":
             trainer = build(recipe, loaded, order, [], Path(folder))
-            used = order
+            used = [view for example in order for view in example]
         else:
             used = views[: steps * ROWS_A_STEP]
             trainer = SFTTrainer(

@@ -174,7 +174,7 @@ def plan(
     revision: Revision = None,
     home: Home = None,
 ) -> None:
-    """What serving a model takes in memory, before anything is loaded."""
+    """What serving a model and training on it take in memory, before anything is loaded."""
     settings = _settings(
         context,
         model=model,
@@ -212,6 +212,28 @@ def plan(
     table.add_row(f"free on {where}", *[f"{free / unit:,.2f}"] * len(plans))
     fitting = [each.largest_context(free) for each in plans]
     table.add_row("tokens of context it holds", *(f"{n:,}" if n else "none" for n in fitting))
+    Console().print(table)
+    _print_training_plans(settings, kinds, free)
+
+
+def _print_training_plans(settings: Settings, kinds: tuple[Quantization, ...], free: int) -> None:
+    """What training an adapter takes, of the base's weights and of its own."""
+    from finetune.experts.plan import plan as plan_training
+    from finetune.experts.recipe import recipe_for
+
+    recipes = [recipe_for(settings.model, kind, settings.precision) for kind in kinds]
+    plans = [plan_training(recipe, home=settings.home) for recipe in recipes]
+    unit, name = (2**30, "GiB") if plans[0].total > 2**30 else (2**20, "MiB")
+    table = Table(title=f"training a LoRA adapter, rank {recipes[0].rank}, {name}", box=box.SIMPLE)
+    table.add_column("")
+    for kind in kinds:
+        table.add_column("not quantized" if kind == "none" else kind, justify="right")
+    for cells in zip(*(each.rows() for each in plans), strict=True):
+        label = cells[0][0].split(" (")[0]
+        table.add_row(label, *(f"{size / unit:,.2f}" for _, size in cells), style=_weight(label))
+    table.add_section()
+    fitting = [each.largest_micro_batch(free) for each in plans]
+    table.add_row("tokens of a micro batch that fit", *(f"{n:,}" if n else "none" for n in fitting))
     Console().print(table)
 
 

@@ -19,6 +19,7 @@ from finetune.commands.common import (
     RecipeName,
     RowsFile,
     RowsFiles,
+    home,
     tokenizer_of,
 )
 
@@ -55,7 +56,7 @@ def check(
     chosen = read_recipe(recipe, base=model, longest=longest, held_out=held_out)
     if fix:
         files = [_repaired(repair(file)) for file in files]
-    found = report(files, tokenizer_of(chosen.base), chosen, evaluation)
+    found = report(files, tokenizer_of(chosen.base), chosen, evaluation, home())
     if as_json:
         print(json.dumps(dataclasses.asdict(found), ensure_ascii=False, indent=1))
     else:
@@ -86,6 +87,8 @@ def _some(values: object) -> str:
 
 
 def _print(found: "DataReport") -> None:
+    from finetune.experts.duration import duration_text
+
     for fault in found.faults:
         print(fault)
     console = Console()
@@ -93,6 +96,7 @@ def _print(found: "DataReport") -> None:
     table.add_row("format", ", ".join(f"{name} ({n})" for name, n in found.formats.items()))
     for name, value in found.totals():
         table.add_row(name, f"{value:,}")
+    table.add_row("training time here, about", duration_text(found.seconds))
     table.add_row("languages", ", ".join(f"{name} {n}" for name, n in found.languages.items()))
     console.print(table)
     for name, pairs in (

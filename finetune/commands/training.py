@@ -113,6 +113,7 @@ def train(
 
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
+    from finetune.experts.duration import duration_text
     from finetune.experts.recipe import read_recipe
     from finetune.experts.report import report
     from finetune.experts.runs import new_run
@@ -124,14 +125,17 @@ def train(
     target = out or home() / "adapters" / name
     if target.exists():
         raise InvalidSettings(f"{target} is there already; choose another name or remove it")
-    found = report(files, tokenizer_of(chosen.base), chosen, evaluation)
+    found = report(files, tokenizer_of(chosen.base), chosen, evaluation, home())
     for fault in found.faults:
         print(fault, file=sys.stderr)
     if not found.trained:
         print("error: no token of these rows would be trained", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
     print(f"{found.rows - len(found.faults)} rows, {found.trained:,} trained tokens, ", end="")
-    print(f"{len(found.faults)} rows named above and left out, about {found.steps} steps")
+    print(
+        f"{len(found.faults)} rows named above and left out, about {found.steps} steps "
+        f"in {duration_text(found.seconds)}"
+    )
     _execute(new_run(home(), name, chosen, files, evaluation), target)
 
 

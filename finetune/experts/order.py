@@ -1,5 +1,6 @@
 """The order in which a run sees its rows, decided beforehand: the same for the same seed."""
 
+import bisect
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -16,23 +17,53 @@ def in_order(
     rows: Sequence[Row],
     replay: Sequence[Row],
     length: Callable[[Row], int],
-) -> list[Row]:
-    """All rows of the run in their order: in each epoch the rows and so many of the replay's that
-    they are the recipe's share of all, other ones in every epoch. Without packing, rows of one
-    batch are of about one ``length``.
+) -> list[list[Row]]:
+    """All examples of the run in their order; an example is one row, or several packed into one.
+
+    In each epoch come the rows and so many of the replay's that they are the recipe's share of all,
+    other ones in every epoch. Rows are packed within their epoch and the examples then shuffled:
+    packed over all epochs at once, the copies of a row would lie side by side, and the longest rows
+    would come first. Without packing, rows of one batch are of about one ``length``.
     """
     rng = random.Random(recipe.seed)
     share = recipe.replay if replay else 0.0
     wanted = round(len(rows) * share / (1 - share))
     pool: list[Row] = []
-    order: list[Row] = []
+    order: list[list[Row]] = []
     for _ in range(math.ceil(recipe.epochs)):
         while len(pool) < wanted:
             pool += rng.sample(replay, len(replay))
         epoch, pool = [*rows, *pool[:wanted]], pool[wanted:]
         rng.shuffle(epoch)
-        order += epoch if recipe.packing else _by_length(epoch, recipe.batch, rng, length)
+        if packs(recipe):
+            examples = _packed(epoch, recipe.longest, length)
+            rng.shuffle(examples)
+            order += examples
+        else:
+            order += [[row] for row in _by_length(epoch, recipe.batch, rng, length)]
     return order[: round(len(order) * recipe.epochs / math.ceil(recipe.epochs))]
+
+
+def packs(recipe: Recipe) -> bool:
+    """Whether rows share examples: DPO's pairs never do."""
+    return recipe.packing and recipe.method == "sft"
+
+
+def _packed(rows: list[Row], longest: int, length: Callable[[Row], int]) -> list[list[Row]]:
+    """Best-fit decreasing: each row goes where the least room is left (Johnson 1973)."""
+    examples: list[list[Row]] = []
+    rooms: list[tuple[int, int]] = []  # room left, example; sorted
+    for row in sorted(rows, key=length, reverse=True):
+        size = length(row)
+        at = bisect.bisect_left(rooms, (size, -1))
+        if at == len(rooms):
+            examples.append([row])
+            bisect.insort(rooms, (longest - size, len(examples) - 1))
+            continue
+        room, example = rooms.pop(at)
+        examples[example].append(row)
+        bisect.insort(rooms, (room - size, example))
+    return examples
 
 
 def _by_length(
@@ -55,6 +86,6 @@ def steps_of(recipe: Recipe, lengths: Sequence[int]) -> int:
     if recipe.max_steps:
         return recipe.max_steps
     share = 1 / (1 - recipe.replay)
-    each = sum(lengths) / recipe.longest if recipe.packing else len(lengths)
+    each = sum(lengths) / recipe.longest if packs(recipe) else len(lengths)
     micro_batches = math.ceil(each * share * recipe.epochs / recipe.batch)
     return max(1, math.ceil(micro_batches / recipe.accumulation))

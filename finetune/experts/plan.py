@@ -102,10 +102,15 @@ class TrainingPlan:
 
 def plan(recipe: Recipe, *, home: Path | None = None) -> TrainingPlan:
     """The plan of a recipe. Raises what `locate` and `read_config` raise for an unknown base."""
-    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
-    entry = find(spec.source)
-    config = entry.config() if entry and entry.config else read_config(locate(spec, home))
-    return plan_for(recipe, config, choose_device(spec.device))
+    return plan_for(recipe, config_of(recipe, home), choose_device("auto"))
+
+
+def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:
+    """The base's shape; the catalogue's models need no file on this disk."""
+    entry = find(recipe.base)
+    if entry and entry.config:
+        return entry.config()
+    return read_config(locate(ModelSpec(recipe.base), home))
 
 
 def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> TrainingPlan:

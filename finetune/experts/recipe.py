@@ -133,6 +133,14 @@ PRESETS = {
 }
 
 
+def recipe_for(base: str, quantization: str = "none", precision: str = "auto") -> Recipe:
+    """The preset that suits a base as it is loaded; its own rates for the embedded one."""
+    preset = embedded_cpu() if base == "embedded" else mistral_small_24b_qlora()
+    optimizer = "paged_adamw_8bit" if quantization == "nf4" else "adamw_torch"
+    values = {"base": base, "quantization": quantization, "precision": precision}
+    return make(dataclasses.asdict(preset) | values | {"optimizer": optimizer})
+
+
 def read_recipe(name: str, **changes: Any) -> Recipe:
     """A preset's name or a YAML file, with changes. Raises `InvalidSettings`."""
     if name in PRESETS:

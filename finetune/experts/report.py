@@ -11,6 +11,7 @@ from pathlib import Path
 
 from finetune.experts.dataset import Tokenized, tokenize
 from finetune.experts.duplicates import find_repeats
+from finetune.experts.duration import estimated_seconds
 from finetune.experts.order import steps_of
 from finetune.experts.recipe import Recipe
 from finetune.experts.rows import Conversation, Fault, Preference, Row, read_rows
@@ -53,6 +54,8 @@ class DataReport:
     languages: Mapping[str, int]
     lengths: tuple[Bin, ...]
     steps: int
+    seconds: float
+    """An estimate of the training's duration on this machine."""
 
     def totals(self) -> list[tuple[str, int]]:
         """What to print: a label and a count."""
@@ -79,6 +82,7 @@ def report(
     tokenizer: ChatTokenizer,
     recipe: Recipe,
     evaluation: Path | None = None,
+    home: Path | None = None,
 ) -> DataReport:
     """Read files and count. Raises `OSError` if one cannot be opened.
 
@@ -121,6 +125,7 @@ def report(
         languages=_languages(rows),
         lengths=tuple(_histogram(lengths)),
         steps=steps_of(recipe, lengths),
+        seconds=estimated_seconds(recipe, lengths, home=home),
     )
 
 

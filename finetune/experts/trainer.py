@@ -15,6 +15,7 @@ from peft.optimizers import create_loraplus_optimizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from finetune.experts.order import packs
 from finetune.experts.recipe import Recipe
 from finetune.experts.views import Pair, View
 from playground.errors import InvalidSettings
@@ -31,7 +32,11 @@ class _PairsTrainer(DPOTrainer):  # type: ignore[misc]
 
 
 def build(
-    recipe: Recipe, loaded: LoadedModel, rows: Sequence[Row], held: Sequence[Row], folder: Path
+    recipe: Recipe,
+    loaded: LoadedModel,
+    examples: Sequence[Sequence[Row]],
+    held: Sequence[Row],
+    folder: Path,
 ) -> Trainer:
     """A trainer whose adapter is in fp32 and starts from the recipe's seed."""
     _check_tracker(recipe)
@@ -40,8 +45,8 @@ def build(
     trainer = kind(
         model=loaded.model,
         args=_arguments(recipe, loaded, folder, evaluates=bool(held)),
-        train_dataset=_dataset(rows),
-        eval_dataset=_dataset(held) if held else None,
+        train_dataset=_dataset(examples),
+        eval_dataset=_dataset([[row] for row in held]) if held else None,
         processing_class=_processor(loaded),
         peft_config=lora_config(recipe),
     )
@@ -86,16 +91,18 @@ def _check_tracker(recipe: Recipe) -> None:
         )
 
 
-def _dataset(rows: Sequence[Row]) -> Dataset:
-    views = [row for row in rows if isinstance(row, View)]
-    if views:
+def _dataset(examples: Sequence[Sequence[Row]]) -> Dataset:
+    """``seq_lengths`` tells TRL's collator where a packed example's rows begin."""
+    if any(isinstance(row, View) for example in examples for row in example):
+        views = [[row for row in each if isinstance(row, View)] for each in examples]
         return Dataset.from_dict(
             {
-                "input_ids": [list(view.token_ids) for view in views],
-                "labels": [list(view.labels) for view in views],
+                "input_ids": [[t for view in each for t in view.token_ids] for each in views],
+                "labels": [[t for view in each for t in view.labels] for each in views],
+                "seq_lengths": [[len(view.token_ids) for view in each] for each in views],
             }
         )
-    pairs = [row for row in rows if isinstance(row, Pair)]
+    pairs = [row for each in examples for row in each if isinstance(row, Pair)]
     return Dataset.from_dict(
         {
             "prompt_ids": [list(pair.prompt) for pair in pairs],
@@ -138,7 +145,12 @@ def _arguments(
     }
     if recipe.method == "dpo":
         return DPOConfig(**common, max_length=None, beta=recipe.beta)
-    return SFTConfig(**common, max_length=recipe.longest, packing=recipe.packing)
+    return SFTConfig(
+        **common,
+        max_length=recipe.longest,
+        packing=packs(recipe),
+        dataset_kwargs={"skip_prepare_dataset": True},  # tokenized, packed and in order already
+    )
 
 
 def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, Any]:

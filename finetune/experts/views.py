@@ -5,14 +5,12 @@ prompts. A row is therefore trained as *views*, one for each answer: the prompt 
 it, then the answer's own tokens, which alone are learned. Views that continue each other are one.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from finetune.experts.rows import Conversation, Fault, Preference, Text
 from playground.errors import InvalidRequest
 from playground.models.tokenizer import ChatTokenizer
-from playground.protocol import Message
 
 MASKED = -100
 """The label that the loss leaves out (torch.nn.CrossEntropyLoss)."""
@@ -58,8 +56,10 @@ def pair_of(preference: Preference, tokenizer: ChatTokenizer, longest: int, file
     try:
         pair = Pair(
             tuple(tokenizer.render(preference.messages, preference.tools)),
-            tuple(_answer(preference.chosen, tokenizer)),
-            tuple(_answer(preference.rejected, tokenizer)),
+            *(
+                tuple(tokenizer.render_answer(each, preference.messages, preference.tools))
+                for each in (preference.chosen, preference.rejected)
+            ),
         )
     except InvalidRequest as error:
         raise InvalidRow(Fault(file, preference.line, error.field, error.problem)) from None
@@ -107,24 +107,11 @@ def _each_answer(conversation: Conversation, tokenizer: ChatTokenizer) -> Iterat
     for at, message in enumerate(conversation.messages):
         if message.role == "assistant":
             prompt = tokenizer.render(conversation.messages[:at], conversation.tools)
-            answer = _answer(message, tokenizer)
+            answer = tokenizer.render_answer(
+                message, conversation.messages[:at], conversation.tools
+            )
             labels = (*(MASKED for _ in prompt), *answer)
             yield View((*prompt, *answer), labels)
-
-
-def _answer(message: Message, tokenizer: ChatTokenizer) -> list[int]:
-    """What the model has to write: text, calls without ids (those the engine assigns), the end."""
-    ids = tokenizer.encode_plain(message.content) if message.content else []
-    if message.tool_calls:
-        if tokenizer.calls_id is None:
-            raise InvalidRequest("messages.tool_calls", "this model's calls are not trained here")
-        calls = [
-            {"name": call.name, "arguments": json.loads(call.arguments)}
-            for call in message.tool_calls
-        ]
-        written = json.dumps(calls, ensure_ascii=False)
-        ids = [*ids, tokenizer.calls_id, *tokenizer.encode_plain(written)]
-    return [*ids, min(tokenizer.end_ids)]
 
 
 def _joined(views: Iterator[View]) -> Iterator[View]:

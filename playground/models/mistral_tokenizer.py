@@ -5,6 +5,7 @@ Control tokens come only from the rendering: text that looks like one is encoded
 
 import codecs
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,6 +104,23 @@ class MistralTokenizer:
         except (MistralCommonException, ValueError) as error:
             raise InvalidRequest("messages", str(error)) from error
         return tokens
+
+    def render_answer(
+        self,
+        answer: Message,
+        messages: Sequence[Message] = (),  # noqa: ARG002
+        tools: Sequence[Tool] = (),  # noqa: ARG002
+    ) -> list[int]:
+        """Text, calls without ids (those are the engine's to assign), the end."""
+        ids = self.encode_plain(answer.content) if answer.content else []
+        if answer.tool_calls:
+            calls = [
+                {"name": call.name, "arguments": json.loads(call.arguments)}
+                for call in answer.tool_calls
+            ]
+            written = json.dumps(calls, ensure_ascii=False)
+            ids = [*ids, self.calls_id, *self.encode_plain(written)]
+        return [*ids, min(self.end_ids)]
 
     def encode(self, text: str) -> list[int]:
         """The beginning-of-sequence token, then ``text`` as ordinary tokens."""

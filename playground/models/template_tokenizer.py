@@ -101,20 +101,49 @@ class TemplateTokenizer:
 
         Raises `InvalidRequest` if there is no template or it refuses the conversation.
         """
+        text = self._render_text(messages, tools, continue_final=continue_final)
+        return list(self._backend.encode(text, add_special_tokens=False).ids)
+
+    def render_answer(
+        self, answer: Message, messages: Sequence[Message] = (), tools: Sequence[Tool] = ()
+    ) -> list[int]:
+        """What the template writes after the prompt for this answer, to its first end token.
+
+        Raises `InvalidRequest` if the template does not render the answer after its own prompt.
+        """
+        prompt = self._render_text(messages, tools)
+        whole = self._render_text((*messages, answer), tools, asks=False)
+        if not whole.startswith(prompt):
+            raise InvalidRequest(
+                "messages", "the chat template writes an answer elsewhere than it asks for one"
+            )
+        ids = list(self._backend.encode(whole[len(prompt) :], add_special_tokens=False).ids)
+        ends = [at for at, token in enumerate(ids) if token in self._end_ids]
+        return ids[: ends[0] + 1] if ends else [*ids, min(self._end_ids)]
+
+    def _render_text(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool],
+        *,
+        continue_final: bool = False,
+        asks: bool = True,
+    ) -> str:
         if self._tokenizer.chat_template is None:
             raise InvalidRequest("messages", "this model has no chat template; give it a prompt")
         conversation = [self._as_text(message.to_openai()) for message in messages]
         try:
-            text = self._tokenizer.apply_chat_template(
-                conversation,
-                tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
-                add_generation_prompt=not continue_final,
-                continue_final_message=continue_final,
-                tokenize=False,
+            return str(
+                self._tokenizer.apply_chat_template(
+                    conversation,
+                    tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
+                    add_generation_prompt=asks and not continue_final,
+                    continue_final_message=continue_final,
+                    tokenize=False,
+                )
             )
         except (TemplateError, ValueError, TypeError) as error:
             raise InvalidRequest("messages", f"the chat template refuses them: {error}") from error
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
 
     def encode(self, text: str) -> list[int]:
         """Raw text as the tokenizer encodes it, with its beginning-of-sequence token if any."""

@@ -76,6 +76,16 @@ class ChatTokenizer(Protocol):
         """
         ...
 
+    def render_answer(
+        self, answer: Message, messages: Sequence[Message] = (), tools: Sequence[Tool] = ()
+    ) -> list[int]:
+        """Token ids that the assistant has to write after ``render(messages, tools)`` for its
+        message ``answer``, an end token last: what training learns.
+
+        Raises `InvalidRequest` where the template has no place for it.
+        """
+        ...
+
     def encode(self, text: str) -> list[int]:
         """Token ids of raw text after the beginning-of-sequence token, if the model has one."""
         ...

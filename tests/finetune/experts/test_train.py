@@ -1,7 +1,8 @@
 """From rows to an adapter that the engine serves and PEFT loads."""
 
 import json
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,23 +125,41 @@ def test_a_wrong_recipe_names_its_field(changes: dict[str, float], words: str) -
         read_recipe("embedded_cpu", **changes)
 
 
-@pytest.mark.parametrize("packing", [True, False])
-def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own(packing: bool) -> None:
-    own = [View((1, 2, at), (1, 2, at)) for at in range(60)]
-    general = [View((3, at), (3, at)) for at in range(100)]
-    length: Callable[[View], int] = lambda view: len(view.token_ids)  # noqa: E731
-    recipe = replace(embedded_cpu(), epochs=3.0, batch=8, replay=0.4, packing=packing)
-    order = in_order(recipe, own, general, length)
+OWN = [View((1, 2, at), (1, 2, at)) for at in range(60)]
+GENERAL = [View((3, at), (3, at)) for at in range(100)]
+MIXED = replace(embedded_cpu(), epochs=3.0, batch=8, replay=0.4)
+
+
+def length(view: View) -> int:
+    return len(view.token_ids)
+
+
+def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own() -> None:
+    order = [view for example in in_order(MIXED, OWN, GENERAL, length) for view in example]
     epochs = [order[at : at + 100] for at in (0, 100, 200)]
-    shown = [[view for view in epoch if view in general] for epoch in epochs]
+    shown = [[view for view in epoch if view in GENERAL] for epoch in epochs]
     for epoch, replayed in zip(epochs, shown, strict=True):
-        assert sorted(view.token_ids for view in epoch if view in own) == [
-            view.token_ids for view in own
+        assert sorted(view.token_ids for view in epoch if view in OWN) == [
+            view.token_ids for view in OWN
         ]
         assert len(replayed) == 40
     assert not set(shown[0]) & set(shown[1])
-    assert order == in_order(recipe, own, general, length)
-    assert len(in_order(replace(recipe, epochs=2.5), own, general, length)) == 250
+    assert in_order(MIXED, OWN, GENERAL, length) == in_order(MIXED, OWN, GENERAL, length)
+    assert len(in_order(replace(MIXED, epochs=2.5), OWN, GENERAL, length)) == 250
+
+
+def test_packed_examples_are_full_and_hold_no_row_twice() -> None:
+    rng = random.Random(0)
+    rows = [View((at,) * rng.randint(2, 30), (at,)) for at in range(200)]
+    recipe = replace(MIXED, packing=True, longest=32, replay=0.0)
+    examples = in_order(recipe, rows, [], length)
+    assert sorted(v.labels[0] for e in examples for v in e) == sorted(3 * list(range(200)))
+    for example in examples:
+        assert sum(map(length, example)) <= 32
+        assert len({view.labels for view in example}) == len(example)
+    assert sum(map(length, rows)) * 3 > 0.9 * 32 * len(examples)
+    longest_first = sorted(examples, key=lambda e: -length(e[0]))
+    assert examples != longest_first
 
 
 def test_the_published_schema_is_the_recipes() -> None:

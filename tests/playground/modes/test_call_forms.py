@@ -19,9 +19,11 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from finetune.experts.rows import Conversation
+from finetune.experts.views import MASKED, views_of
 from playground.engine import Engine
 from playground.errors import InvalidRequest
-from playground.models.loader import load
+from playground.models.loader import load, load_tokenizer
 from playground.models.spec import ModelSpec
 from playground.models.template_tokenizer import TemplateTokenizer
 from playground.modes.calls import WIRE, CallFinder, CallReader, ToolChoice
@@ -201,3 +203,28 @@ def test_text_and_calls_are_parted_wherever_the_stream_is_cut(size: int) -> None
     assert [(each.name, each.arguments) for each in reader.calls] == [
         ("f", '{"a": "<tool_call>"}')
     ] * 2
+
+
+def test_training_learns_what_the_template_writes_after_the_prompt_that_serving_renders(
+    folder: Path,
+) -> None:
+    tokenizer = load_tokenizer(folder)
+    call = ToolCall("call00001", "get_weather", '{"city": "Oslo", "days": 2}')
+    talk = (
+        Message("user", "Hi <|im_end|>"),
+        Message("assistant", "Hello!"),
+        Message("user", "Weather in Oslo?"),
+        Message("assistant", tool_calls=(call,)),
+    )
+    views, faults = views_of(Conversation(talk, TOOLS, 1), tokenizer, 8192)
+    assert not faults
+    for at in (1, 3):
+        prompt = tokenizer.render(talk[:at], TOOLS)
+        assert any(list(view.token_ids[: len(prompt)]) == prompt for view in views)
+    learned = [t for view in views for t in view.labels if t != MASKED]
+    assert sum(token in tokenizer.end_ids for token in learned) == 2
+    written = b"".join(map(tokenizer.token_bytes, learned)).decode()
+    assert written.startswith("Hello!")
+    got = json.loads(written[written.index("{") : written.rindex("}") + 1])
+    assert got["name"] == "get_weather"
+    assert {"city": "Oslo", "days": 2} in got.values()
