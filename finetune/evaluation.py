@@ -6,30 +6,46 @@ tools, as a person would get the answers.
 
 import asyncio
 import json
+import uuid
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from peft import PeftModel
 
 from finetune.experts.nll import losses
-from finetune.experts.report_card import Answered, Part, ReportCard, judge, part
+from finetune.experts.report_card import Answered, ReportCard, judge, part
 from finetune.experts.rows import Conversation, read_rows
 from finetune.experts.scores import Given, score
 from finetune.experts.views import View, views_of
 from playground.engine import Engine
 from playground.errors import InvalidSettings, PlaygroundError
-from playground.models.adapters import read_adapter
+from playground.models.adapter_store import VERSION
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.models.tokenizer import ChatTokenizer
+from playground.models.twin import twin_of
 from playground.modes.chat import answer, structured
-from playground.protocol import Backend, Request, Sampling
+from playground.protocol import AdapterHost, Backend, Priority, Request, Sampling
 
 AT_ONCE = 32
 LONGEST_ANSWER = 256
 REGRESSION_FILE = "regression.jsonl"
+UNLISTED = "report-card-"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows to judge by. ``trained`` says that the adapter has learned these very rows."""
+
+    name: str
+    rows: Sequence[Conversation]
+    trained: bool = False
+
+
+class Host(Backend, AdapterHost, Protocol):
+    """A backend with adapters."""
 
 
 def evaluate(
@@ -45,23 +61,60 @@ def evaluate(
     ``regression`` defaults to the general rows shipped beside the base, if there are any. Raises
     `InvalidSettings` if the file has no row with an answer, and what `read_adapter` raises.
     """
+    rows = read_rows(file).conversations
+    asked = [Asked("Held-out rows", fitting(rows, loaded, longest, str(file)))]
+    own = regression or locate(loaded.spec) / REGRESSION_FILE
+    if own.is_file():
+        general = read_rows(own).conversations
+        asked.append(Asked("General rows", fitting(general, loaded, longest, str(own))))
+    with Engine(loaded) as engine:
+        card = report_card(engine, twin_of(loaded), adapters, asked, regex, longest)
+    return replace(card, made_of={**card.made_of, "data": file.name})
+
+
+def report_card(
+    host: Host,
+    loaded: LoadedModel,
+    adapters: Sequence[Path],
+    asked: Sequence[Asked],
+    regex: str | None = None,
+    longest: int = 2048,
+) -> ReportCard:
+    """The card by asking ``host``, which goes on serving others; ``loaded`` is the same base, in a
+    tree that nobody else uses. The first of ``asked`` decides, the second is the regression set.
+
+    Raises what `AdapterHost.load_adapter` raises.
+    """
     names = _names(adapters)
     lanes = ("base", *names)
-    found = [read_adapter(folder, name) for folder, name in zip(adapters, names, strict=True)]
-    own = regression or locate(loaded.spec) / REGRESSION_FILE
-    sets = [("Held-out rows", file), *([("General rows", own)] if own.is_file() else [])]
-    asked = [(name, _questions(path, loaded, longest)) for name, path in sets]
-    lost = [_losses(loaded, adapters, lanes, rows, longest) for _, rows in asked]
-    parts: list[Part] = []
-    with Engine(loaded) as engine:
-        served = {"base": engine.models()[0].name}
-        for adapter in found:
-            served[adapter.name] = engine.load_adapter(adapter.folder, adapter.name).name
-        for (name, rows), each in zip(asked, lost, strict=True):
-            answered = asyncio.run(ask_all(engine, served, rows, regex))
-            parts.append(part(name, lanes, answered, each))
-    card = judge(parts[0], parts[1] if len(parts) > 1 else None, lanes)
-    return replace(card, made_of=_made_of(loaded, found, file))
+    lost = [_losses(loaded, adapters, lanes, each.rows, longest) for each in asked]
+    base = host.models()[0].name
+    served = {"base": base}
+    made_by = []
+    try:
+        for name, folder in zip(names, adapters, strict=True):
+            info = host.load_adapter(folder, f"{UNLISTED}{uuid.uuid4().hex[:12]}", listed=False)
+            served[name] = info.name
+            made_by.append(info.made_by.adapter_hash)
+        parts = [
+            part(each.name, lanes, asyncio.run(ask_all(host, served, each.rows, regex)), losses)
+            for each, losses in zip(asked, lost, strict=True)
+        ]
+    finally:
+        for name in served.values():
+            if name != base:
+                host.unload_adapter(name)
+    card = judge(parts[0], parts[1] if len(parts) > 1 else None, lanes, trained=asked[0].trained)
+    return replace(
+        card,
+        made_of={
+            "base": loaded.spec.source,
+            "base_hash": loaded.weights_hash,
+            "quantization": loaded.spec.quantization,
+            "adapters": dict(zip(names, made_by, strict=True)),
+            "sampling": {"temperature": 0.0, "max_tokens": LONGEST_ANSWER},
+        },
+    )
 
 
 def _names(adapters: Sequence[Path]) -> list[str]:
@@ -69,21 +122,23 @@ def _names(adapters: Sequence[Path]) -> list[str]:
     names: list[str] = []
     for folder in adapters:
         resolved = folder.resolve()
-        name = resolved.parent.name if resolved.name == "adapter" else resolved.name
+        inside = resolved.name == "adapter" or VERSION.fullmatch(resolved.name)
+        name = f"{resolved.parent.name}" if inside else resolved.name
         names.append(f"{name}-{len(names) + 1}" if name in (*names, "base") else name)
     return names
 
 
-def _questions(path: Path, loaded: LoadedModel, longest: int) -> list[Conversation]:
-    """Rows of a file that have an answer and fit; the rest of the file is not judged."""
-    rows = [
-        row
-        for row in read_rows(path).conversations
-        if not views_of(row, loaded.tokenizer, longest)[1]
-    ]
-    if not rows:
-        raise InvalidSettings(f"{path} has no row with an answer; `finetune check` says why")
-    return rows
+def fitting(
+    rows: Sequence[Conversation], loaded: LoadedModel, longest: int, where: str = "these rows"
+) -> list[Conversation]:
+    """Rows that have an answer and fit; the others are not judged.
+
+    Raises `InvalidSettings` if there is none.
+    """
+    found = [row for row in rows if not views_of(row, loaded.tokenizer, longest)[1]]
+    if not found:
+        raise InvalidSettings(f"{where} has no row with an answer; `finetune check` says why")
+    return found
 
 
 def _losses(
@@ -132,6 +187,7 @@ async def ask_all(
             row.messages[:-1],
             tools=row.tools,
             sampling=Sampling(temperature=0.0, max_tokens=LONGEST_ANSWER),
+            priority=Priority.BATCH,
         )
         async with places:
             try:
@@ -164,14 +220,3 @@ def _shown(given: Given) -> str:
         return given.text
     calls = [{"name": c.name, "arguments": json.loads(c.arguments)} for c in given.calls]
     return json.dumps(calls, ensure_ascii=False)
-
-
-def _made_of(loaded: LoadedModel, adapters: Sequence[Any], file: Path) -> dict[str, Any]:
-    return {
-        "base": loaded.spec.source,
-        "base_hash": loaded.weights_hash,
-        "quantization": loaded.spec.quantization,
-        "adapters": {each.name: each.content_hash for each in adapters},
-        "data": file.name,
-        "sampling": {"temperature": 0.0, "max_tokens": LONGEST_ANSWER},
-    }

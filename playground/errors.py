@@ -6,6 +6,10 @@ Knows no HTTP status and no widget: the API and the page each translate this tre
     ├── InvalidRequest            a field of a request has a wrong value
     │   └── ContextOverflow       the prompt and its answer do not fit the model's window
     ├── UnknownModel              a request names a model that is not being served
+    │   └── AdapterChanged        the name stands for another version than the one asked for
+    ├── UnknownAdapter            the store has no such adapter or version
+    ├── UnknownJob                there is no such training job
+    ├── Conflict                  what is asked does not go with the present state
     ├── Overloaded                the queue is full
     ├── RequestFailed             the engine could not finish this one request
     ├── EngineStopped             the engine is shutting down, or its thread died
@@ -72,6 +76,45 @@ class UnknownModel(PlaygroundError):
         super().__init__(f"model {name!r} is not served here; served: {', '.join(served)}")
         self.name = name
         self.served = tuple(served)
+
+
+class AdapterChanged(UnknownModel):
+    """The request wants a version of an adapter, and its name stands for another one by now."""
+
+    code = "adapter_changed"
+
+    def __init__(self, name: str, wanted: str, now: str) -> None:
+        PlaygroundError.__init__(
+            self, f"model {name!r} is version {now} by now, and {wanted} was asked for"
+        )
+        self.name = name
+        self.served = (now,)
+
+
+class UnknownAdapter(PlaygroundError):
+    """The store has no adapter, or no version, of this name."""
+
+    code = "adapter_not_found"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"no adapter {name!r} in the store; known: {', '.join(known) or 'none'}")
+        self.name = name
+
+
+class UnknownJob(PlaygroundError):
+    """There is no training job of this id."""
+
+    code = "job_not_found"
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"no training job {job!r}")
+        self.job = job
+
+
+class Conflict(PlaygroundError):
+    """What is asked does not go with the present state of a job or an adapter."""
+
+    code = "conflict"
 
 
 class Overloaded(PlaygroundError):

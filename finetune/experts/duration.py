@@ -46,7 +46,7 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     passes = WITH_CHECKPOINTING if recipe.checkpointing else FORWARD_AND_BACKWARD
     rate = _measured_rate(config, choose_dtype(spec, count.total, device), device) * USED_SHARE
     one = tokens * passes * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
-    return steps_of(recipe, lengths) * recipe.accumulation * one
+    return float(steps_of(recipe, lengths) * recipe.accumulation * one)
 
 
 def _measured_rate(config: PretrainedConfig, dtype: torch.dtype, device: torch.device) -> float:

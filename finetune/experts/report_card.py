@@ -94,16 +94,20 @@ def _goodness(row: Answered, new: str, other: str) -> tuple[float, float]:
     return mine - theirs, mine
 
 
-def judge(held: Part, regression: Part | None, lanes: Sequence[str]) -> ReportCard:
-    """The card with its verdict: what a person would do with these numbers."""
+def judge(
+    held: Part, regression: Part | None, lanes: Sequence[str], *, trained: bool = False
+) -> ReportCard:
+    """The card with its verdict: what a person would do with these numbers. Rows that the adapter
+    was ``trained`` on cannot recommend it."""
     reasons = []
     gain = held.differences["right"]
     other = lanes[-2]
     if gain.rows == 0:
         gain = held.differences.get("F1", gain)
     better, worse = gain.low > 0, gain.high < 0 or not gain.mean > 0
+    rows = f"{gain.rows} {'of its own' if trained else 'held-out'} rows"
     reasons.append(
-        f"right answers: {_signed(gain)} against {other} on {gain.rows} held-out rows"
+        f"right answers: {_signed(gain)} against {other} on {rows}"
         + ("" if better or worse else ", which may be chance")
     )
     broken = allowed = False
@@ -117,7 +121,9 @@ def judge(held: Part, regression: Part | None, lanes: Sequence[str]) -> ReportCa
     if worse or broken:
         verdict: Verdict = "do not promote"
     else:
-        verdict = "promote" if better and allowed else "look closer"
+        verdict = "promote" if better and allowed and not trained else "look closer"
+    if trained:
+        reasons.append("no rows were held out: these answers may be learned by heart")
     parts = (held,) if regression is None else (held, regression)
     return ReportCard(tuple(lanes), parts, verdict, tuple(reasons), {})
 

@@ -44,6 +44,7 @@ class Run:
     evaluation: Path | None
     packages: Mapping[str, str]
     date: str
+    sha256: Mapping[Path, str]
 
     @property
     def recipe(self) -> Recipe:
@@ -137,14 +138,10 @@ def _packages() -> dict[str, str]:
 
 
 def open_run(folder: Path) -> Run:
-    """Read a run. Raises `InvalidSettings` if the folder is none, or its data has changed."""
+    """Read what a run's folder says of it. Raises `InvalidSettings` if it is none."""
     try:
         body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         described = [*body["files"], *([body["evaluation"]] if body["evaluation"] else [])]
-        for each in described:
-            path = folder / "data" / each["name"]
-            if hashlib.sha256(path.read_bytes()).hexdigest() != each["sha256"]:
-                raise InvalidSettings(f"{path} is not what the run was made of")
         return Run(
             folder,
             body["name"],
@@ -152,6 +149,7 @@ def open_run(folder: Path) -> Run:
             folder / "data" / body["evaluation"]["name"] if body["evaluation"] else None,
             body["packages"],
             body["date"],
+            {folder / "data" / each["name"]: each["sha256"] for each in described},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidSettings(f"{folder} is no run: {error}") from None
@@ -184,12 +182,24 @@ def find_run(home: Path, name: str) -> Run:
 
 def rerun(home: Path, run: Run) -> Run:
     """A new run of the same recipe on the same files: the same adapter, bit for bit, as long as
-    packages and machine are the same."""
+    packages and machine are the same. Raises `InvalidSettings` if its data has changed."""
+    _check_data(run)
     return new_run(home, run.name, run.recipe, run.files, run.evaluation)
 
 
+def set_recipe(run: Run, recipe: Recipe) -> None:
+    """Give the run another recipe, as when its micro batches did not fit into memory."""
+    temporary = run.folder / ".recipe.yaml"
+    temporary.write_text(recipe_yaml(recipe), encoding="utf-8")
+    temporary.replace(run.folder / "recipe.yaml")
+
+
 def read_data(run: Run, loaded: LoadedModel) -> Dataset:
-    """The run's rows, tokenized and split as its recipe says."""
+    """The run's rows, tokenized and split as its recipe says.
+
+    Raises `InvalidSettings` if its data has changed.
+    """
+    _check_data(run)
     recipe = run.recipe
     data = read_dataset(
         run.files, loaded.tokenizer, recipe.longest, recipe.held_out, seed=recipe.seed
@@ -198,6 +208,12 @@ def read_data(run: Run, loaded: LoadedModel) -> Dataset:
         extra = read_dataset([run.evaluation], loaded.tokenizer, recipe.longest)
         return Dataset(data.train, extra.train, (*data.faults, *extra.faults), data.sha256)
     return data
+
+
+def _check_data(run: Run) -> None:
+    for path, digest in run.sha256.items():
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise InvalidSettings(f"{path} is not what the run was made of")
 
 
 def execute(run: Run, loaded: LoadedModel, watch: Watch | None = None) -> Trained:

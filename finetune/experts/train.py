@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from transformers import EarlyStoppingCallback, Trainer
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from finetune.experts.callbacks import DiskBudget, Log, Peak, Reports, Samples, Stop, read_log
 from finetune.experts.card import write_card
@@ -57,10 +58,12 @@ class Data:
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Who looks on: each log goes to ``report``; once ``stop`` is set the run ends after its step,
-    with a checkpoint."""
+    with a checkpoint. ``turn`` is called before each layer, forward and backward, with ``stop``: it
+    returns when training may go on, so that a decode step never waits for more than a layer."""
 
     report: Callable[[Log], None] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    turn: Callable[[threading.Event], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ def train(
         trainer = build(recipe, loaded, order, data.held, run / CHECKPOINTS)
         try:
             _check_disk(recipe, trainer, run)
+            if watch.turn:
+                _take_turns(trainer, watch.turn, watch.stop)
             peak = _watch(trainer, recipe, loaded, data, run, watch, resumed_at)
             result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             seconds = time.monotonic() - began
@@ -182,6 +187,23 @@ def _watch(
     if recipe.patience:
         trainer.add_callback(EarlyStoppingCallback(recipe.patience))
     return peak
+
+
+def _take_turns(
+    trainer: Trainer, turn: Callable[[threading.Event], None], stop: threading.Event
+) -> None:
+    def before(_module: Any, _inputs: Any) -> None:
+        turn(stop)
+
+    def after(_module: Any, _inputs: Any, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        if hidden.requires_grad:
+            hidden.register_hook(lambda _gradient: turn(stop))
+
+    for module in trainer.model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.register_forward_pre_hook(before)
+            module.register_forward_hook(after)
 
 
 def _finish(

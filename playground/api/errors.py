@@ -19,12 +19,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from playground.errors import (
+    AdapterChanged,
+    Conflict,
     ContextOverflow,
     EngineStopped,
     InvalidRequest,
+    InvalidSettings,
     ModelLoadError,
     Overloaded,
     PlaygroundError,
+    UnknownAdapter,
+    UnknownJob,
     UnknownModel,
 )
 
@@ -37,7 +42,12 @@ CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 
 # First match counts: subclasses stand before their bases.
 STATUS_AND_TYPE: tuple[tuple[type[PlaygroundError], int, str], ...] = (
+    (AdapterChanged, 409, INVALID),
     (UnknownModel, 404, INVALID),
+    (UnknownAdapter, 404, INVALID),
+    (UnknownJob, 404, INVALID),
+    (Conflict, 409, INVALID),
+    (InvalidSettings, 400, INVALID),
     (InvalidRequest, 400, INVALID),
     (ModelLoadError, 400, INVALID),  # an adapter that the request names
     (Overloaded, 429, BUSY),

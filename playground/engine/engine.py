@@ -23,7 +23,9 @@ from playground.engine.runner import Piece, Runner
 from playground.engine.sampler import choose
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
+from playground.engine.turnstile import Share, Turnstile
 from playground.errors import (
+    AdapterChanged,
     ContextOverflow,
     EngineStopped,
     InvalidRequest,
@@ -35,7 +37,7 @@ from playground.errors import (
 from playground.models.adapters import Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.protocol import Event, ModelInfo, Request, named
+from playground.protocol import Event, MadeBy, ModelInfo, Request, named
 
 Outcome = Event | PlaygroundError
 GIB = 2**30
@@ -45,7 +47,8 @@ GIB = 2**30
 class Limits:
     """How much the engine takes on: answers in one batch, prompt tokens in one step, requests that
     may wait, memory for keys and values (chosen from what is free if None), whether those of
-    finished sequences are kept for the next that begins alike, and adapters resident at once.
+    finished sequences are kept for the next that begins alike, adapters resident at once, and what
+    training beside the answers may take.
     """
 
     max_sequences: int = 32
@@ -54,6 +57,7 @@ class Limits:
     kv_cache_gib: float | None = None
     prefix_cache: bool = True
     max_adapters: int = 8
+    training: Share = "polite"
 
 
 class Mailbox:
@@ -81,6 +85,7 @@ class Engine:
             created=int(time.time()),
             call_form=loaded.tokenizer.call_form,
         )
+        self._info = replace(self._info, made_by=self._made_by(None))
         self._runner = Runner(loaded.model, self._limits.max_adapters)
         self._grammars = Grammars(loaded.tokenizer)
         self._residents = Residents(self._runner.adapters)
@@ -97,6 +102,7 @@ class Engine:
         self._outbox: defaultdict[Mailbox, list[Outcome]] = defaultdict(list)
         self._live: dict[str, Sequence] = {}
         self._live_lock = threading.Lock()
+        self.turnstile = Turnstile(self._limits.training)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
@@ -126,23 +132,34 @@ class Engine:
 
     def models(self) -> AnySequence[ModelInfo]:
         """The resident base, then its adapters."""
-        adapters = self._residents.published()
+        return self._models()
+
+    def _models(self, *, unlisted: bool = False) -> AnySequence[ModelInfo]:
+        adapters = self._residents.published(unlisted=unlisted)
         return (self._info, *(self._describe(adapter) for adapter in adapters))
 
-    def load_adapter(self, folder: Path, name: str | None = None) -> ModelInfo:
+    def load_adapter(
+        self, folder: Path, name: str | None = None, *, listed: bool = True
+    ) -> ModelInfo:
         """Serve the adapter in ``folder``; see `AdapterHost`. Requests go on meanwhile."""
         adapter = read_adapter(folder, name)
         check_fits(adapter, self._loaded)
-        self._residents.publish(adapter)
+        self._residents.publish(adapter, listed=listed)
         return self._describe(adapter)
 
     def unload_adapter(self, name: str) -> None:
         """Take an adapter away from new requests; see `AdapterHost`."""
-        found = named(self.models(), name)
+        found = named(self._models(unlisted=True), name)
         adapter = self._residents.withdraw(found.adapter) if found else None
         if adapter is None:
             raise UnknownModel(name, [info.name for info in self.models()])
         self._commands.put(lambda: self._scheduler.prefixes.forget(adapter.content_hash))
+
+    def uses_of(self, content_hash: str) -> int:
+        """Running and waiting requests of a version; see `AdapterHost`."""
+        with self._live_lock:
+            live = list(self._live.values())
+        return sum(each.made_by.adapter_hash == content_hash for each in live)
 
     def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
@@ -178,11 +195,18 @@ class Engine:
             name=f"{self._info.name}:{adapter.name}",
             adapter=adapter.name,
             description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
+            made_by=self._made_by(adapter),
         )
+
+    def _made_by(self, adapter: Adapter | None) -> MadeBy:
+        base_hash, quantization = self._loaded.weights_hash, self._loaded.spec.quantization
+        if adapter is None:
+            return MadeBy(base_hash, quantization)
+        return MadeBy(base_hash, quantization, adapter.name, adapter.content_hash)
 
     def _adapter_of(self, model: str) -> Adapter | None:
         """The version that answers to this name now; None is the base."""
-        info = named(self.models(), model)
+        info = named(self._models(unlisted=True), model)
         adapter = self._residents.find(info.adapter) if info and info.adapter else None
         if info is None or (info.adapter and adapter is None):
             raise UnknownModel(model, [each.name for each in self.models()])
@@ -204,6 +228,9 @@ class Engine:
     def _begin(self, request: Request, mailbox: Mailbox) -> Sequence:
         """Everything that can be refused is refused here, on the caller's side."""
         adapter = self._adapter_of(request.model)
+        made_by = self._made_by(adapter)
+        if request.adapter_hash and request.adapter_hash != made_by.adapter_hash:
+            raise AdapterChanged(request.model, request.adapter_hash, made_by.adapter_hash)
         prompt = self._render(request)
         room = self._context_length - len(prompt)
         if room < 1:
@@ -212,7 +239,7 @@ class Engine:
         for token_id in request.sampling.logit_bias:
             if token_id >= vocabulary_size:
                 raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
-        return Sequence.begin(
+        sequence = Sequence.begin(
             request,
             self._loaded.tokenizer,
             prompt,
@@ -221,6 +248,8 @@ class Engine:
             adapter=adapter,
             matcher=self._grammars.matcher(request.grammar) if request.grammar else None,
         )
+        sequence.made_by = made_by
+        return sequence
 
     def _enter(self, sequence: Sequence) -> None:
         request_id = sequence.request.id
@@ -233,6 +262,7 @@ class Engine:
             if waiting >= self._limits.max_waiting:
                 raise Overloaded(waiting)
             self._live[request_id] = sequence
+            self.turnstile.answering(busy=True)
         self._commands.put(lambda: self._queue(sequence))
 
     # From here on: the engine's thread.
@@ -339,6 +369,7 @@ class Engine:
         with self._live_lock:
             for sequence in sequences:
                 self._live.pop(sequence.request.id, None)
+            self.turnstile.answering(busy=bool(self._live))
         freed = [each.adapter for each in sequences if each.adapter and each.slot != BASE]
         for adapter in freed:
             self._residents.release(adapter)

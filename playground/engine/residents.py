@@ -28,13 +28,15 @@ class Residents:
     def __init__(self, bank: AdapterBank) -> None:
         self._bank = bank
         self._names: dict[str, Adapter] = {}
+        self._unlisted: set[str] = set()
         self._names_lock = threading.Lock()
         self._placed: OrderedDict[str, Resident] = OrderedDict()  # by content hash, by last use
 
-    def publish(self, adapter: Adapter) -> None:
+    def publish(self, adapter: Adapter, *, listed: bool = True) -> None:
         """Answer new requests to ``adapter.name`` with this version."""
         with self._names_lock:
             self._names[adapter.name] = adapter
+            (self._unlisted.discard if listed else self._unlisted.add)(adapter.name)
 
     def withdraw(self, name: str) -> Adapter | None:
         """Take a name away from new requests; running ones end with what they have."""
@@ -46,10 +48,14 @@ class Residents:
         with self._names_lock:
             return self._names.get(name)
 
-    def published(self) -> tuple[Adapter, ...]:
+    def published(self, *, unlisted: bool = False) -> tuple[Adapter, ...]:
         """What every name stands for now, in the order of publication."""
         with self._names_lock:
-            return tuple(self._names.values())
+            return tuple(
+                adapter
+                for name, adapter in self._names.items()
+                if unlisted or name not in self._unlisted
+            )
 
     def acquire(self, adapter: Adapter) -> int | None:
         """The slot of a version, placing it if need be; None while all slots are in use."""

@@ -16,7 +16,7 @@ from playground.engine.text import AnswerText, Piece
 from playground.errors import PlaygroundError
 from playground.models.adapters import Adapter
 from playground.models.tokenizer import ChatTokenizer
-from playground.protocol import Event, FinishReason, Request, Timings, TokenLogprob, Usage
+from playground.protocol import Event, FinishReason, MadeBy, Request, Timings, TokenLogprob, Usage
 from playground.protocol.events import Channel
 
 Deliver = Callable[[Event | PlaygroundError], None]
@@ -49,6 +49,7 @@ class Sequence:
     arrived_s: float = field(default_factory=time.monotonic)
     admitted_s: float | None = None
     first_token_s: float | None = None
+    made_by: MadeBy = field(default_factory=MadeBy)
 
     @classmethod
     def begin(
@@ -141,7 +142,9 @@ class Sequence:
         )
         cached = min(self.cached, self.prompt_length)
         usage = Usage(self.prompt_length, self.answer_length, cached)
-        self.deliver(Event(finish_reason=reason, usage=usage, timings=timings))
+        self.deliver(
+            Event(finish_reason=reason, usage=usage, timings=timings, made_by=self.made_by)
+        )
 
     def _score(self, choice: Choice) -> TokenLogprob | None:
         if choice.scored is None:

@@ -114,6 +114,8 @@ class MistralTokenizer:
         """Text, calls without ids (those are the engine's to assign), the end."""
         ids = self.encode_plain(answer.content) if answer.content else []
         if answer.tool_calls:
+            if self.calls_id is None:
+                raise InvalidRequest("messages.tool_calls", "this tokenizer has no tool calls")
             calls = [
                 {"name": call.name, "arguments": json.loads(call.arguments)}
                 for call in answer.tool_calls

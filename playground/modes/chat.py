@@ -20,6 +20,7 @@ from playground.protocol import (
     Event,
     FinishReason,
     Guarantee,
+    MadeBy,
     ModelInfo,
     Request,
     Timings,
@@ -44,6 +45,7 @@ class Answer:
     logprobs: tuple[TokenLogprob, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     guarantee: Guarantee | None = None
+    made_by: MadeBy | None = None
 
 
 def structured(
@@ -167,6 +169,7 @@ async def _answer_once(backend: Backend, request: Request) -> Answer:
                     logprobs=tuple(logprobs),
                     calls=calls.whole(event.finish_reason),
                     guarantee=event.guarantee,
+                    made_by=event.made_by,
                 )
     raise AssertionError("a stream ended without its final event")
 

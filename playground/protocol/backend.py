@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from playground.protocol.events import Event
+from playground.protocol.events import Event, MadeBy
 from playground.protocol.request import CallForm, Request, Sampling
 
 
@@ -16,7 +16,8 @@ class ModelInfo:
     ``context_length`` is in tokens; ``defaults`` is how this model is best sampled; ``created`` is
     in seconds since the epoch, the time at which it was made available here. ``adapter`` is empty
     for a base model; an adapter's model is named ``base:adapter`` and answers to ``adapter`` too.
-    ``call_form`` is how it writes tool calls; None if nobody taught it to.
+    ``call_form`` is how it writes tool calls; None if nobody taught it to. ``made_by`` is what
+    identifies its weights.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ModelInfo:
     created: int = 0
     adapter: str = ""
     call_form: CallForm | None = "mistral"
+    made_by: MadeBy = field(default_factory=MadeBy)
 
 
 def named(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
@@ -67,9 +69,12 @@ class Backend(Protocol):
 class AdapterHost(Protocol):
     """A backend whose adapters come and go while it answers."""
 
-    def load_adapter(self, folder: Path, name: str | None = None) -> ModelInfo:
+    def load_adapter(
+        self, folder: Path, name: str | None = None, *, listed: bool = True
+    ) -> ModelInfo:
         """Serve the adapter in ``folder``, at once and under ``name`` or the folder's; what was
-        served under it ends with the requests that run.
+        served under it ends with the requests that run. One that is not ``listed`` answers to its
+        name and is not among the `Backend.models`.
 
         Raises `BrokenAdapter` or `WrongBase`; what was served goes on then.
         """
@@ -77,4 +82,8 @@ class AdapterHost(Protocol):
 
     def unload_adapter(self, name: str) -> None:
         """Take an adapter away from new requests. Raises `UnknownModel`."""
+        ...
+
+    def uses_of(self, content_hash: str) -> int:
+        """Requests that are being answered with this version of an adapter, or wait for it."""
         ...

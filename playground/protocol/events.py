@@ -71,14 +71,26 @@ class CallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeBy:
+    """The weights behind an answer: hash and quantization of the base, and name and content hash of
+    the adapter, both empty where the base answered alone.
+    """
+
+    base_hash: str = ""
+    quantization: str = "none"
+    adapter: str = ""
+    adapter_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A piece of an answer.
 
     ``text`` never ends inside a character and never shows a part of a stop string. The last event
-    of a stream, and only that, has ``finish_reason``, ``usage`` and ``timings``. On the channel
-    ``calls`` the text is the JSON array of tool calls as the model writes it; `playground.modes`
-    turns it into ``calls``, and says in the last event which ``guarantee`` held, where there was a
-    schema and the answer came to its end.
+    of a stream, and only that, has ``finish_reason``, ``usage``, ``timings`` and ``made_by``. On
+    the channel ``calls`` the text is the JSON array of tool calls as the model writes it;
+    `playground.modes` turns it into ``calls``, and says in the last event which ``guarantee`` held,
+    where there was a schema and the answer came to its end.
     """
 
     text: str = ""
@@ -89,3 +101,4 @@ class Event:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    made_by: MadeBy | None = None

@@ -116,7 +116,9 @@ class Request:
     ``prompt`` is text, or token ids taken as they are. ``continue_final`` asks for the last
     assistant message to be continued instead of a new one to be begun. ``grammar`` is a grammar in
     llguidance's Lark that the answer follows; ``response_schema`` is the JSON schema that it was
-    made of, if any, and with ``strict`` an answer that breaks it is a failure.
+    made of, if any, and with ``strict`` an answer that breaks it is a failure. ``adapter_hash``, if
+    given, is the version that has to answer: where ``model`` stands for another one by then, the
+    request raises `AdapterChanged` instead.
     Raises `InvalidRequest` unless exactly one of the two is given.
     """
 
@@ -130,6 +132,7 @@ class Request:
     response_schema: Mapping[str, Any] | None = None
     strict: bool = False
     call_form: CallForm = "mistral"
+    adapter_hash: str = ""
     priority: Priority = Priority.INTERACTIVE
     id: str = field(default_factory=new_request_id)
 
