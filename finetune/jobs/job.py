@@ -29,6 +29,8 @@ class Job:
     message: str = ""
     notes: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
+    queued_s: float = 0.0
+    """When it was queued, in seconds since the epoch."""
 
     @property
     def id(self) -> str:

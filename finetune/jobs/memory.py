@@ -22,5 +22,5 @@ def halved(recipe: Recipe) -> Recipe | None:
     """The same optimiser steps in half the memory; None if a micro batch is one row already."""
     if recipe.batch < 2:
         return None
-    batch = recipe.batch // 2
+    batch = 1 if recipe.batch % 2 else recipe.batch // 2
     return replace(recipe, batch=batch, accumulation=recipe.accumulation * recipe.batch // batch)

@@ -8,6 +8,7 @@ trained and how its report card is made is handed in.
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ class Jobs:
         self._current: tuple[str, Watch] | None = None
         self._ending: Ending | None = None
         self._closed = False
-        self._lock = FileLock(home / "runs" / ".lock")
+        self._lock = FileLock(home / "runs" / ".lock", thread_local=False)
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
     def __enter__(self) -> "Jobs":
@@ -91,7 +92,8 @@ class Jobs:
         evaluation: Path | None = None,
     ) -> Job:
         """Queue a new job. Raises `InvalidSettings` for a name that is none."""
-        job = Job(new_run(self.home, name, recipe, files, evaluation), "queued")
+        run = new_run(self.home, name, recipe, files, evaluation)
+        job = Job(run, "queued", queued_s=time.time())
         with self._changed:
             job.write()
             self._changed.notify_all()
@@ -122,7 +124,7 @@ class Jobs:
             job = self.find(job_id)
             if job.state not in ("paused", "stopped", "failed"):
                 raise Conflict(f"job {job_id} is {job.state}, and not waiting to go on")
-            job.changed(state="queued", phase="", message="")
+            job.changed(state="queued", phase="", message="", queued_s=time.time())
             self._changed.notify_all()
 
     def delete(self, job_id: str) -> None:
@@ -185,7 +187,8 @@ class Jobs:
                 self._changed.notify_all()
 
     def _next(self) -> Job | None:
-        return next((job for job in jobs_in(self.home) if job.state == "queued"), None)
+        queued = [job for job in jobs_in(self.home) if job.state == "queued"]
+        return min(queued, key=lambda job: job.queued_s, default=None)
 
     def _run(self, job: Job, watch: Watch) -> Job:
         """The job as it stands afterwards. Nothing that a job does ends the queue."""

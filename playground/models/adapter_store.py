@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.errors import InvalidSettings, UnknownAdapter
+from playground.errors import Conflict, UnknownAdapter
 from playground.models.adapters import (
     CARD_FILE,
     CONFIG_FILE,
@@ -124,12 +124,12 @@ class AdapterStore:
         return self.find(name, version)
 
     def roll_back(self, name: str) -> Version:
-        """Let the name stand for what it stood for before; `InvalidSettings` if for nothing."""
+        """Let the name stand for what it stood for before; `Conflict` if for nothing."""
         with self._lock:
             versions = {each.version for each in self.versions(name)}
             before = [each for each in self._state(name)["before"] if each in versions]
             if not before:
-                raise InvalidSettings(f"{name} has no version that was promoted before")
+                raise Conflict(f"{name} has no version that was promoted before")
             self._write_state(name, before[-1], before[:-1])
         return self.find(name, before[-1])
 
@@ -142,11 +142,11 @@ class AdapterStore:
             self._write_state(name, None, before)
 
     def delete(self, name: str, version: str) -> None:
-        """Remove a version's files. Raises `InvalidSettings` for the promoted one."""
+        """Remove a version's files. Raises `Conflict` for the promoted one."""
         with self._lock:
             found = self.find(name, version)
             if found.promoted:
-                raise InvalidSettings(f"{name}/{version} is promoted; retire it or roll back first")
+                raise Conflict(f"{name}/{version} is promoted; retire it or roll back first")
             doomed = found.folder.with_name(f".{version}.gone")
             found.folder.rename(doomed)
             shutil.rmtree(doomed)
