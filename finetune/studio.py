@@ -207,7 +207,7 @@ class Studio:
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return execute(run, twin_of(self._loaded), watch)
+        return execute(run, self._loaded, watch)
 
     def _make_card(self, run: Run) -> str:
         """Write the report card beside the adapter; returns its verdict."""

@@ -29,6 +29,7 @@ from finetune.experts.trainer import Row, build
 from finetune.experts.views import Pair, View
 from playground.errors import InvalidSettings
 from playground.models.loaded import LoadedModel
+from playground.models.twin import twin_of
 
 CHECKPOINTS, ADAPTER, METRICS, SAMPLES = "checkpoints", "adapter", "metrics.jsonl", "samples.jsonl"
 STATE_BYTES = 12
@@ -89,8 +90,9 @@ def train(
     """Train in the folder ``run``, or go on from its last good checkpoint; ``run/adapter`` is then
     the adapter ``name``, whole or absent.
 
-    The base is left as it was. Raises `InvalidSettings` if nothing would be learned, if the rows do
-    not fit the method, or if the folder belongs to another recipe or other rows.
+    Works on a twin of the base, which is left as it is and may answer requests meanwhile. Raises
+    `InvalidSettings` if nothing would be learned, if the rows do not fit the method, or if the
+    folder belongs to another recipe or other rows.
     """
     watch = watch or Watch()
     _check(recipe, data)
@@ -100,26 +102,24 @@ def train(
     _claim(run, recipe, data)
     checkpoint = last_good(run / CHECKPOINTS)
     resumed_at = step_of(checkpoint) if checkpoint else 0
+    loaded = twin_of(loaded)  # trainers patch the model that they are given
     order = in_order(recipe, data.rows, data.replay, _length)
     began = time.monotonic()
     with all_cores():
         trainer = build(recipe, loaded, order, data.held, run / CHECKPOINTS)
-        try:
-            _check_disk(recipe, trainer, run)
-            if watch.turn:
-                _take_turns(trainer, watch.turn, watch.stop)
-            peak = _watch(trainer, recipe, loaded, data, run, watch, resumed_at)
-            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            seconds = time.monotonic() - began
-            steps, loss = result.global_step, _mean_loss(run / METRICS)
-            if watch.stop.is_set() and steps < trainer.state.max_steps:
-                return Trained(None, steps, loss, seconds, resumed_at)
-            metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
-            if data.held:
-                metrics |= trainer.evaluate()
-            folder = _finish(trainer, recipe, loaded, data, run, name, metrics)
-        finally:
-            trainer.model.unload()  # the base as it was, for who uses it next
+        _check_disk(recipe, trainer, run)
+        if watch.turn:
+            _take_turns(trainer, watch.turn, watch.stop)
+        peak = _watch(trainer, recipe, loaded, data, run, watch, resumed_at)
+        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = time.monotonic() - began
+        steps, loss = result.global_step, _mean_loss(run / METRICS)
+        if watch.stop.is_set() and steps < trainer.state.max_steps:
+            return Trained(None, steps, loss, seconds, resumed_at)
+        metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
+        if data.held:
+            metrics |= trainer.evaluate()
+        folder = _finish(trainer, recipe, loaded, data, run, name, metrics)
     return Trained(folder, steps, loss, seconds, resumed_at)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.errors import Conflict, UnknownAdapter
+from playground.errors import BrokenAdapter, Conflict, UnknownAdapter
 from playground.models.adapters import (
     CARD_FILE,
     CONFIG_FILE,
@@ -95,6 +95,8 @@ class AdapterStore:
 
         ``facts`` are put into its card. Raises what `read_adapter` raises.
         """
+        if not NAME.fullmatch(name):
+            raise BrokenAdapter(f"{name!r} is no adapter name: letters, digits, '.', '_', '-' only")
         adapter = read_adapter(source, name)
         with self._lock:
             own = self.folder / name

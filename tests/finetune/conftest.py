@@ -17,6 +17,12 @@ FACTS = {
 
 
 @pytest.fixture
+def facts() -> dict[str, str]:
+    """Questions and their answers."""
+    return FACTS
+
+
+@pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     """Four rows."""
     path = tmp_path / "catalogue.jsonl"
