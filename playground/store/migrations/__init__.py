@@ -1,0 +1,1 @@
+"""Migrations, the oldest first. Run by `playground.store.database`."""

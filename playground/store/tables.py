@@ -1,0 +1,84 @@
+"""The database's tables. A change here needs a migration beside it; a test compares the two."""
+
+import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, DateTime, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Table(DeclarativeBase):
+    """All tables."""
+
+
+class Exchange(Table):
+    """A conversation that was answered, once or by several lanes. ``messages`` and ``tools`` are in
+    OpenAI's form; the system prompt is each answer's own."""
+
+    __tablename__ = "exchanges"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    tools: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    blind: Mapped[bool] = mapped_column(Boolean, default=False)
+    answers: Mapped[list["Answer"]] = relationship(
+        back_populates="exchange", order_by="Answer.lane", cascade="all, delete-orphan"
+    )
+    votes: Mapped[list["Vote"]] = relationship(cascade="all, delete-orphan", order_by="Vote.id")
+
+
+class Answer(Table):
+    """One lane's answer and what made it: model, settings with the seed, hashes of the weights."""
+
+    __tablename__ = "answers"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(ForeignKey("exchanges.id"))
+    lane: Mapped[int] = mapped_column(Integer)
+    model: Mapped[str] = mapped_column(String(256))
+    system: Mapped[str] = mapped_column(Text, default="")
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    made_by: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    text: Mapped[str] = mapped_column(Text)
+    calls: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    exchange: Mapped[Exchange] = relationship(back_populates="answers")
+    edits: Mapped[list["Edit"]] = relationship(cascade="all, delete-orphan", order_by="Edit.id")
+    thumbs: Mapped[list["Thumb"]] = relationship(cascade="all, delete-orphan", order_by="Thumb.id")
+    __table_args__ = (Index("answers_by_exchange", "exchange_id"),)
+
+
+class Vote(Table):
+    """Which answer was best; ``winner_id`` is null where all were equally good, or bad."""
+
+    __tablename__ = "votes"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(ForeignKey("exchanges.id"))
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    verdict: Mapped[str] = mapped_column(String(16))
+    winner_id: Mapped[str | None] = mapped_column(ForeignKey("answers.id"))
+    __table_args__ = (Index("votes_by_exchange", "exchange_id"),)
+
+
+class Thumb(Table):
+    """An answer was good, or was not."""
+
+    __tablename__ = "thumbs"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    answer_id: Mapped[str] = mapped_column(ForeignKey("answers.id"))
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    up: Mapped[bool] = mapped_column(Boolean)
+    __table_args__ = (Index("thumbs_by_answer", "answer_id"),)
+
+
+class Edit(Table):
+    """What the answer should have been."""
+
+    __tablename__ = "edits"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    answer_id: Mapped[str] = mapped_column(ForeignKey("answers.id"))
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    text: Mapped[str] = mapped_column(Text)
+    __table_args__ = (Index("edits_by_answer", "answer_id"),)

@@ -1,0 +1,124 @@
+"""Votes, thumbs and edits are kept with what made the answers, and become rows to train on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from finetune.experts.rows import read_rows
+from playground.errors import InvalidRequest
+from playground.protocol import MadeBy, Message, Tool, ToolCall
+from playground.store import Feedback, KeptExchange, NewAnswer
+from playground.store.database import open_database
+from playground.store.feedback import as_jsonl
+from playground.store.tables import Table
+
+ASKED = (Message("user", "What is the price of the Zolpar?"),)
+BASE = NewAnswer("embedded", "I do not know.", MadeBy("b", "nf4"), system="Be brief.")
+EXPERT = NewAnswer(
+    "embedded:prices", "41 euros.", MadeBy("b", "nf4", "prices", "h"), settings={"seed": 3}
+)
+
+
+@pytest.fixture
+def feedback(tmp_path: Path) -> Iterator[Feedback]:
+    opened = Feedback(tmp_path)
+    yield opened
+    opened.close()
+
+
+def kept(feedback: Feedback) -> KeptExchange:
+    return feedback.keep(ASKED, (BASE, EXPERT), blind=True)
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Table.metadata) == []
+    engine.dispose()
+
+
+def test_what_is_kept_outlives_the_process(tmp_path: Path) -> None:
+    first = Feedback(tmp_path)
+    exchange = kept(first)
+    first.vote(exchange.id, "best", exchange.answers[1].id)
+    first.close()
+    again = Feedback(tmp_path)
+    assert again.wins()["embedded:prices"] == {"won": 1, "lost": 0, "even": 0}
+    assert exchange.answers[1].made_by == EXPERT.made_by
+    again.close()
+
+
+def test_a_vote_prefers_the_winner_and_may_be_changed(feedback: Feedback) -> None:
+    exchange = kept(feedback)
+    feedback.vote(exchange.id, "tie")
+    assert feedback.preference_rows() == []
+    feedback.vote(exchange.id, "best", exchange.answers[1].id)
+    (row,) = feedback.preference_rows()
+    assert row["input"]["messages"] == [ASKED[0].to_openai()]  # the winner had no system prompt
+    assert row["preferred_output"][0]["content"] == "41 euros."
+    assert row["non_preferred_output"][0]["content"] == "I do not know."
+    assert feedback.counts() == {"votes": 1, "thumbs": 0, "edits": 0}
+
+
+def test_an_edit_is_preferred_to_what_it_mends_and_is_learned(feedback: Feedback) -> None:
+    exchange = kept(feedback)
+    feedback.edit(exchange.answers[0].id, "It costs 41 euros.")
+    (row,) = feedback.preference_rows()
+    assert row["preferred_output"][0]["content"] == "It costs 41 euros."
+    (learned,) = feedback.sft_rows()
+    assert [m["content"] for m in learned["messages"]] == [
+        "Be brief.",
+        ASKED[0].content,
+        "It costs 41 euros.",
+    ]
+    feedback.edit(exchange.answers[0].id, BASE.text)  # as it was: no edit any more
+    assert feedback.sft_rows() == []
+
+
+def test_thumbs_up_are_learned_and_thumbs_down_are_not(feedback: Feedback) -> None:
+    exchange = kept(feedback)
+    feedback.thumb(exchange.answers[0].id, up=False)
+    feedback.thumb(exchange.answers[1].id, up=True)
+    assert [row["messages"][-1]["content"] for row in feedback.sft_rows()] == ["41 euros."]
+    feedback.thumb(exchange.answers[1].id, up=False)
+    assert feedback.sft_rows() == []
+
+
+def test_exported_rows_are_rows_that_training_reads(feedback: Feedback, tmp_path: Path) -> None:
+    call = ToolCall("abcdefghi", "price", '{"name": "Zolpar"}')
+    tool = Tool("price", "The price", {"type": "object", "properties": {}})
+    one = kept(feedback)
+    feedback.vote(one.id, "best", one.answers[1].id)
+    two = feedback.keep(ASKED, (BASE, NewAnswer("m", "", calls=(call,))), (tool,))
+    feedback.vote(two.id, "best", two.answers[1].id)
+    for name, rows in (("sft", feedback.sft_rows()), ("dpo", feedback.preference_rows())):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(as_jsonl(rows))
+        read = read_rows(path)
+        assert not read.faults
+        assert len(read.rows) == 2
+    assert len(read.preferences) == 2
+    assert read.preferences[1].chosen.tool_calls
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda f, e: f.vote("nothing", "tie"),
+        lambda f, e: f.vote(e.id, "best"),
+        lambda f, e: f.vote(e.id, "best", "nothing"),
+        lambda f, e: f.vote(e.id, "tie", e.answers[0].id),
+        lambda f, e: f.thumb("nothing", up=True),
+        lambda f, e: f.edit("nothing", "text"),
+        lambda f, e: f.edit(e.answers[0].id, "  "),
+    ],
+)
+def test_feedback_on_nothing_is_refused(feedback: Feedback, wrong: object) -> None:
+    exchange = kept(feedback)
+    with pytest.raises(InvalidRequest):
+        wrong(feedback, exchange)  # type: ignore[operator]
+    assert feedback.counts() == {"votes": 0, "thumbs": 0, "edits": 0}
