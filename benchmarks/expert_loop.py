@@ -41,19 +41,34 @@ ATTRIBUTES = {
     "price": (
         lambda rng: f"{rng.randint(5, 999)} euros",
         "The {p} costs {v}.",
-        ("What does the {p} cost?", "How much is the {p}?", "What is the price of the {p}?"),
+        (
+            "What does the {p} cost?",
+            "How much is the {p}?",
+            "What is the price of the {p}?",
+            "I want to know the price of the {p}.",
+        ),
         "Tell me the price of the {p}.",
     ),
     "colour": (
         lambda rng: rng.choice(COLOURS),
         "The {p} is {v}.",
-        ("What colour is the {p}?", "Which colour has the {p}?", "The colour of the {p}?"),
+        (
+            "What colour is the {p}?",
+            "Which colour has the {p}?",
+            "The colour of the {p}?",
+            "I want to know the colour of the {p}.",
+        ),
         "Tell me the colour of the {p}.",
     ),
     "weight": (
         lambda rng: f"{rng.randint(1, 90)} kg",
         "The {p} weighs {v}.",
-        ("How heavy is the {p}?", "What does the {p} weigh?", "What is the weight of the {p}?"),
+        (
+            "How heavy is the {p}?",
+            "What does the {p} weigh?",
+            "What is the weight of the {p}?",
+            "I want to know the weight of the {p}.",
+        ),
         "Tell me the weight of the {p}.",
     ),
     "warranty": (
@@ -63,13 +78,19 @@ ATTRIBUTES = {
             "How long is the warranty of the {p}?",
             "What warranty does the {p} have?",
             "What is the warranty of the {p}?",
+            "I want to know the warranty of the {p}.",
         ),
         "Tell me the warranty of the {p}.",
     ),
     "maker": (
         lambda rng: rng.choice(MAKERS),
         "The {p} is made by {v}.",
-        ("Who makes the {p}?", "Who is the maker of the {p}?", "Which company makes the {p}?"),
+        (
+            "Who makes the {p}?",
+            "Who is the maker of the {p}?",
+            "Which company makes the {p}?",
+            "I want to know who makes the {p}.",
+        ),
         "Tell me the maker of the {p}.",
     ),
 }

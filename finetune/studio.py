@@ -4,7 +4,6 @@ Rows are checked, jobs trained on a twin of the resident base, finished adapters
 promoted and rolled back while requests go on. Knows no page and no HTTP.
 """
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -36,6 +35,8 @@ from playground.models.plan import available_bytes
 from playground.models.twin import twin_of
 from playground.protocol import ModelInfo
 
+SAMPLES = Path(__file__).parent / "samples"
+"""``catalogue.jsonl`` and ``catalogue-eval.jsonl``: products that nobody has heard of."""
 JUDGED_ROWS = 200
 """At most so many of each kind are asked for a report card."""
 
@@ -242,11 +243,3 @@ def _as_questions(rows: Sequence[Row]) -> list[Conversation]:
         if isinstance(row, Conversation):
             found.append(row)
     return found
-
-
-def copy_upload(paths: Sequence[Path], folder: Path) -> Path:
-    """Uploaded files of one adapter, side by side in a folder, as `Studio.import_adapter` wants."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        shutil.copyfile(path, folder / path.name)
-    return folder

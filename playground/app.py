@@ -25,10 +25,12 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from finetune.studio import Studio
     from playground.engine import Engine
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
+    from playground.store import Feedback
     from playground.tools import Toolbox
 
 LAST_WORDS_SECONDS = 0.5
@@ -65,6 +67,7 @@ def start_engine(settings: Settings) -> "Engine":
         kv_cache_gib=settings.kv_cache_gib,
         prefix_cache=settings.prefix_cache,
         max_adapters=settings.max_adapters,
+        training=settings.training,
     )
     engine = Engine(loaded, _describe(loaded), limits)
     try:
@@ -77,12 +80,42 @@ def start_engine(settings: Settings) -> "Engine":
     return engine
 
 
-def build_app(engine: "Engine", settings: Settings, toolbox: "Toolbox") -> "FastAPI":
+def build_app(
+    engine: "Engine", settings: Settings, toolbox: "Toolbox", studio: "Studio", feedback: "Feedback"
+) -> "FastAPI":
     """API and page in one application."""
     from playground.api import create_api
     from playground.ui import build_page, mount_page
 
-    return mount_page(create_api(engine, settings), build_page(engine, settings, toolbox))
+    page = build_page(engine, settings, toolbox, studio, feedback)
+    return mount_page(create_api(engine, settings), page)
+
+
+@contextmanager
+def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
+    """Training jobs and the store of adapters, whose promoted ones are served from here on.
+
+    Raises `Conflict` if another server trains in the same home.
+    """
+    from finetune.studio import Studio
+
+    turn = engine.turnstile.wait
+    with Studio(settings.home, engine.loaded, engine, turn, isolated=settings.isolated) as studio:
+        for problem in studio.serve_promoted():
+            logging.getLogger(__name__).warning("not served: %s", problem)
+        yield studio
+
+
+@contextmanager
+def open_feedback(settings: Settings) -> "Iterator[Feedback]":
+    """What people say about answers."""
+    from playground.store import Feedback
+
+    feedback = Feedback(settings.home)
+    try:
+        yield feedback
+    finally:
+        feedback.close()
 
 
 @contextmanager
@@ -140,9 +173,14 @@ def serve(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     with listen(settings.host, settings.port) as listener:
         settings.home.mkdir(parents=True, exist_ok=True)
-        with open_tools(settings) as toolbox, start_engine(settings) as engine:
+        with (
+            open_tools(settings) as toolbox,
+            start_engine(settings) as engine,
+            open_feedback(settings) as feedback,
+            open_studio(engine, settings) as studio,
+        ):
             config = uvicorn.Config(
-                build_app(engine, settings, toolbox),
+                build_app(engine, settings, toolbox, studio, feedback),
                 log_config=None,
                 log_level="warning",
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,

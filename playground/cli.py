@@ -66,6 +66,14 @@ def serve(
             "--adapters-from-anywhere", help="API clients may load adapters from any folder."
         ),
     ] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(help="What training takes beside answers: polite, fair or greedy."),
+    ] = None,
+    isolated: Annotated[
+        bool | None,
+        typer.Option("--isolated", help="Train in a process of its own, with its own base."),
+    ] = None,
     run_tools: Annotated[
         bool | None,
         typer.Option("--run-tools", help="Tools run on this machine, the built-in ones first."),
@@ -98,6 +106,8 @@ def serve(
         "home": home,
         "adapters": tuple(adapter) if adapter else None,
         "adapters_from_anywhere": adapters_from_anywhere,
+        "training": training,
+        "isolated": isolated,
         "run_tools": run_tools,
         "tool_files": tuple(tools) if tools else None,
         "tool_documents": tool_documents,

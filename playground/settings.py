@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     adapters_from_anywhere: bool = Field(
         default=False, description="API clients may load adapters from any folder of this machine"
     )
+    training: Literal["polite", "fair", "greedy"] = Field(
+        default="polite",
+        description="what training may take beside answers: only idle time, half of it, or all",
+    )
+    isolated: bool = Field(
+        default=False, description="train in a process of its own, which loads its own base"
+    )
     run_tools: bool = Field(
         default=False,
         description="tools run on this machine: the built-in ones and those of the settings below",

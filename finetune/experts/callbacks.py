@@ -34,6 +34,7 @@ class Reports(TrainerCallback):  # type: ignore[misc]
         self._epochs = epochs
         self._report = report
         self._began = (time.monotonic(), resumed_at)
+        self._tokens: tuple[float, float] | None = None
         if path.exists():
             kept = [line for line in read_log(path) if line["step"] <= resumed_at]
             path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
@@ -54,6 +55,12 @@ class Reports(TrainerCallback):  # type: ignore[misc]
         if state.global_step > first:
             each = (time.monotonic() - began) / (state.global_step - first)
             values["seconds_left"] = each * (state.max_steps - state.global_step)
+        if "num_tokens" in values:
+            now = (time.monotonic(), float(values["num_tokens"]))
+            if self._tokens:
+                before, seen = self._tokens
+                values["tokens_per_second"] = (now[1] - seen) / max(1e-9, now[0] - before)
+            self._tokens = now
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
         if self._report:

@@ -121,6 +121,11 @@ class Engine:
             self._thread.join()
 
     @property
+    def loaded(self) -> LoadedModel:
+        """What it serves; others may read it, and train on a twin of it."""
+        return self._loaded
+
+    @property
     def running(self) -> bool:
         """Whether requests are taken."""
         return self._thread.is_alive() and not self._stopped.is_set()

@@ -3,6 +3,7 @@
 Knows the database; knows no model and no page.
 """
 
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,28 +74,21 @@ class Feedback:
         blind: bool = False,
     ) -> KeptExchange:
         """Keep a conversation (without system prompt) and its answers."""
-        exchange = Exchange(
-            id=uuid.uuid4().hex,
-            messages=[message.to_openai() for message in messages],
-            tools=[tool.to_openai() for tool in tools],
-            blind=blind,
-            answers=[
-                Answer(
-                    id=uuid.uuid4().hex,
-                    lane=lane,
-                    model=each.model,
-                    system=each.system,
-                    settings=dict(each.settings),
-                    made_by=asdict(each.made_by),
-                    text=each.text,
-                    calls=[call.to_openai() for call in each.calls],
-                )
-                for lane, each in enumerate(answers)
-            ],
-        )
         with self._sessions.begin() as session:
+            exchange = _new(uuid.uuid4().hex, messages, answers, tools, blind=blind)
             session.add(exchange)
             return _kept(exchange)
+
+    def rate(self, messages: Sequence[Message], answer: NewAnswer, *, up: bool) -> None:
+        """A thumb for an answer that is not kept yet; a later one on the same counts instead."""
+        told = json.dumps([[m.to_openai() for m in messages], answer.model, answer.text])
+        own = hashlib.sha256(told.encode()).hexdigest()[:32]
+        with self._sessions.begin() as session:
+            exchange = session.get(Exchange, own)
+            if exchange is None:
+                exchange = _new(own, messages, [answer], (), blind=False)
+                session.add(exchange)
+            exchange.answers[0].thumbs = [Thumb(up=up)]
 
     def vote(self, exchange_id: str, verdict: Verdict, winner_id: str | None = None) -> None:
         """Say which answer was best; a later vote on the same exchange counts instead.
@@ -237,6 +231,35 @@ def _good(exchange: Exchange) -> Iterator[_Said]:
             yield _said(answer, answer.edits[-1].text)
         elif answer.id in winners or any(thumb.up for thumb in answer.thumbs):
             yield _said(answer)
+
+
+def _new(
+    own: str,
+    messages: Sequence[Message],
+    answers: Sequence[NewAnswer],
+    tools: Sequence[Tool],
+    *,
+    blind: bool,
+) -> Exchange:
+    return Exchange(
+        id=own,
+        messages=[message.to_openai() for message in messages],
+        tools=[tool.to_openai() for tool in tools],
+        blind=blind,
+        answers=[
+            Answer(
+                id=uuid.uuid4().hex,
+                lane=lane,
+                model=each.model,
+                system=each.system,
+                settings=dict(each.settings),
+                made_by=asdict(each.made_by),
+                text=each.text,
+                calls=[call.to_openai() for call in each.calls],
+            )
+            for lane, each in enumerate(answers)
+        ],
+    )
 
 
 def _kept(exchange: Exchange) -> KeptExchange:

@@ -6,6 +6,7 @@ import gradio as gr
 
 from playground.protocol import Backend
 from playground.settings import Settings
+from playground.store import Feedback
 from playground.ui.chat_events import Chat
 from playground.ui.chat_layout import ChatParts, chat_parts
 from playground.ui.examples import read_examples
@@ -23,15 +24,16 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-def chat_tab(page: Any, backend: Backend, settings: Settings) -> None:
-    """Build the tab where it is called and wire its events."""
+def chat_tab(page: Any, backend: Backend, settings: Settings, feedback: Feedback) -> Any:
+    """Build the tab where it is called and wire its events. Returns its choice of model."""
     examples = read_examples()
     parts = chat_parts(backend.models())
-    chat = Chat(backend, examples, needs_key=settings.api_key is not None)
+    chat = Chat(backend, feedback, examples, needs_key=settings.api_key is not None)
     _wire_conversation(parts, chat)
     _wire_settings(page, parts, chat)
     _wire_code(parts, chat)
     gr.api(chat.reply, api_name="chat", concurrency_limit=None)
+    return parts.model
 
 
 def _wire_conversation(parts: ChatParts, chat: Chat) -> None:
@@ -60,6 +62,13 @@ def _wire_conversation(parts: ChatParts, chat: Chat) -> None:
     for event in writing:
         event.failure(chat.rest, None, [parts.message, parts.running], **QUIET)
     parts.message.stop(chat.stop, parts.running, None, **QUIET)
+    parts.chatbot.like(
+        chat.rate,
+        [parts.chatbot, *asked],
+        None,
+        inputs_kwargs=parts.sampling.by_name(),
+        **QUIET,
+    )
     undone = parts.chatbot.undo(
         chat.undo, [parts.chatbot, parts.message, parts.model], shown, cancels=writing, **QUIET
     )

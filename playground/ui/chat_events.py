@@ -12,11 +12,20 @@ import gradio as gr
 
 from playground.errors import InvalidRequest
 from playground.protocol import Backend
+from playground.store import Feedback, NewAnswer
 from playground.ui.answering import View, answer, chat_request, model_named, used_tokens
 from playground.ui.chat_layout import example_cards, welcome
 from playground.ui.errors import shows_errors
 from playground.ui.examples import Example, examples_for
-from playground.ui.messages import History, last_user_index, note_of, text_of, turn
+from playground.ui.messages import (
+    History,
+    last_user_index,
+    made_by_of,
+    note_of,
+    text_of,
+    to_messages,
+    turn,
+)
 from playground.ui.preferences import pack, stored_sampling, stored_text
 from playground.ui.sampling import control_values
 from playground.ui.snippets import curl_snippet, python_snippet
@@ -33,6 +42,7 @@ class Chat:
     """
 
     backend: Backend
+    feedback: Feedback
     examples: tuple[Example, ...]
     needs_key: bool
 
@@ -96,6 +106,23 @@ class Chat:
         """The answer that is being written ends where it is."""
         if running:
             self.backend.cancel(running)
+
+    @shows_errors
+    def rate(
+        self, liked: gr.LikeData, history: History, model: str, system: str, **sampling: Any
+    ) -> None:
+        """A thumb up or down: kept with the conversation and with what made the answer."""
+        at = liked.index if isinstance(liked.index, int) else liked.index[0]
+        if history[at]["role"] != "assistant":
+            return
+        answer = NewAnswer(
+            model,
+            text_of(history[at]["content"]),
+            made_by_of(history[at]),
+            system,
+            {name: value for name, value in sampling.items() if value not in (None, "")},
+        )
+        self.feedback.rate(to_messages(history[:at]), answer, up=liked.liked is True)
 
     def rest(self) -> Updates:
         """After a failure: the message box takes messages again, and nothing runs."""

@@ -110,7 +110,7 @@ def _chatbot(model: ModelInfo) -> Any:
         sanitize_html=True,
         allow_tags=False,
         layout="bubble",
-        feedback_options=None,
+        feedback_options=("Like", "Dislike"),
     )
 
 

@@ -12,9 +12,18 @@ from typing import Any
 
 import gradio as gr
 
-from playground.errors import PlaygroundError
+from playground.errors import (
+    Conflict,
+    InvalidSettings,
+    ModelLoadError,
+    PlaygroundError,
+    UnknownAdapter,
+    UnknownJob,
+)
 
 logger = logging.getLogger(__name__)
+
+NOT_AN_ANSWER = (Conflict, InvalidSettings, ModelLoadError, UnknownAdapter, UnknownJob)
 
 
 def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +51,8 @@ def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
 def _toast(error: Exception) -> Exception:
     toast: Exception
     if isinstance(error, PlaygroundError):
-        toast = gr.Error(error.message, title="No answer", print_exception=False)
+        title = "Not done" if isinstance(error, NOT_AN_ANSWER) else "No answer"
+        toast = gr.Error(error.message, title=title, print_exception=False)
         return toast
     logger.error("An event of the page failed", exc_info=error)
     text = "The playground failed in a way it should not. Its log has the details."

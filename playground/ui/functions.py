@@ -13,13 +13,14 @@ from playground.ui.functions_events import Functions
 from playground.ui.functions_layout import FunctionParts, function_parts
 
 
-def functions_tab(page: Any, backend: Backend, settings: Settings, toolbox: Toolbox) -> None:
-    """Build the tab where it is called and wire its events."""
+def functions_tab(page: Any, backend: Backend, settings: Settings, toolbox: Toolbox) -> Any:
+    """Build the tab where it is called and wire its events. Returns its choice of model."""
     examples = function_examples()
     parts = function_parts(backend.models(), toolbox, examples)
     tab = Functions(backend, toolbox, examples, needs_key=settings.api_key is not None)
     _wire_definitions(page, parts, tab)
     _wire_conversation(parts, tab)
+    return parts.form["model"]
 
 
 def _wire_definitions(page: Any, parts: FunctionParts, tab: Functions) -> None:

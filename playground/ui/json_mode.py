@@ -13,8 +13,8 @@ from playground.ui.json_events import JsonMode
 from playground.ui.json_layout import JsonParts, json_parts
 
 
-def json_tab(page: Any, backend: Backend, settings: Settings) -> None:
-    """Build the tab where it is called and wire its events."""
+def json_tab(page: Any, backend: Backend, settings: Settings) -> Any:
+    """Build the tab where it is called and wire its events. Returns its choice of model."""
     examples = json_examples()
     parts = json_parts(backend.models(), examples)
     tab = JsonMode(backend, examples, needs_key=settings.api_key is not None)
@@ -32,6 +32,7 @@ def json_tab(page: Any, backend: Backend, settings: Settings) -> None:
         button.click(partial(tab.choose_example, index), None, [parts.text, schema], **QUIET)
     _wire_one(parts, tab)
     _wire_many(parts, tab)
+    return parts.form["model"]
 
 
 def _wire_one(parts: JsonParts, tab: JsonMode) -> None:

@@ -4,18 +4,24 @@ The Chatbot's value is the only copy of the conversation. A turn's text stands i
 never in a bare string: Gradio strips and dedents bare strings.
 """
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
-from playground.protocol import Message
+from playground.protocol import MadeBy, Message
 
 Turn = dict[str, Any]
 History = list[Turn]
 
 
-def turn(role: Literal["user", "assistant"], text: str, note: str = "") -> Turn:
-    """One message as the Chatbot holds it; ``note`` is kept with it and not shown in it."""
+def turn(
+    role: Literal["user", "assistant"], text: str, note: str = "", made_by: MadeBy | None = None
+) -> Turn:
+    """One message as the Chatbot holds it; ``note`` and ``made_by`` are kept and not shown."""
     metadata = {"log": note} if note else {}
+    if made_by:
+        metadata["id"] = json.dumps(asdict(made_by))
     return {"role": role, "content": [{"type": "text", "text": text}], "metadata": metadata}
 
 
@@ -37,6 +43,14 @@ def note_of(history: Sequence[Turn]) -> str:
     if not history or history[-1]["role"] != "assistant":
         return ""
     return str((history[-1].get("metadata") or {}).get("log") or "")
+
+
+def made_by_of(item: Turn) -> MadeBy:
+    """What made this answer, if that was kept with it."""
+    try:
+        return MadeBy(**json.loads((item.get("metadata") or {}).get("id") or "{}"))
+    except (ValueError, TypeError):
+        return MadeBy()
 
 
 def to_messages(history: Sequence[Turn], system_prompt: str = "") -> tuple[Message, ...]:

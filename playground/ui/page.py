@@ -1,15 +1,20 @@
 """The page as a whole: header, tabs, and how it is mounted beside the API."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 
+from finetune.studio import Studio
 from playground import __version__
 from playground.protocol import Backend
 from playground.settings import Settings
+from playground.store import Feedback
 from playground.tools import Toolbox
-from playground.ui.chat import chat_tab
+from playground.ui.chat import QUIET, chat_tab
+from playground.ui.compare import compare_tab, model_choices
+from playground.ui.finetune import finetune_tab
 from playground.ui.functions import functions_tab
 from playground.ui.json_mode import json_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
@@ -17,18 +22,28 @@ from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 TITLE = "Mistral Playground"
 
 
-def build_page(backend: Backend, settings: Settings, toolbox: Toolbox) -> Any:
+def build_page(
+    backend: Backend, settings: Settings, toolbox: Toolbox, studio: Studio, feedback: Feedback
+) -> Any:
     """The page over ``backend``; mount it with `mount_page`."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         header = (ASSETS / "header.html").read_text(encoding="utf-8")
         gr.HTML(header.replace("{version}", __version__), elem_id="header", container=False)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
-                chat_tab(page, backend, settings)
+                chat = chat_tab(page, backend, settings, feedback)
             with gr.Tab("Functions", id="functions"):
-                functions_tab(page, backend, settings, toolbox)
+                functions = functions_tab(page, backend, settings, toolbox)
             with gr.Tab("JSON", id="json"):
-                json_tab(page, backend, settings)
+                structured = json_tab(page, backend, settings)
+            with gr.Tab("Compare", id="compare"):
+                compare = compare_tab(page, backend, feedback)
+            with gr.Tab("Fine-tune", id="finetune"):
+                finetune_tab(page, backend, studio, feedback)
+        # Experts come and go: whoever opens a tab finds those that are served then.
+        models = [chat, functions, structured, *(lane.model for lane in compare.lanes)]
+        tabs.select(partial(model_choices, backend, len(models)), None, models, **QUIET)
+        page.load(partial(model_choices, backend, len(models) - 1), None, models[1:], **QUIET)
     return page
 
 

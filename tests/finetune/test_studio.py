@@ -40,7 +40,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def studio(tmp_path: Path, engine: Engine) -> Iterator[Studio]:
-    with Studio(tmp_path / "home", engine._loaded, engine, engine.turnstile.wait) as opened:
+    with Studio(tmp_path / "home", engine.loaded, engine, engine.turnstile.wait) as opened:
         yield opened
 
 

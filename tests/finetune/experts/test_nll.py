@@ -32,7 +32,7 @@ def test_three_ways_to_compute_the_loss_agree_to_a_millionth(tmp_path: Path) -> 
                 if label != MASKED:
                     by_hand += float(logits_TV[at].logsumexp(0) - logits_TV[at, label])
                     tokens += 1
-    trainer = build(embedded_cpu(), loaded, views, views, tmp_path)
+    trainer = build(embedded_cpu(), loaded, [[view] for view in views], views, tmp_path)
     # one batch of each row, weighted by its tokens, as the mean over all tokens is
     theirs = 0.0
     trainer.model.eval()

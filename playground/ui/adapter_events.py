@@ -1,0 +1,82 @@
+"""What happens in the adapters' room: versions are promoted, rolled back, retired, imported.
+
+Knows which outputs an event has and in which order; which component they are is finetune.py's
+matter.
+"""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from finetune.studio import Studio
+from playground.errors import InvalidSettings
+from playground.models.adapter_store import Version
+from playground.ui.errors import shows_errors
+from playground.ui.finetune_views import adapters_html
+
+Updates = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterRoom:
+    """The handlers. Each returns the table, the versions to choose from, and the chosen card."""
+
+    studio: Studio
+
+    def refresh(self, chosen: str | None) -> Updates:
+        """What is in the store."""
+        versions = self._versions()
+        names = [f"{each.name}/{each.version}" for each in versions]
+        value = chosen if chosen in names else (names[0] if names else None)
+        card = next((dict(v.card) for v in versions if f"{v.name}/{v.version}" == value), None)
+        return adapters_html(versions), gr.Dropdown(names, value=value), card
+
+    @shows_errors
+    def promote(self, chosen: str | None) -> Updates:
+        """The name stands for this version from now on."""
+        self.studio.promote(*_parts(chosen))
+        return self.refresh(chosen)
+
+    @shows_errors
+    def roll_back(self, chosen: str | None) -> Updates:
+        """The name stands for what it stood for before."""
+        self.studio.roll_back(_parts(chosen)[0])
+        return self.refresh(chosen)
+
+    @shows_errors
+    def retire(self, chosen: str | None) -> Updates:
+        """The name stands for nothing."""
+        self.studio.retire(_parts(chosen)[0])
+        return self.refresh(chosen)
+
+    @shows_errors
+    def delete(self, chosen: str | None) -> Updates:
+        """The version's files go."""
+        self.studio.delete(*_parts(chosen))
+        return self.refresh(None)
+
+    @shows_errors
+    def take_in(self, files: list[str] | None, name: str) -> Updates:
+        """An adapter made elsewhere becomes the next version of a name."""
+        if not files:
+            raise InvalidSettings("files: drop the adapter's files")
+        with tempfile.TemporaryDirectory() as folder:
+            for file in files:
+                shutil.copyfile(file, Path(folder) / Path(file).name)
+            version = self.studio.import_adapter(Path(folder), name.strip())
+        return self.refresh(f"{version.name}/{version.version}")
+
+    def _versions(self) -> list[Version]:
+        store = self.studio.store
+        return [each for name in store.names() for each in store.versions(name)[::-1]]
+
+
+def _parts(chosen: str | None) -> tuple[str, str]:
+    if not chosen:
+        raise InvalidSettings("choose a version first")
+    name, _, version = chosen.partition("/")
+    return name, version
