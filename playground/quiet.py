@@ -15,3 +15,6 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message="IProgress not found")
     # at import it tells which optional kernels it does without
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    # transformers warns of its own name for it, at every training
+    warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated")
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 26
 TICKS = 4
 MOST_POINTS = 400
 
@@ -73,7 +73,7 @@ def _axis(value: float, place: object) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:.2g}"
 
 
 def _thinned(points: Sequence[Point]) -> Sequence[Point]:

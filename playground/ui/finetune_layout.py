@@ -122,10 +122,11 @@ def _train(preset: str) -> TrainParts:
             chosen = gr.Dropdown(list(PRESETS), value=preset, label="Recipe", elem_id="ft-preset")
             fields = recipe_controls(preset)
         with gr.Column(elem_classes="work scrolling"):
-            report = gr.HTML(elem_id="ft-report", container=False)
-            with gr.Row(elem_classes="plan-and-start"):
-                plan = gr.HTML(elem_id="ft-plan", container=False)
+            with gr.Row(elem_classes="actions start"):
                 start = gr.Button("Start training", variant="primary", elem_id="ft-start")
+            with gr.Row(elem_classes="report-and-plan"):
+                report = gr.HTML(elem_id="ft-report", container=False)
+                plan = gr.HTML(elem_id="ft-plan", container=False)
             with gr.Row(elem_classes="actions"):
                 line = gr.Number(
                     1, label="Look at the row in line", precision=0, minimum=1, elem_id="ft-line"

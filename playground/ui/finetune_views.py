@@ -58,10 +58,12 @@ def faults_html(faults: Sequence[Fault]) -> str:
 
 def _lengths(report: DataReport) -> str:
     most = max((each.rows for each in report.lengths), default=0)
+    first = next((at for at, each in enumerate(report.lengths) if each.rows), 0)
     bars = "".join(
-        f'<div><span class="bar"><span style="width:{each.rows / most:.1%}"></span></span>'
-        f"<span>{each.low:,}–{each.high:,}</span><span>{each.rows:,}</span></div>"
-        for each in report.lengths
+        f"<div><span>{each.low:,}–{each.high:,}</span>"
+        f'<span class="bar"><span style="width:{each.rows / most:.1%}"></span></span>'
+        f"<span>{each.rows:,}</span></div>"
+        for each in report.lengths[first:]
     )
     return f'<div class="histogram"><h4>Tokens a row</h4>{bars}</div>' if bars else ""
 

@@ -62,7 +62,7 @@ class JobRoom:
             curves_html(job),
             samples_html(job),
             gr.Slider(
-                minimum=min(steps, default=0),
+                minimum=0,
                 maximum=max([*steps, 1]),
                 value=max(steps, default=0),
                 info=_saved(job, steps),
@@ -128,7 +128,8 @@ class JobRoom:
         """A new version in the store, served at once if it is to be."""
         version = self.studio.publish(_needed(job_id), name.strip() or None, promote=promote)
         gr.Info(f"{version.name}/{version.version} is published", title="Published")
-        return gr.Tabs(selected="adapters"), f"{version.name}/{version.version}"
+        name = f"{version.name}/{version.version}"
+        return gr.Tabs(selected="adapters"), gr.Dropdown([name], value=name)
 
 
 def _needed(job_id: str | None) -> str:

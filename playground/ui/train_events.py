@@ -21,7 +21,7 @@ from playground.store import Feedback
 from playground.store.feedback import as_jsonl
 from playground.ui.errors import shows_errors
 from playground.ui.finetune_layout import FROM_GOOD, FROM_VOTES, UPLOADED
-from playground.ui.finetune_views import plan_html, report_html
+from playground.ui.finetune_views import job_label, plan_html, report_html
 from playground.ui.recipe_controls import preset_values, to_recipe
 
 Updates = tuple[Any, ...]
@@ -109,7 +109,8 @@ class Train:
         job = self.studio.train(
             name.strip(), recipe, paths, Path(evaluation) if evaluation else None
         )
-        return gr.Tabs(selected="jobs"), job.id
+        jobs = [(job_label(each), each.id) for each in self.studio.jobs.all()]
+        return gr.Tabs(selected="jobs"), gr.Radio(jobs, value=job.id)
 
     def _files(self, source: str, files: Sequence[str] | None) -> list[Path]:
         if source == UPLOADED:
