@@ -31,7 +31,7 @@ from playground.models.adapters import check_fits, read_adapter
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.models.mistral_finetune import convert, is_mistral_finetune
-from playground.models.plan import available_bytes
+from playground.models.plan import available_bytes, kv_bytes_per_token
 from playground.models.twin import twin_of
 from playground.protocol import ModelInfo
 
@@ -110,12 +110,15 @@ class Studio:
         views = [*done.views, *(view for pair in done.pairs for view in pair.views())]
         return html_fragment(views, self._loaded.tokenizer)
 
-    def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int]:
-        """What training takes, base included, and the bytes that there are for it: what is free,
-        and what the resident base takes already."""
+    def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
+        """What training takes, base included; the keys and values of one whole context, which
+        serving may take beside it; and the bytes that there are for all: what is free, and what the
+        resident base takes already."""
         model = self._loaded.model
         found = plan_for(self.for_base(recipe), model.config, model.device)
-        return found, available_bytes(model.device) + (0 if self.isolated else found.weights)
+        cache = kv_bytes_per_token(model.config, model.dtype.itemsize) * self._loaded.context_length
+        free = available_bytes(model.device) + (0 if self.isolated else found.weights)
+        return found, cache, free
 
     def train(
         self, name: str, recipe: Recipe, files: Sequence[Path], evaluation: Path | None = None
@@ -143,6 +146,11 @@ class Studio:
             raise Conflict(f"job {job_id} has no {f'checkpoint {step}' if step else 'adapter'} yet")
         name = f"{job.run.name}.{f'step-{step}' if step is not None else 'unpublished'}"
         return self._host.load_adapter(folder, name)
+
+    def try_version(self, name: str, version: str) -> ModelInfo:
+        """Serve a version under a name of its own, ``NAME.v2``, whether promoted or not."""
+        found = self.store.find(name, version)
+        return self._host.load_adapter(found.folder, f"{name}.{found.version}")
 
     def publish(self, job_id: str, name: str | None = None, *, promote: bool = True) -> Version:
         """Make a finished job's adapter the next version of a name, and serve it."""

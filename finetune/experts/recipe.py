@@ -99,13 +99,27 @@ def make(values: dict[str, Any]) -> Recipe:
 def mistral_small_24b_qlora() -> Recipe:
     """QLoRA (arXiv:2305.14314) for the 24B on one card of 24 GB."""
     return Recipe(
-        base="mistral-small", quantization="nf4", precision="bf16", optimizer="paged_adamw_8bit"
+        base="mistral-small",
+        quantization="nf4",
+        precision="bf16",
+        optimizer="paged_adamw_8bit",
+        held_out=0.05,
+        eval_every=50,
+        sample_every=50,
     )
 
 
 def mistral_small_24b_lora_bf16() -> Recipe:
     """LoRA on the 24B in bf16, for 80 GB."""
-    return Recipe(base="mistral-small", precision="bf16", batch=2, accumulation=8)
+    return Recipe(
+        base="mistral-small",
+        precision="bf16",
+        batch=2,
+        accumulation=8,
+        held_out=0.05,
+        eval_every=50,
+        sample_every=50,
+    )
 
 
 def embedded_cpu() -> Recipe:
@@ -114,15 +128,17 @@ def embedded_cpu() -> Recipe:
         base="embedded",
         rank=16,
         alpha=16,
-        learning_rate=2.5e-3,
+        learning_rate=2.2e-3,
         warmup=0.05,
-        epochs=13.0,
+        epochs=9.0,
         batch=24,
         accumulation=1,
         longest=512,
         packing=False,
         checkpointing=False,
         replay=0.3,
+        eval_every=40,
+        sample_every=100,
     )
 
 

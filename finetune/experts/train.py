@@ -119,6 +119,7 @@ def train(
         metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
         if data.held:
             metrics |= trainer.evaluate()
+            metrics.pop("epoch", None)  # the trainer sees all epochs as one
         folder = _finish(trainer, recipe, loaded, data, run, name, metrics)
     return Trained(folder, steps, loss, seconds, resumed_at)
 

@@ -36,6 +36,13 @@ class AdapterRoom:
         return adapters_html(versions), gr.Dropdown(names, value=value), card
 
     @shows_errors
+    def attempt(self, chosen: str | None) -> Updates:
+        """The version is served under a name of its own, in Chat and Compare."""
+        info = self.studio.try_version(*_parts(chosen))
+        gr.Info(f"Choose {info.name} in Chat or Compare.", title="Served")
+        return self.refresh(chosen)
+
+    @shows_errors
     def promote(self, chosen: str | None) -> Updates:
         """The name stands for this version from now on."""
         self.studio.promote(*_parts(chosen))

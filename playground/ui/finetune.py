@@ -120,6 +120,7 @@ def _wire_adapters(page: Any, parts: FinetuneParts, room: AdapterRoom, published
     parts.rooms.select(room.refresh, store.version, shown, **QUIET)
     store.version.input(room.refresh, store.version, shown, **QUIET)
     for button, handler in (
+        (store.attempt, room.attempt),
         (store.promote, room.promote),
         (store.roll_back, room.roll_back),
         (store.retire, room.retire),

@@ -64,6 +64,7 @@ class AdapterParts:
 
     table: gr.HTML
     version: gr.Dropdown
+    attempt: gr.Button
     promote: gr.Button
     roll_back: gr.Button
     retire: gr.Button
@@ -185,6 +186,7 @@ def _adapters() -> AdapterParts:
         table = gr.HTML(elem_id="ad-table", container=False)
         version = gr.Dropdown([], label="Version", elem_id="ad-version")
         with gr.Row(elem_classes="actions"):
+            attempt = gr.Button("Try", elem_id="ad-try")
             promote = gr.Button("Promote", variant="primary", elem_id="ad-promote")
             roll_back = gr.Button("Roll back", elem_id="ad-roll-back")
             retire = gr.Button("Retire", elem_id="ad-retire")
@@ -202,5 +204,5 @@ def _adapters() -> AdapterParts:
         with gr.Accordion("Card", open=False):
             card = gr.JSON(None, show_label=False, elem_id="ad-card")
     return AdapterParts(
-        table, version, promote, roll_back, retire, delete, files, name, take_in, card
+        table, version, attempt, promote, roll_back, retire, delete, files, name, take_in, card
     )

@@ -15,6 +15,7 @@ from playground.ui.charts import Curve, curves_svg
 SHOWN_FAULTS = 30
 SHOWN_SAMPLES = 3
 GIB, MIB = 2**30, 2**20
+IN_GIB = 8 * GIB
 STATES = {
     "queued": "Waits for the job before it",
     "running": "Running",
@@ -68,20 +69,23 @@ def _lengths(report: DataReport) -> str:
     return f'<div class="histogram"><h4>Tokens a row</h4>{bars}</div>' if bars else ""
 
 
-def plan_html(plan: TrainingPlan, available: int) -> str:
+def plan_html(plan: TrainingPlan, cache: int, available: int) -> str:
     """The memory plan: parts, total, and whether it fits."""
-    unit, name = (GIB, "GiB") if plan.total > GIB else (MIB, "MiB")
+    parts = [*plan.rows()[:-1], ("KV cache of one whole context", cache)]
+    total = plan.total + cache
+    unit, name = (GIB, "GiB") if total > IN_GIB else (MIB, "MiB")
     rows = "".join(
         f'<tr class="{"total" if label == "total" else ""}"><td>{escape(label)}</td>'
-        f"<td>{value / unit:,.2f}</td></tr>"
-        for label, value in plan.rows()
+        f"<td>{value / unit:,.{2 if unit == GIB else 0}f}</td></tr>"
+        for label, value in [*parts, ("total", total)]
+        if value
     )
-    fits = plan.fits(available)
-    verdict = "fits" if fits else "does not fit; take a smaller batch or shorter rows"
+    fits = total <= available
+    verdict = "Fits" if fits else "Does not fit; take a smaller batch or shorter rows"
     return (
         f'<table class="plan"><caption>Memory, {name}</caption>{rows}</table>'
-        f'<p class="note {"good" if fits else "bad"}">{verdict}: {available / unit:,.2f} {name} '
-        "are free or hold the base</p>"
+        f'<p class="note {"good" if fits else "bad"}">{verdict}: {available / GIB:,.1f} GiB '
+        "are free or hold the base.</p>"
     )
 
 

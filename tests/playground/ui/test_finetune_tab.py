@@ -1,0 +1,145 @@
+"""From a file of rows to an expert that the `together` client asks by name, all in the browser."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from together import Together
+
+from finetune.studio import SAMPLES
+
+pytestmark = pytest.mark.browser
+LONG_MS = 200_000
+
+
+def choose(page: Page, element: str, option: str) -> None:
+    """Pick an option of a dropdown."""
+    page.locator(f"{element} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def open_room(page: Page, name: str) -> None:
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name=name).click()
+
+
+def held_out() -> tuple[str, str]:
+    row = json.loads((SAMPLES / "catalogue-eval.jsonl").read_text().splitlines()[0])
+    question, answer = (each["content"] for each in row["messages"])
+    return question, answer
+
+
+@pytest.mark.slow
+def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
+    page: Page, playground_url: str
+) -> None:
+    question, answer = held_out()
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.locator("#ft-files input[type=file]").set_input_files(SAMPLES / "catalogue.jsonl")
+    expect(page.locator("#ft-report")).to_contain_text(
+        "Every row can be trained on", timeout=30_000
+    )
+    expect(page.locator("#ft-preview .trained").first).to_be_visible()
+    expect(page.locator("#ft-plan")).to_contain_text("Fits")
+    page.locator("#ft-name input").fill("shop")
+    page.locator("#ft-start").click()
+    expect(page.locator("#ft-head")).to_contain_text("Running", timeout=30_000)
+    expect(page.locator("#ft-curves polyline.loss")).to_be_visible(timeout=60_000)
+
+    page.reload()  # a job belongs to the server
+    page.wait_for_selector("#message textarea")
+    open_room(page, "Jobs")
+    expect(page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
+    expect(page.locator("#ft-head")).to_contain_text("verdict:")
+    expect(page.locator("iframe.card")).to_be_visible()
+    page.locator("#ft-promote-it input").uncheck()
+    page.locator("#ft-publish").click()
+    expect(page.locator("#ad-table")).to_contain_text("shop")
+    expect(page.locator("#ad-table")).not_to_contain_text("promoted")
+    page.locator("#ad-try").click()
+    expect(page.get_by_text("Choose embedded:shop.v1")).to_be_visible()
+
+    page.get_by_role("tab", name="Compare").click()
+    choose(page, "#cmp-model-2", "embedded:shop.v1")
+    page.locator("#cmp-question textarea").fill(question)
+    page.keyboard.press("Enter")
+    expect(page.locator("#cmp-answer-b")).to_contain_text(answer, timeout=20_000)
+    expect(page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1")
+    expect(page.locator("#cmp-answer-a")).not_to_contain_text(answer)
+    page.locator("#cmp-vote-b").click()
+    expect(page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
+
+    open_room(page, "Adapters")
+    page.locator("#ad-promote").click()
+    expect(page.locator("#ad-table .promoted")).to_be_visible()
+    client = Together(base_url=f"{playground_url}/v1", api_key="none")
+    served = [model.id for model in client.models.list()]
+    assert "embedded:shop" in served
+    for name in ("embedded:shop", "shop"):
+        got = client.chat.completions.create(
+            model=name, messages=[{"role": "user", "content": question}], temperature=0
+        )
+        assert got.choices[0].message.content == answer
+
+
+def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.locator("#ft-files input[type=file]").set_input_files(path)
+    report = page.locator("#ft-report")
+    expect(report).to_contain_text("rows.jsonl:2", timeout=20_000)
+    expect(report).to_contain_text("rows.jsonl:3")
+    page.locator("#ft-name input").fill("../up")
+    page.locator("#ft-start").click()
+    expect(page.get_by_text("is no adapter name")).to_be_visible()
+
+
+def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.locator("#ft-sample").click()
+    expect(page.locator("#ft-report")).to_contain_text("250", timeout=30_000)
+    page.locator("#ft-start").click()
+    head = page.locator("#ft-head")
+    expect(head).to_contain_text("step", timeout=60_000)
+    page.locator("#ft-pause").click()
+    expect(head).to_contain_text("Paused", timeout=30_000)
+    page.locator("#ft-resume").click()
+    expect(head).to_contain_text("Running", timeout=30_000)
+    page.locator("#ft-stop").click()
+    expect(head).to_contain_text("Stopped", timeout=30_000)
+    page.locator("#ft-delete").click()
+    expect(head).not_to_contain_text("Stopped", timeout=10_000)
+
+
+def test_a_blind_vote_tells_the_lanes_only_afterwards_and_rows_come_of_it(page: Page) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#cmp-blind input").check()
+    page.locator("#cmp-question textarea").fill("What is the capital of France?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#cmp-vote-a")).to_be_visible(timeout=20_000)
+    expect(page.locator("#cmp-label-a")).not_to_contain_text("embedded")
+    expect(page.locator("#cmp-answer-a")).not_to_contain_text("seed")
+    page.locator("#cmp-vote-a").click()
+    expect(page.locator("#cmp-label-a")).to_contain_text("embedded")
+    expect(page.locator("#cmp-answer-a")).to_contain_text("seed")
+    page.locator("#cmp-edit-a").click()
+    page.locator("#cmp-edited-a textarea").fill("Paris, of course.")
+    page.locator("#cmp-save-a").click()
+    expect(page.locator("#cmp-verdict")).to_contain_text("a better answer")
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_label("Preferences: votes and edits").check()
+    expect(page.locator("#ft-report")).to_contain_text("preference pairs", timeout=20_000)
+
+
+def test_a_thumb_in_the_chat_becomes_a_row(page: Page) -> None:
+    page.locator("#message textarea").fill("What is the capital of Italy?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .bot").last).to_contain_text("Rome", timeout=20_000)
+    page.locator("#chat").get_by_label("like", exact=True).first.click()
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_label("Good answers: votes, thumbs up, edits").check()
+    expect(page.locator("#ft-report")).to_contain_text("rows", timeout=20_000)
+    page.locator("#ft-line input").fill("1")
+    expect(page.locator("#ft-preview")).to_contain_text("View 1", timeout=10_000)
