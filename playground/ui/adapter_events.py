@@ -17,54 +17,57 @@ from playground.errors import InvalidSettings
 from playground.models.adapter_store import Version
 from playground.ui.errors import shows_errors
 from playground.ui.finetune_views import adapters_html
+from playground.ui.status import verdict
 
 Updates = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterRoom:
-    """The handlers. Each returns the table, the versions to choose from, and the chosen card."""
+    """The handlers. Each returns the table, the versions to choose from, the chosen card, and what
+    was done."""
 
     studio: Studio
 
-    def refresh(self, chosen: str | None) -> Updates:
+    def refresh(self, chosen: str | None, note: str = "") -> Updates:
         """What is in the store."""
         versions = self._versions()
         names = [f"{each.name}/{each.version}" for each in versions]
         value = chosen if chosen in names else (names[0] if names else None)
         card = next((dict(v.card) for v in versions if f"{v.name}/{v.version}" == value), None)
-        return adapters_html(versions), gr.Dropdown(names, value=value), card
+        said = verdict(note, good=True) if note else ""
+        return adapters_html(versions), gr.Dropdown(names, value=value), card, said
 
     @shows_errors
     def attempt(self, chosen: str | None) -> Updates:
         """The version is served under a name of its own, in Chat and Compare."""
         info = self.studio.try_version(*_parts(chosen))
-        gr.Info(f"Choose {info.name} in Chat or Compare.", title="Served")
-        return self.refresh(chosen)
+        return self.refresh(chosen, f"Served: choose {info.name} in Chat or Compare")
 
     @shows_errors
     def promote(self, chosen: str | None) -> Updates:
         """The name stands for this version from now on."""
-        self.studio.promote(*_parts(chosen))
-        return self.refresh(chosen)
+        version = self.studio.promote(*_parts(chosen))
+        return self.refresh(chosen, f"{version.name} is {version.version} from now on")
 
     @shows_errors
     def roll_back(self, chosen: str | None) -> Updates:
         """The name stands for what it stood for before."""
-        self.studio.roll_back(_parts(chosen)[0])
-        return self.refresh(chosen)
+        version = self.studio.roll_back(_parts(chosen)[0])
+        return self.refresh(chosen, f"{version.name} is {version.version} again")
 
     @shows_errors
     def retire(self, chosen: str | None) -> Updates:
         """The name stands for nothing."""
-        self.studio.retire(_parts(chosen)[0])
-        return self.refresh(chosen)
+        name, _ = _parts(chosen)
+        self.studio.retire(name)
+        return self.refresh(chosen, f"{name} is not served any more")
 
     @shows_errors
     def delete(self, chosen: str | None) -> Updates:
         """The version's files go."""
         self.studio.delete(*_parts(chosen))
-        return self.refresh(None)
+        return self.refresh(None, f"{chosen} is deleted")
 
     @shows_errors
     def take_in(self, files: list[str] | None, name: str) -> Updates:
@@ -75,7 +78,8 @@ class AdapterRoom:
             for file in files:
                 shutil.copyfile(file, Path(folder) / Path(file).name)
             version = self.studio.import_adapter(Path(folder), name.strip())
-        return self.refresh(f"{version.name}/{version.version}")
+        chosen = f"{version.name}/{version.version}"
+        return self.refresh(chosen, f"{chosen} is imported, and not promoted yet")
 
     def _versions(self) -> list[Version]:
         store = self.studio.store

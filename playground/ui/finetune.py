@@ -114,7 +114,7 @@ def _wire_jobs(parts: FinetuneParts, room: JobRoom) -> Any:
 
 def _wire_adapters(page: Any, parts: FinetuneParts, room: AdapterRoom, published: Any) -> None:
     store = parts.adapters
-    shown = [store.table, store.version, store.card]
+    shown = [store.table, store.version, store.card, store.note]
     page.load(room.refresh, store.version, shown, **QUIET)
     published.then(room.refresh, store.version, shown, **QUIET)
     parts.rooms.select(room.refresh, store.version, shown, **QUIET)

@@ -64,6 +64,7 @@ class AdapterParts:
 
     table: gr.HTML
     version: gr.Dropdown
+    note: gr.HTML
     attempt: gr.Button
     promote: gr.Button
     roll_back: gr.Button
@@ -185,6 +186,7 @@ def _adapters() -> AdapterParts:
     with gr.Row(elem_classes="studio"), gr.Column(elem_classes="work scrolling"):
         table = gr.HTML(elem_id="ad-table", container=False)
         version = gr.Dropdown([], label="Version", elem_id="ad-version")
+        note = gr.HTML(elem_classes="verdict", elem_id="ad-note", container=False)
         with gr.Row(elem_classes="actions"):
             attempt = gr.Button("Try", elem_id="ad-try")
             promote = gr.Button("Promote", variant="primary", elem_id="ad-promote")
@@ -204,5 +206,16 @@ def _adapters() -> AdapterParts:
         with gr.Accordion("Card", open=False):
             card = gr.JSON(None, show_label=False, elem_id="ad-card")
     return AdapterParts(
-        table, version, attempt, promote, roll_back, retire, delete, files, name, take_in, card
+        table,
+        version,
+        note,
+        attempt,
+        promote,
+        roll_back,
+        retire,
+        delete,
+        files,
+        name,
+        take_in,
+        card,
     )

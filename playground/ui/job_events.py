@@ -127,7 +127,6 @@ class JobRoom:
     def publish(self, job_id: str, name: str, promote: bool) -> Updates:
         """A new version in the store, served at once if it is to be."""
         version = self.studio.publish(_needed(job_id), name.strip() or None, promote=promote)
-        gr.Info(f"{version.name}/{version.version} is published", title="Published")
         name = f"{version.name}/{version.version}"
         return gr.Tabs(selected="adapters"), gr.Dropdown([name], value=name)
 

@@ -58,7 +58,7 @@ def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
     expect(page.locator("#ad-table")).to_contain_text("shop")
     expect(page.locator("#ad-table")).not_to_contain_text("promoted")
     page.locator("#ad-try").click()
-    expect(page.get_by_text("Choose embedded:shop.v1")).to_be_visible()
+    expect(page.locator("#ad-note")).to_contain_text("choose embedded:shop.v1")
 
     page.get_by_role("tab", name="Compare").click()
     choose(page, "#cmp-model-2", "embedded:shop.v1")
@@ -93,7 +93,7 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
     expect(report).to_contain_text("rows.jsonl:3")
     page.locator("#ft-name input").fill("../up")
     page.locator("#ft-start").click()
-    expect(page.get_by_text("is no adapter name")).to_be_visible()
+    expect(page.locator(".toast-body")).to_contain_text("no adapter name")
 
 
 def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
@@ -137,7 +137,7 @@ def test_a_thumb_in_the_chat_becomes_a_row(page: Page) -> None:
     page.locator("#message textarea").fill("What is the capital of Italy?")
     page.keyboard.press("Enter")
     expect(page.locator("#chat .bot").last).to_contain_text("Rome", timeout=20_000)
-    page.locator("#chat").get_by_label("like", exact=True).first.click()
+    page.locator("#chat").get_by_label("Like", exact=True).last.click()
     page.get_by_role("tab", name="Fine-tune").click()
     page.get_by_label("Good answers: votes, thumbs up, edits").check()
     expect(page.locator("#ft-report")).to_contain_text("rows", timeout=20_000)
