@@ -22,6 +22,12 @@ ANSWERS: dict[str, Any] = {
     "show_progress": "full",
     "concurrency_limit": None,
 }
+# A button that may be refused: an error of an event that is not queued is not shown (Gradio 6.31).
+ACTS: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+}
 
 
 def chat_tab(page: Any, backend: Backend, settings: Settings, feedback: Feedback) -> Any:

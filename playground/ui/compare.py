@@ -7,7 +7,7 @@ import gradio as gr
 
 from playground.protocol import Backend
 from playground.store import Feedback
-from playground.ui.chat import ANSWERS, QUIET
+from playground.ui.chat import ACTS, ANSWERS, QUIET
 from playground.ui.compare_events import VOTES, Compare
 from playground.ui.compare_layout import CompareParts, compare_parts
 
@@ -31,7 +31,7 @@ def compare_tab(page: Any, backend: Backend, feedback: Feedback) -> CompareParts
     score = [parts.score, parts.preferences, parts.good]
     for which, button in zip(VOTES, parts.votes, strict=True):
         button.click(
-            partial(tab.vote, which), parts.asked, [*labels, *answers, parts.verdict], **QUIET
+            partial(tab.vote, which), parts.asked, [*labels, *answers, parts.verdict], **ACTS
         ).then(tab.score, None, score, **QUIET)
     for at, side in enumerate(parts.sides):
         side.edit.click(partial(tab.begin_edit, at), parts.asked, [side.edited, side.save], **QUIET)
@@ -39,7 +39,7 @@ def compare_tab(page: Any, backend: Backend, feedback: Feedback) -> CompareParts
             partial(tab.save_edit, at),
             [side.edited, parts.asked],
             [side.edited, side.save, parts.verdict],
-            **QUIET,
+            **ACTS,
         ).then(tab.score, None, score, **QUIET)
     page.load(tab.score, None, score, **QUIET)
     return parts

@@ -9,7 +9,7 @@ from finetune.studio import Studio
 from playground.protocol import Backend
 from playground.store import Feedback
 from playground.ui.adapter_events import AdapterRoom
-from playground.ui.chat import QUIET
+from playground.ui.chat import ACTS, QUIET
 from playground.ui.finetune_layout import FinetuneParts, finetune_parts
 from playground.ui.job_events import JobRoom
 from playground.ui.train_events import Train
@@ -77,7 +77,7 @@ def _wire_train(page: Any, parts: FinetuneParts, train: Train) -> None:
         [*rows, new.evaluation, new.name],
         [parts.rooms, parts.jobs.job],
         inputs_kwargs=fields,
-        **QUIET,
+        **ACTS,
     )
 
 
@@ -95,20 +95,18 @@ def _wire_jobs(parts: FinetuneParts, room: JobRoom) -> Any:
         (jobs.stop, room.stop),
         (jobs.delete, room.delete),
     ):
-        button.click(handler, jobs.job, None, **QUIET)
+        button.click(handler, jobs.job, None, **ACTS)
     jobs.question.submit(
         room.talk,
         [jobs.job, jobs.checkpoint, jobs.question],
         jobs.answer,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=None,
+        **ACTS,
     )
     return jobs.publish.click(
         room.publish,
         [jobs.job, jobs.name, jobs.promote],
         [parts.rooms, parts.adapters.version],
-        **QUIET,
+        **ACTS,
     )
 
 
@@ -126,5 +124,5 @@ def _wire_adapters(page: Any, parts: FinetuneParts, room: AdapterRoom, published
         (store.retire, room.retire),
         (store.delete, room.delete),
     ):
-        button.click(handler, store.version, shown, **QUIET)
-    store.take_in.click(room.take_in, [store.files, store.name], shown, **QUIET)
+        button.click(handler, store.version, shown, **ACTS)
+    store.take_in.click(room.take_in, [store.files, store.name], shown, **ACTS)

@@ -73,7 +73,7 @@ def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
     open_room(page, "Adapters")
     page.locator("#ad-promote").click()
     expect(page.locator("#ad-table .promoted")).to_be_visible()
-    client = Together(base_url=f"{playground_url}/v1", api_key="none")
+    client = Together(base_url=f"{playground_url}/v1", api_key="none", project_id="any")
     served = [model.id for model in client.models.list()]
     assert "embedded:shop" in served
     for name in ("embedded:shop", "shop"):
