@@ -15,7 +15,7 @@ from pathlib import Path
 
 STEPS = 40
 COMMAND = (sys.executable, "-c", "from finetune.cli import main; main()")
-WEIGHTS = Path("adapters") / "prices" / "adapter_model.safetensors"
+WEIGHTS = Path("adapters") / "prices" / "v1" / "adapter_model.safetensors"
 CHANGES = (f"max_steps={STEPS}", "batch=4", "save_every=3", "dropout=0.1", "replay=0.2")
 
 

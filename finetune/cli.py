@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from finetune.commands.adapters import evaluate, list_adapters, schema, show
+from finetune.commands.adapters import (
+    delete,
+    evaluate,
+    import_adapter,
+    list_adapters,
+    promote,
+    retire,
+    rollback,
+    schema,
+    show,
+)
 from finetune.commands.common import BAD_INPUT
 from finetune.commands.data import check, preview
 from finetune.commands.training import plan, rerun, resume, train
@@ -72,9 +82,13 @@ def _evaluate_through_engine(rows: int) -> None:
         evaluate(EngineAnswers(running, Renderer(PACKAGE_FOLDER / "tekken.json")), rows)
 
 
-for command in (check, preview, plan, train, resume, rerun, evaluate, show, schema):
+for command in (
+    check, preview, plan, train, resume, rerun, evaluate, show, promote, rollback, retire, delete,
+    schema,
+):  # fmt: skip
     cli.command()(command)
 cli.command("list")(list_adapters)
+cli.command("import")(import_adapter)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""`finetune evaluate`, `list`, `show`: what adapters are and what they are worth."""
+"""What adapters are, what they are worth, and which of them is served."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,12 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from finetune.commands.common import BAD_INPUT, adapter_folder, base_of, home
+
+if TYPE_CHECKING:
+    from playground.models.adapter_store import AdapterStore
+
+Name = Annotated[str, typer.Argument(help="An adapter's name.")]
+VersionName = Annotated[str, typer.Argument(help="v1, v2, …")]
 
 
 def evaluate(
@@ -49,17 +55,21 @@ def evaluate(
 
 
 def list_adapters() -> None:
-    """The adapters and the runs in PLAYGROUND_HOME."""
-    from finetune.experts.card import read_card
+    """The adapters in the store, and the runs."""
     from finetune.experts.runs import list_runs
 
-    table = Table("name", "version", "base", "rows", "date")
-    for folder in sorted((home() / "adapters").glob("*/")):
-        card = read_card(folder)
-        if card:
-            data: dict[str, Any] = card["data"]
+    table = Table("adapter", "promoted", "content", "base", "rows", "date")
+    store = _store()
+    for name in store.names():
+        for each in store.versions(name):
+            data: dict[str, Any] = each.card.get("data") or {}
             table.add_row(
-                card["name"], card["version"], card["base"], str(data["rows"]), card["date"]
+                f"{name}/{each.version}",
+                "yes" if each.promoted else "",
+                each.content_hash,
+                str(each.card.get("base") or ""),
+                str(data.get("rows", "")),
+                str(each.card.get("date", "")),
             )
     Console().print(table)
     runs = Table("run", "adapter", "state")
@@ -68,21 +78,63 @@ def list_adapters() -> None:
     Console().print(runs)
 
 
-def show(name: Annotated[str, typer.Argument(help="An adapter or a run.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, a folder or a run.")],
+) -> None:
     """An adapter's card; of a run that is not finished, how far it is."""
     from finetune.experts.card import read_card
     from finetune.experts.runs import describe, find_run
-    from playground.errors import InvalidSettings
+    from playground.errors import InvalidSettings, UnknownAdapter
 
-    card = read_card(home() / "adapters" / name) or read_card(Path(name))
+    card = read_card(Path(name))
     if card is None:
         try:
-            run = find_run(home(), name)
-        except InvalidSettings:
-            print(f"error: no adapter {name} with a card, and no such run", file=sys.stderr)
-            raise typer.Exit(BAD_INPUT) from None
-        card = (read_card(run.adapter) if run.adapter else None) or describe(run)
+            card = dict(_store().find(name).card)
+        except UnknownAdapter:
+            try:
+                run = find_run(home(), name)
+            except InvalidSettings:
+                print(f"error: no adapter {name} with a card, and no such run", file=sys.stderr)
+                raise typer.Exit(BAD_INPUT) from None
+            card = (read_card(run.adapter) if run.adapter else None) or describe(run)
     print(json.dumps(card, indent=1, ensure_ascii=False))
+
+
+def promote(name: Name, version: VersionName) -> None:
+    """Let a name stand for a version. A running server does it in its own Adapters tab."""
+    print(_store().promote(name, version).folder)
+
+
+def rollback(name: Name) -> None:
+    """Let a name stand for what it stood for before."""
+    print(_store().roll_back(name).folder)
+
+
+def retire(name: Name) -> None:
+    """Let a name stand for nothing; its versions stay."""
+    _store().retire(name)
+
+
+def delete(name: Name, version: VersionName) -> None:
+    """Remove a version that is not promoted."""
+    _store().delete(name, version)
+
+
+def import_adapter(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="PEFT's format.")],
+    name: Annotated[str, typer.Option(help="The adapter's name.")],
+) -> None:
+    """Take an adapter made elsewhere into the store: safetensors only, not promoted yet.
+
+    The server's Adapters tab also takes those of mistral-finetune, and checks the base.
+    """
+    print(_store().publish(folder, name).folder)
+
+
+def _store() -> "AdapterStore":
+    from playground.models.adapter_store import AdapterStore
+
+    return AdapterStore(home() / "adapters")
 
 
 def schema() -> None:

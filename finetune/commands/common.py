@@ -52,13 +52,17 @@ def base_of(recipe: "Recipe") -> "LoadedModel":
 
 
 def adapter_folder(name: str) -> Path:
-    """An adapter's folder: a path, a finished run, or a name in PLAYGROUND_HOME."""
+    """An adapter's folder: a path, NAME or NAME/VERSION of the store, or a finished run."""
     from finetune.experts.runs import find_run
-    from playground.errors import InvalidSettings
+    from playground.errors import InvalidSettings, UnknownAdapter
+    from playground.models.adapter_store import AdapterStore
 
-    for folder in (Path(name), home() / "adapters" / name):
-        if (folder / "adapter_config.json").is_file():
-            return folder
+    if (Path(name) / "adapter_config.json").is_file():
+        return Path(name)
+    try:
+        return AdapterStore(home() / "adapters").find(name).folder
+    except UnknownAdapter:
+        pass
     run = find_run(home(), name)
     if run.adapter is None:
         raise InvalidSettings(f"run {run.folder.name} is not finished: {run.state}")

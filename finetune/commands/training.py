@@ -30,7 +30,8 @@ REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch", "sec
 GIB = 2**30
 PRINTED_EVERY = 10
 Out = Annotated[
-    Path | None, typer.Option(help="The adapter's folder; PLAYGROUND_HOME/adapters/NAME else.")
+    Path | None,
+    typer.Option(help="The adapter's folder, instead of a new version of its name in the store."),
 ]
 RunName = Annotated[str, typer.Argument(help="A run's folder or id, or its adapter's name.")]
 Set = Annotated[
@@ -122,9 +123,8 @@ def train(
     flags = {"base": model, "longest": longest, "held_out": held_out, "epochs": epochs}
     flags |= {"learning_rate": learning_rate, "rank": rank, "seed": seed}
     chosen = read_recipe(recipe, **_changes(changes, **flags))
-    target = out or home() / "adapters" / name
-    if target.exists():
-        raise InvalidSettings(f"{target} is there already; choose another name or remove it")
+    if out and out.exists():
+        raise InvalidSettings(f"{out} is there already; choose another name or remove it")
     found = report(files, tokenizer_of(chosen.base), chosen, evaluation, home())
     for fault in found.faults:
         print(fault, file=sys.stderr)
@@ -136,7 +136,7 @@ def train(
         f"{len(found.faults)} rows named above and left out, about {found.steps} steps "
         f"in {duration_text(found.seconds)}"
     )
-    _execute(new_run(home(), name, chosen, files, evaluation), target)
+    _execute(new_run(home(), name, chosen, files, evaluation), out)
 
 
 def resume(run: RunName, out: Out = None) -> None:
@@ -148,7 +148,7 @@ def resume(run: RunName, out: Out = None) -> None:
     if found.adapter:
         raise InvalidSettings(f"run {found.folder.name} is finished")
     _warn_of_packages(found)
-    _execute(found, out or home() / "adapters" / found.name)
+    _execute(found, out)
 
 
 def rerun(run: RunName, out: Out = None) -> None:
@@ -159,7 +159,7 @@ def rerun(run: RunName, out: Out = None) -> None:
     found = find_run(home(), run)
     _warn_of_packages(found)
     again = run_again(home(), found)
-    _execute(again, out or home() / "adapters" / again.folder.name)
+    _execute(again, out, promote=False)
 
 
 def _warn_of_packages(run: "Run") -> None:
@@ -175,8 +175,8 @@ def _print_log(values: dict[str, Any]) -> None:
     Console(highlight=False).print("  ".join(shown))
 
 
-def _execute(run: "Run", target: Path) -> None:
-    from finetune.experts.runs import execute, publish
+def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
+    from finetune.experts.runs import execute
     from finetune.experts.train import Watch
     from playground.errors import PlaygroundError
 
@@ -199,5 +199,19 @@ def _execute(run: "Run", target: Path) -> None:
     if done.folder is None:
         print(f"stopped after step {done.steps}; go on: finetune resume {run.folder.name}")
         return
-    folder = publish(done.folder, target)
+    folder = _published(done.folder, run.name, out, promote=promote)
     print(f"{folder}: {done.steps} steps, loss {done.loss:.4f}, {done.seconds:.0f} s")
+
+
+def _published(adapter: Path, name: str, out: Path | None, *, promote: bool) -> Path:
+    """To a folder, or into the store, where a server finds what is promoted at its start."""
+    from finetune.experts.runs import publish
+    from playground.models.adapter_store import AdapterStore
+
+    if out:
+        return publish(adapter, out)
+    store = AdapterStore(home() / "adapters")
+    version = store.publish(adapter, name)
+    if promote:
+        store.promote(name, version.version)
+    return version.folder

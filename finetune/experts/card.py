@@ -1,7 +1,6 @@
 """``adapter_card.json``: what an adapter is, on which base it was trained, and from what."""
 
 import datetime
-import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -22,11 +21,9 @@ def write_card(
     data: dict[str, Any],
     metrics: dict[str, Any],
 ) -> None:
-    """Write the card of the adapter in ``folder``."""
-    weights = (folder / "adapter_model.safetensors").read_bytes()
+    """Write the card of the adapter in ``folder``; the store adds version and content hash."""
     card = {
         "name": name,
-        "version": hashlib.sha256(weights).hexdigest()[:16],
         "base": loaded.spec.source,
         "base_hash": loaded.weights_hash,
         "quantization": loaded.spec.quantization,

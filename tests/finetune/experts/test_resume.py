@@ -94,7 +94,7 @@ def test_a_killed_run_ends_with_the_same_losses_and_the_same_adapter(
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
     assert logs(tmp_path) == logs(whole)
-    ours, theirs = ((home / "adapters" / "prices" / WEIGHTS) for home in (tmp_path, whole))
+    ours, theirs = ((home / "adapters" / "prices" / "v1" / WEIGHTS) for home in (tmp_path, whole))
     assert ours.read_bytes() == theirs.read_bytes()
 
 
@@ -118,7 +118,7 @@ def test_a_rerun_gives_the_same_adapter(whole: Path) -> None:
     process = start(whole, "rerun", "prices", "--out", str(whole / "again"))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    first = load_file(whole / "adapters" / "prices" / WEIGHTS)
+    first = load_file(whole / "adapters" / "prices" / "v1" / WEIGHTS)
     second = load_file(whole / "again" / WEIGHTS)
     assert all((first[name] == second[name]).all() for name in first)
     newest = list_runs(whole)[0]

@@ -1,0 +1,196 @@
+"""What experts cost while people chat: swaps, mixed batches, training beside answers.
+
+    python -m benchmarks.experts [--rounds 5] [--swap-seconds 30]
+
+- swap latency: `Engine.load_adapter` of a published version under a name that 16 clients ask all
+  the time, one swap every two seconds; every answer must be the one of a version that stood there.
+- decode throughput of 16 streams with one and with four adapters in the batch ÷ the base alone.
+- inter-token latency of a chat beside a polite training job ÷ without it.
+- training time beside an idle engine ÷ training alone.
+
+Ratios within one run, medians of rounds.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from finetune.experts.dataset import read_dataset
+from finetune.experts.recipe import embedded_cpu
+from finetune.experts.train import Data, Watch, train
+from finetune.studio import SAMPLES
+from playground.engine import Engine
+from playground.models.loaded import LoadedModel
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.protocol import Message, Request, Sampling
+from playground.quiet import quiet_libraries
+
+CLIENTS, STREAMS, NEW_TOKENS = 16, 16, 64
+SWAP_EVERY_S = 2.0
+QUESTION = (Message("user", "Tell me about Rome."),)
+
+
+def request(model: str, tokens: int = NEW_TOKENS) -> Request:
+    sampling = Sampling(temperature=0.0, max_tokens=tokens, logit_bias={2: -100.0})
+    return Request(model, QUESTION, sampling=sampling)
+
+
+def adapters(folder: Path, loaded: LoadedModel, count: int) -> list[Path]:
+    """Small adapters, trained for some steps from different seeds."""
+    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.views
+    found = []
+    for seed in range(count):
+        recipe = replace(embedded_cpu(), max_steps=6, seed=seed, replay=0.0, eval_every=0)
+        done = train(recipe, loaded, Data(rows), folder / f"run{seed}", f"expert{seed}")
+        assert done.folder
+        found.append(done.folder)
+    return found
+
+
+async def text_of(engine: Engine, asked: Request) -> tuple[str, str]:
+    text, adapter_hash = "", ""
+    async for event in engine.stream(asked):
+        text += event.text
+        if event.made_by:
+            adapter_hash = event.made_by.adapter_hash
+    return text, adapter_hash
+
+
+async def swaps(engine: Engine, folders: Sequence[Path], seconds: float) -> dict[str, float]:
+    """Swap under load; counts answers that are lost or not those of the version they name."""
+    wanted: dict[str, str] = {}
+    for folder in folders:
+        info = engine.load_adapter(folder, "moving")
+        wanted[info.made_by.adapter_hash], _ = await text_of(engine, request("moving"))
+    until, took, answers, wrong = time.monotonic() + seconds, [], 0, 0
+
+    async def client() -> None:
+        nonlocal answers, wrong
+        while time.monotonic() < until:
+            text, adapter_hash = await text_of(engine, request("moving"))
+            answers += 1
+            wrong += wanted.get(adapter_hash) != text
+
+    async def swap() -> None:
+        at = 0
+        while time.monotonic() < until:
+            await asyncio.sleep(SWAP_EVERY_S)
+            at += 1
+            began = time.perf_counter()
+            await asyncio.to_thread(engine.load_adapter, folders[at % len(folders)], "moving")
+            took.append(1000 * (time.perf_counter() - began))
+
+    await asyncio.gather(swap(), *(client() for _ in range(CLIENTS)))
+    took.sort()
+    return {
+        "swaps": len(took),
+        "swap p50, ms": statistics.median(took),
+        "swap p95, ms": took[min(len(took) - 1, round(0.95 * len(took)))],
+        "answers": answers,
+        "answers lost or mixed": wrong,
+    }
+
+
+async def throughput(engine: Engine, models: Sequence[str]) -> float:
+    """Tokens a second of 16 streams, the models in turn."""
+    began = time.perf_counter()
+    each = [request(models[at % len(models)]) for at in range(STREAMS)]
+    await asyncio.gather(*(text_of(engine, asked) for asked in each))
+    return STREAMS * NEW_TOKENS / (time.perf_counter() - began)
+
+
+def mixed(engine: Engine, names: Sequence[str], rounds: int) -> dict[str, float]:
+    ways = {"base": ["embedded"], "one adapter": names[:1], "four adapters": names[:4]}
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds + 1):  # the first one warms up
+        for way, models in ways.items():
+            found[way].append(asyncio.run(throughput(engine, models)))
+    medians = {way: statistics.median(values[1:]) for way, values in found.items()}
+    return {
+        "base, tokens/s": medians["base"],
+        "one adapter ÷ base": medians["one adapter"] / medians["base"],
+        "four adapters ÷ base": medians["four adapters"] / medians["base"],
+    }
+
+
+async def gaps(engine: Engine, tokens: int = 400) -> list[float]:
+    """Milliseconds between the tokens of one chat."""
+    times = []
+    async for event in engine.stream(request("embedded", tokens)):
+        if event.text:
+            times.append(time.perf_counter())
+    return [1000 * (b - a) for a, b in zip(times, times[1:], strict=False)]
+
+
+def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> dict[str, float]:
+    """A chat beside polite training, and training beside an engine that has nothing to do."""
+    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.views
+    recipe = replace(embedded_cpu(), replay=0.0, eval_every=0, sample_every=0)
+    alone: list[float] = []
+    busy: list[float] = []
+    times: dict[str, list[float]] = {"alone": [], "beside": []}
+    for at in range(rounds):
+        alone += asyncio.run(gaps(engine))
+        watch = Watch(turn=engine.turnstile.wait)
+        job = threading.Thread(
+            target=train,
+            args=(recipe, loaded, Data(rows), folder / f"busy{at}", "busy", watch),
+        )
+        job.start()
+        while not (folder / f"busy{at}/metrics.jsonl").exists():
+            time.sleep(0.05)
+        for _ in range(3):
+            busy += asyncio.run(gaps(engine))
+        watch.stop.set()
+        job.join()
+        short = replace(recipe, max_steps=24)
+        for way, turn in (("alone", None), ("beside", engine.turnstile.wait)):
+            run = folder / f"{way}{at}"
+            done = train(short, loaded, Data(rows), run, way, Watch(turn=turn))
+            times[way].append(done.seconds)
+    return {
+        "inter-token latency alone, p50 ms": statistics.median(alone),
+        "beside polite training ÷ alone, p50": statistics.median(busy) / statistics.median(alone),
+        "the same, p95": p95(busy) / p95(alone),
+        "training beside idle chat ÷ alone": statistics.median(times["beside"])
+        / statistics.median(times["alone"]),
+    }
+
+
+def p95(values: Sequence[float]) -> float:
+    return sorted(values)[round(0.95 * (len(values) - 1))]
+
+
+def main() -> None:
+    """Print one JSON object."""
+    quiet_libraries()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--swap-seconds", type=float, default=30.0)
+    given = parser.parse_args()
+    loaded = load(ModelSpec("embedded"))
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, Engine(loaded) as engine:
+        folders = adapters(Path(folder), loaded, 4)
+        found |= asyncio.run(swaps(engine, folders, given.swap_seconds))
+        names = [engine.load_adapter(each, f"e{at}").name for at, each in enumerate(folders)]
+        found |= mixed(engine, names, given.rounds)
+        found |= beside(loaded, engine, given.rounds, Path(folder))
+    print(
+        json.dumps(
+            {key: round(value, 3) for key, value in found.items()}, indent=1, ensure_ascii=False
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
