@@ -13,6 +13,7 @@ Ratios within one run, medians of rounds.
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import tempfile
@@ -128,7 +129,7 @@ async def gaps(engine: Engine, tokens: int = 400) -> list[float]:
     async for event in engine.stream(request("embedded", tokens)):
         if event.text:
             times.append(time.perf_counter())
-    return [1000 * (b - a) for a, b in zip(times, times[1:], strict=False)]
+    return [1000 * (b - a) for a, b in itertools.pairwise(times)]
 
 
 def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> dict[str, float]:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from html import escape
 
+from finetune.experts.curves import run_curves
 from finetune.experts.duration import duration_text
 from finetune.experts.plan import TrainingPlan
 from finetune.experts.report import DataReport
 from finetune.experts.rows import Fault
 from finetune.jobs import Job
 from playground.models.adapter_store import Version
-from playground.ui.charts import Curve, curves_svg
 
 SHOWN_FAULTS = 30
 SHOWN_SAMPLES = 3
@@ -122,20 +122,9 @@ def job_html(job: Job) -> str:
 
 
 def curves_html(job: Job) -> str:
-    """Loss and eval loss, and the learning rate, over steps."""
-    log, (_, total) = job.log, job.progress
-
-    def points(key: str) -> list[tuple[float, float]]:
-        return [(each["step"], each[key]) for each in log if key in each and not each.get("done")]
-
-    loss = [Curve("loss", points("loss"), "loss"), Curve("eval", points("eval_loss"), "eval")]
-    rate = [Curve("learning rate", points("learning_rate"), "rate")]
-    return (
-        f'<div class="charts">{curves_svg(loss, "Loss, nats a token", total)}'
-        f"{curves_svg(rate, 'Learning rate', total)}</div>"
-        if points("loss")
-        else ""
-    )
+    """Loss, eval loss and learning rate over steps; nothing before the first."""
+    log = job.log
+    return run_curves(log, job.progress[1]) if log else ""
 
 
 def samples_html(job: Job) -> str:

@@ -33,7 +33,7 @@ def test_a_notebook_runs_and_prints_what_is_committed(
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     committed = printed(notebook)
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
     assert committed
     assert printed(notebook) == committed

@@ -1,20 +1,23 @@
-"""Curves as SVG: small, quiet, in the page's own colours. Pure functions from numbers to markup."""
+"""Curves of a run as SVG: for the page, whose stylesheet colours them, and for notebooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 26
 TICKS = 4
 MOST_POINTS = 400
 
+COLOURS = {"loss": "#f06a1a", "eval": "#2563eb", "rate": "#78716c"}
+
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A named line; ``kind`` is its class in the stylesheet."""
+    """A named line; ``kind`` is its class, and one of `COLOURS`."""
 
     name: str
     points: Sequence[Point]
@@ -46,10 +49,11 @@ def curves_svg(curves: Sequence[Curve], label: str, last_x: float | None = None)
         points = " ".join(
             f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in _thinned(curve.points))
         )
-        parts.append(f'<polyline class="{curve.kind}" points="{points}"/>')
+        parts.append(f'<polyline class="{curve.kind}" points="{points}" {_stroke(curve)}/>')
         if len(curve.points) < TICKS * 8:
             parts += [
-                f'<circle class="{curve.kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>'
+                f'<circle class="{curve.kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5" '
+                f'fill="{COLOURS[curve.kind]}"/>'
                 for x, y in (place(*p) for p in curve.points)
             ]
     legend = "".join(
@@ -59,15 +63,33 @@ def curves_svg(curves: Sequence[Curve], label: str, last_x: float | None = None)
     )
     return (
         f'<figure class="chart"><figcaption>{escape(label)}{legend}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" fill="currentColor" font-size="12" role="img" aria-label="{escape(label)}">'
         f"{''.join(parts)}</svg></figure>"
     )
+
+
+def run_curves(log: Sequence[Mapping[str, Any]], steps: int) -> str:
+    """Loss, eval loss and learning rate of a run's log (``metrics.jsonl``)."""
+
+    def points(key: str) -> list[Point]:
+        return [(each["step"], each[key]) for each in log if key in each and not each.get("done")]
+
+    loss = [Curve("loss", points("loss"), "loss"), Curve("eval", points("eval_loss"), "eval")]
+    rate = [Curve("learning rate", points("learning_rate"), "rate")]
+    return (
+        f'<div class="charts">{curves_svg(loss, "Loss, nats a token", steps)}'
+        f"{curves_svg(rate, 'Learning rate', steps)}</div>"
+    )
+
+
+def _stroke(curve: Curve) -> str:
+    return f'fill="none" stroke="{COLOURS[curve.kind]}" stroke-width="1.8"'
 
 
 def _axis(value: float, place: object) -> str:
     _, down = place(0, value)  # type: ignore[operator]
     return (
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>'
+        f'<line class="grid" stroke="#8884" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>'
         f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{_number(value)}</text>'
     )
 
