@@ -63,7 +63,8 @@ def curves_svg(curves: Sequence[Curve], label: str, last_x: float | None = None)
     )
     return (
         f'<figure class="chart"><figcaption>{escape(label)}{legend}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" fill="currentColor" font-size="12" role="img" aria-label="{escape(label)}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" fill="currentColor" font-size="12" role="img" '
+        f'aria-label="{escape(label)}">'
         f"{''.join(parts)}</svg></figure>"
     )
 
@@ -89,7 +90,8 @@ def _stroke(curve: Curve) -> str:
 def _axis(value: float, place: object) -> str:
     _, down = place(0, value)  # type: ignore[operator]
     return (
-        f'<line class="grid" stroke="#8884" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>'
+        f'<line class="grid" stroke="#8884" x1="{LEFT}" x2="{WIDTH - RIGHT}" '
+        f'y1="{down:.1f}" y2="{down:.1f}"/>'
         f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{_number(value)}</text>'
     )
 
