@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from peft import PeftModel
 
 from finetune.experts.nll import losses
-from finetune.experts.report_card import Answered, ReportCard, judge, part
+from finetune.experts.report_card import Answered, ReportCard, part
 from finetune.experts.rows import Conversation, read_rows
 from finetune.experts.scores import Given, score
 from finetune.experts.views import View, views_of
+from finetune.judging import Judge, preference
 from playground.engine import Engine
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.models.adapter_store import VERSION
@@ -55,6 +56,7 @@ def evaluate(
     regression: Path | None = None,
     regex: str | None = None,
     longest: int = 2048,
+    judge: Judge | None = None,
 ) -> ReportCard:
     """The report card of the last of ``adapters`` against the one before it, or the base.
 
@@ -68,7 +70,7 @@ def evaluate(
         general = read_rows(own).conversations
         asked.append(Asked("General rows", fitting(general, loaded, longest, str(own))))
     with Engine(loaded) as engine:
-        card = report_card(engine, twin_of(loaded), adapters, asked, regex, longest)
+        card = report_card(engine, twin_of(loaded), adapters, asked, regex, longest, judge)
     return replace(card, made_of={**card.made_of, "data": file.name})
 
 
@@ -79,6 +81,7 @@ def report_card(
     asked: Sequence[Asked],
     regex: str | None = None,
     longest: int = 2048,
+    judge: Judge | None = None,
 ) -> ReportCard:
     """The card by asking ``host``, which goes on serving others; ``loaded`` is the same base, in a
     tree that nobody else uses. The first of ``asked`` decides, the second is the regression set.
@@ -97,7 +100,12 @@ def report_card(
             served[name] = info.name
             made_by.append(info.made_by.adapter_hash)
         parts = [
-            part(each.name, lanes, asyncio.run(ask_all(host, served, each.rows, regex)), losses)
+            part(
+                each.name,
+                lanes,
+                asyncio.run(ask_all(host, served, each.rows, regex, judge)),
+                losses,
+            )
             for each, losses in zip(asked, lost, strict=True)
         ]
     finally:
@@ -176,8 +184,10 @@ async def ask_all(
     served: dict[str, str],
     rows: Sequence[Conversation],
     regex: str | None = None,
+    judge: Judge | None = None,
 ) -> list[Answered]:
-    """Every row's last answer from every lane; ``served`` maps lanes to names of models."""
+    """Every row's last answer from every lane; ``served`` maps lanes to names of models. A judge
+    compares the last lane with the one before it."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def ask(row: Conversation, model: str) -> Given:
@@ -201,16 +211,19 @@ async def ask_all(
         wanted = Given(row.messages[-1].content, row.messages[-1].tool_calls)
         got = await asyncio.gather(*(ask(row, model) for model in served.values()))
         given = dict(zip(served, got, strict=True))
-        return Answered(
-            row.line,
-            next((m.content for m in reversed(row.messages) if m.role == "user"), ""),
-            _shown(wanted),
-            {lane: _shown(each) for lane, each in given.items()},
-            {
-                lane: score(each, wanted, tools=bool(row.tools), regex=regex)
-                for lane, each in given.items()
-            },
-        )
+        question = next((m.content for m in reversed(row.messages) if m.role == "user"), "")
+        answers = {lane: _shown(each) for lane, each in given.items()}
+        scores = {
+            lane: score(each, wanted, tools=bool(row.tools), regex=regex)
+            for lane, each in given.items()
+        }
+        if judge:
+            *_, other, new = served
+            async with places:
+                better = await preference(backend, judge, question, answers[new], answers[other])
+            scores[new]["judge prefers it"] = better
+            scores[other]["judge prefers it"] = 1.0 - better
+        return Answered(row.line, question, _shown(wanted), answers, scores)
 
     return list(await asyncio.gather(*map(judge_row, rows)))
 

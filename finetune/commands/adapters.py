@@ -30,6 +30,10 @@ def evaluate(
         typer.Option(exists=True, dir_okay=False, help="General rows; the base's own else."),
     ] = None,
     regex: Annotated[str | None, typer.Option(help="Searched in every answer.")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="A rubric: the base compares both answers by it, in both orders."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the card's three files.")] = Path(),
 ) -> None:
     """Make the report card: adapter and base on the same rows, with intervals and a verdict.
@@ -40,12 +44,15 @@ def evaluate(
     from finetune.experts.card import read_card
     from finetune.experts.recipe import Recipe, make
     from finetune.experts.report_card import to_html, to_json, to_markdown
+    from finetune.judging import Judge
 
     folder = adapter_folder(adapter)
     card = read_card(folder)
     recipe = make(card["recipe"]) if card else Recipe()
     others = [] if against == "base" else [adapter_folder(against)]
-    made = make_card(base_of(recipe), [*others, folder], data, regression, regex, recipe.longest)
+    loaded = base_of(recipe)
+    by = Judge(loaded.name, judge) if judge else None
+    made = make_card(loaded, [*others, folder], data, regression, regex, recipe.longest, by)
     out.mkdir(parents=True, exist_ok=True)
     for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
         (out / f"report-card.{ending}").write_text(write(made), encoding="utf-8")

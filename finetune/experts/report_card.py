@@ -84,6 +84,7 @@ def part(
         differences={
             measure: difference(values[new][measure], values[other][measure])
             for measure in values[new]
+            if measure in values[other]
         },
         worst=tuple(sorted(answered, key=lambda row: _goodness(row, new, other))[:WORST]),
     )
