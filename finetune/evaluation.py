@@ -56,7 +56,7 @@ def evaluate(
     regression: Path | None = None,
     regex: str | None = None,
     longest: int = 2048,
-    judge: Judge | None = None,
+    judged_by: Judge | None = None,
 ) -> ReportCard:
     """The report card of the last of ``adapters`` against the one before it, or the base.
 
@@ -70,7 +70,7 @@ def evaluate(
         general = read_rows(own).conversations
         asked.append(Asked("General rows", fitting(general, loaded, longest, str(own))))
     with Engine(loaded) as engine:
-        card = report_card(engine, twin_of(loaded), adapters, asked, regex, longest, judge)
+        card = report_card(engine, twin_of(loaded), adapters, asked, regex, longest, judged_by)
     return replace(card, made_of={**card.made_of, "data": file.name})
 
 
@@ -81,7 +81,7 @@ def report_card(
     asked: Sequence[Asked],
     regex: str | None = None,
     longest: int = 2048,
-    judge: Judge | None = None,
+    judged_by: Judge | None = None,
 ) -> ReportCard:
     """The card by asking ``host``, which goes on serving others; ``loaded`` is the same base, in a
     tree that nobody else uses. The first of ``asked`` decides, the second is the regression set.
@@ -103,7 +103,7 @@ def report_card(
             part(
                 each.name,
                 lanes,
-                asyncio.run(ask_all(host, served, each.rows, regex, judge)),
+                asyncio.run(ask_all(host, served, each.rows, regex, judged_by)),
                 losses,
             )
             for each, losses in zip(asked, lost, strict=True)
@@ -184,7 +184,7 @@ async def ask_all(
     served: dict[str, str],
     rows: Sequence[Conversation],
     regex: str | None = None,
-    judge: Judge | None = None,
+    judged_by: Judge | None = None,
 ) -> list[Answered]:
     """Every row's last answer from every lane; ``served`` maps lanes to names of models. A judge
     compares the last lane with the one before it."""
@@ -214,13 +214,15 @@ async def ask_all(
         question = next((m.content for m in reversed(row.messages) if m.role == "user"), "")
         answers = {lane: _shown(each) for lane, each in given.items()}
         scores = {
-            lane: score(each, wanted, tools=bool(row.tools), regex=regex)
+            lane: dict(score(each, wanted, tools=bool(row.tools), regex=regex))
             for lane, each in given.items()
         }
-        if judge:
+        if judged_by:
             *_, other, new = served
             async with places:
-                better = await preference(backend, judge, question, answers[new], answers[other])
+                better = await preference(
+                    backend, judged_by, question, answers[new], answers[other]
+                )
             scores[new]["judge prefers it"] = better
             scores[other]["judge prefers it"] = 1.0 - better
         return Answered(row.line, question, _shown(wanted), answers, scores)

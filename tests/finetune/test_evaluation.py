@@ -12,6 +12,7 @@ from finetune.experts.recipe import embedded_cpu
 from finetune.experts.report_card import Answered, judge, part, to_html, to_json, to_markdown
 from finetune.experts.scores import Given, difference, estimate, f1, score
 from finetune.experts.train import Data, train
+from finetune.judging import Judge
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import ToolCall
@@ -47,12 +48,15 @@ def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgo
     recipe = replace(embedded_cpu(), epochs=40.0, batch=6, replay=0.0)
     done = train(recipe, loaded, Data(views), tmp_path / "run", "prices")
     assert done.folder
-    card = evaluate(loaded, [done.folder], file, general, regex="euros")
+    judge = Judge("embedded", "The shorter answer is better.")
+    card = evaluate(loaded, [done.folder], file, general, regex="euros", judged_by=judge)
     held, kept = card.parts
     assert held.measures["base"]["right"].mean == 0
     assert held.measures[card.lanes[-1]]["right"].mean == 1
     assert held.measures[card.lanes[-1]]["loss"].mean < held.measures["base"]["loss"].mean
     assert held.measures[card.lanes[-1]]["regex"].mean == 1
+    preferred = [held.measures[lane]["judge prefers it"].mean for lane in card.lanes]
+    assert sum(preferred) == pytest.approx(1)
     lost = kept.differences["right"].mean
     assert card.verdict == ("promote" if lost >= -0.02 else "do not promote")
     assert json.loads(to_json(card))["lanes"] == list(card.lanes)
