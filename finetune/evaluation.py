@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from peft import PeftModel
 
 from finetune.experts.nll import losses
-from finetune.experts.report_card import Answered, Part, ReportCard, judge, part
+from finetune.experts.report_card import Answered, ReportCard, judge, part
 from finetune.experts.rows import Conversation, read_rows
 from finetune.experts.scores import Given, score
 from finetune.experts.views import View, views_of
