@@ -62,7 +62,8 @@ class Studio:
         self._host = host
         self.isolated = isolated
         self.store = AdapterStore(home / "adapters")
-        self.jobs = Jobs(home, self._train, self._make_card, None if isolated else turn)
+        turn = None if isolated else turn
+        self.jobs = Jobs(home, self._train, self._make_card, turn, self._publish_run)
 
     def __enter__(self) -> "Studio":
         self.jobs.start()
@@ -80,6 +81,11 @@ class Studio:
             except PlaygroundError as error:
                 problems.append(f"adapter {version.name}/{version.version}: {error.message}")
         return problems
+
+    @property
+    def base(self) -> str:
+        """Where the resident base comes from, as recipes name it."""
+        return self._loaded.spec.source
 
     # Rows and recipes
 
@@ -121,15 +127,24 @@ class Studio:
         return found, cache, free
 
     def train(
-        self, name: str, recipe: Recipe, files: Sequence[Path], evaluation: Path | None = None
+        self,
+        name: str,
+        recipe: Recipe,
+        files: Sequence[Path],
+        evaluation: Path | None = None,
+        *,
+        publishes: bool = False,
     ) -> Job:
-        """Queue a job. Raises `InvalidSettings` for rows of which nothing would be learned."""
+        """Queue a job, which ``publishes`` and promotes its adapter by itself if asked to.
+
+        Raises `InvalidSettings` for rows of which nothing would be learned.
+        """
         recipe = recipe if self.isolated else self.for_base(recipe)
         found = self.check(files, recipe, evaluation)
         if not found.trained:
             first = f": {found.faults[0]}" if found.faults else ""
             raise InvalidSettings(f"no token of these rows would be trained{first}")
-        return self.jobs.add(name, recipe, files, evaluation)
+        return self.jobs.add(name, recipe, files, evaluation, publishes=publishes)
 
     # Adapters
 
@@ -217,6 +232,12 @@ class Studio:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return execute(run, self._loaded, watch)
+
+    def _publish_run(self, run: Run) -> str:
+        assert run.adapter
+        version = self.store.publish(run.adapter, run.name)
+        self.promote(version.name, version.version)
+        return f"{version.name}/{version.version}"
 
     def _make_card(self, run: Run) -> str:
         """Write the report card beside the adapter; returns its verdict."""

@@ -88,7 +88,7 @@ def build_app(
     from playground.ui import build_page, mount_page
 
     page = build_page(engine, settings, toolbox, studio, feedback)
-    return mount_page(create_api(engine, settings), page)
+    return mount_page(create_api(engine, settings, studio), page)
 
 
 @contextmanager

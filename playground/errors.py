@@ -8,6 +8,7 @@ Knows no HTTP status and no widget: the API and the page each translate this tre
     ├── UnknownModel              a request names a model that is not being served
     │   └── AdapterChanged        the name stands for another version than the one asked for
     ├── UnknownAdapter            the store has no such adapter or version
+    ├── UnknownFile               nothing was uploaded under this id
     ├── UnknownJob                there is no such training job
     ├── Conflict                  what is asked does not go with the present state
     ├── Overloaded                the queue is full
@@ -99,6 +100,15 @@ class UnknownAdapter(PlaygroundError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(f"no adapter {name!r} in the store; known: {', '.join(known) or 'none'}")
         self.name = name
+
+
+class UnknownFile(PlaygroundError):
+    """Nothing was uploaded under this id."""
+
+    code = "file_not_found"
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"no file {file!r} was uploaded here")
 
 
 class UnknownJob(PlaygroundError):

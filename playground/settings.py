@@ -94,6 +94,7 @@ class Settings(BaseSettings):
         default=(), description="MCP servers: NAME=URL, or NAME=COMMAND ARGUMENT …"
     )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body")
+    max_upload_mib: float = Field(default=512.0, gt=0, description="largest uploaded file")
     api_key: str | None = Field(default=None, description="if set, API requests must carry it")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="how much the server tells"

@@ -31,6 +31,8 @@ class Job:
     published: tuple[str, ...] = ()
     queued_s: float = 0.0
     """When it was queued, in seconds since the epoch."""
+    publishes: bool = False
+    """Whether its adapter is published and promoted as soon as it is done."""
 
     @property
     def id(self) -> str:

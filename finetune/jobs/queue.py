@@ -43,8 +43,10 @@ class Jobs:
         train: Trainer,
         make_card: CardMaker | None = None,
         turn: Callable[[threading.Event], None] | None = None,
+        publish: Callable[[Run], str] | None = None,
     ) -> None:
         self.home = home
+        self._publish = publish
         self._train = train
         self._make_card = make_card
         self._turn = turn
@@ -90,10 +92,12 @@ class Jobs:
         recipe: Recipe,
         files: Sequence[Path],
         evaluation: Path | None = None,
+        *,
+        publishes: bool = False,
     ) -> Job:
         """Queue a new job. Raises `InvalidSettings` for a name that is none."""
         run = new_run(self.home, name, recipe, files, evaluation)
-        job = Job(run, "queued", queued_s=time.time())
+        job = Job(run, "queued", queued_s=time.time(), publishes=publishes)
         with self._changed:
             job.write()
             self._changed.notify_all()
@@ -236,6 +240,8 @@ class Jobs:
             except PlaygroundError as error:
                 note = f"no report card: {error.message}"
         notes = (*job.notes, note) if note else job.notes
+        if job.publishes and self._publish:
+            job = replace(job, published=(*job.published, self._publish(job.run)))
         return replace(job, state="done", phase="", notes=notes)
 
 

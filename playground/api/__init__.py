@@ -11,25 +11,32 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from finetune.studio import Studio
 from playground.api.adapters import adapters_router
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check
 from playground.api.errors import install_error_handlers
+from playground.api.files import files_router
+from playground.api.fine_tuning import fine_tuning_router
 from playground.api.models import models_router, projects_router
 from playground.protocol import Backend
 from playground.settings import Settings
+from playground.store.uploads import Uploads
 
 __all__ = ["create_api"]
 
 API_PATHS = ("/v1", "/v2", "/health")
 
 
-def create_api(backend: Backend, settings: Settings) -> FastAPI:
-    """An application that answers the API's paths; a page may be mounted on it for all others."""
+def create_api(backend: Backend, settings: Settings, studio: Studio | None = None) -> FastAPI:
+    """An application that answers the API's paths; a page may be mounted on it for all others.
+
+    Without a studio it has no files and no fine-tuning jobs.
+    """
     app = FastAPI(openapi_url=None)
-    app.add_middleware(ApiPaths, api=_api(backend, settings))
+    app.add_middleware(ApiPaths, api=_api(backend, settings, studio))
     return app
 
 
@@ -50,12 +57,15 @@ class ApiPaths:
         await (self._api if ours else self._app)(scope, receive, send)
 
 
-def _api(backend: Backend, settings: Settings) -> FastAPI:
+def _api(backend: Backend, settings: Settings, studio: Studio | None) -> FastAPI:
     api = FastAPI(openapi_url=None, redirect_slashes=False)
     install_error_handlers(api)
-    api.add_middleware(BodyLimit, max_mib=settings.max_body_mib)
+    api.add_middleware(
+        BodyLimit, max_mib=settings.max_body_mib, max_upload_mib=settings.max_upload_mib
+    )
     api.include_router(_health_router(backend))
 
+    uploads = Uploads(settings.home)
     keyed = APIRouter(dependencies=[Depends(key_check(settings.api_key))])
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
@@ -64,6 +74,8 @@ def _api(backend: Backend, settings: Settings) -> FastAPI:
             completion_router(backend),
             models_router(backend),
             adapters_router(backend, settings),
+            *([files_router(uploads)] if studio else []),
+            *([fine_tuning_router(backend, studio, uploads)] if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")
         keyed.include_router(projects_router(backend), prefix=f"{base}/v2")

@@ -9,17 +9,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playground.api.errors import Refused
 
 MIB = 2**20
+UPLOADS = "/v1/files"
 # A client still sending would not read our answer: this much more is read and thrown away.
 DRAIN_BYTES = 64 * MIB
 
 
 class BodyLimit:
-    """ASGI middleware: reading a body of more than ``max_mib`` raises `Refused` with status 413."""
+    """ASGI middleware: reading a body of more than ``max_mib`` raises `Refused` with status 413;
+    uploads of files may have ``max_upload_mib``.
+    """
 
-    def __init__(self, app: ASGIApp, max_mib: float) -> None:
+    def __init__(self, app: ASGIApp, max_mib: float, max_upload_mib: float) -> None:
         self._app = app
         self._max_mib = max_mib
-        self._max_bytes = int(max_mib * MIB)
+        self._max_upload_mib = max_upload_mib
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a body that counts itself."""
@@ -27,17 +30,19 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         received = 0
+        uploads = scope["path"].endswith(UPLOADS)
+        most = self._max_upload_mib if uploads else self._max_mib
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
+            if received > most * MIB:
                 await _drain(receive, message)
                 raise Refused(
                     413,
                     "request_too_large",
-                    f"the request's body is over {self._max_mib:g} MiB, the most taken here",
+                    f"the request's body is over {most:g} MiB, the most taken here",
                 )
             return message
 

@@ -29,6 +29,7 @@ from playground.errors import (
     Overloaded,
     PlaygroundError,
     UnknownAdapter,
+    UnknownFile,
     UnknownJob,
     UnknownModel,
 )
@@ -45,6 +46,7 @@ STATUS_AND_TYPE: tuple[tuple[type[PlaygroundError], int, str], ...] = (
     (AdapterChanged, 409, INVALID),
     (UnknownModel, 404, INVALID),
     (UnknownAdapter, 404, INVALID),
+    (UnknownFile, 404, INVALID),
     (UnknownJob, 404, INVALID),
     (Conflict, 409, INVALID),
     (InvalidSettings, 400, INVALID),

@@ -1,15 +1,13 @@
-"""A real server in a thread on any free port, over whichever backend a test needs."""
+"""Servers over whichever backend a test needs, and the real clients."""
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import openai
 import pytest
 import together
-import uvicorn
+from serving import running
 from starlette.types import ASGIApp
 
 from playground.api import create_api
@@ -17,35 +15,6 @@ from playground.backends.scripted import Script, ScriptedBackend
 from playground.engine import Engine
 from playground.protocol import Backend
 from playground.settings import Settings
-
-
-class ReadyServer(uvicorn.Server):
-    """Tells when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
-@contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
-    """Serve the application; yields its base URL."""
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5)
-    server = ReadyServer(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            assert server.ready.wait(30)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="session")

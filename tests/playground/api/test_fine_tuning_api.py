@@ -1,0 +1,152 @@
+"""Fine-tuning through the unmodified `openai` client, on the embedded model."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from serving import running
+
+from finetune.studio import SAMPLES, Studio
+from playground.api import create_api
+from playground.engine import Engine
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.settings import Settings
+
+LONG_S = 240
+ROWS = SAMPLES / "catalogue.jsonl"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
+    home = tmp_path_factory.mktemp("home")
+    with (
+        Engine(load(ModelSpec("embedded"))) as engine,
+        Studio(home, engine.loaded, engine, engine.turnstile.wait) as studio,
+        running(create_api(engine, Settings(home=home), studio)) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        client.studio = studio  # type: ignore[attr-defined]
+        yield client
+
+
+def upload(client: openai.OpenAI, path: Path = ROWS) -> str:
+    with path.open("rb") as file:
+        return client.files.create(file=file, purpose="fine-tune").id
+
+
+def ended(client: openai.OpenAI, job_id: str) -> None:
+    client.studio.jobs.wait(job_id, LONG_S)  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_file_becomes_a_model_that_answers_by_its_name(client: openai.OpenAI) -> None:
+    began = int(time.time())
+    job = client.fine_tuning.jobs.create(
+        training_file=upload(client),
+        validation_file=upload(client, SAMPLES / "catalogue-eval.jsonl"),
+        model="embedded",
+        suffix="shop",
+        seed=3,
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 9}}},
+    )
+    assert job.status in ("queued", "running")
+    assert job.fine_tuned_model is None
+    ended(client, job.id)
+    done = client.fine_tuning.jobs.retrieve(job.id)
+    assert done.status == "succeeded", done.error
+    assert (done.seed, done.fine_tuned_model) == (3, "embedded:shop")
+    assert done.created_at >= began - 1
+    got = client.chat.completions.create(
+        model=done.fine_tuned_model,
+        messages=[{"role": "user", "content": "Tell me the price of the Bracor."}],
+        temperature=0,
+    )
+    assert got.choices[0].message.content == "The Bracor costs 800 euros."
+    events = client.fine_tuning.jobs.list_events(job.id, limit=50)
+    assert len(events.data) == 50
+    assert len({event.id for event in events}) > 100  # the client pages on
+    checkpoints = client.fine_tuning.jobs.checkpoints.list(job.id)
+    assert checkpoints.data[0].step_number > checkpoints.data[-1].step_number
+    assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=1)]
+
+
+def test_a_job_is_paused_resumed_and_cancelled(client: openai.OpenAI) -> None:
+    job = client.fine_tuning.jobs.create(
+        training_file=upload(client), model="embedded", hyperparameters={"n_epochs": 400}
+    )
+    client.fine_tuning.jobs.pause(job.id)
+    ended(client, job.id)
+    assert client.fine_tuning.jobs.retrieve(job.id).status == "paused"
+    assert client.fine_tuning.jobs.resume(job.id).status in ("queued", "running")
+    client.fine_tuning.jobs.cancel(job.id)
+    ended(client, job.id)
+    assert client.fine_tuning.jobs.retrieve(job.id).status == "cancelled"
+    with pytest.raises(openai.ConflictError, match="stopped"):
+        client.fine_tuning.jobs.pause(job.id)
+
+
+def test_files_are_kept_listed_read_and_deleted(client: openai.OpenAI) -> None:
+    own = upload(client)
+    assert client.files.retrieve(own).bytes == ROWS.stat().st_size
+    assert client.files.content(own).read() == ROWS.read_bytes()
+    assert own in [each.id for each in client.files.list()]
+    assert client.files.delete(own).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(own)
+
+
+def test_a_file_may_be_larger_than_a_request(client: openai.OpenAI, tmp_path: Path) -> None:
+    large = tmp_path / "large.jsonl"
+    large.write_text('{"prompt": "a", "completion": "b"}\n' * 200_000)
+    assert client.files.retrieve(upload(client, large)).bytes == large.stat().st_size > 4 * 2**20
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", ".hidden", "", "a/b.jsonl", "x" * 300])
+def test_a_files_name_cannot_leave_its_folder(client: openai.OpenAI, name: str) -> None:
+    made = client.files.create(file=(name or "x", b"{}"), purpose="fine-tune")
+    assert "/" not in made.filename
+    assert not made.filename.startswith(".")
+    assert client.files.content(made.id).read() == b"{}"
+
+
+def bad(client: openai.OpenAI, **changes: object) -> None:
+    values = {"training_file": upload(client), "model": "embedded"} | changes
+    client.fine_tuning.jobs.create(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"training_file": "file-nothing"}, openai.NotFoundError, "file-nothing"),
+        ({"training_file": "../x"}, openai.NotFoundError, "no file"),
+        ({"model": "gpt-4"}, openai.NotFoundError, "gpt-4"),
+        ({"suffix": "../up"}, openai.BadRequestError, "no adapter name"),
+        ({"hyperparameters": {"n_epochs": -1}}, openai.BadRequestError, "epochs"),
+        ({"hyperparameters": {"speed": 1}}, openai.BadRequestError, "speed"),
+        ({"seed": -1}, openai.BadRequestError, "seed"),
+        ({"method": {"type": "reinforcement"}}, openai.BadRequestError, "method"),
+    ],
+)
+def test_a_wrong_job_is_refused_with_its_field(
+    client: openai.OpenAI, changes: dict[str, object], error: type[Exception], words: str
+) -> None:
+    before = len(client.studio.jobs.all())  # type: ignore[attr-defined]
+    with pytest.raises(error, match=words):
+        bad(client, **changes)
+    assert len(client.studio.jobs.all()) == before  # type: ignore[attr-defined]
+
+
+def test_rows_of_which_nothing_is_learned_and_a_wrong_purpose_are_refused(
+    client: openai.OpenAI, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text('{"prompt": "only"}\n')
+    with pytest.raises(openai.BadRequestError, match=r"empty\.jsonl:1"):
+        bad(client, training_file=upload(client, empty))
+    with pytest.raises(openai.BadRequestError, match="purpose"):
+        client.files.create(file=("rows.jsonl", b"{}"), purpose="assistants")
+    with pytest.raises(openai.NotFoundError):
+        client.fine_tuning.jobs.retrieve("nothing")
