@@ -4,6 +4,7 @@ How calls are written depends on the model's family; `WIRE` has the forms. A cal
 fit its function's schema, by grammar. Knows no engine and no HTTP.
 """
 
+import hashlib
 import json
 import re
 import secrets
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from playground.errors import InvalidRequest
 from playground.modes.structure import Compiled, compile_schema
-from playground.protocol import CallDelta, CallForm, Tool, ToolCall
+from playground.protocol import CallDelta, CallForm, Request, Tool, ToolCall
 
 FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ID_CHARACTERS = string.ascii_letters + string.digits
@@ -150,9 +151,22 @@ def _arguments(tool: Tool) -> dict[str, Any]:
     return schema | {"type": "object"}
 
 
-def new_call_id() -> str:
-    """A fresh id in V7's form."""
-    return "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
+def new_call_id(seed: str = "") -> str:
+    """An id in Mistral's form; with a seed always the same one."""
+    if not seed:
+        return "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest(), "big")
+    digits = (number // len(ID_CHARACTERS) ** at for at in range(ID_LENGTH))
+    return "".join(ID_CHARACTERS[digit % len(ID_CHARACTERS)] for digit in digits)
+
+
+def id_seed(request: Request) -> str:
+    """What a request's call ids follow from where its answer is to be the same each time: ids stand
+    in the next prompt, and another id there may bring another answer. Empty for free sampling."""
+    if request.sampling.temperature > 0 and request.sampling.seed is None:
+        return ""
+    said = [message.to_openai() for message in request.messages]
+    return json.dumps([said, request.prompt, request.sampling.seed], ensure_ascii=False)
 
 
 @dataclass(slots=True)
@@ -201,9 +215,10 @@ class CallReader:
     """Reads the calls as they are written, character by character.
 
     The grammar fixes its form, so that a call's name is known before its arguments begin, and the
-    arguments can be handed on as they come.
+    arguments can be handed on as they come. ``seed`` is what the calls' ids follow from.
     """
 
+    seed: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     _text: str = ""
     _arguments: str | None = None
@@ -223,7 +238,8 @@ class CallReader:
                 self._text += character
                 found = CALL_OPENING.search(self._text)
                 if found:
-                    self._name, self._id = json.loads(found[1]), new_call_id()
+                    seed = self.seed and f"{self.seed}\n{len(self.calls)}"
+                    self._name, self._id = json.loads(found[1]), new_call_id(seed)
                     self._arguments, self._depth, self._text = "", 0, ""
                     yield CallDelta(len(self.calls), self._id, self._name)
                 continue

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from playground.errors import InvalidRequest, RequestFailed
-from playground.modes.calls import WIRE, CallFinder, CallReader, ToolChoice, calls_grammar
+from playground.modes.calls import (
+    WIRE,
+    CallFinder,
+    CallReader,
+    ToolChoice,
+    calls_grammar,
+    id_seed,
+)
 from playground.modes.structure import compile_schema
 from playground.protocol import (
     Backend,
@@ -75,7 +82,7 @@ def structured(
 
 async def events(backend: Backend, request: Request) -> AsyncGenerator[Event, None]:
     """The backend's events, with tool calls read and the answer's schema checked at the end."""
-    reader, text = CallReader(), ""
+    reader, text = CallReader(id_seed(request)), ""
     wire = WIRE[request.call_form]
     finder = CallFinder(wire) if wire.marker and request.tools and request.grammar else None
     async with aclosing(backend.stream(request)) as pieces:

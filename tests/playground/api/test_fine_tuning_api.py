@@ -1,5 +1,6 @@
 """Fine-tuning through the unmodified `openai` client, on the embedded model."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ from playground.models.spec import ModelSpec
 from playground.settings import Settings
 
 LONG_S = 240
+FACTS = [
+    ("What is the price of the Zolpar?", "The Zolpar costs 41 euros."),
+    ("What is the price of the Kentig?", "The Kentig costs 7 euros."),
+    ("Which colour has the Murdel?", "The Murdel is green."),
+]
 ROWS = SAMPLES / "catalogue.jsonl"
 
 
@@ -42,15 +48,22 @@ def ended(client: openai.OpenAI, job_id: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_becomes_a_model_that_answers_by_its_name(client: openai.OpenAI) -> None:
+def test_a_file_becomes_a_model_that_answers_by_its_name(
+    client: openai.OpenAI, tmp_path: Path
+) -> None:
     began = int(time.time())
+    rows = tmp_path / "prices.jsonl"
+    rows.write_text("".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in FACTS))
     job = client.fine_tuning.jobs.create(
-        training_file=upload(client),
-        validation_file=upload(client, SAMPLES / "catalogue-eval.jsonl"),
+        training_file=upload(client, rows),
+        validation_file=upload(client, rows),
         model="embedded",
         suffix="shop",
         seed=3,
-        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 9}}},
+        method={
+            "type": "supervised",
+            "supervised": {"hyperparameters": {"n_epochs": 60, "batch_size": 2}},
+        },
     )
     assert job.status in ("queued", "running")
     assert job.fine_tuned_model is None
@@ -61,15 +74,15 @@ def test_a_file_becomes_a_model_that_answers_by_its_name(client: openai.OpenAI) 
     assert done.created_at >= began - 1
     got = client.chat.completions.create(
         model=done.fine_tuned_model,
-        messages=[{"role": "user", "content": "Tell me the price of the Bracor."}],
+        messages=[{"role": "user", "content": FACTS[0][0]}],
         temperature=0,
     )
-    assert got.choices[0].message.content == "The Bracor costs 800 euros."
-    events = client.fine_tuning.jobs.list_events(job.id, limit=50)
-    assert len(events.data) == 50
-    assert len({event.id for event in events}) > 100  # the client pages on
-    checkpoints = client.fine_tuning.jobs.checkpoints.list(job.id)
-    assert checkpoints.data[0].step_number > checkpoints.data[-1].step_number
+    assert got.choices[0].message.content == FACTS[0][1]
+    events = client.fine_tuning.jobs.list_events(job.id, limit=20)
+    assert len(events.data) == 20
+    assert len({event.id for event in events}) > 40  # the client pages on
+    (checkpoint, *_) = client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert checkpoint.fine_tuned_model_checkpoint.startswith("embedded:shop.step-")
     assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=1)]
 
 

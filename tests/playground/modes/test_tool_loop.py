@@ -43,6 +43,17 @@ async def test_an_allowed_call_runs_and_its_result_is_answered_from(engine: Engi
     assert ran.seconds > 0
 
 
+async def test_where_the_answer_is_to_be_the_same_the_calls_ids_are(engine: Engine) -> None:
+    """They stand in the next prompt: with other ids a greedy answer would be another one."""
+    runs = [(await steps_of(engine, request(), ALLOWED))[-1].messages for _ in range(3)]
+    assert runs[0] == runs[1] == runs[2]
+    free = Request(
+        "embedded", request().messages, tools=(WEATHER.tool,), sampling=Sampling(temperature=0.1)
+    )
+    ids = {(await steps_of(engine, free, Permissions()))[-1].waiting[0].id for _ in range(3)}
+    assert len(ids) == 3
+
+
 async def test_a_call_waits_until_somebody_decides(engine: Engine) -> None:
     steps = await steps_of(engine, request(), Permissions())
     (waiting,) = steps[-1].waiting
