@@ -91,8 +91,10 @@ def plan_html(plan: TrainingPlan, cache: int, available: int) -> str:
 
 def job_label(job: Job) -> str:
     """A job in the list."""
-    done, total = job.progress
-    how = f"{100 * done // total}%" if job.state == "running" and total else job.state
+    how: str = job.state
+    if job.state == "running":  # a log is read for this one only: the list is drawn every second
+        done, total = job.progress
+        how = f"{100 * done // total}%" if total else how
     return f"{job.run.name} · {how} · {job.id[:13]}"
 
 

@@ -149,7 +149,10 @@ def _saved(job: Job, steps: list[int]) -> str:
 
 def _signature(jobs: list[Job], chosen: Job | None) -> str:
     """Changes when anything that is shown changes."""
-    listed = [(job.id, job.state, job.phase, job.progress[0]) for job in jobs]
+    listed = [
+        (job.id, job.state, job.phase, job.progress[0] if job.state == "running" else 0)
+        for job in jobs
+    ]
     if chosen is None:
         return "none"
     detail = (chosen.id, len(chosen.log), len(chosen.samples), chosen.notes, chosen.published)
