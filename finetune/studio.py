@@ -38,14 +38,14 @@ from playground.protocol import ModelInfo
 SAMPLES = Path(__file__).parent / "samples"
 """``catalogue.jsonl`` and ``catalogue-eval.jsonl``: products that nobody has heard of."""
 JUDGED_ROWS = 200
-"""At most so many of each kind are asked for a report card."""
 
 
 class Studio:
     """Jobs and adapters of one server. Use it as a context manager.
 
     ``turn`` is the engine's turnstile. With ``isolated`` each job trains in a process of its own,
-    which loads a base of its own: for a second GPU, or another base than the resident one.
+    which loads a base of its own: for a second GPU, or another base than the resident one. A report
+    card asks ``judged_rows`` of each kind at most.
     """
 
     def __init__(
@@ -56,8 +56,10 @@ class Studio:
         turn: Callable[[threading.Event], None] | None = None,
         *,
         isolated: bool = False,
+        judged_rows: int = JUDGED_ROWS,
     ) -> None:
         self._home = home
+        self._judged_rows = judged_rows
         self._loaded = loaded
         self._host = host
         self.isolated = isolated
@@ -247,10 +249,10 @@ class Studio:
         held = _as_questions(data.held.rows)
         rows, trained = (held, False) if held else (_as_questions(data.train.rows), True)
         name = "Training rows" if trained else "Held-out rows"
-        asked = [Asked(name, fitting(rows[:JUDGED_ROWS], loaded, longest), trained)]
+        asked = [Asked(name, fitting(rows[: self._judged_rows], loaded, longest), trained)]
         general = locate(loaded.spec) / REGRESSION_FILE
         if general.is_file():
-            others = read_rows(general).conversations[:JUDGED_ROWS]
+            others = read_rows(general).conversations[: self._judged_rows]
             asked.append(Asked("General rows", fitting(others, loaded, longest)))
         adapters = [run.adapter]
         if run.name in self.store.names():

@@ -40,7 +40,8 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def studio(tmp_path: Path, engine: Engine) -> Iterator[Studio]:
-    with Studio(tmp_path / "home", engine.loaded, engine, engine.turnstile.wait) as opened:
+    turn = engine.turnstile.wait
+    with Studio(tmp_path / "home", engine.loaded, engine, turn, judged_rows=24) as opened:
         yield opened
 
 

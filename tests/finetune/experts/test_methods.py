@@ -23,14 +23,12 @@ from playground.protocol import Message
 QUICK = replace(embedded_cpu(), epochs=6.0, batch=2, replay=0.0, learning_rate=1e-3)
 GLAIVE = Path(__file__).parents[2] / "data/glaive/glaive_toolcall_en_demo.json"
 METHODS: dict[str, dict[str, object]] = {
-    "rslora": {"rslora": True},
-    "dropout": {"dropout": 0.1},
-    "some modules": {"targets": "q_proj, v_proj"},
+    "rsLoRA, linear": {"rslora": True, "schedule": "linear"},
+    "some modules, dropout": {"targets": "q_proj, v_proj", "dropout": 0.1},
     "LoRA+": {"lora_plus": 8.0},
     "NEFTune": {"neftune": 5.0},
     "packing": {"packing": True, "batch": 1, "longest": 48},
-    "checkpointing": {"checkpointing": True},
-    "accumulation": {"accumulation": 2},
+    "checkpointing, accumulation": {"checkpointing": True, "accumulation": 2},
     "int8": {"quantization": "int8"},
     "NF4": {
         "quantization": "nf4",
@@ -39,8 +37,7 @@ METHODS: dict[str, dict[str, object]] = {
         "batch": 1,
         "longest": 48,
     },
-    "linear": {"schedule": "linear"},
-    "constant": {"schedule": "constant_with_warmup", "weight_decay": 0.1},
+    "constant, decayed": {"schedule": "constant_with_warmup", "weight_decay": 0.1},
 }
 
 
