@@ -1,4 +1,4 @@
-"""Keys and values of one sequence, layer by layer, and the budget that all sequences share.
+"""Keys and values of one sequence in all layers, and the budget that all sequences share.
 
 Each sequence owns contiguous tensors that grow, so that attention reads them in place and no
 short sequence is padded to a long one. Knows no scheduling: who may grow is decided elsewhere.
@@ -19,49 +19,48 @@ def capacity_for(tokens: int) -> int:
 
 
 class SequenceCache:
-    """Keys and values of one sequence: per layer two tensors ``[kv_heads, capacity, head_dim]``.
+    """Keys and values of one sequence: two tensors ``[layers, kv_heads, capacity, head_dim]``.
 
-    Tensors are made at a layer's first write, in the shape and dtype of what is written.
+    They are made at the first write, in the shape and dtype of what is written; all layers of a
+    model have the same.
     """
 
     def __init__(self) -> None:
         self.capacity = 0
-        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
+
+    def make(self, layers: int, keys: Tensor, values: Tensor) -> None:
+        """Have tensors for ``layers`` layers like these: ``[kv_heads, any, head_dim]``."""
+        if self._keys is None:
+            self._keys = keys.new_empty(layers, keys.shape[0], self.capacity, keys.shape[2])
+            self._values = values.new_empty(layers, values.shape[0], self.capacity, values.shape[2])
 
     def reserve(self, capacity: int) -> None:
-        """Make room for ``capacity`` tokens, one layer at a time; what is stored stays."""
-        for index, (keys, values) in self._layers.items():
-            self._layers[index] = (_grown(keys, capacity), _grown(values, capacity))
+        """Make room for ``capacity`` tokens; what is stored stays."""
+        if self._keys is not None and self._values is not None:
+            self._keys, self._values = _grown(self._keys, capacity), _grown(self._values, capacity)
         self.capacity = capacity
-
-    def write(self, layer: int, start: int, keys: Tensor, values: Tensor) -> None:
-        """Store ``keys`` and ``values`` ``[kv_heads, n, head_dim]`` at ``start … start + n``."""
-        if layer not in self._layers:
-            self._layers[layer] = (_empty(keys, self.capacity), _empty(values, self.capacity))
-        stored_keys, stored_values = self._layers[layer]
-        stop = start + keys.shape[1]
-        stored_keys[:, start:stop] = keys
-        stored_values[:, start:stop] = values
 
     def copy_from(self, other: "SequenceCache", tokens: int) -> None:
         """Store another sequence's first ``tokens``; there must be room for them."""
         with torch.inference_mode():
-            for layer, (keys, values) in other._layers.items():
-                self.write(layer, 0, keys[:, :tokens], values[:, :tokens])
+            keys, values = other.read(0, tokens)
+            self.make(keys.shape[0], keys[0], values[0])
+            own_keys, own_values = self.read(0, tokens)
+            own_keys.copy_(keys)
+            own_values.copy_(values)
 
-    def read(self, layer: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Views ``[kv_heads, stop - start, head_dim]`` of a layer's keys and values."""
-        keys, values = self._layers[layer]
-        return keys[:, start:stop], values[:, start:stop]
-
-
-def _empty(like: Tensor, capacity: int) -> Tensor:
-    return like.new_empty(like.shape[0], capacity, like.shape[2])
+    def read(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Views ``[layers, kv_heads, stop - start, head_dim]`` of keys and values."""
+        assert self._keys is not None
+        assert self._values is not None
+        return self._keys[:, :, start:stop], self._values[:, :, start:stop]
 
 
 def _grown(stored: Tensor, capacity: int) -> Tensor:
-    grown = _empty(stored, capacity)
-    grown[:, : stored.shape[1]] = stored
+    grown = stored.new_empty(*stored.shape[:2], capacity, stored.shape[3])
+    grown[:, :, : stored.shape[2]] = stored
     return grown
 
 

@@ -1,21 +1,23 @@
 """Adapters in the batch: stacked LoRA matrices, chosen row by row, beside the resident base.
 
-The base's modules stay as they are; a forward hook adds ``up @ down @ x`` of each row's adapter.
-All residents' matrices lie side by side, so that a step costs two products a module whatever the
-number of adapters in it, and a row's result does not depend on the others: the rows of its
-neighbours' adapters are multiplied by zero, and slots are whole multiples of sixteen columns, with
-which sums come out bit for bit the same (docs/log.md). Source of the method: S-LoRA
-(arXiv:2311.03285) and Punica (arXiv:2310.18547), here without their kernels.
+The base's modules stay as they are; what they give for a row gains ``up @ down @ x`` of the row's
+adapter. Modules that read the same rows are a group, whose ``down`` is one product. All residents'
+matrices lie side by side, so that a step costs two products a group whatever the number of adapters
+in it, and a row's result does not depend on the others: the rows of its neighbours' adapters are
+multiplied by zero, and slots are whole multiples of sixteen columns, with which sums come out bit
+for bit the same (docs/log.md). Source of the method: S-LoRA (arXiv:2311.03285) and Punica
+(arXiv:2310.18547), here without their kernels.
 
 Lives on the engine's thread. Knows slots; knows no names, no requests.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
+from playground.engine.linear import PackedLinear, can_pack
 from playground.models.adapters import Adapter
 
 COLUMN_MULTIPLE = 16
@@ -23,14 +25,71 @@ BASE = -1
 """The slot of rows that the base answers alone."""
 
 
-class _Stack:
-    """One module's matrices of all slots: ``down`` ``[columns, in]``, ``up`` ``[columns, out]``."""
+class Group:
+    """The matrices of all slots for modules that read the same rows; made when one is needed.
 
-    def __init__(self, module: nn.Module, columns: int, dtype: torch.dtype) -> None:
-        device = next(module.parameters()).device
-        inputs, outputs = int(module.in_features), int(module.out_features)  # type: ignore[arg-type]
-        self.down = torch.zeros(columns, inputs, dtype=dtype, device=device)
-        self.up = torch.zeros(columns, outputs, dtype=dtype, device=device)
+    ``down`` is ``[slots, modules, width, in]``; ``ups`` are ``[slots, width, out]``, one a module.
+    """
+
+    def __init__(self, bank: "AdapterBank", modules: Sequence[nn.Module]) -> None:
+        self._bank = bank
+        sizes = [(int(m.in_features), int(m.out_features)) for m in modules]  # type: ignore[arg-type]
+        self._inputs = sizes[0][0]
+        self._outputs = [outputs for _, outputs in sizes]
+        self._down: Tensor | None = None
+        self._ups: list[Tensor] = []
+        self._packed: dict[int, tuple[PackedLinear, PackedLinear]] = {}
+
+    def clear(self) -> None:
+        """Hold nothing; the next `write` makes room in the bank's present width."""
+        self._down = None
+        self._packed.clear()
+
+    def write(self, slot: int, adapter: Adapter, paths: Sequence[str]) -> None:
+        """Put an adapter's matrices for the modules of these paths into a slot."""
+        self._packed.clear()
+        pairs = [adapter.modules.get(path) for path in paths]
+        if self._down is None:
+            if not any(pairs):
+                return
+            slots, width = self._bank.slots, self._bank.width
+            self._down = self._bank.zeros(slots, len(paths), width, self._inputs)
+            self._ups = [self._bank.zeros(slots, width, outputs) for outputs in self._outputs]
+        self._down[slot] = 0
+        for module, (pair, up) in enumerate(zip(pairs, self._ups, strict=True)):
+            up[slot] = 0
+            if pair is not None:
+                self._down[slot, module, : pair.rank] = pair.down.to(up)
+                up[slot, : pair.rank] = pair.up.T.to(up)
+
+    def __call__(self, x: Tensor, output: Tensor) -> Tensor:
+        """What the modules gave side by side, ``[rows, out]``, and what each row's adapter adds."""
+        if self._down is None or not self._bank.slots_in_step:
+            return output
+        slots, modules = self._bank.slots_in_step, len(self._outputs)
+        mask = self._bank.mask(modules)
+        if self._bank.packs:
+            if slots not in self._packed:
+                self._packed[slots] = self._pack(slots)
+            down, up = self._packed[slots]
+            return up(down(x).mul_(mask), output)
+        rows = linear(x, self._down[:slots].flatten(0, 2)).mul_(mask)
+        by_module = rows.view(-1, slots, modules, self._bank.width).unbind(2)
+        parts = torch.split(output, self._outputs, dim=-1)
+        added = [
+            part.addmm(own.flatten(1), up[:slots].flatten(0, 1))
+            for part, own, up in zip(parts, by_module, self._ups, strict=True)
+        ]
+        return torch.cat(added, dim=-1) if modules > 1 else added[0]
+
+    def _pack(self, slots: int) -> tuple[PackedLinear, PackedLinear]:
+        """Both products for the first slots; ``up`` is zero where a column is another module's."""
+        assert self._down is not None
+        width, modules = self._bank.width, len(self._outputs)
+        up = self._bank.zeros(sum(self._outputs), slots, modules, width)
+        for module, part in enumerate(torch.split(up, self._outputs)):
+            part[:, :, module] = self._ups[module][:slots].permute(2, 0, 1)
+        return PackedLinear(self._down[:slots].flatten(0, 2)), PackedLinear(up.flatten(1))
 
 
 class AdapterBank:
@@ -38,64 +97,76 @@ class AdapterBank:
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, slots: int) -> None:
         self.slots = slots
+        self.width = COLUMN_MULTIPLE
+        self.slots_in_step = 0
         self._model = model
         self._dtype = dtype
-        self._width = COLUMN_MULTIPLE
-        self._stacks: dict[str, _Stack] = {}
+        self._device = model.get_input_embeddings().weight.device  # type: ignore[operator]
+        self.packs = can_pack(dtype, self._device)
+        self._groups: dict[tuple[str, ...], Group] = {}
         self._held: dict[int, Adapter] = {}
-        self._mask: Tensor | None = None
-        self._columns = slice(0, 0)
+        self._slots_of_rows: list[int] = []
+        self._masks: dict[int, Tensor] = {}
+
+    def zeros(self, *shape: int) -> Tensor:
+        """In the model's dtype, where the model is."""
+        return torch.zeros(shape, dtype=self._dtype, device=self._device)
+
+    def group(self, *paths: str) -> Group:
+        """The group of these linear modules, which read the same rows."""
+        if paths not in self._groups:
+            modules = [self._model.get_submodule(path) for path in paths]
+            self._groups[paths] = Group(self, modules)
+        return self._groups[paths]
 
     @torch.inference_mode()
     def put(self, slot: int, adapter: Adapter) -> None:
         """Make an adapter resident; it must fit the model (`check_fits`)."""
         self._held[slot] = adapter
+        covered = {path for paths in self._groups for path in paths}
+        for path in adapter.modules:
+            if path not in covered:
+                self._hook(path)
         width = -(-adapter.rank // COLUMN_MULTIPLE) * COLUMN_MULTIPLE
-        if width > self._width:
-            self._width = width
-            self._stacks = {path: self._new_stack(path) for path in self._stacks}
-            for other, held in self._held.items():
-                self._write(other, held)
-        else:
-            self._write(slot, adapter)
+        fresh = {slot: adapter}
+        if width > self.width:
+            self.width, fresh = width, self._held
+            for group in self._groups.values():
+                group.clear()
+        self._masks.clear()
+        for paths, group in self._groups.items():
+            for each, held in fresh.items():
+                group.write(each, held, paths)
 
-    def select(self, slots_of_rows: Sequence[int]) -> None:
+    def select(self, slots_of_rows: list[int]) -> None:
         """Say which slot answers each row of the coming step."""
-        if all(slot == BASE for slot in slots_of_rows):
-            self._mask = None
+        if slots_of_rows == self._slots_of_rows:
             return
-        first = min(slot for slot in slots_of_rows if slot != BASE)
-        self._columns = slice(first * self._width, (max(slots_of_rows) + 1) * self._width)
-        rows = torch.tensor(slots_of_rows)
-        columns = torch.arange(self._columns.start, self._columns.stop) // self._width
-        device = self._model.get_input_embeddings().weight.device  # type: ignore[operator]
-        self._mask = (rows[:, None] == columns).to(device=device, dtype=self._dtype)
+        self._slots_of_rows = slots_of_rows
+        self.slots_in_step = self._rounded(max(slots_of_rows) + 1)
+        self._masks.clear()
 
-    def _write(self, slot: int, adapter: Adapter) -> None:
-        own = slice(slot * self._width, (slot + 1) * self._width)
-        for stack in self._stacks.values():
-            stack.down[own] = 0
-            stack.up[own] = 0
-        for path, pair in adapter.modules.items():
-            if path not in self._stacks:
-                self._stacks[path] = self._new_stack(path)
-                self._model.get_submodule(path).register_forward_hook(self._hook(path))
-            stack = self._stacks[path]
-            stop = own.start + pair.rank
-            stack.down[own.start : stop] = pair.down.to(stack.down)
-            stack.up[own.start : stop] = pair.up.T.to(stack.up)
+    def _rounded(self, count: int) -> int:
+        """So that there are few different products to keep packed."""
+        return min(self.slots, 1 << (count - 1).bit_length()) if count else 0
 
-    def _new_stack(self, path: str) -> _Stack:
-        return _Stack(self._model.get_submodule(path), self.slots * self._width, self._dtype)
+    def mask(self, modules: int) -> Tensor:
+        """``[rows, columns]``: one where a column of a group of so many modules is the row's."""
+        if modules not in self._masks:
+            rows = torch.tensor(self._slots_of_rows)[:, None]
+            own = (rows == torch.arange(self.slots_in_step)).to(self._device, self._dtype)
+            self._masks[modules] = own.repeat_interleave(modules * self.width, dim=1)
+        return self._masks[modules]
 
-    def _hook(self, path: str) -> Any:
+    def _hook(self, path: str) -> None:
+        """A group of one for a module that is called by a forward that is not ours."""
+        group = self.group(path)
+
         def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
-            if self._mask is None:
+            if not self.slots_in_step:
                 return None
-            stack = self._stacks[path]
-            rows = inputs[0].view(-1, inputs[0].shape[-1]).to(self._dtype)
-            down = nn.functional.linear(rows, stack.down[self._columns]).mul_(self._mask)
-            whole = output.view(-1, output.shape[-1]).to(self._dtype)
-            return whole.addmm(down, stack.up[self._columns]).view(output.shape).to(output.dtype)
+            rows = inputs[0].reshape(-1, inputs[0].shape[-1]).to(self._dtype)
+            whole = output.reshape(-1, output.shape[-1]).to(self._dtype)
+            return group(rows, whole).view(output.shape).to(output.dtype)
 
-        return add
+        self._model.get_submodule(path).register_forward_hook(add)

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from playground.engine.attention import PackedSegment, register
+from playground.engine.attention import PackedSegment, PackedStep
+from playground.engine.forward import Forward, TransformersForward
 from playground.engine.kv_cache import SequenceCache
+from playground.engine.lean import LeanForward, is_lean
+from playground.engine.linear import can_pack
 from playground.engine.lora import BASE, AdapterBank
 from playground.errors import UnsupportedModel
 from playground.models.loaded import wants_one_thread
+from playground.models.plan import available_bytes
 
-ROW_MULTIPLE = 4
-"""Steps are padded to whole multiples of this many rows.
-
-With fewer rows MKL takes another path for fp32, whose sums differ in the last bit; from four rows
-on, and in bf16 always, a row's result does not depend on the others (measured in docs/log.md).
-"""
+SHARE_FOR_COPIES = 0.5
+"""Of the free memory: a larger model's weights are used as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Runner:
                 f"{type(model).__name__} does not use transformers' attention interface, "
                 "which the engine needs to batch requests"
             )
-        model.set_attn_implementation(register())
-        self._model = model
         self._device = model.get_input_embeddings().weight.device
+        self._layers: int = model.config.num_hidden_layers
         self.adapters = AdapterBank(model, model.dtype, adapter_slots)
+        self._forward: Forward = _forward_of(model, self.adapters)
         self._one_thread = wants_one_thread(model)
 
     def choose_threads(self) -> None:
@@ -81,24 +81,32 @@ class Runner:
             if piece.wants_logits:
                 keep.append(len(token_ids) - 1)
         wanted = len(keep)
-        _pad(token_ids, 0)
-        _pad(positions, 0)
-        _pad(keep, 0)
-        _pad(slots, BASE)
+        rows = self._forward.row_multiple
+        _pad(token_ids, 0, rows)
+        _pad(positions, 0, rows)
+        _pad(keep, 0, rows)
+        _pad(slots, BASE, rows)
         self.adapters.select(slots)
-        output = self._model(
-            input_ids=self._tensor(token_ids)[None],
-            position_ids=self._tensor(positions)[None],
-            use_cache=False,
-            logits_to_keep=self._tensor(keep or [0]),
-            segments=segments,
+        logits = self._forward(
+            self._tensor(token_ids),
+            self._tensor(positions),
+            self._tensor(keep or [0] * rows),
+            PackedStep(segments, self._layers),
         )
-        logits: Tensor = output.logits[0, :wanted]
-        return logits.float()
+        return logits[:wanted].float()
 
     def _tensor(self, values: list[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
 
 
-def _pad(values: list[int], with_value: int) -> None:
-    values += [with_value] * (-len(values) % ROW_MULTIPLE)
+def _forward_of(model: PreTrainedModel, adapters: AdapterBank) -> Forward:
+    if not is_lean(model):
+        return TransformersForward(model)
+    device = model.device
+    copies = model.num_parameters() * model.dtype.itemsize
+    fit = copies <= SHARE_FOR_COPIES * available_bytes(device)
+    return LeanForward(model, adapters, packed=fit and can_pack(model.dtype, device))
+
+
+def _pad(values: list[int], with_value: int, multiple: int) -> None:
+    values += [with_value] * (-len(values) % multiple)

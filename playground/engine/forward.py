@@ -1,0 +1,51 @@
+"""What the runner asks of a model: a packed step's tokens in, logits out. Here, transformers' own.
+
+Knows tensors; knows no sequence and no request. The lean way of doing the same is in `lean`.
+"""
+
+from typing import Protocol
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from playground.engine.attention import PackedStep, register
+
+MKL_ROWS = 16
+"""fp32 products of fewer rows than this depend on their number on a CPU (docs/log.md)."""
+
+
+class Forward(Protocol):
+    """``row_multiple``: steps are padded to whole multiples of so many rows."""
+
+    row_multiple: int
+
+    def __call__(
+        self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep
+    ) -> Tensor:
+        """Logits ``[keep, vocabulary]`` after the rows that ``keep`` names, in the model's dtype.
+
+        ``token_ids`` and ``positions`` are ``[rows]``, the step's sequences one after another.
+        """
+
+
+class TransformersForward:
+    """Any model whose attention goes through transformers' attention interface."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        model.set_attn_implementation(register())
+        self._model = model
+        self.row_multiple = MKL_ROWS if model.device.type == "cpu" else 1
+
+    def __call__(
+        self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep
+    ) -> Tensor:
+        """See `Forward`."""
+        output = self._model(
+            input_ids=token_ids[None],
+            position_ids=positions[None],
+            use_cache=False,
+            logits_to_keep=keep,
+            step=step,
+        )
+        logits: Tensor = output.logits[0]
+        return logits

@@ -1,0 +1,75 @@
+"""Products with the resident weights: one call for linear modules that read the same rows.
+
+On a CPU oneDNN's prepacked weights are used where torch has them: up to twice as fast as `F.linear`
+for few rows (docs/log.md), and from two rows on a row's result in fp32 does not depend on the
+others. They are copies: the modules' own weights stay, for the twin that trains. Everything else
+(quantised modules, GPUs) is called as it is. Knows no layers and no adapters.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+ROWS_HINT = 16
+"""For which number of rows oneDNN chooses the layout of packed weights; it serves any."""
+
+
+def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether this build of torch and this machine have packed products for ``dtype``.
+
+    The operators are those that torch's inductor uses on a CPU (torch/_inductor/mkldnn_ir.py);
+    they are not public, so that their absence is nothing but slower.
+    """
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    operators = torch.ops.mkldnn
+    if not all(
+        hasattr(operators, name) for name in ("_reorder_linear_weight", "_linear_pointwise")
+    ):
+        return False
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32
+
+
+class PackedLinear:
+    """``x @ weight.T + bias``, with the weight in oneDNN's layout."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS_HINT)
+        self._bias = bias
+
+    def __call__(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """``[rows, in]`` to ``[rows, out]``; ``add``, of the result's shape, is added to it."""
+        product = torch.ops.mkldnn._linear_pointwise
+        if add is None:
+            return product.default(x, self._weight, self._bias, "none", [], "")  # type: ignore[no-any-return]
+        return product.binary(x, add, self._weight, self._bias, "add")  # type: ignore[no-any-return]
+
+
+class SeparateLinear:
+    """The modules one after the other, their results side by side."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._modules = modules
+
+    def __call__(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """As `PackedLinear`."""
+        each = [module(x) for module in self._modules]
+        whole = torch.cat(each, dim=-1) if len(each) > 1 else each[0]
+        return whole if add is None else whole + add
+
+
+Linear = PackedLinear | SeparateLinear
+
+
+def linear_of(modules: Sequence[nn.Module], *, packed: bool) -> Linear:
+    """One product for modules that read the same rows, packed if wanted and if they are plain."""
+    if not packed or any(type(module) is not nn.Linear for module in modules):
+        return SeparateLinear(modules)
+    weight = torch.cat([module.weight for module in modules])  # type: ignore[misc]
+    bias = None
+    if modules[0].bias is not None:
+        bias = torch.cat([module.bias for module in modules])  # type: ignore[misc]
+    return PackedLinear(weight, bias)
