@@ -9,17 +9,20 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import torch
+
 from playground.engine.grammar import Grammars
 from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import BASE
+from playground.engine.pieces import Piece
 from playground.engine.residents import Residents
-from playground.engine.runner import Piece, Runner
+from playground.engine.runner import runner_of
 from playground.engine.sampler import choose
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
@@ -35,7 +38,7 @@ from playground.errors import (
     UnknownModel,
 )
 from playground.models.adapters import Adapter, check_fits, read_adapter
-from playground.models.loaded import LoadedModel
+from playground.models.loaded import LoadedModel, wants_one_thread
 from playground.models.plan import available_bytes, kv_bytes_per_token
 from playground.protocol import Event, MadeBy, ModelInfo, Request, named
 
@@ -69,10 +72,7 @@ class Mailbox:
 
 
 class Engine:
-    """A `Backend` over one resident model. Use it as a context manager, or call `close`.
-
-    Raises `UnsupportedModel` for a model whose attention cannot be taken over.
-    """
+    """A `Backend` over one resident model. Use it as a context manager, or call `close`."""
 
     def __init__(
         self, loaded: LoadedModel, info: ModelInfo | None = None, limits: Limits | None = None
@@ -86,7 +86,7 @@ class Engine:
             call_form=loaded.tokenizer.call_form,
         )
         self._info = replace(self._info, made_by=self._made_by(None))
-        self._runner = Runner(loaded.model, self._limits.max_adapters)
+        self._runner = runner_of(loaded.model, self._limits.max_adapters)
         self._grammars = Grammars(loaded.tokenizer)
         self._residents = Residents(self._runner.adapters)
         self._parked: list[Sequence] = []
@@ -96,7 +96,8 @@ class Engine:
             budget,
             max_sequences=self._limits.max_sequences,
             step_tokens=self._limits.step_tokens,
-            prefix_cache=self._limits.prefix_cache,
+            prefix_cache=self._limits.prefix_cache and self._runner.packs,
+            chunks=self._runner.packs,
         )
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: defaultdict[Mailbox, list[Outcome]] = defaultdict(list)
@@ -275,7 +276,8 @@ class Engine:
     def _serve(self) -> None:
         failure: PlaygroundError = EngineStopped("the engine was stopped")
         try:
-            self._runner.choose_threads()
+            if wants_one_thread(self._loaded.model):
+                torch.set_num_threads(1)
             while not self._stopped.is_set():
                 self._take_commands()
                 self._drop_cancelled()
@@ -328,21 +330,27 @@ class Engine:
         self._leave(cancelled)
 
     def _step(self, segments: AnySequence[Segment]) -> None:
+        by_sequence: defaultdict[Sequence, list[Segment]] = defaultdict(list)
+        for segment in segments:
+            by_sequence[segment.sequence].append(segment)
+        if len(by_sequence) > 1 and not self._runner.packs:
+            self._step_each(by_sequence.values())
+            return
         try:
             self._advance(segments)
         except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
-            by_sequence: defaultdict[Sequence, list[Segment]] = defaultdict(list)
-            for segment in segments:
-                by_sequence[segment.sequence].append(segment)
-            if len(by_sequence) > 1:  # find out whose fault it is: each on its own
-                for own in by_sequence.values():
-                    self._step(own)
+            if len(by_sequence) > 1:  # find out whose fault it is
+                self._step_each(by_sequence.values())
                 return
             (sequence,) = by_sequence
             failure = RequestFailed(f"the model failed on this request: {error}")
             failure.__cause__ = error
             sequence.deliver(failure)
             self._leave([sequence])
+
+    def _step_each(self, by_sequence: Iterable[AnySequence[Segment]]) -> None:
+        for own in by_sequence:
+            self._step(own)
 
     def _advance(self, segments: AnySequence[Segment]) -> None:
         pieces = [
@@ -406,7 +414,7 @@ class Engine:
             budget = share * available_bytes(model.device)
         per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
         wanted = self._limits.max_sequences * self._info.context_length
-        return min(int(budget / per_token), 2 * wanted)
+        return min(int(budget / per_token), 2 * wanted) if per_token else 2 * wanted
 
 
 def _wake() -> None:

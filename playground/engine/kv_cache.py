@@ -5,6 +5,7 @@ short sequence is padded to a long one. Knows no scheduling: who may grow is dec
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,11 +23,12 @@ class SequenceCache:
     """Keys and values of one sequence: two tensors ``[layers, kv_heads, capacity, head_dim]``.
 
     They are made at the first write, in the shape and dtype of what is written; all layers of a
-    model have the same.
+    model have the same. ``state`` is what a model that runs alone carries on instead.
     """
 
     def __init__(self) -> None:
         self.capacity = 0
+        self.state: dict[str, Any] = {}
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 

@@ -1,10 +1,10 @@
 """One packed forward through the model: token ids of many sequences in, next-token logits out.
 
-Knows tensors and caches; knows no request, no sampling and no text.
+Chooses the way a model is run. Knows tensors and caches; knows no request, no sampling, no text.
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,49 +16,30 @@ from playground.engine.kv_cache import SequenceCache
 from playground.engine.lean import LeanForward, is_lean
 from playground.engine.linear import can_pack
 from playground.engine.lora import BASE, AdapterBank
-from playground.errors import UnsupportedModel
-from playground.models.loaded import wants_one_thread
+from playground.engine.pieces import Piece
+from playground.engine.sequential import SequentialRunner
 from playground.models.plan import available_bytes
 
 SHARE_FOR_COPIES = 0.5
 """Of the free memory: a larger model's weights are used as they are."""
+TRIED = ([5, 3, 8, 2, 7], [4, 9, 3])
+"""Token ids that say whether a model computes the same packed as alone; any would do."""
+TOLERANCE = 0.02
+"""Largest difference of log-probabilities that is rounding, in the 16 bits of a model."""
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Token ids ``start … start + len(token_ids)`` of a sequence, to be run in this step by the
-    base and the adapter in ``slot``.
-    """
+class PackedRunner:
+    """Runs packed steps on one model."""
 
-    cache: SequenceCache
-    token_ids: Sequence[int]
-    start: int
-    wants_logits: bool
-    slot: int = BASE
+    packs = True
 
-
-class Runner:
-    """Runs packed steps on one model.
-
-    Raises `UnsupportedModel` for a model whose attention cannot be taken over.
-    """
-
-    def __init__(self, model: PreTrainedModel, adapter_slots: int = 8) -> None:
-        if not getattr(model, "_supports_attention_backend", False):
-            raise UnsupportedModel(
-                f"{type(model).__name__} does not use transformers' attention interface, "
-                "which the engine needs to batch requests"
-            )
+    def __init__(self, model: PreTrainedModel, adapters: AdapterBank, forward: Forward) -> None:
         self._device = model.get_input_embeddings().weight.device
         self._layers: int = model.config.num_hidden_layers
-        self.adapters = AdapterBank(model, model.dtype, adapter_slots)
-        self._forward: Forward = _forward_of(model, self.adapters)
-        self._one_thread = wants_one_thread(model)
-
-    def choose_threads(self) -> None:
-        """Set the number of CPU threads of the thread that is going to call `forward`."""
-        if self._one_thread:
-            torch.set_num_threads(1)
+        self._forward = forward
+        self.adapters = adapters
 
     @torch.inference_mode()
     def forward(self, pieces: Sequence[Piece]) -> Tensor:
@@ -99,13 +80,66 @@ class Runner:
         return torch.tensor(values, dtype=torch.long, device=self._device)
 
 
-def _forward_of(model: PreTrainedModel, adapters: AdapterBank) -> Forward:
-    if not is_lean(model):
-        return TransformersForward(model)
-    device = model.device
-    copies = model.num_parameters() * model.dtype.itemsize
-    fit = copies <= SHARE_FOR_COPIES * available_bytes(device)
-    return LeanForward(model, adapters, packed=fit and can_pack(model.dtype, device))
+Runner = PackedRunner | SequentialRunner
+
+
+def runner_of(model: PreTrainedModel, adapter_slots: int = 8) -> Runner:
+    """The fastest way this model can be run and be right; says so where it is the slower one."""
+    adapters = AdapterBank(model, model.dtype, adapter_slots)
+    if is_lean(model):
+        copies = model.num_parameters() * model.dtype.itemsize
+        fit = copies <= SHARE_FOR_COPIES * available_bytes(model.device)
+        packed = fit and can_pack(model.dtype, model.device)
+        return PackedRunner(model, adapters, LeanForward(model, adapters, packed=packed))
+    why = "its attention does not go through transformers' interface"
+    if getattr(model, "_supports_attention_backend", False):
+        before, alone = model.config._attn_implementation, _alone(model)
+        runner = PackedRunner(model, adapters, TransformersForward(model))
+        why = _disagreement(runner, alone)
+        if not why:
+            return runner
+        model.set_attn_implementation(before)
+    log.warning(
+        "%s answers one sequence after another, which is slower: %s", type(model).__name__, why
+    )
+    return SequentialRunner(model, adapters)
+
+
+@torch.inference_mode()
+def _alone(model: PreTrainedModel) -> list[Tensor]:
+    """What transformers computes after each of the sequences tried."""
+    device = model.get_input_embeddings().weight.device
+    return [
+        model(torch.tensor([ids], device=device), use_cache=False).logits[0, -1].float()
+        for ids in TRIED
+    ]
+
+
+def _disagreement(runner: PackedRunner, alone: list[Tensor]) -> str:
+    """Why packed steps are not what the model computes; empty if they are.
+
+    Sequences are run side by side and in two steps each, so that all that is carried from one
+    step to the next would have to be in our cache.
+    """
+    caches = [SequenceCache() for _ in TRIED]
+    for cache in caches:
+        cache.reserve(len(TRIED[0]))
+    try:
+        for begin, end in ((0, 2), (2, None)):
+            pieces = [
+                Piece(cache, ids[begin:end], begin, wants_logits=True)
+                for cache, ids in zip(caches, TRIED, strict=True)
+            ]
+            logits = runner.forward(pieces)
+    except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        return f"packed steps fail: {error}"
+    furthest = max(
+        (ours.log_softmax(-1) - theirs.log_softmax(-1)).abs().max().item()
+        for ours, theirs in zip(logits, alone, strict=True)
+    )
+    if furthest <= TOLERANCE:
+        return ""
+    return f"packed steps give other probabilities, by up to {furthest:.2g}"
 
 
 def _pad(values: list[int], with_value: int, multiple: int) -> None:

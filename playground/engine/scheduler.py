@@ -5,6 +5,7 @@ Knows tokens and capacities; knows no model, no text and no thread.
 
 import heapq
 import itertools
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,8 +37,9 @@ class Scheduler:
     """Continuous batching: sequences join and leave between steps.
 
     ``step_tokens`` bounds prompt tokens in a step that also decodes; decoding sequences always
-    take part. When keys and values no longer fit, kept prefixes are dropped first; then the
-    sequence admitted last gives way and is computed anew later.
+    take part. Without ``chunks`` a prompt is one segment, whatever its length. When keys and values
+    no longer fit, kept prefixes are dropped first; then the sequence admitted last gives way and is
+    computed anew later.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class Scheduler:
         max_sequences: int,
         step_tokens: int,
         prefix_cache: bool = True,
+        chunks: bool = True,
     ) -> None:
         self._budget = budget
         self.prefixes = PrefixCache(budget, prefix_cache)
         self._max_sequences = max_sequences
         self._step_tokens = step_tokens
+        self._chunk_tokens = CHUNK_TOKENS if chunks else sys.maxsize
         self._waiting: list[tuple[int, float, int, Sequence]] = []
         self._arrivals = itertools.count()
         self._running: list[Sequence] = []
@@ -92,7 +96,7 @@ class Scheduler:
                 break
             if not self._make_room(sequence):
                 continue
-            for segment in _pieces(sequence, left):
+            for segment in _pieces(sequence, left, self._chunk_tokens):
                 segments.append(segment)
                 left -= segment.stop - segment.start
         return [segment for segment in segments if segment.sequence in self._running]
@@ -155,11 +159,11 @@ def _is_prefilling(sequence: Sequence) -> bool:
     return len(sequence.tokens) - sequence.computed > 1
 
 
-def _pieces(sequence: Sequence, budget: int) -> Iterator[Segment]:
+def _pieces(sequence: Sequence, budget: int, chunk: int) -> Iterator[Segment]:
     """A sequence's next chunks, the first whatever the budget, so that each step moves on."""
     start = sequence.computed
     while start < len(sequence.tokens):
-        stop = min(len(sequence.tokens), (start // CHUNK_TOKENS + 1) * CHUNK_TOKENS)
+        stop = min(len(sequence.tokens), (start // chunk + 1) * chunk)
         if start > sequence.computed and stop - start > budget:
             return
         yield Segment(sequence, start, stop)

@@ -78,6 +78,8 @@ class MemoryPlan:
     def largest_context(self, available: int) -> int:
         """Tokens of context that fit into ``available`` bytes; 0 if not even the weights do."""
         left = available - (self.total - self.kv_cache)
+        if not self.kv_bytes_per_token:
+            return self.context_length if left >= 0 else 0
         return max(0, left // self.kv_bytes_per_token)
 
     def rows(self) -> list[tuple[str, int]]:
@@ -146,11 +148,12 @@ def plan_for_config(
 
 
 def kv_bytes_per_token(config: PretrainedConfig, element_bytes: int) -> int:
-    """Bytes of keys and values that one token holds over all layers."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or (
-        config.hidden_size // config.num_attention_heads
-    )
+    """Bytes of keys and values that one token holds over all layers; none without attention."""
+    every = getattr(config, "num_attention_heads", 0)
+    heads = getattr(config, "num_key_value_heads", None) or every
+    if not heads:
+        return 0
+    head_dim = getattr(config, "head_dim", None) or (config.hidden_size // every)
     return int(2 * config.num_hidden_layers * heads * head_dim * element_bytes)
 
 

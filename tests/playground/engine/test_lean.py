@@ -16,7 +16,8 @@ from playground.engine.kv_cache import SequenceCache
 from playground.engine.lean import LeanForward, is_lean
 from playground.engine.linear import PackedLinear, can_pack
 from playground.engine.lora import AdapterBank
-from playground.engine.runner import Piece, Runner
+from playground.engine.pieces import Piece
+from playground.engine.runner import PackedRunner, runner_of
 
 SIZES: dict[str, Any] = {
     "vocab_size": 512,
@@ -63,7 +64,13 @@ def random(name: str) -> PreTrainedModel:
     return model.eval()
 
 
-def in_two_steps(runner: Runner) -> torch.Tensor:
+def packed_runner(model: PreTrainedModel) -> PackedRunner:
+    runner = runner_of(model)
+    assert isinstance(runner, PackedRunner)
+    return runner
+
+
+def in_two_steps(runner: PackedRunner) -> torch.Tensor:
     """Logits after the prompt, whose beginning was computed before, beside another sequence."""
     own, other = SequenceCache(), SequenceCache()
     own.reserve(128)
@@ -85,7 +92,7 @@ def test_logits_are_those_of_transformers(name: str) -> None:
     assert is_lean(model)
     with torch.inference_mode():
         expected = model(torch.tensor([PROMPT])).logits[0, -1]
-    torch.testing.assert_close(in_two_steps(Runner(model)), expected, atol=2e-5, rtol=2e-5)
+    torch.testing.assert_close(in_two_steps(packed_runner(model)), expected, atol=2e-5, rtol=2e-5)
 
 
 def test_bf16_logits_are_as_near_to_fp32_as_those_of_transformers() -> None:
@@ -94,13 +101,13 @@ def test_bf16_logits_are_as_near_to_fp32_as_those_of_transformers() -> None:
         exact = model(torch.tensor([PROMPT])).logits[0, -1]
         model = model.bfloat16()
         theirs = model(torch.tensor([PROMPT])).logits[0, -1].float()
-    ours = in_two_steps(Runner(model))
+    ours = in_two_steps(packed_runner(model))
     assert (ours - exact).abs().max() <= 1.5 * (theirs - exact).abs().max()
 
 
 def test_unpacked_products_give_the_same() -> None:
     model = random("llama, biases")
-    runner = Runner(model)
+    runner = packed_runner(model)
     packed = in_two_steps(runner)
     runner._forward = LeanForward(model, AdapterBank(model, model.dtype, 2), packed=False)
     torch.testing.assert_close(in_two_steps(runner), packed, atol=2e-5, rtol=2e-5)
