@@ -66,6 +66,7 @@ def start_engine(settings: Settings) -> "Engine":
         max_waiting=settings.max_waiting,
         kv_cache_gib=settings.kv_cache_gib,
         prefix_cache=settings.prefix_cache,
+        drafts=settings.drafts,
         max_adapters=settings.max_adapters,
         training=settings.training,
     )

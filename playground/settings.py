@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     prefix_cache: bool = Field(
         default=True, description="keep keys and values for the next prompt that begins alike"
     )
+    drafts: bool = Field(
+        default=True, description="draft answers that repeat their prompt from it, and check them"
+    )
     max_adapters: int = Field(default=8, ge=1, le=64, description="adapters resident at once")
     adapters: tuple[str, ...] = Field(
         default=(), description="adapters to serve: NAME=FOLDER, or a FOLDER of that name"

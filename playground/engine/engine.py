@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +17,13 @@ from typing import Self
 
 import torch
 
+from playground.engine.choosing import take_chosen
 from playground.engine.grammar import Grammars
 from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import BASE
 from playground.engine.pieces import Piece
 from playground.engine.residents import Residents
 from playground.engine.runner import runner_of
-from playground.engine.sampler import choose
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
 from playground.engine.turnstile import Share, Turnstile
@@ -50,8 +50,8 @@ GIB = 2**30
 class Limits:
     """How much the engine takes on: answers in one batch, prompt tokens in one step, requests that
     may wait, memory for keys and values (chosen from what is free if None), whether those of
-    finished sequences are kept for the next that begins alike, adapters resident at once, and what
-    training beside the answers may take.
+    finished sequences are kept for the next that begins alike, whether answers that repeat their
+    prompt are drafted from it, adapters resident at once, and what training beside may take.
     """
 
     max_sequences: int = 32
@@ -59,6 +59,7 @@ class Limits:
     max_waiting: int = 256
     kv_cache_gib: float | None = None
     prefix_cache: bool = True
+    drafts: bool = True
     max_adapters: int = 8
     training: Share = "polite"
 
@@ -98,6 +99,7 @@ class Engine:
             step_tokens=self._limits.step_tokens,
             prefix_cache=self._limits.prefix_cache and self._runner.packs,
             chunks=self._runner.packs,
+            drafts=self._limits.drafts and self._runner.packs,
         )
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: defaultdict[Mailbox, list[Outcome]] = defaultdict(list)
@@ -353,27 +355,10 @@ class Engine:
             self._step(own)
 
     def _advance(self, segments: AnySequence[Segment]) -> None:
-        pieces = [
-            Piece(
-                segment.sequence.cache,
-                segment.sequence.tokens[segment.start : segment.stop],
-                segment.start,
-                wants_logits=segment.completes,
-                slot=segment.sequence.slot,
-            )
-            for segment in segments
-        ]
-        logits = self._runner.forward(pieces)
-        chosen = [segment.sequence for segment in segments if segment.completes]
-        choices = choose(logits, [sequence.sampler for sequence in chosen]) if chosen else []
+        logits = self._runner.forward([each for own in segments for each in _pieces_of(own)])
         for segment in segments:
             segment.sequence.computed = segment.stop
-        done = [
-            sequence
-            for sequence, choice in zip(chosen, choices, strict=True)
-            if sequence.take(choice)
-        ]
-        self._leave(done)
+        self._leave(take_chosen(logits, [each for each in segments if each.completes]))
 
     def _leave(self, sequences: AnySequence[Sequence]) -> None:
         if not sequences:
@@ -415,6 +400,14 @@ class Engine:
         per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
         wanted = self._limits.max_sequences * self._info.context_length
         return min(int(budget / per_token), 2 * wanted) if per_token else 2 * wanted
+
+
+def _pieces_of(segment: Segment) -> Iterator[Piece]:
+    sequence = segment.sequence
+    ids = sequence.tokens[segment.start : segment.stop]
+    yield Piece(sequence.cache, ids, segment.start, segment.completes, sequence.slot)
+    for at, token_id in enumerate(segment.draft, start=segment.stop):
+        yield Piece(sequence.cache, [token_id], at, wants_logits=True, slot=sequence.slot)
 
 
 def _wake() -> None:

@@ -95,7 +95,10 @@ class Matcher:
         return bool(self._matcher.is_stopped())
 
     def forbid(self, row: Mask) -> None:
-        """Mark in ``row`` the tokens that may not come next; ids beyond the vocabulary may not."""
+        """Mark in ``row`` the tokens that may not come next; ids beyond the vocabulary may not.
+
+        Raises ValueError where the grammar cannot go on.
+        """
         row[:] = True
         known = min(len(row), self._vocabulary_size)
         np.logical_not(self.allowed()[:known], out=row[:known])
@@ -146,9 +149,10 @@ class Matcher:
         return np.unpackbits(bits, bitorder="little", count=self._vocabulary_size).view(np.bool_)
 
     def take(self, token_id: int) -> None:
-        """Move on by a token that was allowed."""
+        """Move on by a token that was allowed. What goes wrong is raised when a choice is next
+        asked for: by then all that was chosen beside it has been taken.
+        """
         self._matcher.consume_token(token_id)
-        self._check()
 
     def forced(self) -> list[int]:
         """Tokens that must follow now, taken already; they need no choosing."""

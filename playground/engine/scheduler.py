@@ -8,8 +8,9 @@ import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from playground.engine.drafts import ROWS, share_needed
 from playground.engine.kv_cache import CacheBudget, capacity_for
 from playground.engine.prefix_cache import FEWEST_TOKENS, Computed, PrefixCache
 from playground.engine.sequence import Sequence
@@ -21,11 +22,14 @@ attention, and with it the last bit of its logits, then depends on that sequence
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Tokens ``start … stop`` of a sequence, to be run in the coming step."""
+    """Tokens ``start … stop`` of a sequence, to be run in the coming step, and after them drafted
+    ones, each of which may turn out to be the next.
+    """
 
     sequence: Sequence
     start: int
     stop: int
+    draft: tuple[int, ...] = ()
 
     @property
     def completes(self) -> bool:
@@ -50,11 +54,13 @@ class Scheduler:
         step_tokens: int,
         prefix_cache: bool = True,
         chunks: bool = True,
+        drafts: bool = True,
     ) -> None:
         self._budget = budget
         self.prefixes = PrefixCache(budget, prefix_cache)
         self._max_sequences = max_sequences
         self._step_tokens = step_tokens
+        self._drafts = drafts
         self._chunk_tokens = CHUNK_TOKENS if chunks else sys.maxsize
         self._waiting: list[tuple[int, float, int, Sequence]] = []
         self._arrivals = itertools.count()
@@ -99,7 +105,19 @@ class Scheduler:
             for segment in _pieces(sequence, left, self._chunk_tokens):
                 segments.append(segment)
                 left -= segment.stop - segment.start
-        return [segment for segment in segments if segment.sequence in self._running]
+        segments = [segment for segment in segments if segment.sequence in self._running]
+        return self._drafted(segments) if self._drafts else segments
+
+    def _drafted(self, segments: list[Segment]) -> list[Segment]:
+        """The same, with drafts while the step is small."""
+        spare = ROWS - sum(segment.stop - segment.start for segment in segments)
+        needed = share_needed(len(segments))
+        for at, segment in enumerate(segments):
+            if spare > 0 and segment.completes:
+                draft = segment.sequence.draft(spare, needed)
+                segments[at] = replace(segment, draft=tuple(draft))
+                spare -= len(draft)
+        return segments
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._max_sequences:
@@ -160,8 +178,13 @@ def _is_prefilling(sequence: Sequence) -> bool:
 
 
 def _pieces(sequence: Sequence, budget: int, chunk: int) -> Iterator[Segment]:
-    """A sequence's next chunks, the first whatever the budget, so that each step moves on."""
+    """A sequence's next chunks, the first whatever the budget, so that each step moves on.
+
+    A few tokens of an answer, which a grammar forced, are run as if each had been chosen.
+    """
     start = sequence.computed
+    if start >= sequence.prompt_length and len(sequence.tokens) - start <= ROWS:
+        chunk = 1
     while start < len(sequence.tokens):
         stop = min(len(sequence.tokens), (start // chunk + 1) * chunk)
         if start > sequence.computed and stop - start > budget:

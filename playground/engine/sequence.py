@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from playground.engine.drafts import PromptLookup
 from playground.engine.grammar import Matcher
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.lora import BASE
@@ -50,6 +51,7 @@ class Sequence:
     admitted_s: float | None = None
     first_token_s: float | None = None
     made_by: MadeBy = field(default_factory=MadeBy)
+    lookup: PromptLookup = field(default_factory=PromptLookup)
 
     @classmethod
     def begin(
@@ -85,6 +87,12 @@ class Sequence:
     def answer_length(self) -> int:
         """Tokens of the answer so far."""
         return len(self.tokens) - self.prompt_length
+
+    def draft(self, most: int, needed: float) -> list[int]:
+        """Tokens that may follow, for which there is room in the cache and in the answer."""
+        room = self.cache.capacity - len(self.tokens)
+        left = self.max_new - self.answer_length - 1
+        return self.lookup.draft(self.tokens, min(most, room, left), needed)
 
     def drop_cache(self) -> None:
         """Forget keys and values; they are computed anew when the sequence runs again."""
