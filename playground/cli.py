@@ -1,4 +1,4 @@
-"""The `playground` command: serve (the default), chat, plan, models, settings.
+"""The `playground` command: serve (the default), chat, plan, bench, models, settings.
 
 Knows flags and what is printed. Heavy libraries are imported inside the commands, so that --help
 and a wrong flag are answered at once.
@@ -6,9 +6,12 @@ and a wrong flag are answered at once.
 
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -19,6 +22,9 @@ from playground import __version__
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.quiet import quiet_libraries
 from playground.settings import Quantization, Settings, load_settings, origin
+
+if TYPE_CHECKING:
+    from playground.engine import Engine
 
 Model = Annotated[
     str | None,
@@ -256,30 +262,34 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="Medians of so many.")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of every system.")] = 1,
     peers: Annotated[
-        bool, typer.Option("--peers", help="transformers does the same in turn.")
+        bool,
+        typer.Option(
+            "--peers",
+            help="Others do the same in turn: transformers in process and served, llama.cpp's"
+            " server, and this API over HTTP.",
+        ),
     ] = False,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Only measures with this in their names.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON, too.")] = None,
 ) -> None:
     """Measure the engine on this machine, beside the memory's floor and its peers."""
     quiet_libraries()
-    from playground.bench.run import BATCHING, OURS, STATIC
+    from playground.bench.report import as_table
+    from playground.bench.run import ALL_PEERS
     from playground.bench.run import run as run_bench
 
-    report = run_bench(shape, precision, rounds=rounds, peers=peers, threads=threads)
-    systems = [OURS, STATIC, BATCHING] if peers else [OURS]
-    table = Table(
-        title=f"{shape}, {precision}, {threads} thread(s), medians of {rounds};"
-        f" floor of one stream {report.floor:,.0f} tokens/s"
+    report = run_bench(
+        shape,
+        precision,
+        rounds=rounds,
+        peers=ALL_PEERS if peers else (),
+        serve=_served if peers else None,
+        measures=measure or (),
+        threads=threads,
     )
-    for heading in ("measure", "unit", *systems, *(f"÷ {each}" for each in systems[1:])):
-        table.add_column(heading, justify="left" if heading in ("measure", "unit") else "right")
-    for line in report.lines:
-        values = [f"{line.medians[s]:,.4g}" if s in line.medians else "" for s in systems]
-        ratios = [line.ratio(OURS, other) for other in systems[1:]]
-        table.add_row(
-            line.name, line.unit, *values, *(f"{ratio:.2f}" if ratio else "" for ratio in ratios)
-        )
-    Console().print(table)
+    Console().print(as_table(report))
     if out:
         out.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
 
@@ -335,6 +345,26 @@ def _settings(context: typer.Context, **own: Any) -> Settings:
     """A command's own flags, over those given before it."""
     given = {name: value for name, value in own.items() if value is not None}
     return load_settings(**{**context.obj, **given})
+
+
+@contextmanager
+def _served(engine: "Engine") -> Iterator[str]:
+    """The API over an engine, on a free port of this machine; its address."""
+    import uvicorn
+
+    from playground.api import create_api
+    from playground.app import listen
+
+    api = create_api(engine, Settings(api_key=None))
+    server = uvicorn.Server(uvicorn.Config(api, log_config=None, log_level="warning", ws="none"))
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def _weight(label: str) -> str:

@@ -7,11 +7,18 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from playground.engine import Engine
+from playground.errors import RequestFailed
 from playground.protocol import Request, Sampling
 
 FIRST_ID, LAST_ID = 300, 3500
+TURNS = 10
+FIRST_TURN_TOKENS, ANSWER_TOKENS, LATER_TURN_TOKENS = 200, 64, 60
+LAST_TURN_TOKENS = FIRST_TURN_TOKENS + (TURNS - 1) * (ANSWER_TOKENS + LATER_TURN_TOKENS)
+DECODING, SWAP_TOKENS = 8, 1024
 
 
 class Prompts:
@@ -63,19 +70,45 @@ def first_token(engine: Engine, asked: Request) -> float:
     return asyncio.run(answer_tokens(engine, asked))[1]
 
 
-def turns(engine: Engine, model: str, prompts: Prompts, count: int = 10) -> tuple[float, float]:
-    """Seconds to the first token of a chat's last turn: as it goes on, and as if it were new.
-
-    Each turn adds 60 tokens of the user's and has 64 tokens of answer.
-    """
-    history = prompts.one(200)
-    for _ in range(count - 1):
-        asked = request(model, history, 64)
+def turns(engine: Engine, model: str, prompts: Prompts) -> float:
+    """Seconds to the first token of a chat's last turn; its prompt has `LAST_TURN_TOKENS`."""
+    history = prompts.one(FIRST_TURN_TOKENS)
+    for _ in range(TURNS - 1):
+        asked = request(model, history, ANSWER_TOKENS)
         answered = asyncio.run(_answer_ids(engine, asked))
-        history = (*history, *answered, *prompts.one(60))
-    warm = first_token(engine, request(model, history, 1))
-    cold = first_token(engine, request(model, prompts.one(len(history)), 1))
-    return warm, cold
+        history = (*history, *answered, *prompts.one(LATER_TURN_TOKENS))
+    return first_token(engine, request(model, history, 1))
+
+
+def swap(engine: Engine, folder: Path, name: str, model: str, prompts: Prompts) -> float:
+    """Seconds from loading the adapter in ``folder`` under a name already served to the first
+    token of an answer by it, while `DECODING` other streams of ``model`` decode.
+    """
+    others = [request(model, prompt, SWAP_TOKENS) for prompt in prompts.many(DECODING, 64)]
+    return asyncio.run(_swap(engine, folder, request(name, prompts.one(64), 1), others))
+
+
+async def _swap(engine: Engine, folder: Path, asked: Request, others: list[Request]) -> float:
+    began = [asyncio.Event() for _ in others]
+
+    async def decode(other: Request, first: asyncio.Event) -> None:
+        async for _ in engine.stream(other):
+            first.set()
+
+    streams = [asyncio.create_task(decode(*each)) for each in zip(others, began, strict=True)]
+    try:
+        await asyncio.gather(*(first.wait() for first in began))
+        start = time.perf_counter()
+        loaded = await asyncio.to_thread(engine.load_adapter, folder, asked.model)
+        await answer_tokens(engine, replace(asked, adapter_hash=loaded.made_by.adapter_hash))
+        seconds = time.perf_counter() - start
+        if any(stream.done() for stream in streams):
+            raise RequestFailed("the streams beside the swap ended before it did")
+        return seconds
+    finally:
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
 
 
 async def _answer_ids(engine: Engine, asked: Request) -> tuple[int, ...]:

@@ -1,135 +1,186 @@
 """A whole run: every measure several times, interleaved with the peers', medians at the end."""
 
-import copy
 import shutil
 import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import MistralForCausalLM
 
-from playground.bench.measures import Prompts, first_token, request, throughput, turns
-from playground.bench.peers import ContinuousBatching, Work, static_generate
+from playground.bench.measures import (
+    LAST_TURN_TOKENS,
+    Prompts,
+    first_token,
+    request,
+    swap,
+    throughput,
+    turns,
+)
+from playground.bench.peers import IN_PROCESS, Kind, Peer, Source, Work
+from playground.bench.report import ONE_STREAM, OURS, Line, Report
+from playground.bench.served import SERVERS, our_api
 from playground.bench.shapes import loaded_shape, random_adapters
 from playground.engine import Engine, Limits
-from playground.models.loaded import LoadedModel
+from playground.errors import InvalidSettings, PlaygroundError
 from playground.protocol import ModelInfo
 
-STREAMS = (1, 4, 16, 32)
+ALL_PEERS = (*IN_PROCESS, *SERVERS)
 ADAPTERS = 4
-OURS, STATIC, BATCHING = "playground", "generate", "continuous batching"
-COPIED_BYTES = 2**28
+SWAPPED = "swapped"
+READ_BYTES = 2**28
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A measure's medians: tokens a second, or seconds where ``unit`` says so, by system."""
-
-    name: str
-    unit: str
-    medians: dict[str, float]
-
-    def ratio(self, of: str, to: str) -> float | None:
-        """How many times as much; None where one of them was not measured."""
-        if of not in self.medians or to not in self.medians:
-            return None
-        return self.medians[of] / self.medians[to]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run found. ``floor`` is the largest possible tokens a second of one stream: memory
-    bandwidth in bytes a second over the bytes of the weights.
-    """
-
-    shape: str
-    precision: str
-    threads: int
-    bandwidth: float
-    floor: float
-    rounds: int
-    lines: tuple[Line, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        lines = [{"name": x.name, "unit": x.unit, "medians": x.medians} for x in self.lines]
-        return {
-            "shape": self.shape,
-            "precision": self.precision,
-            "threads": self.threads,
-            "bandwidth_bytes_per_s": round(self.bandwidth),
-            "floor_tokens_per_s": round(self.floor, 1),
-            "rounds": self.rounds,
-            "lines": lines,
-        }
-
-
-def memory_bandwidth(rounds: int = 5) -> float:
-    """Bytes read a second, as a sum over a tensor larger than any cache reads them."""
-    data = torch.ones(COPIED_BYTES // 4)
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        data.sum()
-        times.append(time.perf_counter() - began)
-    return COPIED_BYTES / min(times)
+Serve = Callable[[Engine], AbstractContextManager[str]]
+"""Serves an engine over HTTP for as long as it is open; gives its address."""
 
 
 class Bench:
-    """One model of a shape under the engine, and copies of it under the peers."""
+    """One model of a shape under the engine, and copies of it under the peers.
 
-    def __init__(self, shape: str, precision: str, *, peers: bool, stack: ExitStack) -> None:
-        loaded = loaded_shape(shape, precision)
-        self.model = shape
+    A peer that cannot run here is left out, which ``tell`` is told.
+    """
+
+    def __init__(
+        self,
+        source: tuple[str, str, int],
+        kinds: Sequence[Kind],
+        serve: Serve | None,
+        stack: ExitStack,
+        tell: Callable[[str], None],
+    ) -> None:
+        """``source``: shape, precision, threads."""
+        self.model, precision, threads = source
+        loaded = loaded_shape(self.model, precision)
         self.weights_bytes = sum(
             parameter.numel() * parameter.element_size()
             for name, parameter in loaded.model.named_parameters()
             if "embed" not in name
         )
-        self.static: MistralForCausalLM | None = copy.deepcopy(loaded.model) if peers else None
-        self.batching = ContinuousBatching(copy.deepcopy(loaded.model)) if peers else None
-        if self.batching:
-            stack.callback(self.batching.close)
-        self.engine = stack.enter_context(_engine(loaded))
-        folder = Path(tempfile.mkdtemp())
-        stack.callback(shutil.rmtree, folder)
-        self.adapters = [
-            self.engine.load_adapter(path).name for path in random_adapters(shape, folder, ADAPTERS)
-        ]
+        self._folder = Path(tempfile.mkdtemp())
+        stack.callback(shutil.rmtree, self._folder)
+        self.peers: list[Peer] = []
+        for kind in kinds:  # before the engine, which may lay the weights out anew
+            self._add(kind, Source(loaded.model, threads, self._folder), stack, tell)
+        info = ModelInfo(loaded.name, loaded.context_length, created=1)
+        self.engine = stack.enter_context(Engine(loaded, info, Limits(kv_cache_gib=2.0)))
+        if serve:
+            address = stack.enter_context(serve(self.engine))
+            self.peers.insert(0, our_api(address, self.model))
+        self._versions = 0
 
-    def round(self, seed: int) -> Iterator[tuple[str, str, str, float]]:
-        """Every measure once: its name, unit, the system, the value."""
-        prompts = Prompts(seed)
-        for streams in STREAMS:
-            work: Work = [(prompt, 64) for prompt in prompts.many(streams, 64)]
-            yield from self._compare(f"{streams} streams, 64 + 64", work)
-        yield from self._compare("16 streams, 512 + 64", [(p, 64) for p in prompts.many(16, 512)])
-        yield from self._compare("32 of mixed length", prompts.mixed(32))
+    def _add(
+        self, kind: Kind, source: Source, stack: ExitStack, tell: Callable[[str], None]
+    ) -> None:
+        missing = kind.missing()
+        if missing:
+            tell(f"left out: {kind.name} {missing}")
+            return
+        try:
+            peer = kind.start(source)
+        except PlaygroundError as error:
+            tell(f"left out: {error.message}")
+            return
+        stack.callback(peer.close)
+        self.peers.append(peer)
+
+    @cached_property
+    def adapter_folders(self) -> list[Path]:
+        """LoRA adapters of this shape."""
+        return random_adapters(self.model, self._folder, ADAPTERS)
+
+    @cached_property
+    def adapters(self) -> list[str]:
+        """The names under which the engine serves them."""
+        return [self.engine.load_adapter(path).name for path in self.adapter_folders]
+
+    def compare(self, work: Work) -> Iterator[tuple[str, float]]:
+        """Tokens a second of each system in turn."""
+        requests = [request(self.model, prompt, new) for prompt, new in work]
+        yield OURS, throughput(self.engine, requests)
+        for peer in self.peers:
+            yield peer.name, peer.throughput(work)
+
+    def compare_first_token(self, prompt: tuple[int, ...]) -> Iterator[tuple[str, float]]:
+        """Seconds of each system in turn; of a peer, those of a whole answer of one token."""
+        yield OURS, first_token(self.engine, request(self.model, prompt, 1))
+        for peer in self.peers:
+            yield peer.name, 1 / peer.throughput([(prompt, 1)])
+
+    def mixed_adapters(self, prompts: Prompts) -> Iterator[tuple[str, float]]:
+        """Tokens a second of 16 streams that take turns in using the adapters."""
         mixed = [
             request(self.adapters[at % ADAPTERS], prompt, 64)
             for at, prompt in enumerate(prompts.many(16, 64))
         ]
-        yield f"16 streams, {ADAPTERS} adapters", "tokens/s", OURS, throughput(self.engine, mixed)
-        asked = request(self.model, prompts.one(600), 1)
-        yield "first token, 600 tokens", "s", OURS, first_token(self.engine, asked)
-        warm, cold = turns(self.engine, self.model, prompts)
-        yield "first token, turn 10", "s", OURS, warm
-        yield "first token, turn 10, no prefix", "s", OURS, cold
+        yield OURS, throughput(self.engine, mixed)
 
-    def _compare(self, name: str, work: Work) -> Iterator[tuple[str, str, str, float]]:
-        requests = [request(self.model, prompt, new) for prompt, new in work]
-        yield name, "tokens/s", OURS, throughput(self.engine, requests)
-        if self.static:
-            yield name, "tokens/s", STATIC, static_generate(self.static, work)
-        if self.batching:
-            yield name, "tokens/s", BATCHING, self.batching.throughput(work)
+    def swap(self, prompts: Prompts) -> Iterator[tuple[str, float]]:
+        """Seconds until an adapter's next version answers."""
+        if not self._versions:
+            self.engine.load_adapter(self._next_version(), SWAPPED)
+        yield OURS, swap(self.engine, self._next_version(), SWAPPED, self.model, prompts)
+
+    def _next_version(self) -> Path:
+        """The same folder, with the files of another adapter than before."""
+        folder = self._folder / SWAPPED
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.adapter_folders[self._versions % ADAPTERS], folder)
+        self._versions += 1
+        return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is measured of each system once a round, in new prompts: tokens a second or seconds."""
+
+    name: str
+    unit: str
+    values: Callable[[Bench, Prompts], Iterator[tuple[str, float]]]
+
+
+def _streams(name: str, count: int, prompt: int) -> Measure:
+    """So many prompts at once, each with 64 tokens wanted after it."""
+    return Measure(
+        name,
+        "tokens/s",
+        lambda bench, prompts: bench.compare([(p, 64) for p in prompts.many(count, prompt)]),
+    )
+
+
+MEASURES = (
+    _streams(ONE_STREAM, 1, 64),
+    *(_streams(f"{count} streams, 64 + 64", count, 64) for count in (4, 16, 32)),
+    _streams("16 streams, 512 + 64", 16, 512),
+    Measure("32 of mixed length", "tokens/s", lambda b, p: b.compare(p.mixed(32))),
+    Measure(f"16 streams, {ADAPTERS} adapters", "tokens/s", Bench.mixed_adapters),
+    Measure("first token, 600 tokens", "s", lambda b, p: b.compare_first_token(p.one(600))),
+    Measure("first token, turn 10", "s", lambda b, p: _ours(turns(b.engine, b.model, p))),
+    Measure(
+        "first token, turn 10, no prefix",
+        "s",
+        lambda b, p: _ours(first_token(b.engine, request(b.model, p.one(LAST_TURN_TOKENS), 1))),
+    ),
+    Measure("adapter swap, 8 streams beside it", "s", Bench.swap),
+)
+
+
+def chosen(names: Sequence[str]) -> tuple[Measure, ...]:
+    """The measures with one of these in their names; all if none is given.
+
+    Raises `InvalidSettings` for one that is in no name.
+    """
+    for name in names:
+        if not any(name in measure.name for measure in MEASURES):
+            known = "; ".join(measure.name for measure in MEASURES)
+            raise InvalidSettings(f"measure: {name!r} is in none of: {known}")
+    return tuple(
+        measure for measure in MEASURES if not names or any(name in measure.name for name in names)
+    )
 
 
 def run(
@@ -137,32 +188,48 @@ def run(
     precision: str,
     *,
     rounds: int = 5,
-    peers: bool = False,
+    peers: Sequence[Kind] = (),
+    serve: Serve | None = None,
+    measures: Sequence[str] = (),
     threads: int = 1,
     tell: Callable[[str], None] = print,
 ) -> Report:
     """Measure ``rounds`` times after one round that warms up. Raises `InvalidSettings`."""
+    wanted = chosen(measures)
     torch.set_num_threads(threads)
-    values: defaultdict[tuple[str, str], defaultdict[str, list[float]]]
-    values = defaultdict(lambda: defaultdict(list))
+    found: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
-        bench = Bench(shape, precision, peers=peers, stack=stack)
+        bench = Bench((shape, precision, threads), peers, serve, stack, tell)
         bandwidth = memory_bandwidth()
         for number in range(rounds + 1):
-            for name, unit, system, value in bench.round(seed=number):
-                if number:
-                    values[name, unit][system].append(value)
+            prompts = Prompts(seed=number)
+            for measure in wanted:
+                for system, value in measure.values(bench, prompts):
+                    if number:
+                        found[measure.name][system].append(value)
             tell(f"round {number} of {rounds}" if number else "warmed up")
     lines = tuple(
-        Line(name, unit, {system: statistics.median(each) for system, each in systems.items()})
-        for (name, unit), systems in values.items()
+        Line(
+            measure.name,
+            measure.unit,
+            {system: statistics.median(each) for system, each in found[measure.name].items()},
+        )
+        for measure in wanted
     )
     floor = bandwidth / bench.weights_bytes
     return Report(shape, precision, threads, bandwidth, floor, rounds, lines)
 
 
-@contextmanager
-def _engine(loaded: LoadedModel) -> Iterator[Engine]:
-    info = ModelInfo(loaded.name, loaded.context_length, created=1)
-    with Engine(loaded, info, Limits(kv_cache_gib=2.0)) as engine:
-        yield engine
+def memory_bandwidth(rounds: int = 5) -> float:
+    """Bytes read a second, as a sum over a tensor larger than any cache reads them."""
+    data = torch.ones(READ_BYTES // 4)
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        data.sum()
+        times.append(time.perf_counter() - began)
+    return READ_BYTES / min(times)
+
+
+def _ours(value: float) -> Iterator[tuple[str, float]]:
+    yield OURS, value

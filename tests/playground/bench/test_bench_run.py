@@ -1,0 +1,62 @@
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from serving import running
+
+from playground.api import create_api
+from playground.bench.peers import IN_PROCESS, Kind
+from playground.bench.report import ONE_STREAM, as_table
+from playground.bench.run import MEASURES, chosen, run
+from playground.bench.served import OURS_OVER_HTTP
+from playground.engine import Engine
+from playground.errors import InvalidSettings
+from playground.settings import Settings
+
+SYSTEMS = {"playground", OURS_OVER_HTTP, "generate", "continuous batching"}
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@contextmanager
+def served(engine: Engine) -> Iterator[str]:
+    with running(create_api(engine, Settings())) as url:
+        yield url
+
+
+def test_a_round_gives_every_system_a_figure_and_says_what_is_left_out() -> None:
+    said: list[str] = []
+    absent = Kind("other", lambda: "is not on PATH", IN_PROCESS[0].start)
+    report = run(
+        "embedded",
+        "fp32",
+        rounds=1,
+        peers=(*IN_PROCESS, absent),
+        serve=served,
+        measures=[ONE_STREAM, "swap"],
+        tell=said.append,
+    )
+    assert said == ["left out: other is not on PATH", "warmed up", "round 1 of 1"]
+    one, swapped = report.lines
+    assert set(one.medians) == set(report.over_floor()) == SYSTEMS
+    assert set(swapped.medians) == {"playground"}
+    assert all(value > 0 for line in report.lines for value in line.medians.values())
+    assert json.loads(json.dumps(report.as_json()))["times_the_floor"].keys() == SYSTEMS
+    assert as_table(report).row_count == 2 * len(SYSTEMS) + 1
+
+
+def test_a_measure_that_is_none_is_refused_with_those_there_are() -> None:
+    assert chosen([]) == MEASURES
+    assert [each.name for each in chosen(["turn 10"])] == [
+        "first token, turn 10",
+        "first token, turn 10, no prefix",
+    ]
+    with pytest.raises(InvalidSettings, match=r"'nothing' is in none of: 1 stream"):
+        chosen(["nothing"])
