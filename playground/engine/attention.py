@@ -18,9 +18,6 @@ from transformers import AttentionInterface
 from playground.engine.kv_cache import SequenceCache
 
 NAME = "playground_packed"
-PRODUCTS_FROM = 192
-"""Keys from which on one bf16 query is attended by two matrix products on a CPU: there the fused
-kernel converts all it reads, and took twice as long at 600 keys (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class PackedStep:
         if rows == list(range(len(rows))):
             self._single_rows = slice(0, len(rows))
         self.longest = max(each.stop for each in segments)
-        self._reads: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]] = []
+        self._reads: list[tuple[Tensor, ...]] = []
         self._single_writes: list[list[Tensor]] = []
 
     def attend(
@@ -106,29 +103,38 @@ class PackedStep:
         if not self._reads:
             self._look_up(key, value)
         self._write(layer, key, value)
-        alone = self._attend_singles(layer, query, scaling, window)
-        if alone is not None and alone.shape[0] == query.shape[0]:
-            return alone
+        if not self._chunks:
+            return self._attend_singles(layer, query, value, scaling, window)
         output = query.new_zeros(*query.shape[:2], value.shape[-1])
-        if alone is not None:
-            output[self._single_rows] = alone
+        if self._singles:
+            alone = self._attend_singles(layer, query, value, scaling, window)
+            output[self._single_rows] = alone[: len(self._singles)]
         for at in self._chunks:
-            segment, (keys, values) = self._segments[at], self._reads[at]
+            segment = self._segments[at]
+            keys, values = self._stored(at, layer, value)
             output[segment.rows] = _attend_chunk(
-                query[segment.rows], keys[layer], values[layer], scaling=scaling, window=window
+                query[segment.rows], keys, values, scaling=scaling, window=window
             )
         return output
 
     def _look_up(self, key: Tensor, value: Tensor) -> None:
-        like = key[:1].transpose(0, 1), value[:1].transpose(0, 1)
+        """Views of all layers of each sequence: what is read, and where a single token is put."""
+        widest = key if key.shape[-1] >= value.shape[-1] else value
         for segment in self._segments:
-            segment.cache.make(self._layers, *like)
-        stored = [segment.cache.read(0, segment.stop) for segment in self._segments]
-        self._reads = [
-            (keys.unsqueeze(1).unbind(), values.unsqueeze(1).unbind()) for keys, values in stored
+            segment.cache.make(self._layers, widest[0])
+        stored = [segment.cache.read(segment.stop) for segment in self._segments]
+        self._reads = [each.unsqueeze(1).unbind() for each in stored]
+        last = [stored[at][:, :, -1].unbind() for at in self._singles]
+        self._single_writes = [
+            [_wide(each[2 * layer], key) for each in last]
+            + [_wide(each[2 * layer + 1], value) for each in last]
+            for layer in range(self._layers)
         ]
-        last = [stored[at][which][:, :, -1].unbind() for which in (0, 1) for at in self._singles]
-        self._single_writes = list(map(list, zip(*last, strict=True)))
+
+    def _stored(self, at: int, layer: int, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``[1, kv_heads, stop, head_dim]`` of a segment."""
+        own = self._reads[at]
+        return own[2 * layer], _wide(own[2 * layer + 1], value)
 
     def _write(self, layer: int, key: Tensor, value: Tensor) -> None:
         """All segments' before any is attended: two of them may be of one sequence."""
@@ -137,41 +143,44 @@ class PackedStep:
             new = [*key[rows].unbind(), *value[rows].unbind()]
             torch._foreach_copy_(self._single_writes[layer], new)
         for at in self._chunks:
-            segment, (keys, values) = self._segments[at], self._reads[at]
-            keys[layer][0, :, segment.start :] = key[segment.rows].transpose(0, 1)
-            values[layer][0, :, segment.start :] = value[segment.rows].transpose(0, 1)
+            segment = self._segments[at]
+            keys, values = self._stored(at, layer, value)
+            keys[0, :, segment.start :] = key[segment.rows].transpose(0, 1)
+            values[0, :, segment.start :] = value[segment.rows].transpose(0, 1)
 
     def _attend_singles(
-        self, layer: int, query: Tensor, scaling: float | None, window: int | None
-    ) -> Tensor | None:
-        """Rows of one new token each, to which every key in reach is visible."""
-        if not self._singles:
-            return None
+        self, layer: int, query: Tensor, value: Tensor, scaling: float | None, window: int | None
+    ) -> Tensor:
+        """Rows of one new token each, to which every key in reach is visible; as many rows of zeros
+        as the step has others follow.
+
+        In fp32 the heads that share a key head are the rows of one product; the kernel for 16 bits
+        is faster with one row a head (docs/log.md).
+        """
+        heads, kv_heads = query.shape[1], value.shape[1]
+        by_group = query.dtype == torch.float32
+        shape = (kv_heads, heads // kv_heads) if by_group else (heads, 1)
+        rows = query[self._single_rows].reshape(-1, 1, *shape, query.shape[2])
         attended = []
-        by_products = query.dtype == torch.bfloat16 and query.device.type == "cpu"
-        kv_heads = self._reads[self._singles[0]][0][layer].shape[1]
-        # heads that share a key head are rows of one product
-        group = query.shape[1] // kv_heads
-        grouped = query[self._single_rows].reshape(-1, 1, kv_heads, group, query.shape[2])
-        for at, one in zip(self._singles, grouped.unbind(), strict=True):
-            keys, values = self._reads[at][0][layer], self._reads[at][1][layer]
+        for at, one in zip(self._singles, rows.unbind(), strict=True):
+            keys, values = self._stored(at, layer, value)
             if window and keys.shape[2] > window:
                 keys, values = keys[:, :, -window:], values[:, :, -window:]
-            if by_products and keys.shape[2] >= PRODUCTS_FROM:
-                attended.append(_attend_by_products(one, keys, values, scaling))
-            else:
-                attended.append(scaled_dot_product_attention(one, keys, values, scale=scaling))
+            attended.append(
+                scaled_dot_product_attention(
+                    one, keys, values, scale=scaling, enable_gqa=not by_group
+                )
+            )
+        others = query.shape[0] - len(attended)
+        if others:
+            attended.append(query.new_zeros(others, *shape, value.shape[2]))
         whole = torch.cat(attended) if len(attended) > 1 else attended[0]
-        return whole.reshape(len(attended), query.shape[1], -1)
+        return whole.reshape(query.shape[0], heads, -1)
 
 
-def _attend_by_products(
-    query: Tensor, keys: Tensor, values: Tensor, scaling: float | None
-) -> Tensor:
-    """``query`` ``[1, kv_heads, group, head_dim]``; the softmax in fp32."""
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query[0], keys[0].transpose(1, 2)).float() * scale
-    return torch.matmul(scores.softmax(dim=-1).to(values.dtype), values[0])[None]
+def _wide(stored: Tensor, like: Tensor) -> Tensor:
+    """Keys and values lie in room of one width; some models' values are narrower."""
+    return stored if stored.shape[-1] == like.shape[-1] else stored[..., : like.shape[-1]]
 
 
 def _attend_chunk(

@@ -5,6 +5,7 @@ Knows tensors; knows no sequence and no request. The lean way of doing the same 
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -34,7 +35,8 @@ class TransformersForward:
     def __init__(self, model: PreTrainedModel) -> None:
         model.set_attn_implementation(register())
         self._model = model
-        self.row_multiple = MKL_ROWS if model.device.type == "cpu" else 1
+        exact = model.device.type == "cpu" and model.dtype == torch.float32
+        self.row_multiple = MKL_ROWS if exact else 1
 
     def __call__(
         self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep

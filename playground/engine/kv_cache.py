@@ -20,50 +20,44 @@ def capacity_for(tokens: int) -> int:
 
 
 class SequenceCache:
-    """Keys and values of one sequence: two tensors ``[layers, kv_heads, capacity, head_dim]``.
+    """Keys and values of one sequence: one tensor ``[2 * layers, kv_heads, capacity, head_dim]``,
+    a layer's keys before its values.
 
-    They are made at the first write, in the shape and dtype of what is written; all layers of a
-    model have the same. ``state`` is what a model that runs alone carries on instead.
+    It is made at the first write, in the shape and dtype of what is written; all layers of a model
+    have the same. ``state`` is what a model that runs alone carries on instead.
     """
 
     def __init__(self) -> None:
         self.capacity = 0
         self.state: dict[str, Any] = {}
-        self._keys: Tensor | None = None
-        self._values: Tensor | None = None
+        self._stored: Tensor | None = None
 
-    def make(self, layers: int, keys: Tensor, values: Tensor) -> None:
-        """Have tensors for ``layers`` layers like these: ``[kv_heads, any, head_dim]``."""
-        if self._keys is None:
-            self._keys = keys.new_empty(layers, keys.shape[0], self.capacity, keys.shape[2])
-            self._values = values.new_empty(layers, values.shape[0], self.capacity, values.shape[2])
+    def make(self, layers: int, like: Tensor) -> None:
+        """Have room for so many layers' keys and values, each like ``[kv_heads, head_dim]``."""
+        if self._stored is None:
+            kv_heads, head_dim = like.shape
+            self._stored = like.new_empty(2 * layers, kv_heads, self.capacity, head_dim)
 
     def reserve(self, capacity: int) -> None:
         """Make room for ``capacity`` tokens; what is stored stays."""
-        if self._keys is not None and self._values is not None:
-            self._keys, self._values = _grown(self._keys, capacity), _grown(self._values, capacity)
+        if self._stored is not None:
+            whole, kv_heads, held, head_dim = self._stored.shape
+            grown = self._stored.new_empty(whole, kv_heads, capacity, head_dim)
+            grown[:, :, :held] = self._stored
+            self._stored = grown
         self.capacity = capacity
 
     def copy_from(self, other: "SequenceCache", tokens: int) -> None:
         """Store another sequence's first ``tokens``; there must be room for them."""
         with torch.inference_mode():
-            keys, values = other.read(0, tokens)
-            self.make(keys.shape[0], keys[0], values[0])
-            own_keys, own_values = self.read(0, tokens)
-            own_keys.copy_(keys)
-            own_values.copy_(values)
+            theirs = other.read(tokens)
+            self.make(theirs.shape[0] // 2, theirs[0, :, 0])
+            self.read(tokens).copy_(theirs)
 
-    def read(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Views ``[layers, kv_heads, stop - start, head_dim]`` of keys and values."""
-        assert self._keys is not None
-        assert self._values is not None
-        return self._keys[:, :, start:stop], self._values[:, :, start:stop]
-
-
-def _grown(stored: Tensor, capacity: int) -> Tensor:
-    grown = stored.new_empty(*stored.shape[:2], capacity, stored.shape[3])
-    grown[:, :, : stored.shape[2]] = stored
-    return grown
+    def read(self, stop: int) -> Tensor:
+        """A view ``[2 * layers, kv_heads, stop, head_dim]``."""
+        assert self._stored is not None
+        return self._stored[:, :, :stop]
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import layer_norm, rms_norm, silu
 from transformers import LlamaForCausalLM, MistralForCausalLM, PreTrainedModel
 
 from playground.engine.attention import PackedStep
@@ -42,11 +42,12 @@ class LeanForward:
             _Layer(layer, f"model.layers.{at}", adapters, packed=packed)
             for at, layer in enumerate(inner.layers)
         ]
-        self._norm = inner.norm
+        self._norm = _Norm(inner.norm)
         self._head = linear_of([model.lm_head], packed=packed)
         self._angles = _Angles(inner.rotary_emb, self._embed.weight)
-        on_cpu = self._embed.weight.device.type == "cpu"
-        self.row_multiple = 1 if not on_cpu else 2 if packed else MKL_ROWS
+        self.row_multiple = 1
+        if model.device.type == "cpu" and model.dtype == torch.float32:
+            self.row_multiple = 2 if packed else MKL_ROWS
 
     def __call__(
         self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep
@@ -56,7 +57,7 @@ class LeanForward:
         cos, sin = self._angles.at(positions, step.longest)
         for layer in self._layers:
             hidden = layer(hidden, cos, sin, step)
-        return self._head(_normed(hidden[keep], self._norm))
+        return self._head(self._norm(hidden[keep]))
 
 
 class _Layer:
@@ -70,7 +71,8 @@ class _Layer:
         self._head_dim: int = own.head_dim
         self._heads: int = own.q_proj.out_features // own.head_dim
         self._rotated: int = self._heads + own.k_proj.out_features // own.head_dim
-        self._before, self._between = layer.input_layernorm, layer.post_attention_layernorm
+        self._before = _Norm(layer.input_layernorm)
+        self._between = _Norm(layer.post_attention_layernorm)
         products = {
             "qkv": (f"{path}.self_attn", own, ("q_proj", "k_proj", "v_proj")),
             "out": (f"{path}.self_attn", own, ("o_proj",)),
@@ -88,7 +90,7 @@ class _Layer:
     def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, step: PackedStep) -> Tensor:
         """The layer's output, ``[rows, hidden]``; the input is not changed."""
         rows = hidden.shape[0]
-        each = self._product("qkv", _normed(hidden, self._before)).view(rows, -1, self._head_dim)
+        each = self._product("qkv", self._before(hidden)).view(rows, -1, self._head_dim)
         rotated = _rotate(each[:, : self._rotated], cos, sin)
         attended = step.attend(
             self._index,
@@ -99,7 +101,7 @@ class _Layer:
             self._window,
         )
         hidden = self._product("out", attended.view(rows, -1), hidden)
-        gate, up = self._product("gate_up", _normed(hidden, self._between)).chunk(2, dim=-1)
+        gate, up = self._product("gate_up", self._between(hidden)).chunk(2, dim=-1)
         return self._product("down", silu(gate).mul_(up), hidden)
 
     def _product(self, name: str, x: Tensor, add: Tensor | None = None) -> Tensor:
@@ -134,5 +136,25 @@ def _rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
 
 
-def _normed(hidden: Tensor, norm: Any) -> Tensor:
-    return rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)
+class _Norm:
+    """RMSNorm (arXiv:1910.07467) of ``[rows, hidden]``.
+
+    A CPU has no kernel for it and takes nine operations; it has one for LayerNorm, which is the
+    same where the mean is zero, as it is of a row beside its negative.
+    """
+
+    def __init__(self, norm: Any) -> None:
+        self._weight: Tensor = norm.weight
+        self._epsilon: float = norm.variance_epsilon
+        self._doubled = torch.cat((self._weight, self._weight)) if self._on_cpu else None
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._weight.device.type == "cpu"
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        if self._doubled is None:
+            return rms_norm(hidden, self._weight.shape, self._weight, self._epsilon)
+        size = hidden.shape[-1]
+        both = torch.cat((hidden, -hidden), dim=-1)
+        return layer_norm(both, (2 * size,), self._doubled, None, self._epsilon)[:, :size]
