@@ -4,7 +4,7 @@ Rows are independent: a row's choice depends on its own logits, parameters and g
 The order of operations is that of transformers' logits processors (generation/utils.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from playground.engine.grammar import Matcher
+from playground.engine.penalties import Penalties, penalise
+from playground.engine.truncation import Rows, draw_truncated, draw_untruncated, likeliest
 from playground.protocol import Sampling
 
 CLOSING_WINDOW = 128
@@ -50,28 +52,12 @@ class SamplerState:
         self._matcher = matcher
         self._left = max_new
         self.sampling = sampling
-        self.generator = torch.Generator()
+        self.penalties = Penalties(sampling, prompt_ids, vocabulary_size)
+        self._generator = torch.Generator()
         if sampling.seed is None:
-            self.generator.seed()
+            self._generator.seed()
         else:
-            self.generator.manual_seed(sampling.seed)
-        self._answer_counts: Tensor | None = None
-        self._in_prompt: Tensor | None = None
-        if sampling.presence_penalty or sampling.frequency_penalty:
-            self._answer_counts = torch.zeros(vocabulary_size)
-        if sampling.repetition_penalty != 1.0:
-            self._answer_counts = torch.zeros(vocabulary_size)
-            self._in_prompt = torch.zeros(vocabulary_size, dtype=torch.bool)
-            self._in_prompt[torch.tensor(prompt_ids)] = True
-        self._bias: tuple[Tensor, Tensor] | None = None
-        if sampling.logit_bias:
-            ids, values = zip(*sampling.logit_bias.items(), strict=True)
-            self._bias = (torch.tensor(ids), torch.tensor(values, dtype=torch.float32))
-
-    @property
-    def changes_logits(self) -> bool:
-        """Whether penalties or bias apply."""
-        return self._answer_counts is not None or self._bias is not None
+            self._generator.manual_seed(sampling.seed)
 
     @property
     def matcher(self) -> Matcher | None:
@@ -83,22 +69,9 @@ class SamplerState:
         """Whether the grammar lets nothing follow."""
         return self._matcher is not None and self._matcher.done
 
-    def adjusted(self, logits: Tensor) -> Tensor:
-        """One row of logits ``[vocabulary]`` with penalties and bias; the input stays."""
-        logits = logits.clone()
-        sampling = self.sampling
-        if self._answer_counts is not None:
-            counts = self._answer_counts.to(logits.device)
-            if self._in_prompt is not None:  # CTRL, arXiv:1909.05858
-                seen = self._in_prompt.to(logits.device) | (counts > 0)
-                penalty = sampling.repetition_penalty
-                damped = torch.where(logits > 0, logits / penalty, logits * penalty)
-                logits = torch.where(seen, damped, logits)
-            logits -= sampling.presence_penalty * (counts > 0) + sampling.frequency_penalty * counts
-        if self._bias is not None:
-            ids, values = self._bias
-            logits[ids.to(logits.device)] += values.to(logits.device)
-        return logits
+    def uniform(self) -> float:
+        """The next number of its generator, from [0, 1): one a drawn token."""
+        return torch.rand((), generator=self._generator, dtype=torch.float64).item()
 
     def forced(self) -> list[int]:
         """Tokens that the grammar leaves no choice about; counted already. None where scores are
@@ -108,9 +81,8 @@ class SamplerState:
             return []
         tokens = self._matcher.forced()
         self._left -= len(tokens)
-        if self._answer_counts is not None:
-            for token_id in tokens:
-                self._answer_counts[token_id] += 1
+        for token_id in tokens:
+            self.penalties.count(token_id)
         return tokens
 
     def within_budget(self, token_id: int) -> int:
@@ -124,83 +96,101 @@ class SamplerState:
         self._left -= 1
         if self._matcher is not None:
             self._matcher.take(token_id)
-        if self._answer_counts is not None:
-            self._answer_counts[token_id] += 1
+        self.penalties.count(token_id)
 
 
 def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
-    """The next token of each row of ``logits`` ``[rows, vocabulary]``, in fp32."""
-    scored = _score(logits, states)
-    if any(state.changes_logits for state in states):
-        logits = torch.stack(
-            [
-                state.adjusted(row) if state.changes_logits else row
-                for row, state in zip(logits, states, strict=True)
-            ]
-        )
-    logits = _held(logits, states)
-    tokens = logits.argmax(dim=-1)
-    drawn = [index for index, state in enumerate(states) if state.sampling.temperature > 0]
-    if drawn:
-        tokens[drawn] = _draw(logits[drawn], [states[index] for index in drawn])
-    choices: list[Choice] = []
-    for index, (token_id, state) in enumerate(zip(tokens.tolist(), states, strict=True)):
-        token_id = state.within_budget(token_id)
-        state.count(token_id)
-        choices.append(Choice(token_id, _read_score(scored.get(index), token_id, state)))
-    return choices
+    """The next token of each row of ``logits`` ``[rows, vocabulary]``, in fp32, which stay.
+
+    Raises `ValueError` if a row to draw from has no largest logit, before any state is changed.
+    """
+    tokens: list[int] = []
+    chosen = _tokens(_adjusted(logits, states), states).tolist()
+    for token_id, state in zip(chosen, states, strict=True):
+        tokens.append(state.within_budget(token_id))
+        state.count(tokens[-1])
+    scores = _scores(logits, states, tokens)
+    return [Choice(token_id, scores.get(row)) for row, token_id in enumerate(tokens)]
 
 
-def _held(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
-    """The logits with what grammars forbid at minus infinity; the input stays."""
-    rows = [index for index, state in enumerate(states) if state.matcher is not None]
-    if not rows:
+def _adjusted(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
+    """The logits with penalties and bias, and what grammars forbid at minus infinity."""
+    penalties = {row: each.penalties for row, each in enumerate(states) if each.penalties.apply}
+    matchers = {row: each.matcher for row, each in enumerate(states) if each.matcher is not None}
+    if not penalties and not matchers:
         return logits
-    forbidden = np.zeros(logits.shape, dtype=np.bool_)
-    for index in rows:
-        matcher = states[index].matcher
-        assert matcher is not None
-        matcher.forbid(forbidden[index])
-    return logits.masked_fill(torch.from_numpy(forbidden).to(logits.device), float("-inf"))
+    logits = logits.clone()
+    penalise(logits, penalties)
+    if matchers:
+        forbidden = np.empty((len(matchers), logits.shape[-1]), dtype=np.bool_)
+        for row, matcher in zip(forbidden, matchers.values(), strict=True):
+            matcher.forbid(row)
+        mask = torch.from_numpy(forbidden).to(logits.device)
+        held = list(matchers)
+        logits[held] = logits[held].masked_fill_(mask, float("-inf"))
+    return logits
 
 
-def _draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
-    """Sample each row by inverting its cumulative distribution at one number of its generator."""
-
-    def column(name: str) -> Tensor:
-        values = [[float(getattr(state.sampling, name))] for state in states]
-        return torch.tensor(values, dtype=torch.float64, device=logits.device)
-
-    ordered, token_ids = torch.sort(logits.double(), dim=-1, descending=True, stable=True)
-    weights = torch.softmax(ordered / column("temperature"), dim=-1)
-    rank = torch.arange(weights.shape[-1], device=logits.device)
-    top_k = column("top_k")
-    weights = weights.masked_fill((rank >= top_k) & (top_k > 0), 0.0)
-    weights /= weights.sum(dim=-1, keepdim=True)
-    before = weights.cumsum(dim=-1) - weights  # nucleus sampling, arXiv:1904.09751
-    weights = weights.masked_fill((before >= column("top_p")) & (rank > 0), 0.0)
-    weights = weights.masked_fill(weights < column("min_p") * weights[:, :1], 0.0)  # 2407.01082
-    cumulative = weights.cumsum(dim=-1)
-    uniform = torch.stack(
-        [torch.rand(1, generator=state.generator, dtype=torch.float64) for state in states]
-    ).to(logits.device)
-    place = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-    last = (weights > 0).sum(dim=-1, keepdim=True) - 1
-    return token_ids.gather(-1, torch.minimum(place, last)).squeeze(-1)
+def _tokens(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
+    """The likeliest token ``[rows]`` where the temperature is 0, elsewhere one drawn."""
+    ways: dict[Callable[[Rows], Tensor] | None, list[int]] = {}
+    for row, state in enumerate(states):
+        ways.setdefault(_way(state.sampling, logits.shape[-1]), []).append(row)
+    greedy = ways.pop(None, [])
+    if not ways:
+        return logits.argmax(dim=-1)
+    peak = logits.amax(dim=-1)
+    drawn = [row for rows in ways.values() for row in rows]
+    if not bool(torch.isfinite(peak[drawn]).all()):
+        raise ValueError("no token can be drawn: a row of logits has no finite maximum")
+    tokens = torch.empty(len(states), dtype=torch.int64, device=logits.device)
+    if greedy:
+        tokens[greedy] = logits[greedy].argmax(dim=-1)
+    for draw, rows in ways.items():
+        assert draw is not None
+        tokens[rows] = draw(_rows(logits, peak, states, rows))
+    return tokens
 
 
-def _score(logits: Tensor, states: Sequence[SamplerState]) -> dict[int, Tensor]:
-    """Log-probabilities ``[vocabulary]`` of the rows whose requests want them."""
-    return {
-        index: torch.log_softmax(logits[index], dim=-1)
-        for index, state in enumerate(states)
+def _way(sampling: Sampling, vocabulary: int) -> Callable[[Rows], Tensor] | None:
+    """How a token is drawn; None is the likeliest one."""
+    if sampling.temperature == 0:
+        return None
+    if 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0:
+        return draw_truncated
+    return draw_untruncated
+
+
+def _rows(logits: Tensor, peak: Tensor, states: Sequence[SamplerState], rows: list[int]) -> Rows:
+    numbers = []
+    for state in (states[row] for row in rows):
+        asked = state.sampling
+        top_k = asked.top_k if asked.top_k < logits.shape[-1] else 0
+        numbers.append([asked.temperature, top_k, asked.top_p, asked.min_p, state.uniform()])
+    columns = torch.tensor(numbers, dtype=torch.float64, device=logits.device)
+    if len(rows) < len(states):
+        logits, peak = logits[rows], peak[rows]
+    return Rows(logits, peak.double().unsqueeze(-1), *columns.unsqueeze(-1).unbind(dim=1))
+
+
+def _scores(
+    logits: Tensor, states: Sequence[SamplerState], tokens: Sequence[int]
+) -> dict[int, Scored]:
+    """By row, the scores that its request wants: of the model's own logits, before penalties."""
+    wanted = {
+        row: min(state.sampling.logprobs, logits.shape[-1])
+        for row, state in enumerate(states)
         if state.sampling.logprobs is not None
     }
-
-
-def _read_score(logprobs: Tensor | None, token_id: int, state: SamplerState) -> Scored | None:
-    if logprobs is None or state.sampling.logprobs is None:
-        return None
-    values, ids = logprobs.topk(min(state.sampling.logprobs, logprobs.shape[-1]))
-    alternatives = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-    return Scored(float(logprobs[token_id]), alternatives)
+    if not wanted:
+        return {}
+    rows, most = list(wanted), max(wanted.values())
+    logits = logits[rows]
+    ids = torch.tensor([[tokens[row]] for row in rows], device=logits.device)
+    if most:
+        ids = torch.cat([ids, likeliest(logits, most)], dim=-1)
+    values = torch.log_softmax(logits, dim=-1).gather(-1, ids).tolist()
+    return {
+        row: Scored(own[0], tuple(zip(others[1:], own[1:], strict=True))[: wanted[row]])
+        for row, own, others in zip(rows, values, ids.tolist(), strict=True)
+    }
