@@ -10,9 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from playground.engine.attention import PackedStep, register
-
-MKL_ROWS = 16
-"""fp32 products of fewer rows than this depend on their number on a CPU (docs/log.md)."""
+from playground.engine.linear import MKL_ROWS
 
 
 class Forward(Protocol):

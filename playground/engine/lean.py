@@ -13,8 +13,7 @@ from torch.nn.functional import layer_norm, rms_norm, silu
 from transformers import LlamaForCausalLM, MistralForCausalLM, PreTrainedModel
 
 from playground.engine.attention import PackedStep
-from playground.engine.forward import MKL_ROWS
-from playground.engine.linear import linear_of
+from playground.engine.linear import MKL_ROWS, linear_of
 from playground.engine.lora import AdapterBank
 
 FAMILIES = (LlamaForCausalLM, MistralForCausalLM)

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+MKL_ROWS = 16
+"""From how many rows on a row of MKL's fp32 products, which `F.linear` is, does not depend on the
+others, with one thread (docs/log.md)."""
 ROWS_HINT = 16
 """For which number of rows oneDNN chooses the layout of packed weights; it serves any."""
 

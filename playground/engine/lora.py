@@ -16,9 +16,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from transformers import PreTrainedModel
 
-from playground.engine.linear import PackedLinear, can_pack
+from playground.engine.linear import MKL_ROWS, PackedLinear, can_pack
 from playground.models.adapters import Adapter
+from playground.models.loaded import wants_one_thread
 
 COLUMN_MULTIPLE = 16
 BASE = -1
@@ -28,7 +30,7 @@ BASE = -1
 class Group:
     """The matrices of all slots for modules that read the same rows; made when one is needed.
 
-    ``down`` is ``[slots, modules, width, in]``; ``ups`` are ``[slots, width, out]``, one a module.
+    ``down`` is ``[modules, slots, width, in]``; ``ups`` are ``[slots, width, out]``, one a module.
     """
 
     def __init__(self, bank: "AdapterBank", modules: Sequence[nn.Module]) -> None:
@@ -38,71 +40,105 @@ class Group:
         self._outputs = [outputs for _, outputs in sizes]
         self._down: Tensor | None = None
         self._ups: list[Tensor] = []
-        self._packed: dict[int, tuple[PackedLinear, PackedLinear]] = {}
+        self._ready: dict[int, Products] = {}
 
     def clear(self) -> None:
         """Hold nothing; the next `write` makes room in the bank's present width."""
         self._down = None
-        self._packed.clear()
+        self._ready.clear()
 
     def write(self, slot: int, adapter: Adapter, paths: Sequence[str]) -> None:
         """Put an adapter's matrices for the modules of these paths into a slot."""
-        self._packed.clear()
+        self._ready.clear()
         pairs = [adapter.modules.get(path) for path in paths]
         if self._down is None:
             if not any(pairs):
                 return
             slots, width = self._bank.slots, self._bank.width
-            self._down = self._bank.zeros(slots, len(paths), width, self._inputs)
+            self._down = self._bank.zeros(len(paths), slots, width, self._inputs)
             self._ups = [self._bank.zeros(slots, width, outputs) for outputs in self._outputs]
-        self._down[slot] = 0
-        for module, (pair, up) in enumerate(zip(pairs, self._ups, strict=True)):
+        self._down[:, slot] = 0
+        for own, pair, up in zip(self._down, pairs, self._ups, strict=True):
             up[slot] = 0
             if pair is not None:
-                self._down[slot, module, : pair.rank] = pair.down.to(up)
+                own[slot, : pair.rank] = pair.down.to(up)
                 up[slot, : pair.rank] = pair.up.T.to(up)
 
     def __call__(self, x: Tensor, output: Tensor) -> Tensor:
-        """What the modules gave side by side, ``[rows, out]``, and what each row's adapter adds."""
-        if self._down is None or not self._bank.slots_in_step:
+        """What the modules gave side by side, ``[rows, out]``, and what each row's adapter adds;
+        ``output`` is used up.
+        """
+        slots = self._bank.slots_in_step
+        if self._down is None or not slots:
             return output
-        slots, modules = self._bank.slots_in_step, len(self._outputs)
-        mask = self._bank.mask(modules)
-        if self._bank.packs:
-            if slots not in self._packed:
-                self._packed[slots] = self._pack(slots)
-            down, up = self._packed[slots]
-            return up(down(x).mul_(mask), output)
-        rows = linear(x, self._down[:slots].flatten(0, 2)).mul_(mask)
-        by_module = rows.view(-1, slots, modules, self._bank.width).unbind(2)
-        parts = torch.split(output, self._outputs, dim=-1)
-        added = [
-            part.addmm(own.flatten(1), up[:slots].flatten(0, 1))
-            for part, own, up in zip(parts, by_module, self._ups, strict=True)
-        ]
-        return torch.cat(added, dim=-1) if modules > 1 else added[0]
+        products = self._ready.get(slots)
+        if products is None:
+            products = self._ready[slots] = self._products(slots)
+        return products(x, self._bank.mask(len(self._outputs)), output)
 
-    def _pack(self, slots: int) -> tuple[PackedLinear, PackedLinear]:
-        """Both products for the first slots; ``up`` is zero where a column is another module's."""
+    def _products(self, slots: int) -> "Products":
+        """Those of the first slots."""
         assert self._down is not None
-        width, modules = self._bank.width, len(self._outputs)
-        up = self._bank.zeros(sum(self._outputs), slots, modules, width)
-        for module, part in enumerate(torch.split(up, self._outputs)):
-            part[:, :, module] = self._ups[module][:slots].permute(2, 0, 1)
-        return PackedLinear(self._down[:slots].flatten(0, 2)), PackedLinear(up.flatten(1))
+        down = self._down[:, :slots].flatten(0, 2)
+        ups = [up[:slots].flatten(0, 1) for up in self._ups]
+        return (PackedProducts if self._bank.packs else PlainProducts)(down, ups)
+
+
+class PlainProducts:
+    """With ``down`` ``[modules * columns, in]`` and ``ups`` ``[columns, out]``, one a module."""
+
+    def __init__(self, down: Tensor, ups: Sequence[Tensor]) -> None:
+        self._down = down
+        self._ups = ups
+        self._columns = ups[0].shape[0]
+        self._outputs = [up.shape[1] for up in ups]
+
+    def __call__(self, x: Tensor, mask: Tensor, output: Tensor) -> Tensor:
+        """``mask`` is ``[rows, modules * columns]``."""
+        rows = linear(x, self._down).mul_(mask)
+        if len(self._ups) == 1:
+            return output.addmm_(rows, self._ups[0])
+        own = torch.split(rows, self._columns, dim=1)
+        for part, z, up in zip(
+            torch.split(output, self._outputs, dim=1), own, self._ups, strict=True
+        ):
+            part.addmm_(z, up)
+        return output
+
+
+class PackedProducts:
+    """The same by two packed products; ``up`` is zero where a column is another module's."""
+
+    def __init__(self, down: Tensor, ups: Sequence[Tensor]) -> None:
+        self._down = PackedLinear(down)
+        self._up = PackedLinear(torch.block_diag(*(up.T for up in ups)))  # type: ignore[no-untyped-call]
+
+    def __call__(self, x: Tensor, mask: Tensor, output: Tensor) -> Tensor:
+        """See `PlainProducts`."""
+        return self._up(self._down(x).mul_(mask), output)
+
+
+Products = PlainProducts | PackedProducts
 
 
 class AdapterBank:
-    """``slots`` adapters resident at once."""
+    """``slots`` adapters resident at once. A step that uses any has whole multiples of
+    ``row_multiple`` rows.
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype, slots: int) -> None:
+    Small fp32 products go through MKL, which costs less a call than oneDNN does where the caches
+    are cold, as they are in a step (docs/log.md).
+    """
+
+    def __init__(self, model: PreTrainedModel, slots: int) -> None:
         self.slots = slots
         self.width = COLUMN_MULTIPLE
         self.slots_in_step = 0
         self._model = model
-        self._dtype = dtype
-        self._device = model.get_input_embeddings().weight.device  # type: ignore[operator]
-        self.packs = can_pack(dtype, self._device)
+        self._dtype = model.dtype
+        self._device = model.get_input_embeddings().weight.device
+        mkl = self._dtype == torch.float32 and wants_one_thread(model)
+        self.packs = can_pack(self._dtype, self._device) and not mkl
+        self.row_multiple = MKL_ROWS if mkl else 1
         self._groups: dict[tuple[str, ...], Group] = {}
         self._held: dict[int, Adapter] = {}
         self._slots_of_rows: list[int] = []
@@ -155,7 +191,7 @@ class AdapterBank:
         if modules not in self._masks:
             rows = torch.tensor(self._slots_of_rows)[:, None]
             own = (rows == torch.arange(self.slots_in_step)).to(self._device, self._dtype)
-            self._masks[modules] = own.repeat_interleave(modules * self.width, dim=1)
+            self._masks[modules] = own.repeat_interleave(self.width, dim=1).repeat(1, modules)
         return self._masks[modules]
 
     def _hook(self, path: str) -> None:

@@ -63,6 +63,8 @@ class PackedRunner:
                 keep.append(len(token_ids) - 1)
         wanted = len(keep)
         rows = self._forward.row_multiple
+        if max(slots) > BASE:
+            rows = max(rows, self.adapters.row_multiple)
         _pad(token_ids, 0, rows)
         _pad(positions, 0, rows)
         _pad(keep, 0, rows)
@@ -85,7 +87,7 @@ Runner = PackedRunner | SequentialRunner
 
 def runner_of(model: PreTrainedModel, adapter_slots: int = 8) -> Runner:
     """The fastest way this model can be run and be right; says so where it is the slower one."""
-    adapters = AdapterBank(model, model.dtype, adapter_slots)
+    adapters = AdapterBank(model, adapter_slots)
     if is_lean(model):
         copies = model.num_parameters() * model.dtype.itemsize
         fit = copies <= SHARE_FOR_COPIES * available_bytes(model.device)
