@@ -65,6 +65,7 @@ def start_engine(settings: Settings) -> "Engine":
         step_tokens=settings.step_tokens,
         max_waiting=settings.max_waiting,
         kv_cache_gib=settings.kv_cache_gib,
+        kv_layout=settings.kv_layout,
         prefix_cache=settings.prefix_cache,
         drafts=settings.drafts,
         max_adapters=settings.max_adapters,

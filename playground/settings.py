@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     kv_cache_gib: float | None = Field(
         default=None, gt=0, description="memory for the KV cache; chosen from what is free if unset"
     )
+    kv_layout: Literal["auto", "contiguous", "paged"] = Field(
+        default="auto",
+        description="keys and values in pages of one pool (GPUs) or each sequence's in one piece",
+    )
     prefix_cache: bool = Field(
         default=True, description="keep keys and values for the next prompt that begins alike"
     )

@@ -8,7 +8,7 @@ looked up once for all layers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -48,12 +48,12 @@ def packed_attention(
     value: Tensor,
     attention_mask: Tensor | None,  # noqa: ARG001 - transformers' signature; None by construction
     *,
-    step: "PackedStep",
+    step: "Step",
     scaling: float | None = None,
     sliding_window: int | None = None,
     **unused: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention function: `PackedStep.attend` for a model of its.
+    """transformers' attention function: `Step.attend` for a model of its.
 
     ``query`` is ``[1, heads, rows, head_dim]``, ``key`` and ``value`` are
     ``[1, kv_heads, rows, head_dim]``; returns ``[1, rows, heads, head_dim]``.
@@ -66,10 +66,30 @@ def packed_attention(
     return step.attend(layer, own, keys, values, scaling, sliding_window)[None], None
 
 
+class Step(Protocol):
+    """What a forward asks of attention. ``longest`` bounds the tokens of any sequence in it."""
+
+    longest: int
+
+    def attend(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scaling: float | None,
+        window: int | None = None,
+    ) -> Tensor:
+        """Attention of one layer for all rows of the step; stores its keys and values.
+
+        ``query`` is ``[rows, heads, head_dim]``, ``key`` and ``value`` are
+        ``[rows, kv_heads, head_dim]``; returns ``[rows, heads, head_dim]``.
+        """
+
+
 class PackedStep:
     """One step's segments, and views of their caches layer by layer, made by one call for all
     layers of a sequence. Segments of one token have a way of their own, whatever is beside them.
-    ``longest`` is the number of tokens of the longest sequence so far.
     """
 
     def __init__(self, segments: Sequence[PackedSegment], layers: int) -> None:
@@ -94,12 +114,7 @@ class PackedStep:
         scaling: float | None,
         window: int | None = None,
     ) -> Tensor:
-        """Attention of one layer for all rows of the step; stores its keys and values.
-
-        ``query`` is ``[rows, heads, head_dim]``, ``key`` and ``value`` are
-        ``[rows, kv_heads, head_dim]``; returns ``[rows, heads, head_dim]``. Rows that belong to no
-        segment (padding) come back as zeros.
-        """
+        """See `Step`. Rows that belong to no segment (padding) come back as zeros."""
         if not self._reads:
             self._look_up(key, value)
         self._write(layer, key, value)

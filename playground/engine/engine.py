@@ -19,11 +19,10 @@ import torch
 
 from playground.engine.choosing import take_chosen
 from playground.engine.grammar import Grammars
-from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import BASE
 from playground.engine.pieces import Piece
 from playground.engine.residents import Residents
-from playground.engine.runner import runner_of
+from playground.engine.runner import Layout, runner_of
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
 from playground.engine.turnstile import Share, Turnstile
@@ -48,16 +47,21 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much the engine takes on: answers in one batch, prompt tokens in one step, requests that
-    may wait, memory for keys and values (chosen from what is free if None), whether those of
-    finished sequences are kept for the next that begins alike, whether answers that repeat their
-    prompt are drafted from it, adapters resident at once, and what training beside may take.
+    """How much the engine takes on.
+
+    ``max_sequences`` answers in one batch, ``step_tokens`` prompt tokens in one step,
+    ``max_waiting`` requests that may wait, ``kv_cache_gib`` of keys and values (chosen from what is
+    free if None) laid out by ``kv_layout``; whether those of finished sequences are kept for the
+    next that begins alike (``prefix_cache``), and whether answers that repeat their prompt are
+    drafted from it (``drafts``); ``max_adapters`` resident at once; what ``training`` beside the
+    answers may take.
     """
 
     max_sequences: int = 32
     step_tokens: int = 512
     max_waiting: int = 256
     kv_cache_gib: float | None = None
+    kv_layout: Layout = "auto"
     prefix_cache: bool = True
     drafts: bool = True
     max_adapters: int = 8
@@ -87,11 +91,11 @@ class Engine:
             call_form=loaded.tokenizer.call_form,
         )
         self._info = replace(self._info, made_by=self._made_by(None))
-        self._runner = runner_of(loaded.model, self._limits.max_adapters)
+        self._runner = runner_of(loaded.model, self._limits.max_adapters, self._limits.kv_layout)
         self._grammars = Grammars(loaded.tokenizer)
         self._residents = Residents(self._runner.adapters)
         self._parked: list[Sequence] = []
-        budget = CacheBudget(self._cache_tokens())
+        budget = self._runner.budget(self._cache_tokens(), self._info.context_length)
         self._context_length = min(self._info.context_length, budget.total)
         self._scheduler = Scheduler(
             budget,
@@ -395,7 +399,7 @@ class Engine:
         if self._limits.kv_cache_gib is not None:
             budget = self._limits.kv_cache_gib * GIB
         else:
-            share = 0.85 if model.device.type == "cuda" else 0.25
+            share = 0.5 if model.device.type == "cuda" else 0.25  # the rest is for training
             budget = share * available_bytes(model.device)
         per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
         wanted = self._limits.max_sequences * self._info.context_length

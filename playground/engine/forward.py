@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from playground.engine.attention import PackedStep, register
+from playground.engine.attention import Step, register
 from playground.engine.linear import MKL_ROWS
 
 
@@ -18,9 +18,7 @@ class Forward(Protocol):
 
     row_multiple: int
 
-    def __call__(
-        self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep
-    ) -> Tensor:
+    def __call__(self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: Step) -> Tensor:
         """Logits ``[keep, vocabulary]`` after the rows that ``keep`` names, in the model's dtype.
 
         ``token_ids`` and ``positions`` are ``[rows]``, the step's sequences one after another.
@@ -36,9 +34,7 @@ class TransformersForward:
         exact = model.device.type == "cpu" and model.dtype == torch.float32
         self.row_multiple = MKL_ROWS if exact else 1
 
-    def __call__(
-        self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep
-    ) -> Tensor:
+    def __call__(self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: Step) -> Tensor:
         """See `Forward`."""
         output = self._model(
             input_ids=token_ids[None],

@@ -67,6 +67,10 @@ class CacheBudget:
     total: int
     used: int = 0
 
+    def new(self) -> SequenceCache:
+        """A cache without room."""
+        return SequenceCache()
+
     def fits(self, cache: SequenceCache, capacity: int) -> bool:
         """Whether ``cache`` may grow to ``capacity`` tokens."""
         return self.used - cache.capacity + capacity <= self.total

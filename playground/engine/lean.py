@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, rms_norm, silu
 from transformers import LlamaForCausalLM, MistralForCausalLM, PreTrainedModel
 
-from playground.engine.attention import PackedStep
+from playground.engine.attention import Step
 from playground.engine.linear import MKL_ROWS, linear_of
 from playground.engine.lora import AdapterBank
 
@@ -48,9 +48,7 @@ class LeanForward:
         if model.device.type == "cpu" and model.dtype == torch.float32:
             self.row_multiple = 2 if packed else MKL_ROWS
 
-    def __call__(
-        self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: PackedStep
-    ) -> Tensor:
+    def __call__(self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: Step) -> Tensor:
         """See `Forward`."""
         hidden: Tensor = self._embed(token_ids)
         cos, sin = self._angles.at(positions, step.longest)
@@ -86,7 +84,7 @@ class _Layer:
             for name, (where, module, names) in products.items()
         }
 
-    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, step: PackedStep) -> Tensor:
+    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, step: Step) -> Tensor:
         """The layer's output, ``[rows, hidden]``; the input is not changed."""
         rows = hidden.shape[0]
         each = self._product("qkv", self._before(hidden)).view(rows, -1, self._head_dim)

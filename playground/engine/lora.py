@@ -54,6 +54,7 @@ class Group:
         if self._down is None:
             if not any(pairs):
                 return
+            self._bank.generation += 1
             slots, width = self._bank.slots, self._bank.width
             self._down = self._bank.zeros(len(paths), slots, width, self._inputs)
             self._ups = [self._bank.zeros(slots, width, outputs) for outputs in self._outputs]
@@ -123,7 +124,7 @@ Products = PlainProducts | PackedProducts
 
 class AdapterBank:
     """``slots`` adapters resident at once. A step that uses any has whole multiples of
-    ``row_multiple`` rows.
+    ``row_multiple`` rows. ``generation`` counts how often matrices moved in memory.
 
     Small fp32 products go through MKL, which costs less a call than oneDNN does where the caches
     are cold, as they are in a step (docs/log.md).
@@ -142,7 +143,9 @@ class AdapterBank:
         self._groups: dict[tuple[str, ...], Group] = {}
         self._held: dict[int, Adapter] = {}
         self._slots_of_rows: list[int] = []
+        self._rows: Tensor | None = None
         self._masks: dict[int, Tensor] = {}
+        self.generation = 0
 
     def zeros(self, *shape: int) -> Tensor:
         """In the model's dtype, where the model is."""
@@ -178,19 +181,32 @@ class AdapterBank:
         """Say which slot answers each row of the coming step."""
         if slots_of_rows == self._slots_of_rows:
             return
-        self._slots_of_rows = slots_of_rows
+        self._slots_of_rows, self._rows = slots_of_rows, None
         self.slots_in_step = self._rounded(max(slots_of_rows) + 1)
         self._masks.clear()
 
+    def use(self, rows: Tensor) -> None:
+        """Read the rows' slots, whose largest was said last, from this tensor: what is captured
+        goes on reading it.
+        """
+        self._slots_of_rows, self._rows = [], rows
+        self._masks.clear()
+
     def _rounded(self, count: int) -> int:
-        """So that there are few different products to keep packed."""
-        return min(self.slots, 1 << (count - 1).bit_length()) if count else 0
+        """So that there are few different products to keep; on a GPU always all, which are never
+        copied, so that captured steps see what is written into a slot.
+        """
+        if not count or self._device.type == "cuda":
+            return self.slots if count else 0
+        return min(self.slots, 1 << (count - 1).bit_length())
 
     def mask(self, modules: int) -> Tensor:
         """``[rows, columns]``: one where a column of a group of so many modules is the row's."""
         if modules not in self._masks:
-            rows = torch.tensor(self._slots_of_rows)[:, None]
-            own = (rows == torch.arange(self.slots_in_step)).to(self._device, self._dtype)
+            if self._rows is None:
+                self._rows = torch.tensor(self._slots_of_rows, device=self._device)
+            slots = torch.arange(self.slots_in_step, device=self._device)
+            own = (self._rows[:, None] == slots).to(self._dtype)
             self._masks[modules] = own.repeat_interleave(self.width, dim=1).repeat(1, modules)
         return self._masks[modules]
 

@@ -76,7 +76,7 @@ class PrefixCache:
 
         At least the last token is left to compute: its logits are what the sequence wants.
         """
-        nothing = SequenceCache(), 0
+        nothing = self._budget.new(), 0
         if not self._enabled:
             return nothing
         wanted = np.asarray(tokens[:-1], dtype=np.int32)
@@ -94,7 +94,7 @@ class PrefixCache:
         source, length = (own, kept) if own and kept >= lent else (shared, lent)
         assert source is not None
         capacity = capacity_for(len(tokens) + 1)
-        cache = SequenceCache()
+        cache = self._budget.new()
         if not self._budget.fits(cache, capacity):
             return nothing
         self._budget.grow(cache, capacity)

@@ -3,8 +3,10 @@
 Chooses the way a model is run. Knows tensors and caches; knows no request, no sampling, no text.
 """
 
+import itertools
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,11 +14,12 @@ from transformers import PreTrainedModel
 
 from playground.engine.attention import PackedSegment, PackedStep
 from playground.engine.forward import Forward, TransformersForward
-from playground.engine.kv_cache import SequenceCache
+from playground.engine.kv_cache import CacheBudget, SequenceCache
 from playground.engine.lean import LeanForward, is_lean
 from playground.engine.linear import can_pack
-from playground.engine.lora import BASE, AdapterBank
-from playground.engine.pieces import Piece
+from playground.engine.lora import AdapterBank
+from playground.engine.paged_runner import PagedRunner
+from playground.engine.pieces import Piece, Rows
 from playground.engine.sequential import SequentialRunner
 from playground.models.plan import available_bytes
 
@@ -26,6 +29,9 @@ TRIED = ([5, 3, 8, 2, 7], [4, 9, 3])
 """Token ids that say whether a model computes the same packed as alone; any would do."""
 TOLERANCE = 0.02
 """Largest difference of log-probabilities that is rounding, in the 16 bits of a model."""
+
+Layout = Literal["auto", "contiguous", "paged"]
+"""How keys and values lie: each sequence's in one piece, or in pages of one pool."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +47,10 @@ class PackedRunner:
         self._forward = forward
         self.adapters = adapters
 
+    def budget(self, tokens: int, context: int) -> CacheBudget:  # noqa: ARG002 - pages need it
+        """Room for keys and values of so many tokens, of at most ``context`` for each sequence."""
+        return CacheBudget(tokens)
+
     @torch.inference_mode()
     def forward(self, pieces: Sequence[Piece]) -> Tensor:
         """Logits ``[pieces that want them, vocabulary]`` after each such piece's last token, fp32.
@@ -48,51 +58,31 @@ class PackedRunner:
         Keys and values of all pieces are stored in their caches, which must have room. Running the
         same pieces again stores and returns the same.
         """
-        token_ids: list[int] = []
-        positions: list[int] = []
-        segments: list[PackedSegment] = []
-        keep: list[int] = []
-        slots: list[int] = []
-        for piece in pieces:
-            stop = piece.start + len(piece.token_ids)
-            segments.append(PackedSegment(piece.cache, len(token_ids), piece.start, stop))
-            token_ids += piece.token_ids
-            positions += range(piece.start, stop)
-            slots += [piece.slot] * len(piece.token_ids)
-            if piece.wants_logits:
-                keep.append(len(token_ids) - 1)
-        wanted = len(keep)
-        rows = self._forward.row_multiple
-        if max(slots) > BASE:
-            rows = max(rows, self.adapters.row_multiple)
-        _pad(token_ids, 0, rows)
-        _pad(positions, 0, rows)
-        _pad(keep, 0, rows)
-        _pad(slots, BASE, rows)
-        self.adapters.select(slots)
-        logits = self._forward(
-            self._tensor(token_ids),
-            self._tensor(positions),
-            self._tensor(keep or [0] * rows),
-            PackedStep(segments, self._layers),
-        )
-        return logits[:wanted].float()
-
-    def _tensor(self, values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.long, device=self._device)
+        rows = Rows.of(pieces, self._forward.row_multiple, self.adapters.row_multiple)
+        self.adapters.select(rows.slots)
+        begins = itertools.accumulate((len(piece.token_ids) for piece in pieces), initial=0)
+        segments = [
+            PackedSegment(piece.cache, begin, piece.start, piece.start + len(piece.token_ids))
+            for piece, begin in zip(pieces, begins, strict=False)
+        ]
+        step = PackedStep(segments, self._layers)
+        return self._forward(*rows.tensors(self._device), step)[: rows.wanted].float()
 
 
-Runner = PackedRunner | SequentialRunner
+Runner = PackedRunner | PagedRunner | SequentialRunner
 
 
-def runner_of(model: PreTrainedModel, adapter_slots: int = 8) -> Runner:
+def runner_of(model: PreTrainedModel, adapter_slots: int = 8, layout: Layout = "auto") -> Runner:
     """The fastest way this model can be run and be right; says so where it is the slower one."""
     adapters = AdapterBank(model, adapter_slots)
     if is_lean(model):
         copies = model.num_parameters() * model.dtype.itemsize
         fit = copies <= SHARE_FOR_COPIES * available_bytes(model.device)
         packed = fit and can_pack(model.dtype, model.device)
-        return PackedRunner(model, adapters, LeanForward(model, adapters, packed=packed))
+        forward = LeanForward(model, adapters, packed=packed)
+        if layout == "paged" or (layout == "auto" and model.device.type == "cuda"):
+            return PagedRunner(model, adapters, forward)
+        return PackedRunner(model, adapters, forward)
     why = "its attention does not go through transformers' interface"
     if getattr(model, "_supports_attention_backend", False):
         before, alone = model.config._attn_implementation, _alone(model)
@@ -142,7 +132,3 @@ def _disagreement(runner: PackedRunner, alone: list[Tensor]) -> str:
     if furthest <= TOLERANCE:
         return ""
     return f"packed steps give other probabilities, by up to {furthest:.2g}"
-
-
-def _pad(values: list[int], with_value: int, multiple: int) -> None:
-    values += [with_value] * (-len(values) % multiple)

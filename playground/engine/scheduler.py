@@ -76,7 +76,8 @@ class Scheduler:
         return itertools.chain(self._running, (entry[-1] for entry in self._waiting))
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence by priority, then by arrival."""
+        """Queue a sequence by priority, then by arrival; nothing of it is computed yet."""
+        sequence.cache, sequence.computed = self._budget.new(), 0
         key = (int(sequence.request.priority), sequence.arrived_s, next(self._arrivals))
         heapq.heappush(self._waiting, (*key, sequence))
 
@@ -164,7 +165,6 @@ class Scheduler:
     def _preempt(self, sequence: Sequence) -> None:
         self._running.remove(sequence)
         self._budget.release(sequence.cache)
-        sequence.drop_cache()
         self.add(sequence)
 
 

@@ -94,11 +94,6 @@ class Sequence:
         left = self.max_new - self.answer_length - 1
         return self.lookup.draft(self.tokens, min(most, room, left), needed)
 
-    def drop_cache(self) -> None:
-        """Forget keys and values; they are computed anew when the sequence runs again."""
-        self.cache = SequenceCache()
-        self.computed = 0
-
     def take(self, choice: Choice) -> bool:
         """Add the chosen token, and those that its grammar forces after it, and deliver what they
         show; True when the answer is complete.

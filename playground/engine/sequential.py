@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import AdapterBank
 from playground.engine.pieces import Piece
 
@@ -25,6 +26,10 @@ class SequentialRunner:
         self._model = model
         self._device = model.get_input_embeddings().weight.device
         self.adapters = adapters
+
+    def budget(self, tokens: int, context: int) -> CacheBudget:  # noqa: ARG002 - pages need it
+        """What sequences may hold: counted in tokens, whatever a model keeps of them."""
+        return CacheBudget(tokens)
 
     @torch.inference_mode()
     def forward(self, pieces: Sequence[Piece]) -> Tensor:

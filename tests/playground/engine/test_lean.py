@@ -109,7 +109,7 @@ def test_unpacked_products_give_the_same() -> None:
     model = random("llama, biases")
     runner = packed_runner(model)
     packed = in_two_steps(runner)
-    runner._forward = LeanForward(model, AdapterBank(model, model.dtype, 2), packed=False)
+    runner._forward = LeanForward(model, AdapterBank(model, 2), packed=False)
     torch.testing.assert_close(in_two_steps(runner), packed, atol=2e-5, rtol=2e-5)
 
 
