@@ -8,6 +8,7 @@ from rich.table import Table
 
 OURS = "playground"
 ONE_STREAM = "1 stream, 64 + 64"
+ONE_STEP = "1 stream, one step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``floor`` is the largest possible tokens a second of one stream: memory bandwidth in bytes a
-    second over the bytes of the weights.
+    """``floor`` is the shortest possible step in seconds: bytes of the weights over the memory's
+    bandwidth in bytes a second.
     """
 
     shape: str
@@ -40,9 +41,9 @@ class Report:
     lines: tuple[Line, ...]
 
     def over_floor(self) -> dict[str, float]:
-        """By system, how many times as long as the floor a token of one stream takes."""
-        one = next((line for line in self.lines if line.name == ONE_STREAM), None)
-        return {system: self.floor / speed for system, speed in one.medians.items()} if one else {}
+        """By system, how many times the floor a step of one stream takes."""
+        one = next((line for line in self.lines if line.name == ONE_STEP), None)
+        return {system: took / self.floor for system, took in one.medians.items()} if one else {}
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -52,7 +53,7 @@ class Report:
             "precision": self.precision,
             "threads": self.threads,
             "bandwidth_bytes_per_s": round(self.bandwidth),
-            "floor_tokens_per_s": round(self.floor, 1),
+            "floor_s": self.floor,
             "times_the_floor": {key: round(value, 2) for key, value in self.over_floor().items()},
             "rounds": self.rounds,
             "lines": lines,
@@ -60,22 +61,24 @@ class Report:
 
 
 def as_table(report: Report) -> Table:
-    """A row for each system of each measure, and how many times its value ours is."""
+    """Under each measure a row for each system, and how many times its value ours is."""
     table = Table(
         title=f"{report.shape}, {report.precision}, {report.threads} thread(s), medians of"
-        f" {report.rounds}; floor of one stream {report.floor:,.0f} tokens/s",
+        f" {report.rounds}\nfloor of a step: {1000 * report.floor:,.3g} ms",
         box=box.SIMPLE,
     )
-    for heading in ("measure", "system"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("measure", no_wrap=True)
     for heading in ("median", "unit", "ours ÷ it"):
         table.add_column(heading, justify="left" if heading == "unit" else "right")
     for line in report.lines:
-        for at, (system, value) in enumerate(line.medians.items()):
+        table.add_row(f"[bold]{line.name}[/]")
+        for system, value in line.medians.items():
             ratio = line.ratio(OURS, system) if system != OURS else None
-            cells = f"{value:,.4g}", line.unit, f"{ratio:.2f}" if ratio else ""
-            table.add_row("" if at else line.name, system, *cells)
+            shown = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+            table.add_row(f"  {system}", shown, line.unit, f"{ratio:.2f}" if ratio else "")
         table.add_section()
-    for at, (system, times) in enumerate(report.over_floor().items()):
-        table.add_row("" if at else f"floor ÷ {ONE_STREAM}", system, f"{times:.2f}", "times", "")
+    if over := report.over_floor():
+        table.add_row(f"[bold]{ONE_STEP} ÷ floor[/]")
+        for system, times in over.items():
+            table.add_row(f"  {system}", f"{times:.2f}", "times", "")
     return table

@@ -23,7 +23,7 @@ from playground.bench.measures import (
     turns,
 )
 from playground.bench.peers import IN_PROCESS, Kind, Peer, Source, Work
-from playground.bench.report import ONE_STREAM, OURS, Line, Report
+from playground.bench.report import ONE_STEP, ONE_STREAM, OURS, Line, Report
 from playground.bench.served import SERVERS, our_api
 from playground.bench.shapes import loaded_shape, random_adapters
 from playground.engine import Engine, Limits
@@ -33,7 +33,8 @@ from playground.protocol import ModelInfo
 ALL_PEERS = (*IN_PROCESS, *SERVERS)
 ADAPTERS = 4
 SWAPPED = "swapped"
-READ_BYTES = 2**28
+STEPS = 64
+READ_BYTES = 2**30
 
 Serve = Callable[[Engine], AbstractContextManager[str]]
 """Serves an engine over HTTP for as long as it is open; gives its address."""
@@ -111,6 +112,14 @@ class Bench:
         for peer in self.peers:
             yield peer.name, 1 / peer.throughput([(prompt, 1)])
 
+    def compare_steps(self, prompts: Prompts) -> Iterator[tuple[str, float]]:
+        """Seconds of one stream's decode step of each system in turn: an answer of many tokens less
+        one of a single token.
+        """
+        many, one = (self.compare([(prompts.one(64), new)]) for new in (STEPS + 1, 1))
+        for (system, speed), (_, first) in zip(many, one, strict=True):
+            yield system, ((STEPS + 1) / speed - 1 / first) / STEPS
+
     def mixed_adapters(self, prompts: Prompts) -> Iterator[tuple[str, float]]:
         """Tokens a second of 16 streams that take turns in using the adapters."""
         mixed = [
@@ -154,6 +163,7 @@ def _streams(name: str, count: int, prompt: int) -> Measure:
 
 MEASURES = (
     _streams(ONE_STREAM, 1, 64),
+    Measure(ONE_STEP, "s", Bench.compare_steps),
     *(_streams(f"{count} streams, 64 + 64", count, 64) for count in (4, 16, 32)),
     _streams("16 streams, 512 + 64", 16, 512),
     Measure("32 of mixed length", "tokens/s", lambda b, p: b.compare(p.mixed(32))),
@@ -200,13 +210,14 @@ def run(
     found: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
         bench = Bench((shape, precision, threads), peers, serve, stack, tell)
-        bandwidth = memory_bandwidth()
+        bandwidths = []
         for number in range(rounds + 1):
             prompts = Prompts(seed=number)
             for measure in wanted:
                 for system, value in measure.values(bench, prompts):
                     if number:
                         found[measure.name][system].append(value)
+            bandwidths.append(memory_bandwidth())
             tell(f"round {number} of {rounds}" if number else "warmed up")
     lines = tuple(
         Line(
@@ -216,15 +227,16 @@ def run(
         )
         for measure in wanted
     )
-    floor = bandwidth / bench.weights_bytes
+    bandwidth = statistics.median(bandwidths)
+    floor = bench.weights_bytes / bandwidth
     return Report(shape, precision, threads, bandwidth, floor, rounds, lines)
 
 
-def memory_bandwidth(rounds: int = 5) -> float:
-    """Bytes read a second, as a sum over a tensor larger than any cache reads them."""
+def memory_bandwidth() -> float:
+    """Bytes read a second, as the best of three sums over a tensor larger than caches does."""
     data = torch.ones(READ_BYTES // 4)
     times = []
-    for _ in range(rounds):
+    for _ in range(3):
         began = time.perf_counter()
         data.sum()
         times.append(time.perf_counter() - began)

@@ -102,7 +102,7 @@ class PackedStep:
         if rows == list(range(len(rows))):
             self._single_rows = slice(0, len(rows))
         self.longest = max(each.stop for each in segments)
-        self._reads: list[tuple[Tensor, ...]] = []
+        self._reads: list[list[tuple[Tensor, Tensor]]] = []
         self._single_writes: list[list[Tensor]] = []
 
     def attend(
@@ -126,30 +126,30 @@ class PackedStep:
             output[self._single_rows] = alone[: len(self._singles)]
         for at in self._chunks:
             segment = self._segments[at]
-            keys, values = self._stored(at, layer, value)
+            keys, values = self._reads[layer][at]
             output[segment.rows] = _attend_chunk(
                 query[segment.rows], keys, values, scaling=scaling, window=window
             )
         return output
 
     def _look_up(self, key: Tensor, value: Tensor) -> None:
-        """Views of all layers of each sequence: what is read, and where a single token is put."""
+        """Views of all layers of each sequence: ``[1, kv_heads, stop, head_dim]`` of keys and
+        values to read, ``[kv_heads, head_dim]`` where a single token's are put.
+        """
         widest = key if key.shape[-1] >= value.shape[-1] else value
         for segment in self._segments:
             segment.cache.make(self._layers, widest[0])
         stored = [segment.cache.read(segment.stop) for segment in self._segments]
-        self._reads = [each.unsqueeze(1).unbind() for each in stored]
+        whole = [each.unsqueeze(1).unbind() for each in stored]
         last = [stored[at][:, :, -1].unbind() for at in self._singles]
-        self._single_writes = [
-            [_wide(each[2 * layer], key) for each in last]
-            + [_wide(each[2 * layer + 1], value) for each in last]
-            for layer in range(self._layers)
-        ]
-
-    def _stored(self, at: int, layer: int, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values ``[1, kv_heads, stop, head_dim]`` of a segment."""
-        own = self._reads[at]
-        return own[2 * layer], _wide(own[2 * layer + 1], value)
+        for layer in range(2 * self._layers)[::2]:
+            keys, values = [each[layer] for each in whole], [each[layer + 1] for each in whole]
+            new_keys, new_values = [e[layer] for e in last], [e[layer + 1] for e in last]
+            if key.shape[-1] != value.shape[-1]:  # they lie in room for the wider ones
+                keys, new_keys = _narrowed(keys, key), _narrowed(new_keys, key)
+                values, new_values = _narrowed(values, value), _narrowed(new_values, value)
+            self._reads.append(list(zip(keys, values, strict=True)))
+            self._single_writes.append(new_keys + new_values)
 
     def _write(self, layer: int, key: Tensor, value: Tensor) -> None:
         """All segments' before any is attended: two of them may be of one sequence."""
@@ -159,7 +159,7 @@ class PackedStep:
             torch._foreach_copy_(self._single_writes[layer], new)
         for at in self._chunks:
             segment = self._segments[at]
-            keys, values = self._stored(at, layer, value)
+            keys, values = self._reads[layer][at]
             keys[0, :, segment.start :] = key[segment.rows].transpose(0, 1)
             values[0, :, segment.start :] = value[segment.rows].transpose(0, 1)
 
@@ -175,17 +175,16 @@ class PackedStep:
         heads, kv_heads = query.shape[1], value.shape[1]
         by_group = query.dtype == torch.float32
         shape = (kv_heads, heads // kv_heads) if by_group else (heads, 1)
-        rows = query[self._single_rows].reshape(-1, 1, *shape, query.shape[2])
-        attended = []
-        for at, one in zip(self._singles, rows.unbind(), strict=True):
-            keys, values = self._stored(at, layer, value)
-            if window and keys.shape[2] > window:
-                keys, values = keys[:, :, -window:], values[:, :, -window:]
-            attended.append(
-                scaled_dot_product_attention(
-                    one, keys, values, scale=scaling, enable_gqa=not by_group
-                )
-            )
+        rows = query[self._single_rows].reshape(-1, 1, *shape, query.shape[2]).unbind()
+        reads = self._reads[layer]
+        if self._chunks:
+            reads = [reads[at] for at in self._singles]
+        if window and self.longest > window:
+            reads = [(keys[:, :, -window:], values[:, :, -window:]) for keys, values in reads]
+        attended = [
+            scaled_dot_product_attention(one, keys, values, scale=scaling, enable_gqa=not by_group)
+            for one, (keys, values) in zip(rows, reads, strict=True)
+        ]
         others = query.shape[0] - len(attended)
         if others:
             attended.append(query.new_zeros(others, *shape, value.shape[2]))
@@ -193,9 +192,8 @@ class PackedStep:
         return whole.reshape(query.shape[0], heads, -1)
 
 
-def _wide(stored: Tensor, like: Tensor) -> Tensor:
-    """Keys and values lie in room of one width; some models' values are narrower."""
-    return stored if stored.shape[-1] == like.shape[-1] else stored[..., : like.shape[-1]]
+def _narrowed(views: list[Tensor], like: Tensor) -> list[Tensor]:
+    return [view[..., : like.shape[-1]] for view in views]
 
 
 def _attend_chunk(

@@ -8,7 +8,7 @@ from serving import running
 
 from playground.api import create_api
 from playground.bench.peers import IN_PROCESS, Kind
-from playground.bench.report import ONE_STREAM, as_table
+from playground.bench.report import ONE_STEP, as_table
 from playground.bench.run import MEASURES, chosen, run
 from playground.bench.served import OURS_OVER_HTTP
 from playground.engine import Engine
@@ -40,7 +40,7 @@ def test_a_round_gives_every_system_a_figure_and_says_what_is_left_out() -> None
         rounds=1,
         peers=(*IN_PROCESS, absent),
         serve=served,
-        measures=[ONE_STREAM, "swap"],
+        measures=[ONE_STEP, "swap"],
         tell=said.append,
     )
     assert said == ["left out: other is not on PATH", "warmed up", "round 1 of 1"]
@@ -49,7 +49,7 @@ def test_a_round_gives_every_system_a_figure_and_says_what_is_left_out() -> None
     assert set(swapped.medians) == {"playground"}
     assert all(value > 0 for line in report.lines for value in line.medians.values())
     assert json.loads(json.dumps(report.as_json()))["times_the_floor"].keys() == SYSTEMS
-    assert as_table(report).row_count == 2 * len(SYSTEMS) + 1
+    assert as_table(report).row_count == 2 * len(SYSTEMS) + 1 + 3
 
 
 def test_a_measure_that_is_none_is_refused_with_those_there_are() -> None:
