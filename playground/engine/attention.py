@@ -104,6 +104,7 @@ class PackedStep:
         self.longest = max(each.stop for each in segments)
         self._reads: list[list[tuple[Tensor, Tensor]]] = []
         self._single_writes: list[list[Tensor]] = []
+        self._masks: dict[tuple[int, int | None], Tensor | None] = {}
 
     def attend(
         self,
@@ -125,10 +126,11 @@ class PackedStep:
             alone = self._attend_singles(layer, query, value, scaling, window)
             output[self._single_rows] = alone[: len(self._singles)]
         for at in self._chunks:
-            segment = self._segments[at]
-            keys, values = self._reads[layer][at]
-            output[segment.rows] = _attend_chunk(
-                query[segment.rows], keys, values, scaling=scaling, window=window
+            rows = self._segments[at].rows
+            if (at, window) not in self._masks:  # some models have layers with and without one
+                self._masks[at, window] = _mask_of(self._segments[at], query, window)
+            output[rows] = _attend_chunk(
+                query[rows], *self._reads[layer][at], self._masks[at, window], scaling
             )
         return output
 
@@ -196,27 +198,42 @@ def _narrowed(views: list[Tensor], like: Tensor) -> list[Tensor]:
     return [view[..., : like.shape[-1]] for view in views]
 
 
+def _mask_of(segment: PackedSegment, query: Tensor, window: int | None) -> Tensor | None:
+    """What is added to the scores of a piece of a prompt, ``[rows, stop]`` in the query's dtype;
+    None where it is the triangle that attention knows itself.
+    """
+    if not segment.start and not window:
+        return None
+    place = torch.arange(segment.stop, device=query.device)
+    own = place[segment.start :, None]
+    hidden = place > own
+    if window:
+        hidden |= place <= own - window
+    return query.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+
+
 def _attend_chunk(
-    query: Tensor, keys: Tensor, values: Tensor, *, scaling: float | None, window: int | None
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float | None
 ) -> Tensor:
     """A piece of a prompt, ``query`` ``[n, heads, head_dim]``, ``keys`` and ``values``
     ``[1, kv_heads, stop, head_dim]``: causal within and before it.
+
+    Under a mask the heads that share a key head are rows of one product: what the kernel prepares
+    of the keys is prepared once.
     """
-    stop, start = keys.shape[2], keys.shape[2] - query.shape[0]
-    mask = None
-    if start > 0 or window:
-        place = torch.arange(stop, device=query.device)
-        own = place[start:, None]
-        mask = place <= own
-        if window:
-            mask &= place > own - window
-    attended = scaled_dot_product_attention(
-        query.transpose(0, 1)[None],
-        keys,
-        values,
-        attn_mask=mask,
-        is_causal=mask is None,
-        scale=scaling,
-        enable_gqa=query.shape[1] != keys.shape[1],
-    )
-    return attended[0].transpose(0, 1)
+    rows, heads, kv_heads = query.shape[0], query.shape[1], keys.shape[1]
+    by_head = query.transpose(0, 1)
+    if mask is None:
+        attended = scaled_dot_product_attention(
+            by_head[None], keys, values, is_causal=True, scale=scaling, enable_gqa=True
+        )
+    else:
+        group = heads // kv_heads
+        attended = scaled_dot_product_attention(
+            by_head.reshape(1, kv_heads, group * rows, -1),
+            keys,
+            values,
+            attn_mask=mask.repeat(group, 1),
+            scale=scaling,
+        )
+    return attended.reshape(heads, rows, -1).transpose(0, 1)

@@ -128,7 +128,9 @@ class Scheduler:
                     sequence.weights, sequence.tokens, self._running_like(sequence)
                 )
                 sequence.cached = max(sequence.cached, sequence.computed)
-            capacity = max(sequence.cache.capacity, capacity_for(len(sequence.tokens) + 1))
+            capacity = sequence.cache.capacity
+            if capacity <= len(sequence.tokens):
+                capacity = capacity_for(len(sequence.tokens) + 1)
             fits = self.prefixes.make_room(sequence.cache, capacity)
             if self._running and not fits:
                 return
