@@ -25,14 +25,19 @@ class Forward(Protocol):
         """
 
 
+def plain_row_multiple(model: PreTrainedModel) -> int:
+    """Of how many rows torch's own products are given whole multiples."""
+    by_mkl = model.device.type == "cpu" and model.dtype == torch.float32
+    return MKL_ROWS if by_mkl else 1
+
+
 class TransformersForward:
     """Any model whose attention goes through transformers' attention interface."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         model.set_attn_implementation(register())
         self._model = model
-        exact = model.device.type == "cpu" and model.dtype == torch.float32
-        self.row_multiple = MKL_ROWS if exact else 1
+        self.row_multiple = plain_row_multiple(model)
 
     def __call__(self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: Step) -> Tensor:
         """See `Forward`."""

@@ -78,6 +78,8 @@ class CacheBudget:
     def grow(self, cache: SequenceCache, capacity: int) -> None:
         """Grow ``cache`` to ``capacity`` tokens."""
         before = cache.capacity
+        if capacity == before:
+            return
         with torch.inference_mode():
             cache.reserve(capacity)
         self.used += capacity - before

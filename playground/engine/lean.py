@@ -13,7 +13,8 @@ from torch.nn.functional import layer_norm, rms_norm, silu
 from transformers import LlamaForCausalLM, MistralForCausalLM, PreTrainedModel
 
 from playground.engine.attention import Step
-from playground.engine.linear import MKL_ROWS, linear_of
+from playground.engine.forward import plain_row_multiple
+from playground.engine.linear import PACKED_ROWS, linear_of
 from playground.engine.lora import AdapterBank
 
 FAMILIES = (LlamaForCausalLM, MistralForCausalLM)
@@ -44,9 +45,10 @@ class LeanForward:
         self._norm = _Norm(inner.norm)
         self._head = linear_of([model.lm_head], packed=packed)
         self._angles = _Angles(inner.rotary_emb, self._embed.weight)
-        self.row_multiple = 1
-        if model.device.type == "cpu" and model.dtype == torch.float32:
-            self.row_multiple = 2 if packed else MKL_ROWS
+        if packed:
+            self.row_multiple = PACKED_ROWS[model.dtype]
+        else:
+            self.row_multiple = plain_row_multiple(model)
 
     def __call__(self, token_ids: Tensor, positions: Tensor, keep: Tensor, step: Step) -> Tensor:
         """See `Forward`."""

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 MKL_ROWS = 16
 """From how many rows on a row of MKL's fp32 products, which `F.linear` is, does not depend on the
 others, with one thread (docs/log.md)."""
+PACKED_ROWS = {torch.float32: 2, torch.bfloat16: 4}
+"""Of how many rows packed products are given whole multiples: in fp32 a single row differs from the
+same among others; in bf16, 61 rows take a fifth longer than 64 (docs/log.md)."""
 ROWS_HINT = 16
 """For which number of rows oneDNN chooses the layout of packed weights; it serves any."""
 

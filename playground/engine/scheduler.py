@@ -16,7 +16,7 @@ from playground.engine.prefix_cache import FEWEST_TOKENS, Computed, PrefixCache
 from playground.engine.sequence import Sequence
 
 CHUNK_TOKENS = 256
-"""Prompts are cut at multiples of this many tokens, whatever else runs: the shape of a sequence's
+"""Prompts are computed in pieces of this many tokens, whatever else runs: the shape of a sequence's
 attention, and with it the last bit of its logits, then depends on that sequence alone."""
 
 
@@ -188,7 +188,7 @@ def _pieces(sequence: Sequence, budget: int, chunk: int) -> Iterator[Segment]:
     if start >= sequence.prompt_length and len(sequence.tokens) - start <= ROWS:
         chunk = 1
     while start < len(sequence.tokens):
-        stop = min(len(sequence.tokens), (start // chunk + 1) * chunk)
+        stop = min(len(sequence.tokens), start + chunk)
         if start > sequence.computed and stop - start > budget:
             return
         yield Segment(sequence, start, stop)
