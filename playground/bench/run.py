@@ -31,6 +31,8 @@ from playground.errors import InvalidSettings, PlaygroundError
 from playground.protocol import ModelInfo
 
 ALL_PEERS = (*IN_PROCESS, *SERVERS)
+LIMITS = Limits(kv_cache_gib=2.0, drafts=False)
+"""Random weights repeat themselves, which drafts would make use of and peers would not."""
 ADAPTERS = 4
 SWAPPED = "swapped"
 STEPS = 64
@@ -68,7 +70,7 @@ class Bench:
         for kind in kinds:  # before the engine, which may lay the weights out anew
             self._add(kind, Source(loaded.model, threads, self._folder), stack, tell)
         info = ModelInfo(loaded.name, loaded.context_length, created=1)
-        self.engine = stack.enter_context(Engine(loaded, info, Limits(kv_cache_gib=2.0)))
+        self.engine = stack.enter_context(Engine(loaded, info, LIMITS))
         if serve:
             address = stack.enter_context(serve(self.engine))
             self.peers.insert(0, our_api(address, self.model))

@@ -10,7 +10,7 @@ Knows tokens; knows no model and no text.
 
 from collections.abc import Sequence
 
-GRAM = 3
+GRAM = 2
 """Tokens that must have occurred before."""
 LONGEST = 8
 ROWS = 16

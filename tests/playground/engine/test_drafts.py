@@ -123,7 +123,7 @@ def test_a_draft_is_what_followed_before() -> None:
     tokens = [9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3]
     assert PromptLookup().draft(tokens, most=3, needed=0.2) == [4, 5, 6]
     assert PromptLookup().draft(tokens, most=99, needed=0.2) == [4, 5, 6, 7, 8, 1, 2, 3][:LONGEST]
-    assert PromptLookup().draft(tokens[:-1], most=3, needed=0.2) == []
+    assert PromptLookup().draft([*tokens, 99], most=3, needed=0.2) == []
 
 
 def test_drafts_that_lose_are_switched_off_and_tried_again_later() -> None:
