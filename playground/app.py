@@ -70,6 +70,7 @@ def start_engine(settings: Settings) -> "Engine":
         drafts=settings.drafts,
         max_adapters=settings.max_adapters,
         training=settings.training,
+        stream_interval_s=settings.stream_interval_ms / 1000,
     )
     engine = Engine(loaded, _describe(loaded), limits)
     try:

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     isolated: bool = Field(
         default=False, description="train in a process of its own, which loads its own base"
     )
+    stream_interval_ms: float = Field(
+        default=20.0, ge=0, description="a stream's pieces leave joined, at most this often"
+    )
     run_tools: bool = Field(
         default=False,
         description="tools run on this machine: the built-in ones and those of the settings below",

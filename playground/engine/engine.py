@@ -20,6 +20,7 @@ import torch
 from playground.engine.choosing import take_chosen
 from playground.engine.grammar import Grammars
 from playground.engine.lora import BASE
+from playground.engine.outbox import Mailbox, Outbox
 from playground.engine.pieces import Piece
 from playground.engine.residents import Residents
 from playground.engine.runner import Layout, runner_of
@@ -41,7 +42,6 @@ from playground.models.loaded import LoadedModel, wants_one_thread
 from playground.models.plan import available_bytes, kv_bytes_per_token
 from playground.protocol import Event, MadeBy, ModelInfo, Request, named
 
-Outcome = Event | PlaygroundError
 GIB = 2**30
 
 
@@ -54,7 +54,7 @@ class Limits:
     free if None) laid out by ``kv_layout``; whether those of finished sequences are kept for the
     next that begins alike (``prefix_cache``), and whether answers that repeat their prompt are
     drafted from it (``drafts``); ``max_adapters`` resident at once; what ``training`` beside the
-    answers may take.
+    answers may take; how often a stream's pieces leave (``stream_interval_s``).
     """
 
     max_sequences: int = 32
@@ -66,14 +66,7 @@ class Limits:
     drafts: bool = True
     max_adapters: int = 8
     training: Share = "polite"
-
-
-class Mailbox:
-    """Hands outcomes from the engine's thread to one caller's event loop, in order."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.arrived: asyncio.Queue[Outcome] = asyncio.Queue()
+    stream_interval_s: float = 0.02
 
 
 class Engine:
@@ -106,7 +99,7 @@ class Engine:
             drafts=self._limits.drafts and self._runner.packs,
         )
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._outbox: defaultdict[Mailbox, list[Outcome]] = defaultdict(list)
+        self._outbox = Outbox(self._limits.stream_interval_s)
         self._live: dict[str, Sequence] = {}
         self._live_lock = threading.Lock()
         self.turnstile = Turnstile(self._limits.training)
@@ -256,7 +249,7 @@ class Engine:
             self._loaded.tokenizer,
             prompt,
             min(request.sampling.max_tokens or room, room),
-            deliver=lambda outcome: self._outbox[mailbox].append(outcome),
+            deliver=lambda outcome: self._outbox.put(mailbox, outcome),
             adapter=adapter,
             matcher=self._grammars.matcher(request.grammar) if request.grammar else None,
         )
@@ -290,7 +283,7 @@ class Engine:
                 segments = self._scheduler.next_step()
                 if segments:
                     self._step(segments)
-                self._send()
+                self._outbox.send()
         except Exception as error:  # the thread's outer edge: whoever waits must hear of it
             failure = EngineStopped(f"the engine's thread failed: {error!r}")
             raise
@@ -301,7 +294,7 @@ class Engine:
             for sequence in stranded:
                 sequence.deliver(failure)
             self._leave(stranded)
-            self._send()
+            self._outbox.send()
 
     def _take_commands(self) -> None:
         """Run what was asked since the last step; wait for something if there is nothing to do."""
@@ -380,19 +373,6 @@ class Engine:
         for sequence in parked if freed else ():
             self._queue(sequence)
 
-    def _send(self) -> None:
-        """Hand this step's events over: one hop into each event loop, however many streams."""
-        by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[Mailbox, list[Outcome]]]]
-        by_loop = defaultdict(list)
-        for mailbox, outcomes in self._outbox.items():
-            by_loop[mailbox.loop].append((mailbox, outcomes))
-        self._outbox.clear()
-        for loop, deliveries in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_deliver, deliveries)
-            except RuntimeError:  # that loop is closed: nobody waits there any more
-                continue
-
     def _cache_tokens(self) -> int:
         """Tokens of keys and values that the memory budget holds."""
         model = self._loaded.model
@@ -416,9 +396,3 @@ def _pieces_of(segment: Segment) -> Iterator[Piece]:
 
 def _wake() -> None:
     """A command that does nothing but end the wait for one."""
-
-
-def _deliver(deliveries: list[tuple[Mailbox, list[Outcome]]]) -> None:
-    for mailbox, outcomes in deliveries:
-        for outcome in outcomes:
-            mailbox.arrived.put_nowait(outcome)
