@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         default=False, description="train in a process of its own, which loads its own base"
     )
     stream_interval_ms: float = Field(
-        default=20.0, ge=0, description="a stream's pieces leave joined, at most this often"
+        default=40.0, ge=0, description="a stream's pieces leave joined, at most this often"
     )
     run_tools: bool = Field(
         default=False,

@@ -66,7 +66,7 @@ class Limits:
     drafts: bool = True
     max_adapters: int = 8
     training: Share = "polite"
-    stream_interval_s: float = 0.02
+    stream_interval_s: float = 0.04
 
 
 class Engine:
