@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,6 +192,23 @@ def serve(settings: Settings) -> None:
             )
             address = _address(listener, settings.host)
             Server(config, engine, address).run(sockets=[listener])
+
+
+@contextmanager
+def served_api(engine: "Engine") -> Iterator[str]:
+    """The API alone over an engine, on a free port of this machine; its address."""
+    from playground.api import create_api
+
+    api = create_api(engine, Settings(api_key=None))
+    server = uvicorn.Server(uvicorn.Config(api, log_config=None, log_level="warning", ws="none"))
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 class Server(uvicorn.Server):

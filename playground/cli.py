@@ -6,12 +6,9 @@ and a wrong flag are answered at once.
 
 import json
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -22,9 +19,6 @@ from playground import __version__
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.quiet import quiet_libraries
 from playground.settings import Quantization, Settings, load_settings, origin
-
-if TYPE_CHECKING:
-    from playground.engine import Engine
 
 Model = Annotated[
     str | None,
@@ -276,6 +270,7 @@ def bench(
 ) -> None:
     """Measure the engine on this machine, beside the memory's floor and its peers."""
     quiet_libraries()
+    from playground.app import served_api
     from playground.bench.report import as_table
     from playground.bench.run import ALL_PEERS
     from playground.bench.run import run as run_bench
@@ -285,7 +280,7 @@ def bench(
         precision,
         rounds=rounds,
         peers=ALL_PEERS if peers else (),
-        serve=_served if peers else None,
+        serve=served_api if peers else None,
         measures=measure or (),
         threads=threads,
     )
@@ -345,26 +340,6 @@ def _settings(context: typer.Context, **own: Any) -> Settings:
     """A command's own flags, over those given before it."""
     given = {name: value for name, value in own.items() if value is not None}
     return load_settings(**{**context.obj, **given})
-
-
-@contextmanager
-def _served(engine: "Engine") -> Iterator[str]:
-    """The API over an engine, on a free port of this machine; its address."""
-    import uvicorn
-
-    from playground.api import create_api
-    from playground.app import listen
-
-    api = create_api(engine, Settings(api_key=None))
-    server = uvicorn.Server(uvicorn.Config(api, log_config=None, log_level="warning", ws="none"))
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def _weight(label: str) -> str:

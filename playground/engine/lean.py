@@ -145,11 +145,8 @@ class _Norm:
     def __init__(self, norm: Any) -> None:
         self._weight: Tensor = norm.weight
         self._epsilon: float = norm.variance_epsilon
-        self._doubled = torch.cat((self._weight, self._weight)) if self._on_cpu else None
-
-    @property
-    def _on_cpu(self) -> bool:
-        return self._weight.device.type == "cpu"
+        on_cpu = self._weight.device.type == "cpu"
+        self._doubled = torch.cat((self._weight, self._weight)) if on_cpu else None
 
     def __call__(self, hidden: Tensor) -> Tensor:
         if self._doubled is None:

@@ -17,7 +17,10 @@ from playground.engine.pieces import Piece, Rows
 
 
 class PagedRunner:
-    """Runs packed steps of one model of the lean family; `budget` comes before the first step."""
+    """Runs packed steps of one model of the lean family; `budget` comes before the first step.
+
+    ``kernel`` says whether this machine attends over pages by a kernel: else they are no gain.
+    """
 
     packs = True
 
@@ -31,7 +34,7 @@ class PagedRunner:
             dtype=model.dtype,
             device=model.get_input_embeddings().weight.device,
         )
-        self._kernel = kernel_agrees(self._shape, heads)
+        self.kernel = kernel_agrees(self._shape, heads)
         self._forward = forward
         self.adapters = adapters
         self._pool: PagePool | None = None
@@ -40,9 +43,9 @@ class PagedRunner:
     def budget(self, tokens: int, context: int) -> PagePool:
         """The pool: room for keys and values of so many tokens, at most ``context`` a sequence."""
         self._pool = PagePool(self._shape, tokens)
-        if self._kernel or self._shape.device.type == "cpu":
+        if self.kernel or self._shape.device.type == "cpu":
             self._graphs = DecodeGraphs(
-                self._forward, self.adapters, self._pool, context=context, kernel=self._kernel
+                self._forward, self.adapters, self._pool, context=context, kernel=self.kernel
             )
         return self._pool
 
@@ -61,6 +64,6 @@ class PagedRunner:
             Tables.of(pieces, len(rows.token_ids), device),
             longest=max(piece.start + len(piece.token_ids) for piece in pieces),
             widest=max(len(piece.token_ids) for piece in pieces),
-            kernel=self._kernel,
+            kernel=self.kernel,
         )
         return self._forward(*rows.tensors(device), step)[: rows.wanted].float()

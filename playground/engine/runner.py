@@ -27,11 +27,13 @@ SHARE_FOR_COPIES = 0.5
 """Of the free memory: a larger model's weights are used as they are."""
 TRIED = ([5, 3, 8, 2, 7], [4, 9, 3])
 """Token ids that say whether a model computes the same packed as alone; any would do."""
-TOLERANCE = 0.02
-"""Largest difference of log-probabilities that is rounding, in the 16 bits of a model."""
+ROUNDING = {torch.float32: 0.01}
+ROUNDING_IN_16_BITS = 0.2
+"""Largest difference of log-probabilities that is rounding."""
 
 Layout = Literal["auto", "contiguous", "paged"]
-"""How keys and values lie: each sequence's in one piece, or in pages of one pool."""
+"""How keys and values lie: each sequence's in one piece, or in pages of one pool, which is what
+"auto" means where there is a kernel for it."""
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +82,15 @@ def runner_of(model: PreTrainedModel, adapter_slots: int = 8, layout: Layout = "
         fit = copies <= SHARE_FOR_COPIES * available_bytes(model.device)
         packed = fit and can_pack(model.dtype, model.device)
         forward = LeanForward(model, adapters, packed=packed)
-        if layout == "paged" or (layout == "auto" and model.device.type == "cuda"):
-            return PagedRunner(model, adapters, forward)
+        paged = PagedRunner(model, adapters, forward)
+        if layout == "paged" or (layout == "auto" and paged.kernel):
+            return paged
         return PackedRunner(model, adapters, forward)
     why = "its attention does not go through transformers' interface"
     if getattr(model, "_supports_attention_backend", False):
         before, alone = model.config._attn_implementation, _alone(model)
         runner = PackedRunner(model, adapters, TransformersForward(model))
-        why = _disagreement(runner, alone)
+        why = _disagreement(runner, alone, model.dtype)
         if not why:
             return runner
         model.set_attn_implementation(before)
@@ -107,7 +110,7 @@ def _alone(model: PreTrainedModel) -> list[Tensor]:
     ]
 
 
-def _disagreement(runner: PackedRunner, alone: list[Tensor]) -> str:
+def _disagreement(runner: PackedRunner, alone: list[Tensor], dtype: torch.dtype) -> str:
     """Why packed steps are not what the model computes; empty if they are.
 
     Sequences are run side by side and in two steps each, so that all that is carried from one
@@ -129,6 +132,6 @@ def _disagreement(runner: PackedRunner, alone: list[Tensor]) -> str:
         (ours.log_softmax(-1) - theirs.log_softmax(-1)).abs().max().item()
         for ours, theirs in zip(logits, alone, strict=True)
     )
-    if furthest <= TOLERANCE:
+    if furthest <= ROUNDING.get(dtype, ROUNDING_IN_16_BITS):
         return ""
     return f"packed steps give other probabilities, by up to {furthest:.2g}"

@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from adapter_files import random_adapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import PeftModel
 
 from finetune.embedded.evaluate import held_out_rows
 from playground.engine import Engine, Limits
@@ -48,13 +52,21 @@ def asked() -> list[Asked]:
     for row in rows:
         texts = [Message(turn.role, turn.text) for turn in row.turns if turn.role != "assistant"]
         messages = tuple(texts[: next(i for i, m in enumerate(texts) if m.role == "user") + 1])
-        prompt = loaded.tokenizer.render(messages)
-        out = loaded.model.generate(
-            torch.tensor([prompt]), max_new_tokens=LONGEST, do_sample=False, pad_token_id=11
-        )[0, len(prompt) :].tolist()
-        end = min(loaded.tokenizer.end_ids)
-        found.append(Asked(messages, out[: out.index(end)] if end in out else out))
+        found.append(generated(loaded.model, loaded, messages))
     return found
+
+
+def generated(model: Any, loaded: LoadedModel, messages: tuple[Message, ...]) -> Asked:
+    """What transformers makes of these messages, alone."""
+    prompt = loaded.tokenizer.render(messages)
+    out = model.generate(
+        input_ids=torch.tensor([prompt]),
+        max_new_tokens=LONGEST,
+        do_sample=False,
+        pad_token_id=11,
+    )[0, len(prompt) :].tolist()
+    end = min(loaded.tokenizer.end_ids)
+    return Asked(messages, out[: out.index(end)] if end in out else out)
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +80,12 @@ def tight(loaded: LoadedModel) -> Iterator[Engine]:
         yield engine
 
 
-async def token_ids(engine: Engine, asked: Asked, cancel_after: int | None = None) -> list[int]:
+async def token_ids(
+    engine: Engine, asked: Asked, cancel_after: int | None = None, model: str = "embedded"
+) -> list[int]:
     """The answer's ids; cut short by hanging up after so many tokens."""
     sampling = Sampling(temperature=0.0, max_tokens=LONGEST, logprobs=0)
-    request = Request("embedded", asked.messages, sampling=sampling)
+    request = Request(model, asked.messages, sampling=sampling)
     ids: list[int] = []
     async with aclosing(engine.stream(request)) as events:
         async for event in events:
@@ -81,17 +95,46 @@ async def token_ids(engine: Engine, asked: Asked, cancel_after: int | None = Non
     return ids
 
 
-@pytest.mark.slow
-async def test_200_greedy_answers_are_what_transformers_generates(
-    engine: Engine, asked: list[Asked]
-) -> None:
-    assert len(asked) == PROMPTS
-    got = await asyncio.gather(*(token_ids(engine, each) for each in asked))
-    differing = [
+def differing(got: list[list[int]], asked: list[Asked]) -> list[int]:
+    """Which answers are not what was expected."""
+    return [
         at for at, (ids, each) in enumerate(zip(got, asked, strict=True))
         if ids[: len(each.expected)] != each.expected
     ]  # fmt: skip
-    assert not differing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix_cache", [False, True])
+async def test_200_greedy_answers_are_what_transformers_generates(
+    loaded: LoadedModel, asked: list[Asked], prefix_cache: bool
+) -> None:
+    assert len(asked) == PROMPTS
+    info = ModelInfo(loaded.name, loaded.context_length, created=1)
+    with Engine(loaded, info, Limits(prefix_cache=prefix_cache)) as engine:
+        alone = [await token_ids(engine, each) for each in asked]
+        together = await asyncio.gather(*(token_ids(engine, each) for each in asked))
+    assert not differing(alone, asked)
+    assert not differing(together, asked)  # with kept prefixes, where they are kept
+
+
+@pytest.mark.slow
+async def test_answers_of_adapters_in_one_batch_are_what_peft_generates(
+    asked: list[Asked], tmp_path: Path
+) -> None:
+    loaded = load(ModelSpec("embedded"))
+    folders = [random_adapter(tmp_path / name, seed, r=8) for seed, name in enumerate("abc")]
+    with Engine(loaded, ModelInfo(loaded.name, loaded.context_length, created=1)) as engine:
+        wanted = []
+        for folder in folders:
+            engine.load_adapter(folder)
+            tuned = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, folder)
+            wanted.append([generated(tuned, loaded, each.messages) for each in asked[::8]])
+        mixed = [each for of_one in zip(*wanted, strict=True) for each in of_one]
+        names = [folder.name for folder in folders] * len(wanted[0])
+        got = await asyncio.gather(
+            *(token_ids(engine, each, model=name) for each, name in zip(mixed, names, strict=True))
+        )
+    assert not differing(list(got), mixed)
 
 
 @settings(max_examples=40, deadline=None)
