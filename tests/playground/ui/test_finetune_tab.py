@@ -43,6 +43,7 @@ def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
     expect(page.locator("#ft-preview .trained").first).to_be_visible()
     expect(page.locator("#ft-plan")).to_contain_text("Fits")
     page.locator("#ft-name input").fill("shop")
+    page.locator("#ft-epochs input").fill("7")
     page.locator("#ft-start").click()
     expect(page.locator("#ft-head")).to_contain_text("Running", timeout=30_000)
     expect(page.locator("#ft-curves polyline.loss")).to_be_visible(timeout=60_000)
