@@ -34,7 +34,7 @@ def page(browser: Browser, playground_url: str) -> Iterator[Page]:
         ),
     )
     page.goto(playground_url)
-    page.wait_for_selector("#message textarea")
+    page.wait_for_selector("#message textarea:enabled")  # the stored values are restored
     yield page
     context.close()
     assert not elsewhere
