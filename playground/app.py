@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.errors import InvalidSettings, PlaygroundError, PortInUse
+from playground.heap import freeze_heap
 from playground.quiet import quiet_libraries
 from playground.settings import Settings
 
@@ -191,6 +192,7 @@ def serve(settings: Settings) -> None:
                 ws="none",
             )
             address = _address(listener, settings.host)
+            freeze_heap()
             Server(config, engine, address).run(sockets=[listener])
 
 

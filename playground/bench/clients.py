@@ -3,7 +3,8 @@
 Reads JSON from standard input: ``url``, ``form`` (a key of `USAGE`) and ``requests``, the bodies to
 post, all at once, each asking for a stream. Prints JSON: ``tokens`` generated and ``prompt_tokens``
 read, as the server counted them, and ``seconds`` from the first request sent to the last answer's
-end. Python's start is not in them.
+end. Connections are open by then, as those of clients are that keep them; what the answers count is
+read out afterwards.
 """
 
 import http.client
@@ -22,18 +23,30 @@ USAGE = {
 """Where a stream's last event counts tokens: OpenAI's in ``usage``, llama.cpp's in the event."""
 
 
-def answered(url: str, form: str, body: dict[str, Any]) -> tuple[int, int]:
+class Client:
+    """One connection, and what it will post."""
+
+    def __init__(self, url: str, body: dict[str, Any]) -> None:
+        parts = urlsplit(url)
+        self._connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_SECONDS)
+        self._connection.connect()
+        self._path = parts.path
+        self._body = json.dumps(body).encode()
+
+    def answer(self) -> tuple[int, bytes]:
+        """The status, and everything that was streamed."""
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", self._path, self._body, headers)
+        reply = self._connection.getresponse()
+        try:
+            return reply.status, reply.read()
+        finally:
+            self._connection.close()
+
+
+def counted(form: str, status: int, streamed: bytes) -> tuple[int, int]:
     """Tokens of the prompt and of the answer. Raises RuntimeError where there was none."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_SECONDS)
-    try:
-        connection.request(
-            "POST", parts.path, json.dumps(body), {"Content-Type": "application/json"}
-        )
-        reply = connection.getresponse()
-        text = reply.read().decode("utf-8", "replace")
-    finally:
-        connection.close()
+    text = streamed.decode("utf-8", "replace")
     events = [line[6:] for line in text.splitlines() if line.startswith("data: {")]
     read, generated = USAGE[form]
     for event in reversed(events):
@@ -41,17 +54,18 @@ def answered(url: str, form: str, body: dict[str, Any]) -> tuple[int, int]:
         usage = fields.get("usage") or fields
         if generated in usage:
             return usage[read], usage[generated]
-    raise RuntimeError(f"{url} answered {reply.status}: {text[-500:]}")
+    raise RuntimeError(f"answered {status}: {text[-500:]}")
 
 
 def main() -> None:
     """All requests at once."""
     asked = json.load(sys.stdin)
-    bodies = asked["requests"]
-    with ThreadPoolExecutor(len(bodies)) as pool:
+    clients = [Client(asked["url"], body) for body in asked["requests"]]
+    with ThreadPoolExecutor(len(clients)) as pool:
         began = time.perf_counter()
-        counts = list(pool.map(lambda body: answered(asked["url"], asked["form"], body), bodies))
+        answers = list(pool.map(Client.answer, clients))
         seconds = time.perf_counter() - began
+    counts = [counted(asked["form"], *answer) for answer in answers]
     read, generated = map(sum, zip(*counts, strict=True))
     print(json.dumps({"tokens": generated, "prompt_tokens": read, "seconds": seconds}))
 

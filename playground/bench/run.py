@@ -1,5 +1,6 @@
 """A whole run: every measure several times, interleaved with the peers', medians at the end."""
 
+import gc
 import shutil
 import statistics
 import tempfile
@@ -28,6 +29,7 @@ from playground.bench.served import SERVERS, our_api
 from playground.bench.shapes import loaded_shape, random_adapters
 from playground.engine import Engine, Limits
 from playground.errors import InvalidSettings, PlaygroundError
+from playground.heap import freeze_heap
 from playground.protocol import ModelInfo
 
 ALL_PEERS = (*IN_PROCESS, *SERVERS)
@@ -212,6 +214,8 @@ def run(
     found: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
         bench = Bench((shape, precision, threads), peers, serve, stack, tell)
+        freeze_heap()  # as the server does
+        stack.callback(gc.unfreeze)
         bandwidths = []
         for number in range(rounds + 1):
             prompts = Prompts(seed=number)

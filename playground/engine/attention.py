@@ -18,6 +18,9 @@ from transformers import AttentionInterface
 from playground.engine.kv_cache import SequenceCache
 
 NAME = "playground_packed"
+GROUPED_ROWS = 128
+"""Up to how many rows of a piece of a prompt the heads that share a key head are rows of one
+product: what the kernel prepares of the keys, once for a head, weighs most there (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class PackedStep:
         for at in self._chunks:
             rows = self._segments[at].rows
             if (at, window) not in self._masks:  # some models have layers with and without one
-                self._masks[at, window] = _mask_of(self._segments[at], query, window)
+                self._masks[at, window] = _mask_of(self._segments[at], query, key, window)
             output[rows] = _attend_chunk(
                 query[rows], *self._reads[layer][at], self._masks[at, window], scaling
             )
@@ -198,9 +201,12 @@ def _narrowed(views: list[Tensor], like: Tensor) -> list[Tensor]:
     return [view[..., : like.shape[-1]] for view in views]
 
 
-def _mask_of(segment: PackedSegment, query: Tensor, window: int | None) -> Tensor | None:
-    """What is added to the scores of a piece of a prompt, ``[rows, stop]`` in the query's dtype;
-    None where it is the triangle that attention knows itself.
+def _mask_of(
+    segment: PackedSegment, query: Tensor, key: Tensor, window: int | None
+) -> Tensor | None:
+    """What is added to the scores of a piece of a prompt, in the query's dtype: ``[rows, stop]``,
+    once for each head of a group where these are the rows of one product. None where it is the
+    triangle that attention knows itself.
     """
     if not segment.start and not window:
         return None
@@ -209,7 +215,8 @@ def _mask_of(segment: PackedSegment, query: Tensor, window: int | None) -> Tenso
     hidden = place > own
     if window:
         hidden |= place <= own - window
-    return query.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+    mask = query.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+    return mask.repeat(query.shape[1] // key.shape[1], 1) if len(own) <= GROUPED_ROWS else mask
 
 
 def _attend_chunk(
@@ -217,23 +224,16 @@ def _attend_chunk(
 ) -> Tensor:
     """A piece of a prompt, ``query`` ``[n, heads, head_dim]``, ``keys`` and ``values``
     ``[1, kv_heads, stop, head_dim]``: causal within and before it.
-
-    Under a mask the heads that share a key head are rows of one product: what the kernel prepares
-    of the keys is prepared once.
     """
-    rows, heads, kv_heads = query.shape[0], query.shape[1], keys.shape[1]
-    by_head = query.transpose(0, 1)
-    if mask is None:
-        attended = scaled_dot_product_attention(
-            by_head[None], keys, values, is_causal=True, scale=scaling, enable_gqa=True
-        )
-    else:
-        group = heads // kv_heads
-        attended = scaled_dot_product_attention(
-            by_head.reshape(1, kv_heads, group * rows, -1),
-            keys,
-            values,
-            attn_mask=mask.repeat(group, 1),
-            scale=scaling,
-        )
+    rows, heads = query.shape[:2]
+    group = 1 if mask is None else mask.shape[0] // rows
+    attended = scaled_dot_product_attention(
+        query.transpose(0, 1).reshape(1, heads // group, group * rows, -1),
+        keys,
+        values,
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scaling,
+        enable_gqa=group == 1,
+    )
     return attended.reshape(heads, rows, -1).transpose(0, 1)
