@@ -352,6 +352,7 @@ class Engine:
             self._step(own)
 
     def _advance(self, segments: AnySequence[Segment]) -> None:
+        segments = sorted(segments, key=_by_adapter)
         logits = self._runner.forward([each for own in segments for each in _pieces_of(own)])
         for segment in segments:
             segment.sequence.computed = segment.stop
@@ -384,6 +385,11 @@ class Engine:
         per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
         wanted = self._limits.max_sequences * self._info.context_length
         return min(int(budget / per_token), 2 * wanted) if per_token else 2 * wanted
+
+
+def _by_adapter(segment: Segment) -> tuple[bool, int]:
+    """Single tokens before pieces of prompts, and each adapter's rows side by side."""
+    return segment.stop - segment.start > 1, segment.sequence.slot
 
 
 def _pieces_of(segment: Segment) -> Iterator[Piece]:

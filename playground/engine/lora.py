@@ -1,17 +1,20 @@
 """Adapters in the batch: stacked LoRA matrices, chosen row by row, beside the resident base.
 
 The base's modules stay as they are; what they give for a row gains ``up @ down @ x`` of the row's
-adapter. Modules that read the same rows are a group, whose ``down`` is one product. All residents'
-matrices lie side by side, so that a step costs two products a group whatever the number of adapters
-in it, and a row's result does not depend on the others: the rows of its neighbours' adapters are
-multiplied by zero, and slots are whole multiples of sixteen columns, with which sums come out bit
-for bit the same (docs/log.md). Source of the method: S-LoRA (arXiv:2311.03285) and Punica
-(arXiv:2310.18547), here without their kernels.
+adapter. Modules that read the same rows are a group, whose ``down`` is one product. Where a step's
+rows are of many adapters, all residents' matrices lie side by side, so that it costs two products a
+group whatever their number; an adapter that has all rows, or many, has products of its own. A row's
+result is the same either way: its neighbours' adapters are multiplied by zero, and slots are whole
+multiples of sixteen columns, with which sums come out bit for bit the same (docs/log.md). Source of
+the method: S-LoRA (arXiv:2311.03285) and Punica (arXiv:2310.18547), here without their kernels.
 
 Lives on the engine's thread. Knows slots; knows no names, no requests.
 """
 
+import itertools
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +28,22 @@ from playground.models.loaded import wants_one_thread
 COLUMN_MULTIPLE = 16
 BASE = -1
 """The slot of rows that the base answers alone."""
+OWN_ROWS = {torch.float32: 64}
+"""From how many rows on an adapter's own products are worth their calls, beside others' rows; in 16
+bits they never are (docs/log.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows of a step that the adapters in the slots from ``first`` to before ``last`` answer:
+    ``mixed``, so that a mask has to tell them apart, or all by one. ``whole``: all of the step's.
+    """
+
+    rows: slice
+    first: int
+    last: int
+    whole: bool
+    mixed: bool = False
 
 
 class Group:
@@ -40,7 +59,7 @@ class Group:
         self._outputs = [outputs for _, outputs in sizes]
         self._down: Tensor | None = None
         self._ups: list[Tensor] = []
-        self._ready: dict[int, Products] = {}
+        self._ready: dict[tuple[int, int], Products] = {}
 
     def clear(self) -> None:
         """Hold nothing; the next `write` makes room in the bank's present width."""
@@ -49,7 +68,8 @@ class Group:
 
     def write(self, slot: int, adapter: Adapter, paths: Sequence[str]) -> None:
         """Put an adapter's matrices for the modules of these paths into a slot."""
-        self._ready.clear()
+        for first, last in [each for each in self._ready if each[0] <= slot < each[1]]:
+            del self._ready[first, last]
         pairs = [adapter.modules.get(path) for path in paths]
         if self._down is None:
             if not any(pairs):
@@ -69,20 +89,30 @@ class Group:
         """What the modules gave side by side, ``[rows, out]``, and what each row's adapter adds;
         ``output`` is used up.
         """
-        slots = self._bank.slots_in_step
-        if self._down is None or not slots:
+        if self._down is None:
             return output
-        products = self._ready.get(slots)
-        if products is None:
-            products = self._ready[slots] = self._products(slots)
-        return products(x, self._bank.mask(len(self._outputs)), output)
+        for each in self._bank.stretches:
+            mask = self._bank.mask(len(self._outputs)) if each.mixed else None
+            products = self._products(each.first, each.last)
+            if each.whole:
+                return products(x, mask, output)
+            own = output[each.rows]
+            added = products(x[each.rows], mask, own)
+            if added is not own:
+                own.copy_(added)
+        return output
 
-    def _products(self, slots: int) -> "Products":
-        """Those of the first slots."""
+    def _products(self, first: int, last: int) -> "Products":
+        """Those of these slots."""
+        ready = self._ready.get((first, last))
+        if ready is not None:
+            return ready
         assert self._down is not None
-        down = self._down[:, :slots].flatten(0, 2)
-        ups = [up[:slots].flatten(0, 1) for up in self._ups]
-        return (PackedProducts if self._bank.packs else PlainProducts)(down, ups)
+        down = self._down[:, first:last].flatten(0, 2)
+        ups = [up[first:last].flatten(0, 1) for up in self._ups]
+        made = (PackedProducts if self._bank.packs else PlainProducts)(down, ups)
+        self._ready[first, last] = made
+        return made
 
 
 class PlainProducts:
@@ -94,9 +124,11 @@ class PlainProducts:
         self._columns = ups[0].shape[0]
         self._outputs = [up.shape[1] for up in ups]
 
-    def __call__(self, x: Tensor, mask: Tensor, output: Tensor) -> Tensor:
-        """``mask`` is ``[rows, modules * columns]``."""
-        rows = linear(x, self._down).mul_(mask)
+    def __call__(self, x: Tensor, mask: Tensor | None, output: Tensor) -> Tensor:
+        """``mask``, if any, is ``[rows, modules * columns]``; gives ``output``, added to."""
+        rows = linear(x, self._down)
+        if mask is not None:
+            rows.mul_(mask)
         if len(self._ups) == 1:
             return output.addmm_(rows, self._ups[0])
         own = torch.split(rows, self._columns, dim=1)
@@ -114,9 +146,12 @@ class PackedProducts:
         self._down = PackedLinear(down)
         self._up = PackedLinear(torch.block_diag(*(up.T for up in ups)))  # type: ignore[no-untyped-call]
 
-    def __call__(self, x: Tensor, mask: Tensor, output: Tensor) -> Tensor:
-        """See `PlainProducts`."""
-        return self._up(self._down(x).mul_(mask), output)
+    def __call__(self, x: Tensor, mask: Tensor | None, output: Tensor) -> Tensor:
+        """See `PlainProducts`; gives a tensor of its own."""
+        rows = self._down(x)
+        if mask is not None:
+            rows.mul_(mask)
+        return self._up(rows, output)
 
 
 Products = PlainProducts | PackedProducts
@@ -134,6 +169,7 @@ class AdapterBank:
         self.slots = slots
         self.width = COLUMN_MULTIPLE
         self.slots_in_step = 0
+        self.stretches: list[Stretch] = []
         self._model = model
         self._dtype = model.dtype
         self._device = model.get_input_embeddings().weight.device
@@ -181,8 +217,10 @@ class AdapterBank:
         """Say which slot answers each row of the coming step."""
         if slots_of_rows == self._slots_of_rows:
             return
+        mixed = self._mixed_rows(slots_of_rows)
         self._slots_of_rows, self._rows = slots_of_rows, None
-        self.slots_in_step = self._rounded(max(slots_of_rows) + 1)
+        self.slots_in_step = self._rounded(max(slots_of_rows[:mixed], default=BASE) + 1)
+        self.stretches = self._stretches(slots_of_rows, mixed)
         self._masks.clear()
 
     def use(self, rows: Tensor) -> None:
@@ -191,6 +229,34 @@ class AdapterBank:
         """
         self._slots_of_rows, self._rows = [], rows
         self._masks.clear()
+
+    def _mixed_rows(self, slots_of_rows: list[int]) -> int:
+        """How many rows, from the first on, adapters answer together; on a GPU all, as in captured
+        steps. What follows are long runs of rows of one.
+        """
+        if self._device.type == "cuda":
+            return len(slots_of_rows) if max(slots_of_rows) != BASE else 0
+        few = min(OWN_ROWS.get(self._dtype, sys.maxsize), len(slots_of_rows))
+        mixed = end = 0
+        for slot, rows in itertools.groupby(slots_of_rows):
+            begin, end = end, end + len(list(rows))
+            if slot != BASE and end - begin < few:
+                mixed = end
+        return min(-(-mixed // self.row_multiple) * self.row_multiple, len(slots_of_rows))
+
+    def _stretches(self, slots_of_rows: list[int], mixed: int) -> list[Stretch]:
+        """The mixed rows, and each run that follows."""
+        count = len(slots_of_rows)
+        found, end = [], mixed
+        if mixed:
+            together = 0, self.slots_in_step
+            found.append(Stretch(slice(0, mixed), *together, whole=mixed == count, mixed=True))
+        for slot, rows in itertools.groupby(slots_of_rows[mixed:]):
+            begin, end = end, end + len(list(rows))
+            if slot != BASE:
+                whole = end - begin == count
+                found.append(Stretch(slice(begin, end), slot, slot + 1, whole=whole))
+        return found
 
     def _rounded(self, count: int) -> int:
         """So that there are few different products to keep; on a GPU always all, which are never
@@ -201,10 +267,13 @@ class AdapterBank:
         return min(self.slots, 1 << (count - 1).bit_length())
 
     def mask(self, modules: int) -> Tensor:
-        """``[rows, columns]``: one where a column of a group of so many modules is the row's."""
+        """``[rows, columns]``: one where a column of a group of so many modules is the row's, for
+        the rows that are mixed.
+        """
         if modules not in self._masks:
             if self._rows is None:
-                self._rows = torch.tensor(self._slots_of_rows, device=self._device)
+                mixed = self._slots_of_rows[self.stretches[0].rows]
+                self._rows = torch.tensor(mixed, device=self._device)
             slots = torch.arange(self.slots_in_step, device=self._device)
             own = (self._rows[:, None] == slots).to(self._dtype)
             self._masks[modules] = own.repeat_interleave(self.width, dim=1).repeat(1, modules)
@@ -215,7 +284,7 @@ class AdapterBank:
         group = self.group(path)
 
         def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
-            if not self.slots_in_step:
+            if not self.stretches:
                 return None
             rows = inputs[0].reshape(-1, inputs[0].shape[-1]).to(self._dtype)
             whole = output.reshape(-1, output.shape[-1]).to(self._dtype)

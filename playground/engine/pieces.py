@@ -52,7 +52,8 @@ class Rows:
         wanted = len(keep)
         if any(piece.slot != BASE for piece in pieces):
             multiple = max(multiple, with_adapters)
-        for values, padding in ((token_ids, 0), (positions, 0), (slots, BASE), (keep, 0)):
+        last = slots[-1]  # so that a step of one adapter is one still
+        for values, padding in ((token_ids, 0), (positions, 0), (slots, last), (keep, 0)):
             values += [padding] * (-len(values) % multiple)
         return cls(token_ids, positions, slots, keep or [0] * multiple, wanted)
 

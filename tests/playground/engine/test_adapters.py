@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import random
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from playground.engine import Engine, Limits
+from playground.engine.kv_cache import SequenceCache
+from playground.engine.lora import BASE
+from playground.engine.pieces import Piece
+from playground.engine.runner import runner_of
 from playground.errors import BrokenAdapter, PlaygroundError, UnknownModel, WrongBase
 from playground.models.adapters import read_adapter
 from playground.models.loaded import LoadedModel
@@ -95,6 +101,42 @@ async def test_adapters_mixed_in_a_batch_answer_as_each_does_alone(
     assert [each.text for each in mixed] == [each.text for each in alone]
     by_model = {r.model: ids(a) for r, a in zip(requests, mixed, strict=True)}
     assert len({tuple(tokens) for tokens in by_model.values()}) == len(by_model)
+
+
+@pytest.mark.parametrize(
+    "tokens_by_slot",
+    [
+        [(BASE, 1), (0, 1), (2, 1), (0, 70), (1, 80)],
+        [(2, 1), (2, 1), (2, 40)],
+        [(BASE, 90), (1, 64), (3, 100)],
+        [(3, 1), (1, 30), (2, 64), (3, 65)],
+    ],
+)
+def test_an_adapters_rows_come_out_the_same_whatever_stands_beside_them(
+    tmp_path: Path, tokens_by_slot: list[tuple[int, int]]
+) -> None:
+    runner = runner_of(load(ModelSpec("embedded")).model)
+    for slot in range(4):
+        folder = random_adapter(tmp_path / str(slot), slot, r=8)
+        runner.adapters.put(slot, read_adapter(folder))
+    rng = random.Random(0)
+
+    def pieces() -> list[Piece]:
+        made = []
+        for slot, count in tokens_by_slot:
+            cache = SequenceCache()
+            cache.reserve(128)
+            ids = [rng.randint(300, 3000) for _ in range(count)]
+            made.append(Piece(cache, ids, 0, wants_logits=True, slot=slot))
+        return made
+
+    together = pieces()
+    logits = runner.forward(together)
+    alone = torch.cat([runner.forward([each]) for each in together])
+    torch.testing.assert_close(logits, alone, atol=1e-4, rtol=0)
+    base = torch.cat([runner.forward([replace(each, slot=BASE)]) for each in together])
+    changed = (logits - base).abs().amax(dim=1) > 1e-3
+    assert changed.tolist() == [slot != BASE for slot, _ in tokens_by_slot]
 
 
 async def test_more_adapters_than_slots_wait_and_are_all_answered(
