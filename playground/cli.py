@@ -222,6 +222,10 @@ def plan(
     table.add_row(f"free on {where}", *[f"{free / unit:,.2f}"] * len(plans))
     fitting = [each.largest_context(free) for each in plans]
     table.add_row("tokens of context it holds", *(f"{n:,}" if n else "none" for n in fitting))
+    if where.type == "cpu":
+        copies = [each.weights if each.quantization == "none" else 0 for each in plans]
+        shown = [f"{copy / unit:,.2f}" if copy else "" for copy in copies]
+        table.add_row("packed copy, where it fits", *shown)
     Console().print(table)
     _print_training_plans(settings, kinds, free)
 

@@ -1,5 +1,6 @@
 """The Chat tab: a conversation with one model, its settings beside it."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -102,7 +103,9 @@ def _wire_settings(page: Any, parts: ChatParts, chat: Chat) -> None:
         **QUIET,
     )
     written = parts.system.blur(None, **QUIET)
-    restored.then(chat.listen, None, parts.message, **QUIET).then(None, js=FOCUS_MESSAGE, **QUIET)
+    closed = [parts.message, parts.model, parts.system, *controls]
+    listening = restored.then(partial(chat.listen, len(closed)), None, closed, **QUIET)
+    listening.then(None, js=FOCUS_MESSAGE, **QUIET)
     for event in (restored, chosen, written):
         event.then(chat.measure, measured, parts.status, **QUIET)
     gr.on(

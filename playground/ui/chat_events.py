@@ -156,9 +156,9 @@ class Chat:
             self._greeting(info.name),
         )
 
-    def listen(self) -> Any:
-        """The message box takes messages: the controls hold what was restored."""
-        return gr.Textbox(interactive=True)
+    def listen(self, closed: int) -> Updates:
+        """So many closed components take input: they hold what was restored."""
+        return tuple(gr.update(interactive=True) for _ in range(closed))
 
     def remember(self, model: str, system: str, **sampling: Any) -> dict[str, Any]:
         """What the browser is to remember."""

@@ -46,8 +46,8 @@ class ChatParts:
 def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
     """Build the components where this is called, set up for the first of ``models``.
 
-    Nothing can be sent yet (no example cards, the message box is closed): until the browser's
-    values are restored, empty number fields report zero.
+    Nothing can be sent or set yet (no example cards, message box and settings are closed): until
+    the browser's values are restored, empty number fields report zero, and changes would be lost.
     """
     default = models[0]
     with gr.Row(elem_id="workspace"):
@@ -59,6 +59,7 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
                     label="Model",
                     show_label=False,
                     container=False,
+                    interactive=False,
                     elem_id="model",
                 )
                 new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
@@ -137,6 +138,7 @@ def _settings(model: ModelInfo) -> tuple[Any, SamplingControls, Any]:
         placeholder="You are a helpful assistant.",
         lines=3,
         max_lines=12,
+        interactive=False,
         elem_id="system",
     )
     sampling = sampling_controls(model.defaults)

@@ -37,7 +37,9 @@ class SamplingControls:
 
 
 def sampling_controls(defaults: Sampling) -> SamplingControls:
-    """Build the controls where they are called, set to ``defaults``."""
+    """Build the controls where they are called, set to ``defaults`` and closed: what is changed
+    before the browser's own values are restored would be lost.
+    """
     values = control_values(defaults)
     temperature = _slider("temperature", values, step=0.05)
     with gr.Row(elem_classes="pair"):
@@ -57,6 +59,7 @@ def sampling_controls(defaults: Sampling) -> SamplingControls:
             info=f"{_help('stop')} One a line; \\n stands for a line break.",
             lines=2,
             max_lines=6,
+            interactive=False,
             elem_id="stop",
         )
     return SamplingControls(
@@ -128,6 +131,7 @@ def _slider(name: str, values: dict[str, Any], step: float) -> gr.Slider:
         label=label(name),
         info=span["help"],
         buttons=[],
+        interactive=False,
         elem_id=name.replace("_", "-"),
     )
 
@@ -149,5 +153,6 @@ def _number(
         precision=precision,
         placeholder=placeholder,
         min_width=80,
+        interactive=False,
         elem_id=name.replace("_", "-"),
     )

@@ -49,6 +49,7 @@ def test_an_adapter_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
 def test_the_plan_of_the_24b_needs_no_files() -> None:
     result = run(["plan", "mistral-small"])
     assert "23,572,403,200 parameters" in result.stdout
+    assert "packed copy, where it fits" in result.stdout
 
 
 def test_settings_say_where_they_came_from(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,20 @@ def test_the_theme_is_switched_and_remembered(page: Page) -> None:
     expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
 
 
+def test_what_is_written_at_once_after_opening_is_kept_and_remembered(page: Page) -> None:
+    stored = "localStorage.getItem('mistral-playground.preferences')"
+    page.reload()
+    system = page.locator("#system textarea")
+    before = page.evaluate(stored)
+    system.fill("Answer in one word.")  # as soon as it takes input
+    page.wait_for_function(f"before => {stored} !== before", arg=before)
+    page.wait_for_selector("#message textarea:enabled")
+    expect(system).to_have_value("Answer in one word.")
+    page.reload()
+    page.wait_for_selector("#message textarea:enabled")
+    expect(system).to_have_value("Answer in one word.")
+
+
 def test_a_prompt_past_the_window_is_said_and_the_message_is_kept(page: Page) -> None:
     text = "word " * 4000
     send(page, text)
