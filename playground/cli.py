@@ -5,6 +5,7 @@ and a wrong flag are answered at once.
 """
 
 import json
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -279,6 +280,7 @@ def bench(
     from playground.bench.run import ALL_PEERS
     from playground.bench.run import run as run_bench
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not before peers' servers are ended
     report = run_bench(
         shape,
         precision,
