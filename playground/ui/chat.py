@@ -108,8 +108,9 @@ def _wire_settings(page: Any, parts: ChatParts, chat: Chat) -> None:
     listening.then(None, js=FOCUS_MESSAGE, **QUIET)
     for event in (restored, chosen, written):
         event.then(chat.measure, measured, parts.status, **QUIET)
+    # what is pasted is no input (Gradio 6.31): the system prompt is remembered when left, too
     gr.on(
-        [control.input for control in (parts.system, *controls)],
+        [parts.system.blur, *(control.input for control in (parts.system, *controls))],
         chat.remember,
         [parts.model, parts.system],
         preferences,

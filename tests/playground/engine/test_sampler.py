@@ -102,7 +102,7 @@ def probabilities(logits: Tensor, width: int, **asked: float) -> Tensor:
             ],
         ),
     ],
-    ids=str,
+    ids=["low and top-k", "top-k", "top-p", "top-p 0", "min-p", "all"],
 )
 def test_what_may_be_drawn_and_how_likely_is_as_in_transformers(
     asked: dict[str, float], warpers: list[Any], width: int

@@ -110,17 +110,17 @@ def test_the_theme_is_switched_and_remembered(page: Page) -> None:
     expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
 
 
-def test_what_is_written_at_once_after_opening_is_kept_and_remembered(page: Page) -> None:
+def test_what_is_pasted_at_once_after_opening_is_kept_and_remembered(page: Page) -> None:
     stored = "localStorage.getItem('mistral-playground.preferences')"
     page.reload()
     system = page.locator("#system textarea")
-    before = page.evaluate(stored)
     system.fill("Answer in one word.")  # as soon as it takes input
-    page.wait_for_function(f"before => {stored} !== before", arg=before)
     page.wait_for_selector("#message textarea:enabled")
     expect(system).to_have_value("Answer in one word.")
+    before = page.evaluate(stored)
+    system.blur()
+    page.wait_for_function(f"before => {stored} !== before", arg=before)
     page.reload()
-    page.wait_for_selector("#message textarea:enabled")
     expect(system).to_have_value("Answer in one word.")
 
 
