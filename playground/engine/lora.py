@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from playground.engine.linear import MKL_ROWS, PackedLinear, can_pack
+from playground.engine.linear import MKL_ROWS, PACKED_ROWS, PackedLinear, can_pack
 from playground.models.adapters import Adapter
 from playground.models.loaded import wants_one_thread
 
@@ -159,7 +159,8 @@ Products = PlainProducts | PackedProducts
 
 class AdapterBank:
     """``slots`` adapters resident at once. A step that uses any has whole multiples of
-    ``row_multiple`` rows. ``generation`` counts how often matrices moved in memory.
+    ``row_multiple`` rows, and so have the mixed ones in it. ``generation`` counts how often
+    matrices moved in memory.
 
     Small fp32 products go through MKL, which costs less a call than oneDNN does where the caches
     are cold, as they are in a step (docs/log.md).
@@ -175,7 +176,8 @@ class AdapterBank:
         self._device = model.get_input_embeddings().weight.device
         mkl = self._dtype == torch.float32 and wants_one_thread(model)
         self.packs = can_pack(self._dtype, self._device) and not mkl
-        self.row_multiple = MKL_ROWS if mkl else 1
+        few = PACKED_ROWS[self._dtype] if self.packs else 1
+        self.row_multiple = MKL_ROWS if mkl else few
         self._groups: dict[tuple[str, ...], Group] = {}
         self._held: dict[int, Adapter] = {}
         self._slots_of_rows: list[int] = []
