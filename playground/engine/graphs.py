@@ -131,7 +131,9 @@ class DecodeGraphs:
 
 
 def _graph(forward: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Capture a function on the present device; it is run a few times before."""
+    """Capture a function on the present device; it is run a few times before. Other threads may
+    allocate meanwhile, as one that loads an adapter or trains does.
+    """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -139,7 +141,7 @@ def _graph(forward: Callable[[], Tensor]) -> Callable[[], Tensor]:
             forward()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         logits = forward()
 
     def replay() -> Tensor:

@@ -159,7 +159,11 @@ class Tables:
 class PagedStep:
     """What a `Forward` asks of attention (`PackedStep`), over a pool.
 
-    ``longest`` bounds the tokens of any sequence and ``widest`` the rows of any.
+    ``longest`` bounds the tokens of any sequence and ``widest`` the rows of any. The kernel may
+    divide a long sequence's keys among a GPU's processors only where every sequence has one row,
+    with neither window nor causal mask, and several heads share their keys: there it moves those
+    heads to where a prompt's rows would be. Elsewhere torch 2.13 would write what it divided to the
+    first sequence's rows, whosever it is (pytorch/pytorch issue 194167).
     """
 
     def __init__(
@@ -186,6 +190,8 @@ class PagedStep:
         values.view(-1, *value.shape[1:]).index_copy_(0, self._tables.places, value)
         if not self._kernel:
             return _attend_gathered(query, keys, values, self._tables, scaling, window)
+        splits = self._widest == 1 and not window and query.shape[1] > key.shape[1]
+        before = window - 1 if window else -1
         attended = varlen_attn(
             query,
             keys,
@@ -195,10 +201,11 @@ class PagedStep:
             self._widest,
             self.longest,
             scale=scaling,
-            window_size=(window - 1 if window else -1, 0),
+            window_size=(-1, -1) if splits else (before, 0),  # nothing follows a single row
             enable_gqa=query.shape[1] != key.shape[1],
             seqused_k=self._tables.used,
             block_table=self._tables.pages,
+            num_splits=None if splits else 1,
         )
         assert isinstance(
             attended, Tensor
@@ -238,20 +245,28 @@ def _attend_gathered(
 
 @torch.inference_mode()
 def kernel_agrees(shape: PoolShape, heads: int) -> bool:
-    """Whether this machine has the kernel and it computes what is computed without it."""
+    """Whether this machine has the kernel and it computes what is computed without it, for prompts
+    and for single rows after them.
+    """
     if shape.device.type != "cuda" or shape.dtype not in (torch.float16, torch.bfloat16):
         return False
-    pool = PagePool(
-        PoolShape(1, shape.kv_heads, shape.head_dim, shape.dtype, shape.device), 8 * PAGE
-    )
-    caches = [pool.new() for _ in range(2)]
-    generator = torch.Generator(shape.device).manual_seed(0)
-    pieces = []
-    for cache, length in zip(caches, (PAGE + 7, 3), strict=True):
-        pool.grow(cache, length)
-        pieces.append(Piece(cache, [0] * length, 0, wants_logits=False))
-    rows = sum(len(piece.token_ids) for piece in pieces)
+    lengths = (5 * PAGE + 7, 3, PAGE)
+    one = PoolShape(1, shape.kv_heads, shape.head_dim, shape.dtype, shape.device)
+    pool = PagePool(one, 16 * PAGE)
+    caches = [pool.new() for _ in lengths]
+    for cache, length in zip(caches, lengths, strict=True):
+        pool.grow(cache, length + 1)
+    prompts = [Piece(own, [0] * end, 0, True) for own, end in zip(caches, lengths, strict=True)]
+    singles = [Piece(own, [0], end, True) for own, end in zip(caches, lengths, strict=True)]
+    return all(_agrees(pool, heads, pieces) for pieces in (prompts, singles))
+
+
+def _agrees(pool: PagePool, heads: int, pieces: Sequence[Piece]) -> bool:
+    """For a step of random queries, keys and values, padded by a row."""
+    shape, widest = pool.shape, max(len(piece.token_ids) for piece in pieces)
+    rows = sum(len(piece.token_ids) for piece in pieces) + 1
     tables = Tables.of(pieces, rows, shape.device)
+    generator = torch.Generator(shape.device).manual_seed(0)
     query, key, value = (
         torch.randn(
             rows, count, shape.head_dim, generator=generator, dtype=shape.dtype, device=shape.device
@@ -260,7 +275,7 @@ def kernel_agrees(shape: PoolShape, heads: int) -> bool:
     )
     answers = []
     for kernel in (True, False):
-        step = PagedStep(pool, tables, longest=PAGE + 7, widest=PAGE + 7, kernel=kernel)
+        step = PagedStep(pool, tables, longest=8 * PAGE, widest=widest, kernel=kernel)
         try:
             answers.append(step.attend(0, query, key, value, shape.head_dim**-0.5))
         except (RuntimeError, ValueError, NotImplementedError):

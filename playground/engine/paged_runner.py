@@ -1,6 +1,7 @@
 """Packed steps over pages of one pool, decode steps as graphs: the way of GPUs.
 
-Knows tensors and caches; knows no request, no sampling, no text.
+LLM.int8() (arXiv:2208.07339) looks for outliers on the host, which no graph can hold. Knows tensors
+and caches; knows no request, no sampling, no text.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class PagedRunner:
             device=model.get_input_embeddings().weight.device,
         )
         self.kernel = kernel_agrees(self._shape, heads)
+        self._captures = not getattr(model, "is_loaded_in_8bit", False)
         self._forward = forward
         self.adapters = adapters
         self._pool: PagePool | None = None
@@ -43,7 +45,7 @@ class PagedRunner:
     def budget(self, tokens: int, context: int) -> PagePool:
         """The pool: room for keys and values of so many tokens, at most ``context`` a sequence."""
         self._pool = PagePool(self._shape, tokens)
-        if self.kernel or self._shape.device.type == "cpu":
+        if self._captures and (self.kernel or self._shape.device.type == "cpu"):
             self._graphs = DecodeGraphs(
                 self._forward, self.adapters, self._pool, context=context, kernel=self.kernel
             )

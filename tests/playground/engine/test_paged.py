@@ -10,10 +10,12 @@ import pytest
 import torch
 from adapter_files import random_adapter
 from test_lean import MODELS, PROMPT, random
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from playground.engine import Engine, Limits
 from playground.engine.graphs import DecodeGraphs
-from playground.engine.paged import PAGE, PagedCache, PagePool, PoolShape
+from playground.engine.paged import PAGE, PagedCache, PagedStep, PagePool, PoolShape, Tables
 from playground.engine.paged_runner import PagedRunner
 from playground.engine.pieces import Piece
 from playground.engine.runner import runner_of
@@ -54,6 +56,78 @@ def test_logits_over_pages_are_those_of_transformers(name: str) -> None:
     with torch.inference_mode():
         expected = [model(torch.tensor([ids])).logits[0, -1] for ids in (prompt[:7], prompt)]
     torch.testing.assert_close(got, torch.stack(expected), atol=3e-5, rtol=3e-5)
+
+
+def kernel_of_torch_2_13(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    begins: Tensor,
+    begins_k: Tensor,
+    max_q: int,
+    max_k: int,
+    *,
+    scale: float,
+    window_size: tuple[int, int],
+    enable_gqa: bool,
+    seqused_k: Tensor,
+    block_table: Tensor,
+    num_splits: int | None,
+) -> Tensor:
+    """What `varlen_attn` is documented to do, and what it does where it divides keys that it should
+    not (pytorch/pytorch issue 194167).
+    """
+    rows = begins.diff()
+    assert rows.max() <= max_q
+    assert seqused_k.max() <= max_k
+    assert len(block_table) == len(seqused_k) == len(begins_k) - 1 == len(rows)
+    assert enable_gqa == (query.shape[1] != keys.shape[2])
+    output = torch.zeros_like(query)
+    before, after = (side if side >= 0 else max_k for side in window_size)
+    for own, used in enumerate(seqused_k.tolist()):
+        own_rows = slice(int(begins[own]), int(begins[own + 1]))
+        mine, theirs = (
+            each[block_table[own].long()].flatten(0, 1)[:used].transpose(0, 1)
+            for each in (keys, values)
+        )
+        place = torch.arange(used)
+        asking = place[used - int(rows[own]) :, None]
+        mask = (place <= asking + after) & (place >= asking - before)
+        output[own_rows] = scaled_dot_product_attention(
+            query[own_rows].transpose(0, 1), mine, theirs, mask, scale=scale, enable_gqa=enable_gqa
+        ).transpose(0, 1)
+    regrouped = max_q == 1 and window_size == (-1, -1) and enable_gqa
+    if num_splits != 1 and not regrouped:
+        output[int(begins[1]) :] = torch.nan
+    return output
+
+
+@pytest.mark.parametrize("window", [None, 20])
+@pytest.mark.parametrize("kv_heads", [2, 8])
+def test_the_kernel_is_asked_for_what_gathered_pages_give(
+    monkeypatch: pytest.MonkeyPatch, kv_heads: int, window: int | None
+) -> None:
+    monkeypatch.setattr("playground.engine.paged.varlen_attn", kernel_of_torch_2_13)
+    pool = PagePool(PoolShape(1, kv_heads, 16, torch.float32, torch.device("cpu")), 8 * PAGE)
+    lengths = (PAGE + 9, 3, PAGE)
+    caches = [pool.new() for _ in lengths]
+    for cache, length in zip(caches, lengths, strict=True):
+        pool.grow(cache, length + 1)
+    prompts = [Piece(own, [0] * end, 0, True) for own, end in zip(caches, lengths, strict=True)]
+    singles = [Piece(own, [0], end, True) for own, end in zip(caches, lengths, strict=True)]
+    for pieces in (prompts, singles, [prompts[1], singles[0]]):
+        rows = sum(len(piece.token_ids) for piece in pieces) + 2
+        tables = Tables.of(pieces, rows, torch.device("cpu"))
+        torch.manual_seed(2)
+        query, key, value = (torch.randn(rows, count, 16) for count in (8, kv_heads, kv_heads))
+        widest = max(len(piece.token_ids) for piece in pieces)
+        by_kernel, gathered = (
+            PagedStep(pool, tables, longest=3 * PAGE, widest=widest, kernel=kernel).attend(
+                0, query, key, value, 0.25, window
+            )
+            for kernel in (True, False)
+        )
+        torch.testing.assert_close(by_kernel, gathered)
 
 
 def test_a_pool_gives_each_page_once_and_takes_all_back() -> None:
@@ -174,3 +248,16 @@ async def ask_four(engine: Engine) -> None:
         for text in QUESTIONS
     ]
     await asyncio.gather(*(answer(engine, each) for each in asked))
+
+
+def test_steps_of_an_int8_model_are_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def capture(_graphs: DecodeGraphs, _size: int) -> None:
+        raise AssertionError("its products wait for the GPU")
+
+    monkeypatch.setattr(DecodeGraphs, "_capture", capture)
+    loaded = load(ModelSpec("embedded", quantization="int8"))
+    runner = runner_of(loaded.model, layout="paged")
+    pool = runner.budget(PAGE, context=PAGE)
+    cache = pool.new()
+    pool.grow(cache, 8)
+    assert runner.forward([Piece(cache, [5], 0, wants_logits=True)]).isfinite().all()
