@@ -68,7 +68,7 @@ class Penalties:
 
     def prompt_ids(self, device: torch.device) -> Tensor:
         """Distinct tokens of the prompt, int64; moved to the logits' device but once."""
-        self._prompt_ids = self._prompt_ids.to(device)
+        self._prompt_ids = self._prompt_ids.to(device, non_blocking=True)
         return self._prompt_ids
 
     def count(self, token_id: int) -> None:
@@ -90,7 +90,7 @@ def penalise(logits: Tensor, by_row: Mapping[int, Penalties]) -> None:
     biased = {row: each for row, each in by_row.items() if len(each.bias)}
     if biased:
         logits[_places({row: [each.bias_ids] for row, each in biased.items()}, logits)] += (
-            torch.cat([each.bias for each in biased.values()]).to(logits.device)
+            torch.cat([each.bias for each in biased.values()]).to(logits.device, non_blocking=True)
         )
 
 
@@ -115,7 +115,8 @@ def _subtract_counts(logits: Tensor, by_row: Mapping[int, Penalties]) -> None:
     if not tallies:
         return
     places = _places({row: [tally.ids] for row, tally in tallies.items()}, logits)
-    counts = torch.cat([tally.counts for tally in tallies.values()]).to(logits.device)
+    counts = torch.cat([tally.counts for tally in tallies.values()])
+    counts = counts.to(logits.device, non_blocking=True)
     presence = _by_row(logits, {row: each.presence for row, each in by_row.items()})
     frequency = _by_row(logits, {row: each.frequency for row, each in by_row.items()})
     logits[places] -= presence[places[0]] + frequency[places[0]] * counts
@@ -123,7 +124,10 @@ def _subtract_counts(logits: Tensor, by_row: Mapping[int, Penalties]) -> None:
 
 def _places(ids: Mapping[int, Sequence[Tensor]], logits: Tensor) -> Place:
     entries = [
-        (torch.full_like(part, row, device=logits.device), part.to(logits.device))
+        (
+            torch.full_like(part, row, device=logits.device),
+            part.to(logits.device, non_blocking=True),
+        )
         for row, parts in ids.items()
         for part in parts
     ]
@@ -134,4 +138,4 @@ def _places(ids: Mapping[int, Sequence[Tensor]], logits: Tensor) -> Place:
 def _by_row(logits: Tensor, values: Mapping[int, float]) -> Tensor:
     """Fp32 ``[rows]``, nought where no value is named."""
     column = [values.get(row, 0.0) for row in range(len(logits))]
-    return torch.tensor(column, dtype=torch.float32, device=logits.device)
+    return torch.tensor(column, dtype=torch.float32).to(logits.device, non_blocking=True)

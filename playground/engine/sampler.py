@@ -4,7 +4,7 @@ Rows are independent: a row's choice depends on its own logits, parameters and g
 The order of operations is that of transformers' logits processors (generation/utils.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,16 @@ from torch import Tensor
 
 from playground.engine.grammar import Matcher
 from playground.engine.penalties import Penalties, penalise
-from playground.engine.truncation import Rows, draw_truncated, draw_untruncated, likeliest
+from playground.engine.truncation import (
+    NOTHING,
+    WIDER,
+    Rows,
+    draw_nucleus,
+    draw_ranked,
+    draw_untruncated,
+    draw_wider,
+    likeliest,
+)
 from playground.protocol import Sampling
 
 CLOSING_WINDOW = 128
@@ -53,6 +62,7 @@ class SamplerState:
         self._left = max_new
         self.sampling = sampling
         self.penalties = Penalties(sampling, prompt_ids, vocabulary_size)
+        self._uniform: float | None = None
         self._generator = torch.Generator()
         if sampling.seed is None:
             self._generator.seed()
@@ -70,8 +80,10 @@ class SamplerState:
         return self._matcher is not None and self._matcher.done
 
     def uniform(self) -> float:
-        """The next number of its generator, from [0, 1): one a drawn token."""
-        return torch.rand((), generator=self._generator, dtype=torch.float64).item()
+        """The number that its next token is drawn with, from [0, 1); another once it is counted."""
+        if self._uniform is None:
+            self._uniform = torch.rand((), generator=self._generator, dtype=torch.float64).item()
+        return self._uniform
 
     def forced(self) -> list[int]:
         """Tokens that the grammar leaves no choice about; counted already. None where scores are
@@ -94,6 +106,7 @@ class SamplerState:
     def count(self, token_id: int) -> None:
         """Remember a token of the answer."""
         self._left -= 1
+        self._uniform = None
         if self._matcher is not None:
             self._matcher.take(token_id)
         self.penalties.count(token_id)
@@ -104,8 +117,17 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
 
     Raises `ValueError` if a row to draw from has no largest logit, before any state is changed.
     """
+    adjusted = adjust(logits, states)
+    chosen = draw(adjusted, states).tolist()
+    if NOTHING in chosen:
+        raise ValueError("no token can be drawn: a row of logits has no finite maximum")
+    unsure = [row for row, token_id in enumerate(chosen) if token_id == WIDER]
+    for way, rows in _ways(states, unsure, logits.shape[-1]).items():
+        assert way is not None
+        found = draw_wider(way, _rows(adjusted, states, rows)).tolist()
+        for row, token_id in zip(rows, found, strict=True):
+            chosen[row] = token_id
     tokens: list[int] = []
-    chosen = _tokens(_adjusted(logits, states), states).tolist()
     for token_id, state in zip(chosen, states, strict=True):
         tokens.append(state.within_budget(token_id))
         state.count(tokens[-1])
@@ -113,7 +135,7 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
     return [Choice(token_id, scores.get(row)) for row, token_id in enumerate(tokens)]
 
 
-def _adjusted(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
+def adjust(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
     """The logits with penalties and bias, and what grammars forbid at minus infinity."""
     penalties = {row: each.penalties for row, each in enumerate(states) if each.penalties.apply}
     matchers = {row: each.matcher for row, each in enumerate(states) if each.matcher is not None}
@@ -125,52 +147,72 @@ def _adjusted(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
         forbidden = np.empty((len(matchers), logits.shape[-1]), dtype=np.bool_)
         for row, matcher in zip(forbidden, matchers.values(), strict=True):
             matcher.forbid(row)
-        mask = torch.from_numpy(forbidden).to(logits.device)
-        held = list(matchers)
+        mask = torch.from_numpy(forbidden).to(logits.device, non_blocking=True)
+        held = _index(list(matchers), logits)
         logits[held] = logits[held].masked_fill_(mask, float("-inf"))
     return logits
 
 
-def _tokens(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
-    """The likeliest token ``[rows]`` where the temperature is 0, elsewhere one drawn."""
-    ways: dict[Callable[[Rows], Tensor] | None, list[int]] = {}
-    for row, state in enumerate(states):
-        ways.setdefault(_way(state.sampling, logits.shape[-1]), []).append(row)
-    greedy = ways.pop(None, [])
-    if not ways:
-        return logits.argmax(dim=-1)
-    peak = logits.amax(dim=-1)
-    drawn = [row for rows in ways.values() for row in rows]
-    if not bool(torch.isfinite(peak[drawn]).all()):
-        raise ValueError("no token can be drawn: a row of logits has no finite maximum")
+def draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
+    """The likeliest token ``[rows]`` where the temperature is 0; elsewhere one drawn, `NOTHING` or
+    `WIDER`. Which rows are drawn how is known beforehand, so that no GPU has to be waited for.
+    """
+    ways = _ways(states, range(len(states)), logits.shape[-1])
+    if len(ways) == 1:
+        ((way, rows),) = ways.items()
+        return _drawn(way, logits, states, rows)
     tokens = torch.empty(len(states), dtype=torch.int64, device=logits.device)
-    if greedy:
-        tokens[greedy] = logits[greedy].argmax(dim=-1)
-    for draw, rows in ways.items():
-        assert draw is not None
-        tokens[rows] = draw(_rows(logits, peak, states, rows))
+    for way, rows in ways.items():
+        tokens[_index(rows, logits)] = _drawn(way, logits, states, rows)
     return tokens
 
 
-def _way(sampling: Sampling, vocabulary: int) -> Callable[[Rows], Tensor] | None:
-    """How a token is drawn; None is the likeliest one."""
+Way = Callable[..., Tensor] | None
+"""How a token is drawn; None is the likeliest one."""
+
+
+def _ways(
+    states: Sequence[SamplerState], rows: Iterable[int], vocabulary: int
+) -> dict[Way, list[int]]:
+    ways: dict[Way, list[int]] = {}
+    for row in rows:
+        ways.setdefault(_way(states[row].sampling, vocabulary), []).append(row)
+    return ways
+
+
+def _way(sampling: Sampling, vocabulary: int) -> Way:
     if sampling.temperature == 0:
         return None
-    if 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0:
-        return draw_truncated
-    return draw_untruncated
+    top_k = 0 < sampling.top_k < vocabulary
+    if sampling.top_p < 1 and not top_k:
+        return draw_nucleus
+    return draw_ranked if top_k or sampling.min_p > 0 else draw_untruncated
 
 
-def _rows(logits: Tensor, peak: Tensor, states: Sequence[SamplerState], rows: list[int]) -> Rows:
+def _drawn(way: Way, logits: Tensor, states: Sequence[SamplerState], rows: list[int]) -> Tensor:
+    if way is not None:
+        return way(_rows(logits, states, rows))
+    return _those(rows, logits).argmax(dim=-1)
+
+
+def _rows(logits: Tensor, states: Sequence[SamplerState], rows: list[int]) -> Rows:
     numbers = []
     for state in (states[row] for row in rows):
         asked = state.sampling
         top_k = asked.top_k if asked.top_k < logits.shape[-1] else 0
         numbers.append([asked.temperature, top_k, asked.top_p, asked.min_p, state.uniform()])
-    columns = torch.tensor(numbers, dtype=torch.float64, device=logits.device)
-    if len(rows) < len(states):
-        logits, peak = logits[rows], peak[rows]
-    return Rows(logits, peak.double().unsqueeze(-1), *columns.unsqueeze(-1).unbind(dim=1))
+    columns = torch.tensor(numbers, dtype=torch.float64).to(logits.device, non_blocking=True)
+    logits = _those(rows, logits)
+    peak = logits.amax(dim=-1, keepdim=True).double()
+    return Rows(logits, peak, *columns.unsqueeze(-1).unbind(dim=1))
+
+
+def _those(rows: list[int], logits: Tensor) -> Tensor:
+    return logits if len(rows) == len(logits) else logits[_index(rows, logits)]
+
+
+def _index(rows: list[int], logits: Tensor) -> Tensor:
+    return torch.tensor(rows).to(logits.device, non_blocking=True)
 
 
 def _scores(

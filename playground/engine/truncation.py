@@ -2,10 +2,11 @@
 
 Knows tensors; knows no request. Every row is treated as if it were alone, and the most likely
 tokens are ranked by logit, then by id, however many of them are looked at: results depend neither
-on the other rows nor on the way that was taken.
+on the other rows nor on the way that was taken. Only `draw_wider` waits for a GPU.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,6 +16,8 @@ from torch.nn.functional import pad
 
 WIDTHS = (256, 4096)
 """How many of the likeliest tokens are looked at, one after the other, before all are sorted."""
+NOTHING, WIDER = -1, -2
+"""In place of a token: the row has no finite largest logit; its set is wider than looked at."""
 BLOCK = 512
 """Tokens whose weights are summed up in fp32; the sums are added in double."""
 COLDEST = 1e-30
@@ -28,8 +31,8 @@ FAINTEST = -80.0
 class Rows:
     """Rows to draw from: ``logits`` fp32 ``[rows, vocabulary]``, the others double ``[rows, 1]``.
 
-    ``peak`` is a row's largest logit, and finite; ``uniform`` is from [0, 1); temperatures are
-    above 0, and a ``top_k`` of 0 is off.
+    ``peak`` is a row's largest logit; ``uniform`` is from [0, 1); temperatures are above 0, and a
+    ``top_k`` of 0 is off.
     """
 
     logits: Tensor
@@ -93,8 +96,8 @@ def likeliest(logits: Tensor, count: int) -> Tensor:
 
 
 def draw_untruncated(rows: Rows) -> Tensor:
-    """A token ``[rows]`` of each row's whole distribution, which is inverted in the order of ids:
-    first to a block, then within it.
+    """A token ``[rows]`` of each row's whole distribution, or `NOTHING`. The distribution is
+    inverted in the order of ids: first to a block, then within it.
     """
     blocks = _weights(rows)
     sums = blocks.sum(dim=-1).double()
@@ -104,38 +107,43 @@ def draw_untruncated(rows: Rows) -> Tensor:
     target = target - (cumulative.gather(-1, block) - sums.gather(-1, block))
     within = blocks.take_along_dim(block.unsqueeze(-1), dim=1).squeeze(1).double()
     place = _invert(_cumulative(within), target.clamp_min(0))
-    return (block * BLOCK + place).squeeze(-1)
+    return _or_nothing((block * BLOCK + place).squeeze(-1), rows)
 
 
-def draw_truncated(rows: Rows) -> Tensor:
+def draw_ranked(rows: Rows, width: int = WIDTHS[0]) -> Tensor:
     """A token ``[rows]`` of what top-k, top-p and min-p leave of each row's distribution, which is
-    inverted in the order of rank. Rows whose set is wider than looked at are looked at again.
+    inverted in the order of rank; or `NOTHING`, or `WIDER` than the ``width`` likeliest. For rows
+    with a top-k or without a top-p.
     """
-    mass = torch.ones_like(rows.peak)
-    (nucleus,) = ((rows.top_p < 1) & (rows.top_k == 0)).squeeze(-1).nonzero(as_tuple=True)
-    if len(nucleus):
-        mass[nucleus] = _cumulative(_weights(rows.at(nucleus)).sum(dim=-1).double())[:, -1:]
-    tokens = torch.empty(len(mass), dtype=torch.int64, device=mass.device)
-    left = torch.arange(len(mass), device=mass.device)
-    for width in WIDTHS:
-        drawn, found = _draw_ranked(rows, mass, width)
-        tokens[left[found]] = drawn[found]
-        rows, mass, left = rows.at(~found), mass[~found], left[~found]
-        if not len(left):
-            return tokens
-    for place in range(len(left)):  # alone, or memory is many times the logits'
-        one = slice(place, place + 1)
-        tokens[left[one]], _ = _draw_ranked(rows.at(one), mass[one], rows.logits.shape[-1])
+    return _draw_ranked(rows, torch.ones_like(rows.peak), width)
+
+
+def draw_nucleus(rows: Rows, width: int = WIDTHS[0]) -> Tensor:
+    """As `draw_ranked`, for rows whose top-p is of the whole distribution: without a top-k."""
+    mass = _cumulative(_weights(rows).sum(dim=-1).double())[:, -1:]
+    return _draw_ranked(rows, mass, width)
+
+
+def draw_wider(draw: Callable[[Rows, int], Tensor], rows: Rows) -> Tensor:
+    """What ``draw`` gives ``[rows]`` where it looks at as many tokens as it takes."""
+    tokens = draw(rows, WIDTHS[-1])
+    for place in (tokens == WIDER).nonzero().flatten().tolist():
+        one = slice(place, place + 1)  # alone, or memory is many times the logits'
+        tokens[one] = draw(rows.at(one), rows.logits.shape[-1])
     return tokens
 
 
-def _draw_ranked(rows: Rows, mass: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """A token of each row's ``width`` likeliest, and whether these were enough; ``[rows]`` both."""
+def _draw_ranked(rows: Rows, mass: Tensor, width: int) -> Tensor:
     ranking = rank(rows.logits, width)
     weights, found = truncated(ranking, rows, mass)
     cumulative = _cumulative(weights)
     place = _invert(cumulative, rows.uniform * cumulative[:, -1:])
-    return ranking.ids.gather(-1, place).squeeze(-1), found
+    tokens = ranking.ids.gather(-1, place).squeeze(-1)
+    return _or_nothing(tokens.masked_fill_(~found, WIDER), rows)
+
+
+def _or_nothing(tokens: Tensor, rows: Rows) -> Tensor:
+    return tokens.masked_fill_(~rows.peak.isfinite().squeeze(-1), NOTHING)
 
 
 def truncated(ranking: Ranking, rows: Rows, mass: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,7 +184,8 @@ def _cumulative(weights: Tensor) -> Tensor:
 
 def _invert(cumulative: Tensor, target: Tensor) -> Tensor:
     """The first place ``[rows, 1]`` whose cumulative sum is above the target, or the last with any
-    weight.
+    weight; any place where sums are not finite.
     """
     end = torch.nextafter(cumulative[:, -1:], torch.zeros_like(target))
-    return torch.searchsorted(cumulative, torch.minimum(target, end), right=True)
+    place = torch.searchsorted(cumulative, torch.minimum(target, end), right=True)
+    return place.clamp_max_(cumulative.shape[-1] - 1)

@@ -19,12 +19,15 @@ from transformers import (
 )
 
 from playground.engine.penalties import Penalties, penalise
-from playground.engine.sampler import Choice, SamplerState, choose
+from playground.engine.sampler import Choice, SamplerState, adjust, choose, draw
 from playground.engine.truncation import (
+    WIDER,
     WIDTHS,
     Rows,
-    draw_truncated,
+    draw_nucleus,
+    draw_ranked,
     draw_untruncated,
+    draw_wider,
     likeliest,
     rank,
     truncated,
@@ -70,6 +73,17 @@ def rows_of(logits: Tensor, uniform: Tensor | None = None, **asked: float) -> Ro
         **columns,
         uniform=column(0.5, len(logits)) if uniform is None else uniform,
     )
+
+
+def draw_truncated(rows: Rows) -> Tensor:
+    """By the way that is meant for such rows, looked at again where it takes more tokens."""
+    nucleus = not rows.top_k.any() and bool((rows.top_p < 1).all())
+    way = draw_nucleus if nucleus else draw_ranked
+    tokens = way(rows)
+    unsure = tokens == WIDER
+    if unsure.any():
+        tokens[unsure] = draw_wider(way, rows.at(unsure))
+    return tokens
 
 
 def probabilities(logits: Tensor, width: int, **asked: float) -> Tensor:
@@ -372,6 +386,26 @@ def test_a_row_without_a_finite_maximum_raises_and_leaves_the_others_as_they_wer
         with pytest.raises(ValueError, match="no finite maximum"):
             choose(logits, [first, broken])
     assert choose(logits[:1], [first]) == expected
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "likeliest": {"temperature": 0},
+    "whole": {},
+    "nucleus": {"top_p": 0.9},
+    "ranked": {"top_k": 40, "top_p": 0.8, "min_p": 0.01},
+    "penalised": {"repetition_penalty": 1.2, "presence_penalty": 0.5, "logit_bias": {3: -1.0}},
+}
+
+
+@pytest.mark.parametrize("names", [*[[name] for name in ASKED], list(ASKED)], ids=str)
+def test_nothing_is_waited_for_before_the_tokens(names: list[str]) -> None:
+    """Tensors without values, from which nothing can be read."""
+    states = [state(Sampling(**{"temperature": 0.7, **ASKED[name]})) for name in names]
+    logits = torch.empty(len(states), VOCABULARY, device="meta")
+    tokens = draw(adjust(logits, states), states)
+    assert tokens.shape == (len(states),)
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        tokens.tolist()
 
 
 def test_log_probabilities_are_the_models_own_whatever_is_penalised() -> None:
