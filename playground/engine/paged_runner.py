@@ -1,7 +1,6 @@
 """Packed steps over pages of one pool, decode steps as graphs: the way of GPUs.
 
-LLM.int8() (arXiv:2208.07339) looks for outliers on the host, which no graph can hold. Knows tensors
-and caches; knows no request, no sampling, no text.
+Knows tensors and caches; knows no request, no sampling, no text.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,9 @@ from playground.engine.pieces import Piece, Rows
 class PagedRunner:
     """Runs packed steps of one model of the lean family; `budget` comes before the first step.
 
-    ``kernel`` says whether this machine attends over pages by a kernel: else they are no gain.
+    ``kernel`` says whether this machine attends over pages by a kernel: else they are no gain. An
+    int8 model's steps are not captured: LLM.int8() (arXiv:2208.07339) looks for outliers on the
+    host.
     """
 
     packs = True

@@ -4,7 +4,7 @@ Rows are independent: a row's choice depends on its own logits, parameters and g
 The order of operations is that of transformers' logits processors (generation/utils.py).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,10 +122,9 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
     if NOTHING in chosen:
         raise ValueError("no token can be drawn: a row of logits has no finite maximum")
     unsure = [row for row, token_id in enumerate(chosen) if token_id == WIDER]
-    for way, rows in _ways(states, unsure, logits.shape[-1]).items():
-        assert way is not None
-        found = draw_wider(way, _rows(adjusted, states, rows)).tolist()
-        for row, token_id in zip(rows, found, strict=True):
+    if unsure:
+        found = draw_wider(_rows(adjusted, states, unsure)).tolist()
+        for row, token_id in zip(unsure, found, strict=True):
             chosen[row] = token_id
     tokens: list[int] = []
     for token_id, state in zip(chosen, states, strict=True):
@@ -157,7 +156,9 @@ def draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
     """The likeliest token ``[rows]`` where the temperature is 0; elsewhere one drawn, `NOTHING` or
     `WIDER`. Which rows are drawn how is known beforehand, so that no GPU has to be waited for.
     """
-    ways = _ways(states, range(len(states)), logits.shape[-1])
+    ways: dict[Way, list[int]] = {}
+    for row, state in enumerate(states):
+        ways.setdefault(_way(state.sampling, logits.shape[-1]), []).append(row)
     if len(ways) == 1:
         ((way, rows),) = ways.items()
         return _drawn(way, logits, states, rows)
@@ -167,17 +168,8 @@ def draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
     return tokens
 
 
-Way = Callable[..., Tensor] | None
+Way = Callable[[Rows], Tensor] | None
 """How a token is drawn; None is the likeliest one."""
-
-
-def _ways(
-    states: Sequence[SamplerState], rows: Iterable[int], vocabulary: int
-) -> dict[Way, list[int]]:
-    ways: dict[Way, list[int]] = {}
-    for row in rows:
-        ways.setdefault(_way(states[row].sampling, vocabulary), []).append(row)
-    return ways
 
 
 def _way(sampling: Sampling, vocabulary: int) -> Way:

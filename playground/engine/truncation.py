@@ -2,11 +2,11 @@
 
 Knows tensors; knows no request. Every row is treated as if it were alone, and the most likely
 tokens are ranked by logit, then by id, however many of them are looked at: results depend neither
-on the other rows nor on the way that was taken. Only `draw_wider` waits for a GPU.
+on the other rows nor on the way that was taken. Of the ways to draw, only `draw_wider` waits for a
+GPU.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -110,26 +110,26 @@ def draw_untruncated(rows: Rows) -> Tensor:
     return _or_nothing((block * BLOCK + place).squeeze(-1), rows)
 
 
-def draw_ranked(rows: Rows, width: int = WIDTHS[0]) -> Tensor:
+def draw_ranked(rows: Rows) -> Tensor:
     """A token ``[rows]`` of what top-k, top-p and min-p leave of each row's distribution, which is
-    inverted in the order of rank; or `NOTHING`, or `WIDER` than the ``width`` likeliest. For rows
-    with a top-k or without a top-p.
+    inverted in the order of rank; or `NOTHING`, or `WIDER` than ``WIDTHS[0]`` tokens. For rows with
+    a top-k or without a top-p.
     """
-    return _draw_ranked(rows, torch.ones_like(rows.peak), width)
+    return _draw_ranked(rows, torch.ones_like(rows.peak), WIDTHS[0])
 
 
-def draw_nucleus(rows: Rows, width: int = WIDTHS[0]) -> Tensor:
-    """As `draw_ranked`, for rows whose top-p is of the whole distribution: without a top-k."""
-    mass = _cumulative(_weights(rows).sum(dim=-1).double())[:, -1:]
-    return _draw_ranked(rows, mass, width)
+def draw_nucleus(rows: Rows) -> Tensor:
+    """As `draw_ranked`, for any rows: a top-p without a top-k is of the whole distribution."""
+    return _draw_ranked(rows, _mass(rows), WIDTHS[0])
 
 
-def draw_wider(draw: Callable[[Rows, int], Tensor], rows: Rows) -> Tensor:
-    """What ``draw`` gives ``[rows]`` where it looks at as many tokens as it takes."""
-    tokens = draw(rows, WIDTHS[-1])
+def draw_wider(rows: Rows) -> Tensor:
+    """As `draw_nucleus`, looking at as many tokens as it takes: never `WIDER`."""
+    mass = _mass(rows)
+    tokens = _draw_ranked(rows, mass, WIDTHS[1])
     for place in (tokens == WIDER).nonzero().flatten().tolist():
         one = slice(place, place + 1)  # alone, or memory is many times the logits'
-        tokens[one] = draw(rows.at(one), rows.logits.shape[-1])
+        tokens[one] = _draw_ranked(rows.at(one), mass[one], rows.logits.shape[-1])
     return tokens
 
 
@@ -163,6 +163,11 @@ def truncated(ranking: Ranking, rows: Rows, mass: Tensor) -> tuple[Tensor, Tenso
     weights.masked_fill_(weights < rows.min_p, 0.0)  # arXiv:2407.01082
     within = rows.top_k.squeeze(-1) <= weights.shape[-1]
     return weights, within & ((weights > 0).sum(dim=-1) <= ranking.certain)
+
+
+def _mass(rows: Rows) -> Tensor:
+    """Double ``[rows, 1]``: the weight of the whole vocabulary."""
+    return _cumulative(_weights(rows).sum(dim=-1).double())[:, -1:]
 
 
 def _weights(rows: Rows) -> Tensor:

@@ -82,7 +82,7 @@ def draw_truncated(rows: Rows) -> Tensor:
     tokens = way(rows)
     unsure = tokens == WIDER
     if unsure.any():
-        tokens[unsure] = draw_wider(way, rows.at(unsure))
+        tokens[unsure] = draw_wider(rows.at(unsure))
     return tokens
 
 
