@@ -13,22 +13,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.embedded.corpus import Row, Turn
-from finetune.embedded.evaluate import Score, held_out_rows, is_right
-from finetune.embedded.publish import PACKAGE_FOLDER
-from finetune.embedded.rendering import Renderer
-from finetune.experts.recipe import embedded_cpu, read_recipe
-from finetune.experts.rows import Conversation, read_rows
-from finetune.experts.train import Data, train
-from finetune.experts.views import View, views_of
-from finetune.through_engine import EngineAnswers
+from finetune.data.examples import View, views_of
+from finetune.data.rows import Conversation, read_rows
+from finetune.recipe import embedded_cpu, read_recipe
+from finetune.training.train import Data, train
+from playground.backends.chat import answer
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.modes.chat import answer
 from playground.protocol import Message, Request, Sampling
-from playground.quiet import quiet_libraries
+from playground.runtime import quiet_libraries
+from recipes.tiny_mistral.corpus import Row, Turn
+from recipes.tiny_mistral.evaluate import Score, held_out_rows, is_right
+from recipes.tiny_mistral.publish import PACKAGE_FOLDER
+from recipes.tiny_mistral.rendering import Renderer
+from recipes.tiny_mistral.through_engine import EngineAnswers
 
 PRODUCTS = 30
 UNKNOWN_PRODUCTS = 15

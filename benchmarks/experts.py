@@ -24,16 +24,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.experts.dataset import read_dataset
-from finetune.experts.recipe import embedded_cpu
-from finetune.experts.train import Data, Watch, train
-from finetune.studio import SAMPLES
+from finetune.data.dataset import read_dataset
+from finetune.recipe import embedded_cpu
+from finetune.training.train import Data, Watch, train
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, Request, Sampling
-from playground.quiet import quiet_libraries
+from playground.runtime import quiet_libraries
+from playground.studio.studio import SAMPLES
 
 CLIENTS, STREAMS, NEW_TOKENS = 16, 16, 64
 SWAP_EVERY_S = 2.0

@@ -33,11 +33,11 @@ from playground.engine import Engine
 from playground.engine.grammar import Closers, Grammars, Matcher
 from playground.errors import InvalidRequest
 from playground.models.mistral_tokenizer import MistralTokenizer
-from playground.modes.calls import CallReader, ToolChoice, calls_grammar
-from playground.modes.extraction import json_request
-from playground.modes.structure import Level, compile_schema
 from playground.protocol import Request, Sampling, Tool
 from playground.settings import load_settings
+from playground.structured.calls import CallReader, ToolChoice, calls_grammar
+from playground.structured.extraction import json_request
+from playground.structured.schema import Level, compile_schema
 
 RANDOM_TOKENS = 40
 MOST_TOKENS = 600

@@ -48,11 +48,11 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from finetune.experts.dataset import read_dataset
-    from finetune.experts.order import in_order
-    from finetune.experts.recipe import make
-    from finetune.experts.train import all_cores
-    from finetune.experts.trainer import _processor, build
+    from finetune.data.dataset import read_dataset
+    from finetune.recipe import make
+    from finetune.training.schedule import in_order
+    from finetune.training.train import all_cores
+    from finetune.training.trainer import _processor, build
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
 

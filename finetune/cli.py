@@ -20,10 +20,10 @@ from finetune.commands.adapters import (
 from finetune.commands.common import BAD_INPUT
 from finetune.commands.data import check, preview
 from finetune.commands.training import plan, rerun, resume, train
-from finetune.embedded.config import Recipe
-from finetune.embedded.steps import Step, run
 from playground.errors import PlaygroundError
-from playground.quiet import quiet_libraries
+from playground.runtime import quiet_libraries
+from recipes.tiny_mistral.config import Recipe
+from recipes.tiny_mistral.steps import Step, run
 
 cli = typer.Typer(
     name="finetune",
@@ -69,13 +69,13 @@ def embedded(
 
 
 def _evaluate_through_engine(rows: int) -> None:
-    from finetune.embedded.evaluate import evaluate
-    from finetune.embedded.publish import PACKAGE_FOLDER
-    from finetune.embedded.rendering import Renderer
-    from finetune.through_engine import EngineAnswers
     from playground.engine import Engine
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
+    from recipes.tiny_mistral.evaluate import evaluate
+    from recipes.tiny_mistral.publish import PACKAGE_FOLDER
+    from recipes.tiny_mistral.rendering import Renderer
+    from recipes.tiny_mistral.through_engine import EngineAnswers
 
     with Engine(load(ModelSpec("embedded"))) as running:
         print("| family | exact | 95% interval | rows |\n|---|---|---|---|", flush=True)

@@ -20,19 +20,18 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.errors import InvalidSettings, PlaygroundError, PortInUse
-from playground.heap import freeze_heap
-from playground.quiet import quiet_libraries
+from playground.runtime import freeze_heap, quiet_libraries
 from playground.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from finetune.studio import Studio
     from playground.engine import Engine
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
     from playground.store import Feedback
+    from playground.studio.studio import Studio
     from playground.tools import Toolbox
 
 LAST_WORDS_SECONDS = 0.5
@@ -102,7 +101,7 @@ def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
 
     Raises `Conflict` if another server trains in the same home.
     """
-    from finetune.studio import Studio
+    from playground.studio.studio import Studio
 
     turn = engine.turnstile.wait
     with Studio(settings.home, engine.loaded, engine, turn, isolated=settings.isolated) as studio:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from playground import __version__
 from playground.errors import InvalidSettings, PlaygroundError
-from playground.quiet import quiet_libraries
+from playground.runtime import quiet_libraries
 from playground.settings import Quantization, Settings, load_settings, origin
 
 Model = Annotated[
@@ -233,8 +233,8 @@ def plan(
 
 def _print_training_plans(settings: Settings, kinds: tuple[Quantization, ...], free: int) -> None:
     """What training an adapter takes, of the base's weights and of its own."""
-    from finetune.experts.plan import plan as plan_training
-    from finetune.experts.recipe import recipe_for
+    from finetune.recipe import recipe_for
+    from finetune.training.plan import plan as plan_training
 
     recipes = [recipe_for(settings.model, kind, settings.precision) for kind in kinds]
     plans = [plan_training(recipe, home=settings.home) for recipe in recipes]

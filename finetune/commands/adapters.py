@@ -13,7 +13,7 @@ from rich.table import Table
 from finetune.commands.common import BAD_INPUT, adapter_folder, base_of, home
 
 if TYPE_CHECKING:
-    from playground.models.adapter_store import AdapterStore
+    from playground.store.adapters import AdapterStore
 
 Name = Annotated[str, typer.Argument(help="An adapter's name.")]
 VersionName = Annotated[str, typer.Argument(help="v1, v2, …")]
@@ -40,11 +40,11 @@ def evaluate(
 
     Writes report-card.json, .md and .html.
     """
-    from finetune.evaluation import evaluate as make_card
-    from finetune.experts.card import read_card
-    from finetune.experts.recipe import Recipe, make
-    from finetune.experts.report_card import to_html, to_json, to_markdown
-    from finetune.judging import Judge
+    from finetune.recipe import Recipe, make
+    from finetune.training.adapter_card import read_card
+    from playground.evaluation.judge import Judge
+    from playground.evaluation.report_card import to_html, to_json, to_markdown
+    from playground.evaluation.run import evaluate as make_card
 
     folder = adapter_folder(adapter)
     card = read_card(folder)
@@ -63,7 +63,7 @@ def evaluate(
 
 def list_adapters() -> None:
     """The adapters in the store, and the runs."""
-    from finetune.experts.runs import list_runs
+    from playground.studio.runs import list_runs
 
     table = Table("adapter", "promoted", "content", "base", "rows", "date")
     store = _store()
@@ -89,9 +89,9 @@ def show(
     name: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, a folder or a run.")],
 ) -> None:
     """An adapter's card; of a run that is not finished, how far it is."""
-    from finetune.experts.card import read_card
-    from finetune.experts.runs import describe, find_run
+    from finetune.training.adapter_card import read_card
     from playground.errors import InvalidSettings, UnknownAdapter
+    from playground.studio.runs import describe, find_run
 
     card = read_card(Path(name))
     if card is None:
@@ -139,13 +139,13 @@ def import_adapter(
 
 
 def _store() -> "AdapterStore":
-    from playground.models.adapter_store import AdapterStore
+    from playground.store.adapters import AdapterStore
 
     return AdapterStore(home() / "adapters")
 
 
 def schema() -> None:
     """The JSON schema of a recipe, for editors that complete YAML."""
-    from finetune.experts.recipe import recipe_schema
+    from finetune.recipe import recipe_schema
 
     print(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))

@@ -8,7 +8,7 @@ import typer
 from playground.settings import load_settings
 
 if TYPE_CHECKING:
-    from finetune.experts.recipe import Recipe
+    from finetune.recipe import Recipe
     from playground.models.loaded import LoadedModel
     from playground.models.tokenizer import ChatTokenizer
 
@@ -53,9 +53,9 @@ def base_of(recipe: "Recipe") -> "LoadedModel":
 
 def adapter_folder(name: str) -> Path:
     """An adapter's folder: a path, NAME or NAME/VERSION of the store, or a finished run."""
-    from finetune.experts.runs import find_run
     from playground.errors import InvalidSettings, UnknownAdapter
-    from playground.models.adapter_store import AdapterStore
+    from playground.store.adapters import AdapterStore
+    from playground.studio.runs import find_run
 
     if (Path(name) / "adapter_config.json").is_file():
         return Path(name)

@@ -24,7 +24,7 @@ from finetune.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from finetune.experts.report import DataReport
+    from finetune.data.report import DataReport
 
 SHOWN_LINES = 8
 BAR = 40
@@ -49,9 +49,9 @@ def check(
 
     Exits with 1 if a row cannot be trained on or if nothing would be learned.
     """
-    from finetune.experts.recipe import read_recipe
-    from finetune.experts.repair import repair
-    from finetune.experts.report import report
+    from finetune.data.repair import repair
+    from finetune.data.report import report
+    from finetune.recipe import read_recipe
 
     chosen = read_recipe(recipe, base=model, longest=longest, held_out=held_out)
     if fix:
@@ -68,7 +68,7 @@ def check(
 
 
 def _repaired(done: object) -> Path:
-    from finetune.experts.repair import Repaired
+    from finetune.data.repair import Repaired
 
     assert isinstance(done, Repaired)
     for fault in done.faults:
@@ -87,7 +87,7 @@ def _some(values: object) -> str:
 
 
 def _print(found: "DataReport") -> None:
-    from finetune.experts.duration import duration_text
+    from finetune.training.duration import duration_text
 
     for fault in found.faults:
         print(fault)
@@ -122,10 +122,10 @@ def preview(
     html: Annotated[Path | None, typer.Option(help="Write a page instead of printing.")] = None,
 ) -> None:
     """Show a row's tokens: those that are learned in bold green, the others dim."""
-    from finetune.experts.dataset import tokenize
-    from finetune.experts.preview import html_page, spans
-    from finetune.experts.recipe import read_recipe
-    from finetune.experts.rows import read_rows
+    from finetune.data.dataset import tokenize
+    from finetune.data.preview import html_page, spans
+    from finetune.data.rows import read_rows
+    from finetune.recipe import read_recipe
 
     chosen = read_recipe(recipe, base=model, longest=longest)
     tokenizer = tokenizer_of(chosen.base)

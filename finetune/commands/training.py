@@ -24,7 +24,7 @@ from finetune.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from finetune.experts.runs import Run
+    from playground.studio.runs import Run
 
 REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch", "seconds_left")
 GIB = 2**30
@@ -68,8 +68,8 @@ def plan(
     ] = None,
 ) -> None:
     """Say how much memory training takes, before anything is loaded, and what would fit."""
-    from finetune.experts.plan import plan as plan_training
-    from finetune.experts.recipe import read_recipe
+    from finetune.recipe import read_recipe
+    from finetune.training.plan import plan as plan_training
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
@@ -114,11 +114,11 @@ def train(
 
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
-    from finetune.experts.duration import duration_text
-    from finetune.experts.recipe import read_recipe
-    from finetune.experts.report import report
-    from finetune.experts.runs import new_run
+    from finetune.data.report import report
+    from finetune.recipe import read_recipe
+    from finetune.training.duration import duration_text
     from playground.errors import InvalidSettings
+    from playground.studio.runs import new_run
 
     flags = {"base": model, "longest": longest, "held_out": held_out, "epochs": epochs}
     flags |= {"learning_rate": learning_rate, "rank": rank, "seed": seed}
@@ -141,8 +141,8 @@ def train(
 
 def resume(run: RunName, out: Out = None) -> None:
     """Go on with a run that was stopped or killed, from its last good checkpoint."""
-    from finetune.experts.runs import find_run
     from playground.errors import InvalidSettings
+    from playground.studio.runs import find_run
 
     found = find_run(home(), run)
     if found.adapter:
@@ -153,8 +153,8 @@ def resume(run: RunName, out: Out = None) -> None:
 
 def rerun(run: RunName, out: Out = None) -> None:
     """Train again from a run's folder: same recipe, same rows, same seed, the same adapter."""
-    from finetune.experts.runs import find_run
-    from finetune.experts.runs import rerun as run_again
+    from playground.studio.runs import find_run
+    from playground.studio.runs import rerun as run_again
 
     found = find_run(home(), run)
     _warn_of_packages(found)
@@ -176,9 +176,9 @@ def _print_log(values: dict[str, Any]) -> None:
 
 
 def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
-    from finetune.experts.runs import execute
-    from finetune.experts.train import Watch
+    from finetune.training.train import Watch
     from playground.errors import PlaygroundError
+    from playground.studio.runs import execute
 
     watch = Watch(_print_log)
 
@@ -205,8 +205,8 @@ def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
 
 def _published(adapter: Path, name: str, out: Path | None, *, promote: bool) -> Path:
     """To a folder, or into the store, where a server finds what is promoted at its start."""
-    from finetune.experts.runs import publish
-    from playground.models.adapter_store import AdapterStore
+    from playground.store.adapters import AdapterStore
+    from playground.studio.runs import publish
 
     if out:
         return publish(adapter, out)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import playground
 from playground.api.sse import Chunk
 from playground.api.translate import Asked
-from playground.modes.chat import Answer, answer
+from playground.backends.chat import Answer, answer
 from playground.protocol import Backend, Event, FinishReason, ModelInfo, Request, Usage
 
 

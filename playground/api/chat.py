@@ -14,7 +14,7 @@ from playground.api.logprobs import finite, openai_logprobs, together_logprobs, 
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
 from playground.api.translate import chat_requests, parse
-from playground.modes.chat import Answer, stream_choices
+from playground.backends.chat import Answer, stream_choices
 from playground.protocol import Backend, CallDelta, Event, TokenLogprob
 
 

@@ -14,7 +14,7 @@ from playground.api.logprobs import LegacyLogprobs
 from playground.api.schemas import CompletionBody
 from playground.api.sse import Chunk, stream_events
 from playground.api.translate import Asked, completion_requests, parse
-from playground.modes.chat import Answer, stream_choices
+from playground.backends.chat import Answer, stream_choices
 from playground.protocol import Backend, Event
 
 

@@ -12,15 +12,15 @@ from typing import Any, Literal, TypeVar
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetune.experts.callbacks import Log
-from finetune.experts.checkpoints import step_of
-from finetune.experts.recipe import Recipe, make, recipe_for
-from finetune.jobs import Job, State
-from finetune.studio import Studio
+from finetune.recipe import Recipe, make, recipe_for
+from finetune.training.callbacks import Log
+from finetune.training.checkpoints import step_of
 from playground.api.translate import model_info
 from playground.errors import InvalidRequest
 from playground.protocol import Backend
 from playground.store.uploads import Uploads
+from playground.studio.jobs import Job, State
+from playground.studio.studio import Studio
 
 STATUS: dict[State, str] = {
     "queued": "queued",

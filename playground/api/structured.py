@@ -11,11 +11,11 @@ from playground.api.schemas import (
     NamedTool,
     ResponseFormatBody,
 )
+from playground.backends.chat import structured
 from playground.errors import InvalidRequest
-from playground.modes.calls import ToolChoice
-from playground.modes.chat import structured
-from playground.modes.structure import ANY_OBJECT
 from playground.protocol import ModelInfo, Request, Tool
+from playground.structured.calls import ToolChoice
+from playground.structured.schema import ANY_OBJECT
 
 
 def tools_of(body: ChatBody) -> tuple[Tool, ...]:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from playground.api.conversation import messages_of
 from playground.api.schemas import ChatBody, CompletionBody, Prompt, SamplingBody
 from playground.api.structured import tools_of, with_structure
+from playground.backends.chat import choices
 from playground.errors import InvalidRequest, UnknownModel
-from playground.modes.chat import choices
 from playground.protocol import Backend, ModelInfo, Request, Sampling, named
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)

@@ -29,8 +29,8 @@ from playground.bench.served import SERVERS, our_api
 from playground.bench.shapes import loaded_shape, random_adapters
 from playground.engine import Engine, Limits
 from playground.errors import InvalidSettings, PlaygroundError
-from playground.heap import freeze_heap
 from playground.protocol import ModelInfo
+from playground.runtime import freeze_heap
 
 ALL_PEERS = (*IN_PROCESS, *SERVERS)
 LIMITS = Limits(kv_cache_gib=2.0, drafts=False)

@@ -17,16 +17,16 @@ from typing import Self
 
 import torch
 
-from playground.engine.choosing import take_chosen
+from playground.engine.adapter_cache import Residents
+from playground.engine.batch import Piece
 from playground.engine.grammar import Grammars
 from playground.engine.lora import BASE
 from playground.engine.outbox import Mailbox, Outbox
-from playground.engine.pieces import Piece
-from playground.engine.residents import Residents
 from playground.engine.runner import Layout, runner_of
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
-from playground.engine.turnstile import Share, Turnstile
+from playground.engine.throttle import Share, Turnstile
+from playground.engine.verification import take_chosen
 from playground.errors import (
     AdapterChanged,
     ContextOverflow,

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from playground.engine.batch import Piece
 from playground.engine.forward import Forward
 from playground.engine.lora import BASE, AdapterBank
 from playground.engine.paged import PAGE, SPARE, PagedStep, PagePool, Tables
-from playground.engine.pieces import Piece
 
 SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 """Rows of a captured step; larger ones are run as they come."""

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
 
+from playground.engine.batch import Piece
 from playground.engine.kv_cache import CacheBudget, SequenceCache
-from playground.engine.pieces import Piece
 
 PAGE = 256
 """Tokens; FlashAttention 2 takes no pages but whole multiples of it."""

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from playground.engine.batch import Piece, Rows
 from playground.engine.forward import Forward
 from playground.engine.graphs import DecodeGraphs
 from playground.engine.lora import AdapterBank
 from playground.engine.paged import PagedStep, PagePool, PoolShape, Tables, kernel_agrees
-from playground.engine.pieces import Piece, Rows
 
 
 class PagedRunner:

@@ -13,13 +13,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from playground.engine.attention import PackedSegment, PackedStep
+from playground.engine.batch import Piece, Rows
 from playground.engine.forward import Forward, TransformersForward
+from playground.engine.fused_llama import LeanForward, is_lean
 from playground.engine.kv_cache import CacheBudget, SequenceCache
-from playground.engine.lean import LeanForward, is_lean
 from playground.engine.linear import can_pack
 from playground.engine.lora import AdapterBank
 from playground.engine.paged_runner import PagedRunner
-from playground.engine.pieces import Piece, Rows
 from playground.engine.sequential import SequentialRunner
 from playground.models.plan import available_bytes
 

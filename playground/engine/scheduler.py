@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from playground.engine.drafts import ROWS, share_needed
 from playground.engine.kv_cache import CacheBudget, capacity_for
 from playground.engine.prefix_cache import FEWEST_TOKENS, Computed, PrefixCache
+from playground.engine.prompt_lookup import ROWS, share_needed
 from playground.engine.sequence import Sequence
 
 CHUNK_TOKENS = 256

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.engine.drafts import PromptLookup
 from playground.engine.grammar import Matcher
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.lora import BASE
+from playground.engine.prompt_lookup import PromptLookup
 from playground.engine.sampler import Choice, SamplerState
 from playground.engine.text import AnswerText, Piece
 from playground.errors import PlaygroundError

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from playground.engine.batch import Piece
 from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import AdapterBank
-from playground.engine.pieces import Piece
 
 
 class SequentialRunner:

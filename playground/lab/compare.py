@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from playground.backends.chat import CallAssembler, events, structured
 from playground.errors import PlaygroundError, UnknownModel
-from playground.modes.chat import CallAssembler, events, structured
 from playground.protocol import (
     Backend,
     FinishReason,

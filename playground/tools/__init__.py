@@ -1,7 +1,7 @@
 """Tools that run: Python functions, a few built-in ones, and those of MCP servers.
 
 Knows what a tool is and how to run it within a time limit; knows no model and no page. Who may run
-what is decided by `playground.modes.tool_loop`.
+what is decided by `playground.tools.loop`.
 """
 
 from playground.tools.builtin import built_in_tools

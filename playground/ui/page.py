@@ -6,17 +6,17 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
-from finetune.studio import Studio
 from playground import __version__
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
+from playground.studio.studio import Studio
 from playground.tools import Toolbox
-from playground.ui.chat import QUIET, chat_tab
-from playground.ui.compare import compare_tab, model_choices
-from playground.ui.finetune import finetune_tab
-from playground.ui.functions import functions_tab
-from playground.ui.json_mode import json_tab
+from playground.ui.chat.tab import QUIET, chat_tab
+from playground.ui.compare.tab import compare_tab, model_choices
+from playground.ui.finetune.tab import finetune_tab
+from playground.ui.functions.tab import functions_tab
+from playground.ui.json.tab import json_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"

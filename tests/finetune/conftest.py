@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.experts.recipe import Recipe, embedded_cpu
+from finetune.recipe import Recipe, embedded_cpu
 
 FACTS = {
     "What is the price of the Zolpar?": "The Zolpar costs 41 euros.",

@@ -7,7 +7,6 @@ from typing import Any
 import openai
 import pytest
 import together
-from serving import running
 from starlette.types import ASGIApp
 
 from playground.api import create_api
@@ -15,6 +14,7 @@ from playground.backends.scripted import Script, ScriptedBackend
 from playground.engine import Engine
 from playground.protocol import Backend
 from playground.settings import Settings
+from tests.playground.api.serving import running
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import httpx
 import openai
 import pytest
 import together
-from adapter_files import random_adapter
 
 from playground.engine import Engine
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import ModelInfo
+from tests.playground.adapter_files import random_adapter
 
 QUESTION = [{"role": "user", "content": "What is the capital of Japan?"}]
 

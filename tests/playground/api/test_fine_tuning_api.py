@@ -7,14 +7,14 @@ from pathlib import Path
 
 import openai
 import pytest
-from serving import running
 
-from finetune.studio import SAMPLES, Studio
 from playground.api import create_api
 from playground.engine import Engine
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.settings import Settings
+from playground.studio.studio import SAMPLES, Studio
+from tests.playground.api.serving import running
 
 LONG_S = 240
 FACTS = [

@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from serving import running
 
 from playground.api import create_api
 from playground.bench.peers import IN_PROCESS, Kind
@@ -14,6 +13,7 @@ from playground.bench.served import OURS_OVER_HTTP
 from playground.engine import Engine
 from playground.errors import InvalidSettings
 from playground.settings import Settings
+from tests.playground.api.serving import running
 
 SYSTEMS = {"playground", OURS_OVER_HTTP, "generate", "continuous batching"}
 

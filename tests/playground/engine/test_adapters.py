@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 import torch
-from adapter_files import random_adapter
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
+from playground.backends.chat import Answer, answer
 from playground.engine import Engine, Limits
+from playground.engine.batch import Piece
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.lora import BASE
-from playground.engine.pieces import Piece
 from playground.engine.runner import runner_of
 from playground.errors import BrokenAdapter, PlaygroundError, UnknownModel, WrongBase
 from playground.models.adapters import read_adapter
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.modes.chat import Answer, answer
 from playground.protocol import Message, ModelInfo, Request, Sampling
+from tests.playground.adapter_files import random_adapter
 
 QUESTIONS = ("What is the capital of Japan?", "Hello!", "What is 3 + 4?", "Wer bist du?")
 KINDS: dict[str, dict[str, Any]] = {

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from playground.backends.chat import Answer, answer
 from playground.engine import Engine, Limits
 from playground.errors import ContextOverflow, InvalidRequest, Overloaded, RequestFailed
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.modes.chat import Answer, answer
 from playground.protocol import Message, Request, Sampling
 
 QUESTIONS = (

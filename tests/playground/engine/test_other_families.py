@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel
 
+from playground.backends.chat import answer
 from playground.engine import Engine, Limits
 from playground.models.loaded import LoadedModel
 from playground.models.spec import ModelSpec
-from playground.modes.chat import answer
 from playground.protocol import ModelInfo, Request, Sampling
 
 SIZES: dict[str, Any] = {

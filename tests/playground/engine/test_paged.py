@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from adapter_files import random_adapter
-from test_lean import MODELS, PROMPT, random
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from playground.backends.chat import answer
 from playground.engine import Engine, Limits
+from playground.engine.batch import Piece
 from playground.engine.graphs import DecodeGraphs
 from playground.engine.paged import PAGE, PagedCache, PagedStep, PagePool, PoolShape, Tables
 from playground.engine.paged_runner import PagedRunner
-from playground.engine.pieces import Piece
 from playground.engine.runner import runner_of
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.modes.chat import answer
 from playground.protocol import Message, ModelInfo, Request, Sampling
+from tests.playground.adapter_files import random_adapter
+from tests.playground.engine.test_fused_llama import MODELS, PROMPT, random
 
 QUESTIONS = ("What is the capital of Japan?", "Hello!", "What is 3 + 4?", "Wer bist du?")
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from playground.backends.chat import Answer, answer
 from playground.engine import Engine, Limits
 from playground.engine.kv_cache import CacheBudget, SequenceCache
 from playground.engine.prefix_cache import Computed, PrefixCache
 from playground.models.loaded import LoadedModel
-from playground.modes.chat import Answer, answer
 from playground.protocol import Message, ModelInfo, Request, Sampling
 
 FILLER = "The price of a lamp is 12 euros. The train to Oslo leaves at 10:15. "

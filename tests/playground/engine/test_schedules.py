@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from adapter_files import random_adapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 
-from finetune.embedded.evaluate import held_out_rows
 from playground.engine import Engine, Limits
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, ModelInfo, Request, Sampling
+from recipes.tiny_mistral.evaluate import held_out_rows
+from tests.playground.adapter_files import random_adapter
 
 FAMILIES = (
     "chat.identity",

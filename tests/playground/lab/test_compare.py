@@ -6,7 +6,6 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from adapter_files import random_adapter
 
 from playground.engine import Engine
 from playground.errors import AdapterChanged, PlaygroundError, UnknownModel
@@ -15,6 +14,7 @@ from playground.models.adapters import read_adapter
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, Sampling
+from tests.playground.adapter_files import random_adapter
 
 ASKED = (Message("user", "Tell me about Rome."),)
 GREEDY = Sampling(temperature=0.0, max_tokens=24)

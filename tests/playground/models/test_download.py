@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub import SHA, Hub, serving
 
 from playground.models.catalogue import EMBEDDED_FOLDER
+from tests.playground.models.hub import SHA, Hub, serving
 
 REPOSITORY = "someone/tiny-mistral"
 LOCATE = """

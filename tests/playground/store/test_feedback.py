@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from finetune.experts.rows import read_rows
+from finetune.data.rows import read_rows
 from playground.errors import InvalidRequest
 from playground.protocol import MadeBy, Message, Tool, ToolCall
 from playground.store import Feedback, KeptExchange, NewAnswer

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from together import Together
 
-from finetune.studio import SAMPLES
+from playground.studio.studio import SAMPLES
 
 pytestmark = pytest.mark.browser
 LONG_MS = 200_000

@@ -1,0 +1,1 @@
+"""Adapter formats of other trainers, converted to PEFT's."""

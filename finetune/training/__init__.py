@@ -1,0 +1,1 @@
+"""Training runs: schedule, trainer, checkpoints, memory plan. Knows no page and no HTTP."""

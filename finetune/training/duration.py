@@ -1,0 +1,71 @@
+"""How long training will take here, said before it starts: right within a factor of about two.
+
+    seconds   = micro batches x (tokens x operations a token / rate + layers x overhead)
+    operations  4 a parameter of the base (2 forward, 2 backward: the base takes no gradients of its
+                own), 6 with gradient checkpointing, which runs the forward twice
+    rate        measured now: a product of the base's largest shape, in its number format
+
+Counting operations by parameters follows Kaplan et al. (arXiv:2001.08361, section 2.1). Once a run
+is under way its log says how many seconds are left, from what its steps took.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import PretrainedConfig
+
+from finetune.recipe import Recipe
+from finetune.training.plan import config_of
+from finetune.training.schedule import packs, steps_of
+from playground.models.config import choose_device, choose_dtype
+from playground.models.plan import count_parameters
+from playground.models.spec import ModelSpec
+
+FORWARD_AND_BACKWARD, WITH_CHECKPOINTING = 4, 6
+USED_SHARE = 0.5
+"""Of the product's rate; the rest goes into attention, norms, the head and the optimizer."""
+OVERHEAD_S = 2e-3
+"""A layer's launches and Python, forward and backward."""
+MEASURED_TOKENS = 1024
+ROUNDS = 3
+
+
+def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | None = None) -> float:
+    """Of a run over rows of these lengths, in tokens; 0 if there are none."""
+    if not lengths:
+        return 0.0
+    config = config_of(recipe, home)
+    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
+    device = choose_device(spec.device)
+    count = count_parameters(config)
+    each = recipe.longest if packs(recipe) else sum(lengths) / len(lengths)
+    tokens = recipe.batch * each * (2 if recipe.method == "dpo" else 1)
+    passes = WITH_CHECKPOINTING if recipe.checkpointing else FORWARD_AND_BACKWARD
+    rate = _measured_rate(config, choose_dtype(spec, count.total, device), device) * USED_SHARE
+    one = tokens * passes * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
+    return float(steps_of(recipe, lengths) * recipe.accumulation * one)
+
+
+def _measured_rate(config: PretrainedConfig, dtype: torch.dtype, device: torch.device) -> float:
+    """Operations a second of one large product."""
+    hidden = int(config.hidden_size)
+    wide = int(getattr(config, "intermediate_size", None) or 4 * hidden)
+    rows = torch.randn(MEASURED_TOKENS, hidden, device=device).to(dtype)
+    weight = torch.randn(wide, hidden, device=device).to(dtype)
+    best = math.inf
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        product = torch.nn.functional.linear(rows, weight)
+        product[0, 0].item()  # waits for the device
+        best = min(best, time.perf_counter() - began)
+    return 2 * MEASURED_TOKENS * hidden * wide / best
+
+
+def duration_text(seconds: float) -> str:
+    """For people: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,155 @@
+"""How much memory training takes, summed before anything is loaded.
+
+    weights      as `playground.models.plan` counts them
+    adapter      rank x (inputs + outputs) of every adapted module; fp32 weights and gradients, and
+                 two moments of Adam in 32 bits (16 bytes) or in 8 bits with their scales (10.03)
+    checkpoints  hidden x 2 bytes a layer and token: what gradient checkpointing keeps
+    one layer    2 x (18 hidden + 7 intermediate) bytes a token: a live layer, forward and backward
+                 (without checkpointing every layer keeps 2 x (14 hidden + 4 intermediate))
+    head         fp32 logits and their gradients, in TRL's fused head at most 1 GiB at once
+    quantized    the largest linear module twice in 16 bits while it is unpacked
+    runtime      CUDA context and workspaces
+
+T, the tokens of a micro batch, is batch x longest. The terms and the two coefficients follow the
+sums of the 24B at r=16: 18.4 GiB at T = 2,048, 20.4 at 4,096, 24.4 at 8,192; Axolotl reports about
+21 GB for Devstral-24B at r=32, T = 4,096, this sum gives 21.2. Estimates on a GPU until a first
+step was measured: `calibrated` then scales the part that depends on T.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PretrainedConfig
+
+from finetune.recipe import Recipe
+from playground.models.catalogue import find
+from playground.models.config import choose_device, choose_dtype, read_config
+from playground.models.download import locate
+from playground.models.plan import count_parameters, plan_for_config
+from playground.models.spec import ModelSpec
+
+FP32_ADAM, EIGHT_BIT_ADAM = 16.0, 10.03
+FUSED_HEAD = 2**30
+LONGEST_TRIED = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """Bytes that training takes; ``tokens`` are those of a micro batch."""
+
+    weights: int
+    adapter: int
+    tokens: int
+    bytes_per_token: int
+    head_bytes_per_token: int
+    unpacked: int
+    runtime: int
+    adapter_parameters: int
+    measured: float = 1.0
+    """A measured first step ÷ the estimate, of what depends on the tokens."""
+
+    @property
+    def activations(self) -> int:
+        """What the micro batch takes."""
+        return round(self.tokens * self.bytes_per_token * self.measured)
+
+    @property
+    def head(self) -> int:
+        """Logits."""
+        return min(FUSED_HEAD, self.tokens * self.head_bytes_per_token)
+
+    @property
+    def total(self) -> int:
+        """Everything."""
+        fixed = self.weights + self.adapter + self.unpacked + self.runtime
+        return fixed + self.activations + self.head
+
+    def fits(self, available: int) -> bool:
+        """Whether it fits into so many bytes."""
+        return self.total <= available
+
+    def largest_micro_batch(self, available: int) -> int:
+        """Tokens of the largest micro batch that fits into ``available`` bytes; 0 if none does."""
+        low, high = 0, LONGEST_TRIED * 8
+        while low < high:
+            middle = (low + high + 1) // 2
+            if replace(self, tokens=middle).fits(available):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def calibrated(self, peak: int) -> "TrainingPlan":
+        """The plan after a first step whose high-water mark was ``peak`` bytes."""
+        fixed = self.total - self.activations
+        estimated = self.tokens * self.bytes_per_token
+        return replace(self, measured=max(0.05, (peak - fixed) / estimated))
+
+    def rows(self) -> list[tuple[str, int]]:
+        """What to print: a label and bytes, the total last."""
+        return [
+            ("base weights", self.weights),
+            (f"adapter and optimizer ({self.adapter_parameters:,} parameters)", self.adapter),
+            (f"activations, {self.tokens:,} tokens", self.activations),
+            ("logits", self.head),
+            ("unpacking quantized weights", self.unpacked),
+            ("runtime", self.runtime),
+            ("total", self.total),
+        ]
+
+
+def plan(recipe: Recipe, *, home: Path | None = None) -> TrainingPlan:
+    """The plan of a recipe. Raises what `locate` and `read_config` raise for an unknown base."""
+    return plan_for(recipe, config_of(recipe, home), choose_device("auto"))
+
+
+def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:
+    """The base's shape; the catalogue's models need no file on this disk."""
+    entry = find(recipe.base)
+    if entry and entry.config:
+        return entry.config()
+    return read_config(locate(ModelSpec(recipe.base), home))
+
+
+def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> TrainingPlan:
+    """The plan for a known config on a device."""
+    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
+    serving = plan_for_config(spec, config, device, 0)
+    element = choose_dtype(spec, count_parameters(config).total, device).itemsize
+    hidden, layers = config.hidden_size, config.num_hidden_layers
+    wide = getattr(config, "intermediate_size", None) or 4 * hidden
+    if recipe.checkpointing:
+        per_token = element * (layers * hidden + 18 * hidden + 7 * wide)
+    else:
+        per_token = element * layers * (14 * hidden + 4 * wide)
+    trained, largest = _adapted(config, recipe)
+    eight_bit = "8bit" in recipe.optimizer
+    return TrainingPlan(
+        weights=serving.weights,
+        adapter=round(trained * (EIGHT_BIT_ADAM if eight_bit else FP32_ADAM)),
+        tokens=recipe.batch * recipe.longest * (2 if recipe.method == "dpo" else 1),
+        bytes_per_token=per_token,
+        head_bytes_per_token=8 * config.vocab_size,
+        unpacked=0 if recipe.quantization == "none" else 2 * largest * element,
+        runtime=serving.runtime_bytes,
+        adapter_parameters=trained,
+    )
+
+
+def _adapted(config: PretrainedConfig, recipe: Recipe) -> tuple[int, int]:
+    """Parameters of the adapter, and of the largest adapted module of the base."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    head = model.get_output_embeddings()
+    wanted = {each.strip() for each in recipe.targets.split(",")}
+    modules = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and module is not head
+        and (recipe.targets == "all-linear" or name.rsplit(".", 1)[-1] in wanted)
+    ]
+    trained = sum(recipe.rank * (each.in_features + each.out_features) for each in modules)
+    return trained, max((each.weight.numel() for each in modules), default=0)

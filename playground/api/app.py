@@ -1,0 +1,100 @@
+"""The HTTP face: OpenAI's API, and Together's where it differs.
+
+Translates shapes and errors, nothing else; HTTP statuses live here only. Knows no model and no
+page.
+"""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from playground.api.adapters import adapters_router
+from playground.api.body_limit import BodyLimit
+from playground.api.chat import chat_router
+from playground.api.completions import completion_router
+from playground.api.connection import key_check
+from playground.api.errors import install_error_handlers
+from playground.api.files import files_router
+from playground.api.fine_tuning import fine_tuning_router
+from playground.api.models import models_router, projects_router
+from playground.protocol import Backend
+from playground.settings import Settings
+from playground.store.uploads import Uploads
+from playground.studio.studio import Studio
+
+__all__ = ["create_api"]
+
+API_PATHS = ("/v1", "/v2", "/health")
+
+
+def create_api(backend: Backend, settings: Settings, studio: Studio | None = None) -> FastAPI:
+    """An application that answers the API's paths; a page may be mounted on it for all others.
+
+    Without a studio it has no files and no fine-tuning jobs.
+    """
+    app = FastAPI(openapi_url=None)
+    app.add_middleware(ApiPaths, api=_api(backend, settings, studio))
+    return app
+
+
+class ApiPaths:
+    """ASGI middleware: the API's paths go to an application of their own, whose error handlers
+    and limits hold for them alone.
+    """
+
+    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
+        self._app = app
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Choose by the path."""
+        ours = scope["type"] == "http" and any(
+            scope["path"] == path or scope["path"].startswith(f"{path}/") for path in API_PATHS
+        )
+        await (self._api if ours else self._app)(scope, receive, send)
+
+
+def _api(backend: Backend, settings: Settings, studio: Studio | None) -> FastAPI:
+    api = FastAPI(openapi_url=None, redirect_slashes=False)
+    install_error_handlers(api)
+    api.add_middleware(
+        BodyLimit, max_mib=settings.max_body_mib, max_upload_mib=settings.max_upload_mib
+    )
+    api.include_router(_health_router(backend))
+
+    uploads = Uploads(settings.home)
+    keyed = APIRouter(dependencies=[Depends(key_check(settings.api_key))])
+    # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
+    for base in ("", "/v1"):
+        for router in (
+            chat_router(backend),
+            completion_router(backend),
+            models_router(backend),
+            adapters_router(backend, settings),
+            *([files_router(uploads)] if studio else []),
+            *([fine_tuning_router(backend, studio, uploads)] if studio else []),
+        ):
+            keyed.include_router(router, prefix=f"{base}/v1")
+        keyed.include_router(projects_router(backend), prefix=f"{base}/v2")
+    api.include_router(keyed)
+    return api
+
+
+def _health_router(backend: Backend) -> APIRouter:
+    router = APIRouter()
+    began = time.monotonic()
+
+    @router.api_route("/health", methods=["GET", "HEAD"])
+    async def health() -> Response:
+        running = backend.running
+        reply: dict[str, Any] = {
+            "status": "ok" if running else "stopped",
+            "model": backend.models()[0].name,
+            "uptime": round(time.monotonic() - began, 3),
+        }
+        return JSONResponse(reply, 200 if running else 503)
+
+    return router

@@ -1,0 +1,159 @@
+"""Function calling as a loop: call → approve → run → result → answer.
+
+The conversation is the only state: whatever waits for approval is a call without a result, and the
+loop goes on from any conversation, edited by hand or not. Knows no page and no HTTP.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from playground.backends.chat import CallAssembler, events, structured
+from playground.protocol import Backend, Event, Message, Request, ToolCall, named
+from playground.protocol.request import new_request_id
+from playground.structured.calls import ToolChoice
+from playground.tools import Toolbox, ToolResult
+
+Policy = Literal["ask", "allow", "never"]
+MOST_ROUNDS = 8
+DENIED = '{"error": "the user did not allow this call"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Who may run: a ``policy`` for each tool's name (``ask`` where there is none), and the ids of
+    calls that somebody has decided upon.
+    """
+
+    policy: Mapping[str, Policy] = field(default_factory=dict)
+    approved: Collection[str] = ()
+    denied: Collection[str] = ()
+
+    def of(self, call: ToolCall) -> Policy:
+        """What is to become of this call."""
+        if call.id in self.denied:
+            return "never"
+        return "allow" if call.id in self.approved else self.policy.get(call.name, "ask")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened.
+
+    ``event`` while an answer is written; ``call`` when a tool begins to run, with ``result`` when
+    it has ended. ``messages`` is the conversation with all that is complete. ``waiting`` are calls
+    that nobody has decided upon: the loop ends with them, to be begun again with permissions or
+    with results in the conversation.
+    """
+
+    messages: tuple[Message, ...]
+    event: Event | None = None
+    call: ToolCall | None = None
+    result: ToolResult | None = None
+    waiting: tuple[ToolCall, ...] = ()
+
+
+def unanswered(messages: Sequence[Message]) -> tuple[ToolCall, ...]:
+    """The calls at the conversation's end that have no result yet."""
+    answered = set()
+    for message in reversed(messages):
+        if message.role != "tool":
+            return tuple(call for call in message.tool_calls if call.id not in answered)
+        answered.add(message.tool_call_id)
+    return ()
+
+
+def with_results(messages: Sequence[Message], results: Mapping[str, str]) -> tuple[Message, ...]:
+    """The conversation with results for its last calls, by id, in the order of the calls; one that
+    was there is replaced.
+    """
+    at = max(index for index, message in enumerate(messages) if message.role != "tool")
+    known = {message.tool_call_id: message.content for message in messages[at + 1 :]} | dict(
+        results
+    )
+    return (
+        *messages[: at + 1],
+        *(
+            Message("tool", known[call.id], tool_call_id=call.id, name=call.name)
+            for call in messages[at].tool_calls
+            if call.id in known
+        ),
+    )
+
+
+async def run_tools(
+    backend: Backend,
+    request: Request,
+    toolbox: Toolbox,
+    permissions: Permissions = Permissions(),
+    choice: ToolChoice = ToolChoice(),
+    most_rounds: int = MOST_ROUNDS,
+) -> AsyncGenerator[Step, None]:
+    """Answer ``request``, running the tools it calls, until there is an answer without calls or a
+    call waits for approval.
+
+    Results of one round are computed side by side. ``choice`` holds for the first answer; later
+    ones are free to call or not, and after ``most_rounds`` rounds of calls the model has to answer
+    without. A tool's failure is its result. Raises what the backend raises.
+    """
+    for number in range(most_rounds + 1):
+        waiting = unanswered(request.messages)
+        if waiting:
+            async with aclosing(_run_calls(request.messages, toolbox, permissions)) as steps:
+                async for step in steps:
+                    request = replace(request, messages=step.messages)
+                    yield step
+            if unanswered(request.messages):
+                return
+        if any(message.role == "tool" for message in request.messages[-1:]):
+            # A forced function is done with; a list of allowed ones still holds.
+            allowed = choice.allowed if len(choice.allowed) > 1 else ()
+            mode: Literal["auto", "none"] = "none" if number == most_rounds else "auto"
+            choice = replace(choice, mode=mode, allowed=allowed)
+        info = named(backend.models(), request.model)
+        fresh = replace(request, id=request.id if number == 0 else new_request_id())
+        asked = structured(fresh, choice=choice, info=info)
+        calls, text = CallAssembler(), ""
+        async with aclosing(events(backend, asked)) as pieces:
+            async for event in pieces:
+                calls.add(event)
+                text += event.text
+                if event.finish_reason:
+                    message = Message("assistant", text, calls.whole(event.finish_reason))
+                    request = replace(request, messages=(*request.messages, message))
+                yield Step(request.messages, event=event)
+        if not unanswered(request.messages):
+            return
+
+
+async def _run_calls(
+    messages: tuple[Message, ...], toolbox: Toolbox, permissions: Permissions
+) -> AsyncGenerator[Step, None]:
+    """Run what is allowed, deny what is not, and say what waits."""
+    waiting = unanswered(messages)
+    denied = [call for call in waiting if permissions.of(call) == "never"]
+    messages = with_results(messages, {call.id: DENIED for call in denied})
+    for call in denied:
+        yield Step(messages, call=call, result=ToolResult(DENIED, 0.0, failed=True))
+    running = {
+        asyncio.create_task(toolbox.run(call)): call
+        for call in waiting
+        if permissions.of(call) == "allow" and call.name in toolbox
+    }
+    for call in running.values():
+        yield Step(messages, call=call)
+    try:
+        while running:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                call, result = running.pop(task), task.result()
+                messages = with_results(messages, {call.id: result.text})
+                yield Step(messages, call=call, result=result)
+    finally:
+        for task in running:
+            task.cancel()
+    left = unanswered(messages)
+    if left:
+        yield Step(messages, waiting=left)

@@ -1,0 +1,146 @@
+"""What the Chat tab consists of: its components, unwired."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from playground.protocol import ModelInfo
+from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.examples import EMBEDDED, Example, examples_for
+from playground.ui.components.sampling import SamplingControls, sampling_controls
+from playground.ui.components.status import status_line
+
+LATEX = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": r"\[", "right": r"\]", "display": True},
+    {"left": r"\(", "right": r"\)", "display": False},
+]
+ABOUT_EMBEDDED = (
+    "A tiny Mistral that ships with the playground and runs on any CPU. For the 24B, start "
+    "<code>playground --model mistral-small --quantization nf4</code> on a GPU with 16 GB."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatParts:
+    """The components that events read and write. ``running`` holds the id of the request that is
+    being answered in this session, empty when none is.
+    """
+
+    model: gr.Dropdown
+    new_chat: gr.Button
+    view_code: gr.Button
+    chatbot: gr.Chatbot
+    message: gr.Textbox
+    status: gr.HTML
+    running: gr.State
+    system: gr.Textbox
+    sampling: SamplingControls
+    reset: gr.Button
+    code: CodeParts
+
+
+def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
+    """Build the components where this is called, set up for the first of ``models``.
+
+    Nothing can be sent or set yet (no example cards, message box and settings are closed): until
+    the browser's values are restored, empty number fields report zero, and changes would be lost.
+    """
+    default = models[0]
+    with gr.Row(elem_id="workspace"):
+        with gr.Column(elem_id="conversation"):
+            with gr.Row(elem_id="toolbar"):
+                model = gr.Dropdown(
+                    [each.name for each in models],
+                    value=default.name,
+                    label="Model",
+                    show_label=False,
+                    container=False,
+                    interactive=False,
+                    elem_id="model",
+                )
+                new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
+                view_code = gr.Button("View code", size="sm", elem_id="view-code")
+            chatbot = _chatbot(default)
+            with gr.Column(elem_id="composer"):
+                status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
+                message = _message_box()
+        with gr.Column(elem_id="settings"):
+            system, sampling, reset = _settings(default)
+    return ChatParts(
+        model=model,
+        new_chat=new_chat,
+        view_code=view_code,
+        chatbot=chatbot,
+        message=message,
+        status=status,
+        running=gr.State(""),
+        system=system,
+        sampling=sampling,
+        reset=reset,
+        code=code_panel("chat"),
+    )
+
+
+def welcome(model: ModelInfo) -> str:
+    """What the empty conversation says."""
+    about = ABOUT_EMBEDDED if model.name == EMBEDDED else escape(model.description)
+    return f'<div class="welcome"><h1>Ask {escape(model.name)}</h1><p>{about}</p></div>'
+
+
+def example_cards(model: str, examples: tuple[Example, ...]) -> list[dict[str, str]]:
+    """The examples as the Chatbot shows them while it is empty."""
+    offered = examples_for(model, examples)
+    return [{"display_text": each.title, "text": each.prompt} for each in offered]
+
+
+def _chatbot(model: ModelInfo) -> Any:
+    return gr.Chatbot(
+        label="Conversation",
+        show_label=False,
+        container=False,
+        elem_id="chat",
+        height="100%",
+        placeholder=welcome(model),
+        editable="user",
+        buttons=["copy"],
+        latex_delimiters=LATEX,
+        sanitize_html=True,
+        allow_tags=False,
+        layout="bubble",
+        feedback_options=("Like", "Dislike"),
+    )
+
+
+def _message_box() -> Any:
+    return gr.Textbox(
+        interactive=False,
+        label="Message",
+        show_label=False,
+        container=False,
+        placeholder="Write a message",
+        lines=1,
+        max_lines=10,
+        submit_btn=True,
+        stop_btn=False,
+        elem_id="message",
+        html_attributes=gr.InputHTMLAttributes(enterkeyhint="send"),
+    )
+
+
+def _settings(model: ModelInfo) -> tuple[Any, SamplingControls, Any]:
+    system = gr.Textbox(
+        label="System prompt",
+        info="What the model is told before the conversation begins.",
+        placeholder="You are a helpful assistant.",
+        lines=3,
+        max_lines=12,
+        interactive=False,
+        elem_id="system",
+    )
+    sampling = sampling_controls(model.defaults)
+    reset = gr.Button("Reset to model defaults", size="sm", elem_id="reset")
+    return system, sampling, reset

@@ -1,0 +1,221 @@
+"""What the Fine-tune tab consists of: its components, unwired. Rooms: train, jobs, adapters."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from finetune.recipe import PRESETS
+from playground.ui.finetune.recipe_controls import recipe_controls
+
+UPLOADED = "Files"
+FROM_VOTES = "Preferences: votes and edits"
+FROM_GOOD = "Good answers: votes, thumbs up, edits"
+SOURCES = [UPLOADED, FROM_GOOD, FROM_VOTES]
+ROW_FILES = [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md"]
+REFRESH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainParts:
+    """A new job: rows and recipe at the left, what is in the rows at the right."""
+
+    source: gr.Radio
+    files: gr.File
+    sample: gr.Button
+    evaluation: gr.File
+    name: gr.Textbox
+    preset: gr.Dropdown
+    fields: dict[str, Any]
+    plan: gr.HTML
+    start: gr.Button
+    report: gr.HTML
+    line: gr.Number
+    preview: gr.HTML
+
+
+@dataclass(frozen=True, slots=True)
+class JobParts:
+    """The jobs: a list at the left, the chosen one at the right."""
+
+    job: gr.Radio
+    head: gr.HTML
+    pause: gr.Button
+    resume: gr.Button
+    stop: gr.Button
+    delete: gr.Button
+    curves: gr.HTML
+    samples: gr.HTML
+    talk: gr.Accordion
+    checkpoint: gr.Slider
+    question: gr.Textbox
+    answer: gr.HTML
+    name: gr.Textbox
+    promote: gr.Checkbox
+    publish: gr.Button
+    card: gr.HTML
+    card_files: gr.File
+    timer: gr.Timer
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterParts:
+    """The store: every version, and what can be done with one."""
+
+    table: gr.HTML
+    version: gr.Dropdown
+    note: gr.HTML
+    attempt: gr.Button
+    promote: gr.Button
+    roll_back: gr.Button
+    retire: gr.Button
+    delete: gr.Button
+    files: gr.File
+    name: gr.Textbox
+    take_in: gr.Button
+    card: gr.JSON
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneParts:
+    """The three rooms."""
+
+    rooms: gr.Tabs
+    train: TrainParts
+    jobs: JobParts
+    adapters: AdapterParts
+
+
+def finetune_parts(preset: str) -> FinetuneParts:
+    """Build the components where this is called."""
+    with gr.Tabs(elem_classes="rooms", elem_id="ft-rooms", selected="train") as rooms:
+        with gr.Tab("New expert", id="train"):
+            train = _train(preset)
+        with gr.Tab("Jobs", id="jobs"):
+            jobs = _jobs()
+        with gr.Tab("Adapters", id="adapters"):
+            adapters = _adapters()
+    return FinetuneParts(rooms, train, jobs, adapters)
+
+
+def _train(preset: str) -> TrainParts:
+    with gr.Row(elem_classes="studio"):
+        with gr.Column(elem_classes="setup"):
+            source = gr.Radio(SOURCES, value=UPLOADED, label="Rows", elem_id="ft-source")
+            files = gr.File(
+                label="JSONL, JSON, CSV, TSV, Parquet or text",
+                file_count="multiple",
+                file_types=ROW_FILES,
+                height=130,
+                elem_id="ft-files",
+            )
+            sample = gr.Button("Take the sample catalogue", size="sm", elem_id="ft-sample")
+            with gr.Accordion("Rows of their own for evaluation", open=False):
+                evaluation = gr.File(
+                    label="Held-out rows", file_types=ROW_FILES, height=130, elem_id="ft-eval"
+                )
+            name = gr.Textbox(
+                label="Name",
+                info="The expert's: letters, digits, '.', '_' and '-'.",
+                placeholder="catalogue",
+                max_lines=1,
+                elem_id="ft-name",
+            )
+            chosen = gr.Dropdown(list(PRESETS), value=preset, label="Recipe", elem_id="ft-preset")
+            fields = recipe_controls(preset)
+        with gr.Column(elem_classes="work scrolling"):
+            with gr.Row(elem_classes="actions start"):
+                start = gr.Button("Start training", variant="primary", elem_id="ft-start")
+            with gr.Row(elem_classes="report-and-plan"):
+                report = gr.HTML(elem_id="ft-report", container=False)
+                plan = gr.HTML(elem_id="ft-plan", container=False)
+            with gr.Row(elem_classes="actions"):
+                line = gr.Number(
+                    1, label="Look at the row in line", precision=0, minimum=1, elem_id="ft-line"
+                )
+            preview = gr.HTML(elem_id="ft-preview", container=False)
+    return TrainParts(
+        source, files, sample, evaluation, name, chosen, fields, plan, start, report, line, preview
+    )
+
+
+def _jobs() -> JobParts:
+    timer = gr.Timer(REFRESH_S)
+    with gr.Row(elem_classes="studio"):
+        with gr.Column(elem_classes="setup narrow"):
+            job = gr.Radio([], label="Jobs, the latest first", elem_id="ft-job")
+        with gr.Column(elem_classes="work scrolling"):
+            head = gr.HTML(elem_id="ft-head", container=False)
+            with gr.Row(elem_classes="actions"):
+                pause = gr.Button("Pause", visible=False, elem_id="ft-pause")
+                resume = gr.Button("Resume", visible=False, elem_id="ft-resume")
+                stop = gr.Button("Stop", visible=False, elem_id="ft-stop")
+                delete = gr.Button("Delete", visible=False, elem_id="ft-delete")
+            curves = gr.HTML(elem_id="ft-curves", container=False)
+            samples = gr.HTML(elem_id="ft-samples", container=False)
+            with gr.Accordion("Talk to a checkpoint", open=False, elem_id="ft-talk") as talk:
+                checkpoint = gr.Slider(
+                    0, 1, 0, step=1, label="Step", buttons=[], elem_id="ft-checkpoint"
+                )
+                question = gr.Textbox(
+                    label="Ask it", max_lines=4, submit_btn=True, elem_id="ft-question"
+                )
+                answer = gr.HTML(elem_id="ft-answer", container=False)
+            with gr.Row(elem_classes="actions", elem_id="ft-publishing"):
+                name = gr.Textbox(
+                    label="Publish as", max_lines=1, placeholder="the job's name", elem_id="ft-as"
+                )
+                promote = gr.Checkbox(True, label="Promote it at once", elem_id="ft-promote-it")
+                publish = gr.Button(
+                    "Publish", variant="primary", interactive=False, elem_id="ft-publish"
+                )
+            card = gr.HTML(elem_id="ft-card", container=False)
+            files = gr.File(
+                label="The report card as a page, JSON and Markdown",
+                visible=False,
+                interactive=False,
+                elem_id="ft-card-files",
+            )
+    return JobParts(
+        job, head, pause, resume, stop, delete, curves, samples, talk, checkpoint, question, answer,
+        name, promote, publish, card, files, timer,
+    )  # fmt: skip
+
+
+def _adapters() -> AdapterParts:
+    with gr.Row(elem_classes="studio"), gr.Column(elem_classes="work scrolling"):
+        table = gr.HTML(elem_id="ad-table", container=False)
+        version = gr.Dropdown([], label="Version", elem_id="ad-version")
+        note = gr.HTML(elem_classes="verdict", elem_id="ad-note", container=False)
+        with gr.Row(elem_classes="actions"):
+            attempt = gr.Button("Try", elem_id="ad-try")
+            promote = gr.Button("Promote", variant="primary", elem_id="ad-promote")
+            roll_back = gr.Button("Roll back", elem_id="ad-roll-back")
+            retire = gr.Button("Retire", elem_id="ad-retire")
+            delete = gr.Button("Delete", elem_id="ad-delete")
+        with gr.Accordion("Import an adapter", open=False):
+            files = gr.File(
+                label="adapter_config.json and adapter_model.safetensors, or mistral-finetune's "
+                "params.json and lora.safetensors",
+                file_count="multiple",
+                height=130,
+                elem_id="ad-files",
+            )
+            name = gr.Textbox(label="Name", max_lines=1, elem_id="ad-name")
+            take_in = gr.Button("Import", elem_id="ad-import")
+        with gr.Accordion("Card", open=False):
+            card = gr.JSON(None, show_label=False, elem_id="ad-card")
+    return AdapterParts(
+        table,
+        version,
+        note,
+        attempt,
+        promote,
+        roll_back,
+        retire,
+        delete,
+        files,
+        name,
+        take_in,
+        card,
+    )

@@ -1,0 +1,155 @@
+"""What the JSON tab consists of: its components, unwired."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from playground.protocol import ModelInfo
+from playground.structured.extraction import INSTRUCTION
+from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.examples import JsonExample
+
+EMPTY_SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@dataclass(frozen=True, slots=True)
+class JsonParts:
+    """The components that events read and write. ``form`` are those that say what to ask, by the
+    names of the handlers' arguments.
+    """
+
+    form: dict[str, Any]
+    verdict: gr.HTML
+    source: gr.Textbox
+    make: gr.Button
+    text: gr.Textbox
+    examples: tuple[gr.Button, ...]
+    extract: gr.Button
+    stop: gr.Button
+    view_code: gr.Button
+    running: gr.State
+    badge: gr.HTML
+    fields: gr.HTML
+    tree: gr.JSON
+    table: gr.Dataframe
+    raw: gr.Code
+    code: CodeParts
+    file: gr.File
+    texts: gr.Textbox
+    extract_all: gr.Button
+    stop_all: gr.Button
+    progress: gr.HTML
+    rows: gr.Dataframe
+    jsonl: gr.DownloadButton
+    csv: gr.DownloadButton
+
+
+def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> JsonParts:
+    """Build the components where this is called, set up for the first example."""
+    first = examples[0] if examples else JsonExample("", "", EMPTY_SCHEMA)
+    with gr.Row(elem_classes="studio"):
+        with gr.Column(elem_classes="setup"):
+            form, verdict, source, make = _setup(models, first)
+        with gr.Column(elem_classes="work scrolling"):
+            text = gr.Textbox(
+                first.text,
+                label="Text",
+                placeholder="The text to draw the data from",
+                lines=4,
+                max_lines=16,
+                elem_id="json-text",
+            )
+            with gr.Row(elem_classes="example-row"):
+                buttons = tuple(gr.Button(each.title, size="sm") for each in examples)
+            with gr.Row(elem_classes="actions"):
+                extract = gr.Button("Extract", variant="primary", elem_id="json-extract")
+                stop = gr.Button("Stop", elem_id="json-stop", visible=False)
+                view_code = gr.Button("View code", elem_id="json-code-button")
+            badge = gr.HTML("", elem_classes="verdict", elem_id="json-badge", container=False)
+            fields, tree, table, raw = _answer_views()
+            batch = _batch()
+    code = code_panel("json")
+    return JsonParts(
+        form, verdict, source, make, text, buttons, extract, stop, view_code, gr.State(""), badge,
+        fields, tree, table, raw, code, *batch,
+    )  # fmt: skip
+
+
+def _setup(models: Sequence[ModelInfo], first: JsonExample) -> tuple[dict[str, Any], Any, Any, Any]:
+    model = gr.Dropdown(
+        [each.name for each in models], value=models[0].name, label="Model", elem_id="json-model"
+    )
+    schema = gr.Code(
+        json.dumps(first.schema, indent=2),
+        language="json",
+        label="JSON schema",
+        lines=14,
+        max_lines=32,
+        elem_id="json-schema",
+    )
+    verdict = gr.HTML("", elem_classes="verdict", elem_id="json-verdict", container=False)
+    with gr.Accordion("Make a schema", open=False):
+        source = gr.Textbox(
+            label="From an example value, or from pydantic models",
+            placeholder='{"name": "Ada", "age": 36}',
+            lines=4,
+            max_lines=24,
+            elem_id="json-source",
+        )
+        make = gr.Button("Make the schema", size="sm", elem_id="json-make")
+    with gr.Accordion("Settings", open=False):
+        instruction = gr.Textbox(
+            INSTRUCTION,
+            label="System prompt",
+            info="{schema} stands for the schema.",
+            lines=3,
+            max_lines=12,
+        )
+        temperature = gr.Slider(0, 2, 0, step=0.05, label="Temperature", buttons=[])
+        max_tokens = gr.Slider(16, 4096, 512, step=16, label="Max tokens", buttons=[])
+    form = {
+        "model": model, "schema": schema, "instruction": instruction, "temperature": temperature,
+        "max_tokens": max_tokens,
+    }  # fmt: skip
+    return form, verdict, source, make
+
+
+def _answer_views() -> tuple[Any, ...]:
+    with gr.Tabs(elem_id="json-views"):
+        with gr.Tab("Fields"):
+            fields = gr.HTML("", elem_id="json-fields", container=False)
+        with gr.Tab("Tree"):
+            tree = gr.JSON(None, show_label=False, elem_id="json-tree")
+        with gr.Tab("Table"):
+            table = gr.Dataframe(None, show_label=False, interactive=False, elem_id="json-table")
+        with gr.Tab("Raw"):
+            raw = gr.Code(
+                "", language="json", show_label=False, interactive=False, elem_id="json-raw"
+            )
+    return fields, tree, table, raw
+
+
+def _batch() -> tuple[Any, ...]:
+    with gr.Accordion("Many texts", open=False, elem_id="json-batch"):
+        file = gr.File(
+            label="A CSV (its column text) or a text file (one text a line or paragraph)",
+            file_types=[".csv", ".tsv", ".txt", ".md"],
+            height=160,
+            elem_id="json-file",
+        )
+        texts = gr.Textbox(
+            label="Or texts, one a line", lines=3, max_lines=12, elem_id="json-texts"
+        )
+        with gr.Row(elem_classes="actions"):
+            extract_all = gr.Button("Extract all", variant="primary", elem_id="json-all")
+            stop_all = gr.Button("Stop", visible=False, elem_id="json-stop-all")
+            jsonl = gr.DownloadButton("Download JSONL", visible=False, elem_id="json-jsonl")
+            csv = gr.DownloadButton("Download CSV", visible=False, elem_id="json-csv")
+        progress = gr.HTML("", elem_id="json-progress", container=False)
+        rows = gr.Dataframe(
+            None, show_label=False, interactive=False, wrap=True, visible=False, elem_id="json-rows"
+        )
+    return file, texts, extract_all, stop_all, progress, rows, jsonl, csv

@@ -1,0 +1,104 @@
+"""Every way of training that a recipe names trains, on a CPU, and gives an adapter that loads."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from finetune.data.examples import View, views_of
+from finetune.data.rows import Conversation, read_rows
+from finetune.recipe import Recipe, embedded_cpu
+from finetune.training.callbacks import read_log
+from finetune.training.train import Data, train
+from playground.engine import Engine
+from playground.errors import BrokenAdapter
+from playground.models.loaded import LoadedModel
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.protocol import Message
+
+QUICK = replace(embedded_cpu(), epochs=6.0, batch=2, replay=0.0, learning_rate=1e-3)
+GLAIVE = Path(__file__).parents[2] / "data/glaive/glaive_toolcall_en_demo.json"
+METHODS: dict[str, dict[str, object]] = {
+    "rsLoRA, linear": {"rslora": True, "schedule": "linear"},
+    "some modules, dropout": {"targets": "q_proj, v_proj", "dropout": 0.1},
+    "LoRA+": {"lora_plus": 8.0},
+    "NEFTune": {"neftune": 5.0},
+    "packing": {"packing": True, "batch": 1, "longest": 48},
+    "checkpointing, accumulation": {"checkpointing": True, "accumulation": 2},
+    "int8": {"quantization": "int8"},
+    "NF4": {
+        "quantization": "nf4",
+        "checkpointing": True,
+        "packing": True,
+        "batch": 1,
+        "longest": 48,
+    },
+    "constant, decayed": {"schedule": "constant_with_warmup", "weight_decay": 0.1},
+}
+
+
+def rows_of(loaded: LoadedModel) -> list[View]:
+    talks = [
+        Conversation(
+            (Message("user", f"What is a {word}?"), Message("assistant", f"A {word} is blue.")),
+            (),
+            at,
+        )
+        for at, word in enumerate(("zolpar", "kentig", "murdel", "wuxo"))
+    ]
+    return [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
+
+
+def base_of(recipe: Recipe) -> LoadedModel:
+    return load(ModelSpec("embedded", quantization=recipe.quantization))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_learns_in_all_its_matrices_and_is_served(method: str, tmp_path: Path) -> None:
+    recipe = replace(QUICK, **METHODS[method])  # type: ignore[arg-type]
+    loaded = base_of(recipe)
+    done = train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
+    losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
+    assert losses[-1] < losses[0]
+    assert done.folder
+    model = PeftModel.from_pretrained(loaded.model, done.folder)
+    ups = [p for name, p in model.named_parameters() if "lora_B" in name]
+    assert all(bool(p.abs().sum() > 0) for p in ups)  # none was left without a gradient
+    model.unload()
+    with Engine(loaded) as engine:
+        assert engine.load_adapter(done.folder, "expert").adapter == "expert"
+
+
+def test_dora_trains_and_says_that_it_cannot_share_a_batch(tmp_path: Path) -> None:
+    recipe = replace(QUICK, dora=True)
+    loaded = base_of(recipe)
+    done = train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
+    assert done.folder
+    with Engine(loaded) as engine, pytest.raises(BrokenAdapter, match="DoRA"):
+        engine.load_adapter(done.folder)
+
+
+def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
+    loaded = base_of(QUICK)
+    recipe = replace(QUICK, tracker="tensorboard", max_steps=3)
+    train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
+    (file,) = tmp_path.rglob("events.out.tfevents.*")
+    events = EventAccumulator(str(file)).Reload()
+    assert len(events.Scalars("train/loss")) == 3
+
+
+@pytest.mark.slow
+def test_the_loss_falls_on_real_conversations_with_tools(tmp_path: Path) -> None:
+    loaded = base_of(QUICK)
+    talks = read_rows(GLAIVE).conversations[:24]
+    views = [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
+    recipe = replace(embedded_cpu(), replay=0.0, epochs=3.0, batch=8, learning_rate=1e-3)
+    train(recipe, loaded, Data(views), tmp_path / "run", "expert")
+    losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
+    quarter = len(losses) // 4
+    first, last = torch.tensor(losses[:quarter]).mean(), torch.tensor(losses[-quarter:]).mean()
+    assert last < 0.9 * first

@@ -1,0 +1,46 @@
+"""The memory plan agrees with what is known of the 24B, and says what fits."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from finetune.recipe import mistral_small_24b_qlora
+from finetune.training.plan import plan_for
+from playground.models.catalogue import find
+
+GIB = 2**30
+RUNTIME = round(0.7 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("changes", "total"),
+    [
+        ({"longest": 2048}, 18.4),
+        ({"longest": 4096}, 20.4),
+        ({"longest": 8192}, 24.4),
+        ({"longest": 2048, "batch": 2, "rank": 32}, 21.2),
+    ],
+)
+def test_the_24b_takes_what_the_known_sums_say(changes: dict[str, int], total: float) -> None:
+    entry = find("mistral-small")
+    assert entry
+    assert entry.config
+    recipe = replace(mistral_small_24b_qlora(), **changes)
+    found = replace(plan_for(recipe, entry.config(), torch.device("cpu")), runtime=RUNTIME)
+    assert found.total / GIB == pytest.approx(total, abs=0.06)
+    largest = found.largest_micro_batch(24 * GIB)
+    assert replace(found, tokens=largest).fits(24 * GIB)
+    assert not replace(found, tokens=largest + 1).fits(24 * GIB)
+
+
+def test_a_measured_step_corrects_what_depends_on_the_tokens() -> None:
+    entry = find("mistral-small")
+    assert entry
+    assert entry.config
+    found = plan_for(mistral_small_24b_qlora(), entry.config(), torch.device("cpu"))
+    peak = found.total + GIB
+    assert found.calibrated(peak).total == pytest.approx(peak, rel=1e-6)
+    assert found.calibrated(peak).largest_micro_batch(24 * GIB) < found.largest_micro_batch(
+        24 * GIB
+    )

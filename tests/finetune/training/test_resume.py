@@ -1,0 +1,146 @@
+"""A run that is stopped or killed goes on, and ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from finetune.recipe import embedded_cpu, recipe_yaml
+from finetune.training.checkpoints import checkpoints, last_good, problem_of, step_of
+from playground.studio.runs import find_run, list_runs
+
+RECIPE = replace(
+    embedded_cpu(), max_steps=30, batch=4, save_every=4, dropout=0.1, replay=0.2, eval_every=8
+)
+WEIGHTS = "adapter_model.safetensors"
+
+
+def rows_file(folder: Path) -> Path:
+    lines = [
+        {
+            "messages": [
+                {"role": "user", "content": f"What does item {at} cost?"},
+                {"role": "assistant", "content": f"Item {at} costs {at * 7 % 50} euros."},
+            ]
+        }
+        for at in range(40)
+    ]
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", "from finetune.cli import main; main()", *arguments]
+    environment = os.environ | {"PLAYGROUND_HOME": str(home)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def train_command(home: Path) -> tuple[str, ...]:
+    recipe = home / "recipe.yaml"
+    recipe.write_text(recipe_yaml(RECIPE))
+    rows = rows_file(home)
+    return ("train", str(rows), "--name", "prices", "-r", str(recipe), "--held-out", "0.2")
+
+
+def wait_for_step(home: Path, step: int, process: "subprocess.Popen[str]") -> None:
+    while not any(step_of(c) >= step for c in home.glob("runs/*/checkpoints/checkpoint-*")):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
+            break
+    else:
+        return
+    raise AssertionError(process.communicate()[0])
+
+
+def logs(home: Path) -> list[tuple[int, float]]:
+    (run,) = list_runs(home)
+    lines = map(json.loads, (run.folder / "metrics.jsonl").read_text().splitlines())
+    return [
+        (line["step"], line.get("loss", line.get("eval_loss")))
+        for line in lines
+        if ("loss" in line or "eval_loss" in line) and not line.get("done")
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("whole")
+    process = start(home, *train_command(home))
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return home
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [8, 20])
+def test_a_killed_run_ends_with_the_same_losses_and_the_same_adapter(
+    whole: Path, tmp_path: Path, step: int
+) -> None:
+    process = start(tmp_path, *train_command(tmp_path))
+    wait_for_step(tmp_path, step, process)
+    process.kill()
+    process.communicate()
+    again = start(tmp_path, "resume", "prices")
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert logs(tmp_path) == logs(whole)
+    ours, theirs = ((home / "adapters" / "prices" / "v1" / WEIGHTS) for home in (tmp_path, whole))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.slow
+def test_sigterm_saves_the_present_step_and_exits_with_0(tmp_path: Path) -> None:
+    process = start(tmp_path, *train_command(tmp_path))
+    wait_for_step(tmp_path, 4, process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert "go on: finetune resume" in output
+    run = find_run(tmp_path, "prices")
+    found = last_good(run.folder / "checkpoints")
+    assert found is not None
+    assert f"stopped after step {step_of(found)}" in output
+    assert run.adapter is None
+
+
+@pytest.mark.slow
+def test_a_rerun_gives_the_same_adapter(whole: Path) -> None:
+    process = start(whole, "rerun", "prices", "--out", str(whole / "again"))
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    first = load_file(whole / "adapters" / "prices" / "v1" / WEIGHTS)
+    second = load_file(whole / "again" / WEIGHTS)
+    assert all((first[name] == second[name]).all() for name in first)
+    newest = list_runs(whole)[0]
+    assert newest.state == "finished"
+    (newest.folder / "run.json").unlink()  # other tests look at the first run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["trainer_state.json", WEIGHTS, "optimizer.pt", "rng_state.pth", "scheduler.pt"]
+)
+def test_a_cut_off_checkpoint_is_passed_over(whole: Path, tmp_path: Path, name: str) -> None:
+    (run,) = list_runs(whole)
+    source = run.folder / "checkpoints"
+    for checkpoint in checkpoints(source)[-2:]:
+        target = tmp_path / checkpoint.name
+        target.mkdir()
+        for path in checkpoint.iterdir():
+            (target / path.name).write_bytes(path.read_bytes())
+    earlier, latest = checkpoints(tmp_path)
+    assert last_good(tmp_path) == latest
+    content = (latest / name).read_bytes()
+    (latest / name).write_bytes(content[: len(content) // 2])
+    assert problem_of(latest)
+    assert last_good(tmp_path) == earlier

@@ -1,0 +1,142 @@
+"""Training beside serving: one base in memory, neither notices the other."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from finetune.data.examples import views_of
+from finetune.data.rows import Conversation
+from finetune.recipe import Recipe, embedded_cpu
+from finetune.training.callbacks import read_log
+from finetune.training.train import Data, Watch, train
+from playground.backends.chat import answer
+from playground.engine import Engine, Limits
+from playground.engine.throttle import Share, Turnstile
+from playground.models.loaded import LoadedModel
+from playground.models.loader import load
+from playground.models.shared_weights import twin_of
+from playground.models.spec import ModelSpec
+from playground.protocol import Message, Request, Sampling
+
+ASKED = [
+    Request(
+        "embedded",
+        (Message("user", text),),
+        sampling=Sampling(temperature=0.0 if at % 2 else 1.0, seed=at, max_tokens=40),
+    )
+    for at, text in enumerate(("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 4)
+]
+
+
+def base(quantization: str) -> LoadedModel:
+    return load(ModelSpec("embedded", quantization=quantization))  # type: ignore[arg-type]
+
+
+def data(loaded: LoadedModel) -> Data:
+    talks = [
+        Conversation(
+            (Message("user", f"What is a {word}?"), Message("assistant", f"A {word} is {n}.")),
+            (),
+            n,
+        )
+        for n, word in enumerate(("zolpar", "kentig", "murdel", "wuxo", "binto", "larp"))
+    ]
+    return Data([v for talk in talks for v in views_of(talk, loaded.tokenizer, 512)[0]])
+
+
+def recipe_of(quantization: str) -> Recipe:
+    return replace(
+        embedded_cpu(), epochs=4.0, batch=3, replay=0.0, dropout=0.1, quantization=quantization
+    )  # type: ignore[arg-type]
+
+
+def curve(run: Path) -> list[tuple[float, float]]:
+    lines = read_log(run / "metrics.jsonl")
+    return [(line["loss"], line["grad_norm"]) for line in lines if "grad_norm" in line]
+
+
+async def answers(engine: Engine) -> list[str]:
+    got = await asyncio.gather(*(answer(engine, replace(r, id=f"{id(r)}")) for r in ASKED))
+    return [each.text for each in got]
+
+
+def test_a_twin_takes_no_second_copy_of_the_weights() -> None:
+    for quantization in ("none", "int8", "nf4"):
+        loaded = base(quantization)
+        twin = twin_of(loaded)
+        own = {p.data_ptr() for p in loaded.model.parameters()}
+        assert {p.data_ptr() for p in twin.model.parameters()} == own
+        assert twin.model is not loaded.model
+
+
+@pytest.mark.parametrize(
+    ("quantization", "share"),
+    [
+        ("none", "fair"), ("none", "greedy"), ("none", "polite"), ("int8", "greedy"),
+        ("nf4", "fair"), ("nf4", "polite"),
+    ],
+)  # fmt: skip
+def test_answers_and_losses_are_what_they_are_alone(
+    quantization: str, share: Share, tmp_path: Path
+) -> None:
+    recipe = recipe_of(quantization)
+    alone = base(quantization)
+    train(recipe, alone, data(alone), tmp_path / "alone", "expert")
+    loaded = base(quantization)
+    with Engine(loaded, limits=Limits(training=share)) as engine:
+        quiet = asyncio.run(answers(engine))
+        watch = Watch(turn=engine.turnstile.wait)
+        beside: list[list[str]] = []
+
+        def job() -> None:
+            train(recipe, loaded, data(loaded), tmp_path / "beside", "expert", watch)
+
+        thread = threading.Thread(target=job)
+        thread.start()
+        for _ in range(3):
+            beside.append(asyncio.run(answers(engine)))
+        thread.join()
+        assert asyncio.run(answers(engine)) == quiet
+    assert all(each == quiet for each in beside)
+    assert curve(tmp_path / "beside") == curve(tmp_path / "alone")
+    name = "adapter/adapter_model.safetensors"
+    assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_polite_training_waits_while_somebody_is_answered_and_hears_that_it_is_to_stop() -> None:
+    turnstile, stop, passed = Turnstile("polite"), threading.Event(), threading.Event()
+    turnstile.answering(busy=True)
+
+    def trains(wait: Callable[[threading.Event], None]) -> None:
+        wait(stop)
+        passed.set()
+
+    thread = threading.Thread(target=trains, args=(turnstile.wait,))
+    thread.start()
+    assert not passed.wait(0.3)
+    stop.set()
+    assert passed.wait(5)
+    stop.clear()
+    passed.clear()
+    other = threading.Thread(target=trains, args=(turnstile.wait,))
+    other.start()
+    turnstile.answering(busy=False)
+    assert passed.wait(5)
+    thread.join()
+    other.join()
+
+
+def test_training_leaves_the_serving_tree_without_gradients_and_in_eval_mode(
+    tmp_path: Path,
+) -> None:
+    loaded = base("none")
+    before = {name: p.clone() for name, p in loaded.model.named_parameters()}
+    train(recipe_of("none"), loaded, data(loaded), tmp_path / "run", "expert")
+    assert not loaded.model.training
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    assert all(torch.equal(p, before[name]) for name, p in loaded.model.named_parameters())

@@ -1,0 +1,38 @@
+"""A judge's verdict does not depend on the place of an answer, and is a verdict or none."""
+
+import pytest
+
+from playground.backends.scripted import ScriptedBackend
+from playground.engine import Engine
+from playground.evaluation.judge import Judge, preference
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.protocol import Request
+
+JUDGE = Judge("scripted", "The longer answer is better.")
+
+
+def longer(request: Request) -> list[str]:
+    text = request.messages[-1].content
+    a, b = text.split("Answer A:\n")[1].split("\n\nAnswer B:\n")
+    return ['{"better": "A"}' if len(a) > len(b) else '{"better": "B"}']
+
+
+@pytest.mark.parametrize(
+    ("judges", "wanted"),
+    [
+        (longer, 1.0),
+        (lambda request: ['{"better": "A"}'], 0.5),  # always the first place
+        (lambda request: ['{"better": "equal"}'], 0.5),
+        (lambda request: ["I cannot say."], 0.5),
+    ],
+)
+async def test_both_orders_are_asked(judges: object, wanted: float) -> None:
+    backend = ScriptedBackend(judges)  # type: ignore[arg-type]
+    assert await preference(backend, JUDGE, "Why?", "a long answer", "short") == wanted
+
+
+async def test_a_real_model_gives_a_verdict() -> None:
+    with Engine(load(ModelSpec("embedded"))) as engine:
+        got = await preference(engine, Judge("embedded", "Be brief."), "Hello?", "Hi.", "Bye.")
+    assert got in (0.0, 0.5, 1.0)

@@ -1,0 +1,48 @@
+"""One loss: ours, TRL's and a sum by hand agree on rows with tools."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from finetune.data.dataset import read_dataset
+from finetune.data.examples import MASKED
+from finetune.recipe import embedded_cpu
+from finetune.training.trainer import build
+from playground.evaluation.loss import losses, mean_loss
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+
+GLAIVE = Path(__file__).parents[2] / "data" / "glaive" / "glaive_toolcall_en_demo.json"
+
+
+@pytest.mark.slow
+def test_three_ways_to_compute_the_loss_agree_to_a_millionth(tmp_path: Path) -> None:
+    loaded = load(ModelSpec("embedded"))
+    data = read_dataset([GLAIVE], loaded.tokenizer, 512)
+    with_calls = [v for v in data.train.views if loaded.tokenizer.calls_id in v.labels]
+    views = [*with_calls[:50], *data.train.views[:50]]
+    ours = losses(loaded.model, views)
+    by_hand, tokens = 0.0, 0
+    with torch.no_grad():
+        for view in views:
+            logits_TV = loaded.model(torch.tensor([view.token_ids])).logits[0].double()  # noqa: N806
+            for at, label in enumerate(view.labels[1:]):
+                if label != MASKED:
+                    by_hand += float(logits_TV[at].logsumexp(0) - logits_TV[at, label])
+                    tokens += 1
+    trainer = build(embedded_cpu(), loaded, [[view] for view in views], views, tmp_path)
+    # one batch of each row, weighted by its tokens, as the mean over all tokens is
+    theirs = 0.0
+    trainer.model.eval()
+    for view in views:
+        batch = trainer.data_collator([
+            {"input_ids": list(view.token_ids), "labels": list(view.labels)}
+        ])  # fmt: skip
+        with torch.no_grad():
+            theirs += float(trainer.compute_loss(trainer.model, batch)) * view.trained
+    assert sum(count for _, count in ours) == tokens
+    assert mean_loss(ours) == pytest.approx(by_hand / tokens, abs=1e-6)
+    assert theirs / tokens == pytest.approx(by_hand / tokens, abs=1e-6)
+    assert math.isfinite(theirs)

@@ -1,0 +1,75 @@
+"""Near the end of its token budget a structured answer is brought to its end."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from playground.backends.chat import answer, structured
+from playground.engine import Engine
+from playground.protocol import Message, Request, Sampling, Tool
+from playground.structured.calls import ToolChoice
+from playground.structured.extraction import json_request
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "tags": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+                "required": ["a", "b"],
+            },
+        },
+        "date": {"type": "string", "format": "date"},
+        "note": {"type": "string", "minLength": 3},
+    },
+    "required": ["name", "tags", "date"],
+}
+NOISE = "Name: Anna; with as many tags as there can be"
+
+
+@pytest.mark.parametrize("max_tokens", [24, 32, 48, 96, 150])
+async def test_a_schemas_answer_ends_within_its_budget(engine: Engine, max_tokens: int) -> None:
+    for seed in range(8):
+        sampling = Sampling(temperature=1.8, seed=seed, max_tokens=max_tokens)
+        got = await answer(engine, json_request("embedded", NOISE, SCHEMA, sampling), tries=1)
+        assert got.finish_reason == "stop"
+        assert Draft202012Validator(SCHEMA).is_valid(json.loads(got.text))
+
+
+async def test_a_budget_that_no_answer_fits_ends_in_length(engine: Engine) -> None:
+    sampling = Sampling(temperature=0, max_tokens=8)
+    got = await answer(engine, json_request("embedded", NOISE, SCHEMA, sampling), tries=1)
+    assert (got.finish_reason, got.usage.completion_tokens) == ("length", 8)
+    assert got.guarantee is None
+
+
+async def test_calls_end_within_their_budget(engine: Engine) -> None:
+    tool = Tool("note_down", "Note down the text.", SCHEMA)
+    for seed in range(8):
+        request = Request(
+            "embedded",
+            (Message("user", NOISE),),
+            tools=(tool,),
+            sampling=Sampling(temperature=1.8, seed=seed, max_tokens=64),
+        )
+        got = await answer(engine, structured(request, choice=ToolChoice("required")))
+        assert got.finish_reason == "tool_calls"
+        for call in got.calls:
+            assert Draft202012Validator(SCHEMA).is_valid(json.loads(call.arguments))
+
+
+async def test_plain_text_beside_tools_is_cut_and_says_so(engine: Engine) -> None:
+    tool = Tool("ring_bell", "Ring the bell.")
+    request = Request(
+        "embedded",
+        (Message("user", "Could you make a table of the planets, please?"),),
+        tools=(tool,),
+        sampling=Sampling(temperature=0, max_tokens=6),
+    )
+    got = await answer(engine, structured(request, choice=ToolChoice("auto")))
+    assert not got.calls
+    assert (got.finish_reason, got.usage.completion_tokens) == ("length", 6)
