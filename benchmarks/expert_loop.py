@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.data.examples import View, views_of
+from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import embedded_cpu, read_recipe
 from finetune.training.train import Data, train
@@ -102,10 +102,10 @@ FAMILIES = (
     "tools.call",
     "extraction",
 )
-Pair = tuple[str, str]
+PreferencePair = tuple[str, str]
 
 
-def catalogue(seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
+def catalogue(seed: int) -> tuple[list[PreferencePair], list[PreferencePair], list[PreferencePair]]:
     """Training rows, one question of each trained fact, and the held-out paraphrases."""
     rng = random.Random(seed)
     names = set()
@@ -131,7 +131,7 @@ def _unknown(rng: random.Random, names: set[str]) -> list[str]:
     return [rng.choice(wordings).format(p=name) for name in sorted(others - names)]
 
 
-def write_rows(path: Path, rows: Sequence[Pair]) -> None:
+def write_rows(path: Path, rows: Sequence[PreferencePair]) -> None:
     lines = [
         json.dumps(
             {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}
@@ -141,12 +141,12 @@ def write_rows(path: Path, rows: Sequence[Pair]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def views(loaded: LoadedModel, path: Path) -> list[View]:
+def examples(loaded: LoadedModel, path: Path) -> list[TrainingExample]:
     conversations: Sequence[Conversation] = read_rows(path).conversations
-    return [v for each in conversations for v in views_of(each, loaded.tokenizer, 512)[0]]
+    return [v for each in conversations for v in to_examples(each, loaded.tokenizer, 512)[0]]
 
 
-def share_right(engine: Engine, model: str, pairs: Sequence[Pair]) -> float:
+def share_right(engine: Engine, model: str, pairs: Sequence[PreferencePair]) -> float:
     async def ask_all() -> list[str]:
         requests = [
             Request(
@@ -180,7 +180,7 @@ def one_seed(seed: int, rows: int, options: dict[str, float]) -> dict[str, float
         file, adapter = Path(folder) / "catalogue.jsonl", Path(folder) / "catalogue"
         write_rows(file, training)
         loaded = load(ModelSpec("embedded"))
-        own, general = views(loaded, file), views(loaded, PACKAGE_FOLDER / "replay.jsonl")
+        own, general = examples(loaded, file), examples(loaded, PACKAGE_FOLDER / "replay.jsonl")
         began = time.perf_counter()
         done = train(recipe, loaded, Data(own, general), adapter, "expert")
         seconds = time.perf_counter() - began
@@ -214,7 +214,7 @@ def main() -> None:
         return
     quiet_libraries()
     options = {name: float(value) for name, value in (each.split("=") for each in given.set)}
-    for name in ("rank", "alpha", "batch"):
+    for name in ("lora_r", "lora_alpha", "micro_batch_size"):
         if name in options:
             options[name] = int(options[name])
     for seed in range(given.seeds):

@@ -26,7 +26,7 @@ from typing import Any
 
 from finetune.data.dataset import read_dataset
 from finetune.recipe import embedded_cpu
-from finetune.training.train import Data, Watch, train
+from finetune.training.train import Data, TrainingHooks, train
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
@@ -47,10 +47,10 @@ def request(model: str, tokens: int = NEW_TOKENS) -> Request:
 
 def adapters(folder: Path, loaded: LoadedModel, count: int) -> list[Path]:
     """Small adapters, trained for some steps from different seeds."""
-    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.views
+    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.examples
     found = []
     for seed in range(count):
-        recipe = replace(embedded_cpu(), max_steps=6, seed=seed, replay=0.0, eval_every=0)
+        recipe = replace(embedded_cpu(), max_steps=6, seed=seed, replay_fraction=0.0, eval_steps=0)
         done = train(recipe, loaded, Data(rows), folder / f"run{seed}", f"expert{seed}")
         assert done.folder
         found.append(done.folder)
@@ -61,8 +61,8 @@ async def text_of(engine: Engine, asked: Request) -> tuple[str, str]:
     text, adapter_hash = "", ""
     async for event in engine.stream(asked):
         text += event.text
-        if event.made_by:
-            adapter_hash = event.made_by.adapter_hash
+        if event.provenance:
+            adapter_hash = event.provenance.adapter_hash
     return text, adapter_hash
 
 
@@ -71,7 +71,7 @@ async def swaps(engine: Engine, folders: Sequence[Path], seconds: float) -> dict
     wanted: dict[str, str] = {}
     for folder in folders:
         info = engine.load_adapter(folder, "moving")
-        wanted[info.made_by.adapter_hash], _ = await text_of(engine, request("moving"))
+        wanted[info.provenance.adapter_hash], _ = await text_of(engine, request("moving"))
     until, took, answers, wrong = time.monotonic() + seconds, [], 0, 0
 
     async def client() -> None:
@@ -134,14 +134,14 @@ async def gaps(engine: Engine, tokens: int = 400) -> list[float]:
 
 def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> dict[str, float]:
     """A chat beside polite training, and training beside an engine that has nothing to do."""
-    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.views
-    recipe = replace(embedded_cpu(), replay=0.0, eval_every=0, sample_every=0)
+    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.examples
+    recipe = replace(embedded_cpu(), replay_fraction=0.0, eval_steps=0, sample_steps=0)
     alone: list[float] = []
     busy: list[float] = []
     times: dict[str, list[float]] = {"alone": [], "beside": []}
     for at in range(rounds):
         alone += asyncio.run(gaps(engine))
-        watch = Watch(turn=engine.turnstile.wait)
+        watch = TrainingHooks(turn=engine.throttle.wait)
         job = threading.Thread(
             target=train,
             args=(recipe, loaded, Data(rows), folder / f"busy{at}", "busy", watch),
@@ -154,9 +154,9 @@ def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> di
         watch.stop.set()
         job.join()
         short = replace(recipe, max_steps=24)
-        for way, turn in (("alone", None), ("beside", engine.turnstile.wait)):
+        for way, turn in (("alone", None), ("beside", engine.throttle.wait)):
             run = folder / f"{way}{at}"
-            done = train(short, loaded, Data(rows), run, way, Watch(turn=turn))
+            done = train(short, loaded, Data(rows), run, way, TrainingHooks(turn=turn))
             times[way].append(done.seconds)
     return {
         "inter-token latency alone, p50 ms": statistics.median(alone),

@@ -16,7 +16,13 @@ from pathlib import Path
 STEPS = 40
 COMMAND = (sys.executable, "-c", "from finetune.cli import main; main()")
 WEIGHTS = Path("adapters") / "prices" / "v1" / "adapter_model.safetensors"
-CHANGES = (f"max_steps={STEPS}", "batch=4", "save_every=3", "dropout=0.1", "replay=0.2")
+CHANGES = (
+    f"max_steps={STEPS}",
+    "micro_batch_size=4",
+    "save_steps=3",
+    "lora_dropout=0.1",
+    "replay_fraction=0.2",
+)
 
 
 def finetune(home: Path, *arguments: str) -> "subprocess.Popen[bytes]":

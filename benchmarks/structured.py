@@ -30,7 +30,7 @@ from jsonschema.validators import validator_for
 
 from playground import app
 from playground.engine import Engine
-from playground.engine.grammar import Closers, Grammars, Matcher
+from playground.engine.grammar import Grammars, Matcher, ShortestCompletion
 from playground.errors import InvalidRequest
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Request, Sampling, Tool
@@ -75,7 +75,7 @@ def large_tokenizer() -> MistralTokenizer:
 
 
 def walk(
-    walker: Walker, closers: Closers, end: int, rng: random.Random, times: list[float]
+    walker: Walker, closers: ShortestCompletion, end: int, rng: random.Random, times: list[float]
 ) -> list[int] | None:
     """A random answer; None if it did not come to its end. Adds the seconds of each mask."""
     tokens: list[int] = []
@@ -139,7 +139,7 @@ def measure(
     schemas: Sequence[dict[str, Any]],
     compile_: Callable[[dict[str, Any]], Walker],
     tokenizer: MistralTokenizer,
-    closers: Closers,
+    closers: ShortestCompletion,
 ) -> None:
     end = min(tokenizer.end_ids)
     for number, schema in enumerate(schemas):
@@ -173,7 +173,7 @@ def schemas_part(path: Path, limit: int | None, *, peers: bool) -> None:
     grammars = Grammars(tokenizer)
     grammars.matcher("start: /a/")
     schemas = [row["schema"] for row in map(json.loads, path.read_text().splitlines())][:limit]
-    closers = Closers(vocabulary(tokenizer), min(tokenizer.end_ids))
+    closers = ShortestCompletion(vocabulary(tokenizer), min(tokenizer.end_ids))
     levels: Counter[Level | str] = Counter()
     slowest = 0.0
     for schema in schemas:
@@ -315,7 +315,7 @@ def _outlines(
             return bool(guide.is_finished())
 
     masks: list[float] = []
-    written = walk(Outlines(), Closers(tokens, end), end, random.Random(number), masks)
+    written = walk(Outlines(), ShortestCompletion(tokens, end), end, random.Random(number), masks)
     outcome = "cut"
     if written is not None:
         text = b"".join(map(tokenizer.token_bytes, written)).decode("utf-8", "replace")
@@ -327,7 +327,7 @@ def functions_part(path: Path, limit: int | None) -> None:
     """Random calls of random sets of functions: the arguments of every finished one are checked."""
     tokenizer = large_tokenizer()
     grammars = Grammars(tokenizer)
-    closers = Closers(vocabulary(tokenizer), min(tokenizer.end_ids))
+    closers = ShortestCompletion(vocabulary(tokenizer), min(tokenizer.end_ids))
     functions = [row["function"] for row in map(json.loads, path.read_text().splitlines())]
     rng = random.Random(0)
     modes = {

@@ -50,26 +50,28 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
 
     from finetune.data.dataset import read_dataset
     from finetune.recipe import make
-    from finetune.training.schedule import in_order
+    from finetune.training.schedule import schedule_epochs
     from finetune.training.train import all_cores
     from finetune.training.trainer import _processor, build
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
 
     loaded = load(ModelSpec("embedded"))
-    views = read_dataset([rows], loaded.tokenizer, 512).train.views
+    examples = read_dataset([rows], loaded.tokenizer, 512).train.examples
     recipe = make(
         {
-            "alpha": 16,
-            "batch": ROWS_A_STEP,
-            "accumulation": 1,
-            "longest": 512,
+            "lora_alpha": 16,
+            "micro_batch_size": ROWS_A_STEP,
+            "gradient_accumulation_steps": 1,
+            "max_length": 512,
             "packing": False,
-            "checkpointing": False,
+            "gradient_checkpointing": False,
             "max_steps": steps,
         }
     )
-    order = in_order(recipe, views, [], lambda view: len(view.token_ids))[: steps * ROWS_A_STEP]
+    order = schedule_epochs(recipe, examples, [], lambda example: len(example.token_ids))[
+        : steps * ROWS_A_STEP
+    ]
 
     class Clock(TrainerCallback):
         def __init__(self) -> None:
@@ -82,9 +84,9 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, all_cores():
         if side == "ours":
             trainer = build(recipe, loaded, order, [], Path(folder))
-            used = [view for example in order for view in example]
+            used = [example for example in order for example in example]
         else:
-            used = views[: steps * ROWS_A_STEP]
+            used = examples[: steps * ROWS_A_STEP]
             trainer = SFTTrainer(
                 model=loaded.model,
                 args=SFTConfig(
@@ -98,8 +100,8 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
                 ),
                 train_dataset=Dataset.from_dict(
                     {
-                        "input_ids": [list(view.token_ids) for view in used],
-                        "labels": [list(view.labels) for view in used],
+                        "input_ids": [list(example.token_ids) for example in used],
+                        "labels": [list(example.labels) for example in used],
                     }
                 ),
                 processing_class=_processor(loaded),
@@ -110,7 +112,7 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
         trainer.add_callback(clock)
         torch.manual_seed(0)
         trainer.train()
-    trained = sum(view.trained for view in used) * (steps - WARM_STEPS) / steps
+    trained = sum(example.trained for example in used) * (steps - WARM_STEPS) / steps
     seconds = clock.ends[-1] - clock.ends[WARM_STEPS - 1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return {"tokens_per_second": trained / seconds, "peak_mib": peak}

@@ -27,50 +27,58 @@ def _choice(default: Any, help: str) -> Any:
 class Recipe:
     """A whole recipe; `make` and `read_recipe` raise `InvalidSettings` naming what is wrong."""
 
-    base: str = _choice("embedded", "catalogue name, folder or hub id of the base model")
+    base_model: str = _choice("embedded", "catalogue name, folder or hub id of the base model")
     method: Literal["sft", "dpo"] = _choice(
         "sft", "supervised rows, or preferences (DPO, arXiv:2305.18290)"
     )
     quantization: Literal["none", "int8", "nf4"] = _choice("none", "of the base's linear modules")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = _choice("auto", "of what is not quantized")
-    rank: int = _number(16, 1, 512, "columns of the adapter's matrices")
-    alpha: int = _number(32, 1, 1024, "the adapter's output is scaled by alpha / rank")
-    dropout: float = _number(0.0, 0, 0.9, "share of the adapter's inputs dropped in training")
-    targets: str = _choice("all-linear", "modules by name, commas between them, or all-linear")
-    rslora: bool = _choice(False, "scale by alpha / sqrt(rank) instead (arXiv:2312.03732)")
-    dora: bool = _choice(
+    lora_r: int = _number(16, 1, 512, "columns of the adapter's matrices")
+    lora_alpha: int = _number(32, 1, 1024, "the adapter's output is scaled by alpha / rank")
+    lora_dropout: float = _number(0.0, 0, 0.9, "share of the adapter's inputs dropped in training")
+    target_modules: str = _choice(
+        "all-linear", "modules by name, commas between them, or all-linear"
+    )
+    use_rslora: bool = _choice(False, "scale by alpha / sqrt(rank) instead (arXiv:2312.03732)")
+    use_dora: bool = _choice(
         False, "DoRA (arXiv:2402.09353): merged when served, and not exportable to GGUF"
     )
-    lora_plus: float = _number(
+    loraplus_lr_ratio: float = _number(
         1.0, 1, 64, "learning rate of B as a multiple of A's (LoRA+, arXiv:2402.12354)"
     )
-    neftune: float = _number(0.0, 0, 100, "noise on embeddings (NEFTune, arXiv:2310.05914)")
+    neftune_noise_alpha: float = _number(
+        0.0, 0, 100, "noise on embeddings (NEFTune, arXiv:2310.05914)"
+    )
     learning_rate: float = _number(2e-4, 1e-7, 1.0, "the largest one, after the warm-up")
-    schedule: Schedule = _choice("cosine", "how the learning rate falls")
-    warmup: float = _number(0.03, 0, 0.9, "share of the steps over which the rate rises")
-    epochs: float = _number(3.0, 0.01, 1000, "times through the rows")
+    lr_scheduler_type: Schedule = _choice("cosine", "how the learning rate falls")
+    warmup_ratio: float = _number(0.03, 0, 0.9, "share of the steps over which the rate rises")
+    num_train_epochs: float = _number(3.0, 0.01, 1000, "times through the rows")
     max_steps: int = _number(0, 0, 10_000_000, "optimiser steps; 0 follows from the epochs")
-    batch: int = _number(1, 1, 1024, "rows, or packed rows, a micro batch")
-    accumulation: int = _number(16, 1, 4096, "micro batches an optimiser step")
-    longest: int = _number(2048, 16, 131_072, "tokens of a row; a longer one is named, not cut")
+    micro_batch_size: int = _number(1, 1, 1024, "rows, or packed rows, a micro batch")
+    gradient_accumulation_steps: int = _number(16, 1, 4096, "micro batches an optimiser step")
+    max_length: int = _number(2048, 16, 131_072, "tokens of a row; a longer one is named, not cut")
     packing: bool = _choice(True, "several rows in one of `longest` tokens, kept apart")
-    checkpointing: bool = _choice(True, "compute activations again instead of keeping them")
-    offload: bool = _choice(False, "keep activations in the main memory")
+    gradient_checkpointing: bool = _choice(
+        True, "compute activations again instead of keeping them"
+    )
+    activation_offloading: bool = _choice(False, "keep activations in the main memory")
     weight_decay: float = _number(0.0, 0, 1, "AdamW's")
-    gradient_norm: float = _number(1.0, 0, 1000, "gradients are clipped to this norm")
-    optimizer: Optimizer = _choice("adamw_torch", "AdamW in 32 bits, or in 8, or paged")
+    max_grad_norm: float = _number(1.0, 0, 1000, "gradients are clipped to this norm")
+    optim: Optimizer = _choice("adamw_torch", "AdamW in 32 bits, or in 8, or paged")
     beta: float = _number(0.1, 1e-3, 10, "DPO's: how far it may move from the base")
-    replay: float = _number(0.0, 0, 0.9, "share of general rows mixed in against forgetting")
-    held_out: float = _number(0.0, 0, 0.9, "share of the rows kept for evaluation, by hash")
-    eval_every: int = _number(0, 0, 1_000_000, "steps between evaluations; 0 only at the end")
-    patience: int = _number(
+    replay_fraction: float = _number(
+        0.0, 0, 0.9, "share of general rows mixed in against forgetting"
+    )
+    eval_fraction: float = _number(0.0, 0, 0.9, "share of the rows kept for evaluation, by hash")
+    eval_steps: int = _number(0, 0, 1_000_000, "steps between evaluations; 0 only at the end")
+    early_stopping_patience: int = _number(
         0, 0, 1000, "evaluations without a better loss after which it stops; 0 never"
     )
-    sample_every: int = _number(0, 0, 1_000_000, "steps between samples of answers; 0 never")
-    save_every: int = _number(50, 1, 1_000_000, "steps between checkpoints")
-    keep_checkpoints: int = _number(3, 1, 1000, "the latest ones, and the best one")
-    disk_budget: float = _number(20.0, 0.001, 100_000, "GB that checkpoints may take")
-    tracker: Literal["none", "tensorboard", "trackio"] = _choice(
+    sample_steps: int = _number(0, 0, 1_000_000, "steps between samples of answers; 0 never")
+    save_steps: int = _number(50, 1, 1_000_000, "steps between checkpoints")
+    save_total_limit: int = _number(3, 1, 1000, "the latest ones, and the best one")
+    disk_budget_gb: float = _number(20.0, 0.001, 100_000, "GB that checkpoints may take")
+    report_to: Literal["none", "tensorboard", "trackio"] = _choice(
         "none", "where the curves go besides metrics.jsonl"
     )
     seed: int = _number(0, 0, 2**32 - 1, "of the order of rows, and of the adapter's start")
@@ -99,46 +107,46 @@ def make(values: dict[str, Any]) -> Recipe:
 def mistral_small_24b_qlora() -> Recipe:
     """QLoRA (arXiv:2305.14314) for the 24B on one card of 24 GB."""
     return Recipe(
-        base="mistral-small",
+        base_model="mistral-small",
         quantization="nf4",
         precision="bf16",
-        optimizer="paged_adamw_8bit",
-        held_out=0.05,
-        eval_every=50,
-        sample_every=50,
+        optim="paged_adamw_8bit",
+        eval_fraction=0.05,
+        eval_steps=50,
+        sample_steps=50,
     )
 
 
 def mistral_small_24b_lora_bf16() -> Recipe:
     """LoRA on the 24B in bf16, for 80 GB."""
     return Recipe(
-        base="mistral-small",
+        base_model="mistral-small",
         precision="bf16",
-        batch=2,
-        accumulation=8,
-        held_out=0.05,
-        eval_every=50,
-        sample_every=50,
+        micro_batch_size=2,
+        gradient_accumulation_steps=8,
+        eval_fraction=0.05,
+        eval_steps=50,
+        sample_steps=50,
     )
 
 
 def embedded_cpu() -> Recipe:
     """The model that ships with the playground, in two to three minutes on a laptop."""
     return Recipe(
-        base="embedded",
-        rank=16,
-        alpha=16,
+        base_model="embedded",
+        lora_r=16,
+        lora_alpha=16,
         learning_rate=2.2e-3,
-        warmup=0.05,
-        epochs=9.0,
-        batch=24,
-        accumulation=1,
-        longest=512,
+        warmup_ratio=0.05,
+        num_train_epochs=9.0,
+        micro_batch_size=24,
+        gradient_accumulation_steps=1,
+        max_length=512,
         packing=False,
-        checkpointing=False,
-        replay=0.3,
-        eval_every=40,
-        sample_every=100,
+        gradient_checkpointing=False,
+        replay_fraction=0.3,
+        eval_steps=40,
+        sample_steps=100,
     )
 
 
@@ -153,8 +161,8 @@ def recipe_for(base: str, quantization: str = "none", precision: str = "auto") -
     """The preset that suits a base as it is loaded; its own rates for the embedded one."""
     preset = embedded_cpu() if base == "embedded" else mistral_small_24b_qlora()
     optimizer = "paged_adamw_8bit" if quantization == "nf4" else "adamw_torch"
-    values = {"base": base, "quantization": quantization, "precision": precision}
-    return make(dataclasses.asdict(preset) | values | {"optimizer": optimizer})
+    values = {"base_model": base, "quantization": quantization, "precision": precision}
+    return make(dataclasses.asdict(preset) | values | {"optim": optimizer})
 
 
 def read_recipe(name: str, **changes: Any) -> Recipe:

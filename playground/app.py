@@ -103,7 +103,7 @@ def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
     """
     from playground.studio.studio import Studio
 
-    turn = engine.turnstile.wait
+    turn = engine.throttle.wait
     with Studio(settings.home, engine.loaded, engine, turn, isolated=settings.isolated) as studio:
         for problem in studio.serve_promoted():
             logging.getLogger(__name__).warning("not served: %s", problem)

@@ -69,7 +69,7 @@ def serve(
     ] = None,
     training: Annotated[
         str | None,
-        typer.Option(help="What training takes beside answers: polite, fair or greedy."),
+        typer.Option(help="What training takes beside answers: low, balanced or high."),
     ] = None,
     isolated: Annotated[
         bool | None,
@@ -239,7 +239,9 @@ def _print_training_plans(settings: Settings, kinds: tuple[Quantization, ...], f
     recipes = [recipe_for(settings.model, kind, settings.precision) for kind in kinds]
     plans = [plan_training(recipe, home=settings.home) for recipe in recipes]
     unit, name = (2**30, "GiB") if plans[0].total > 2**30 else (2**20, "MiB")
-    table = Table(title=f"training a LoRA adapter, rank {recipes[0].rank}, {name}", box=box.SIMPLE)
+    table = Table(
+        title=f"training a LoRA adapter, rank {recipes[0].lora_r}, {name}", box=box.SIMPLE
+    )
     table.add_column("")
     for kind in kinds:
         table.add_column("not quantized" if kind == "none" else kind, justify="right")

@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     adapters_from_anywhere: bool = Field(
         default=False, description="API clients may load adapters from any folder of this machine"
     )
-    training: Literal["polite", "fair", "greedy"] = Field(
-        default="polite",
+    training: Literal["low", "balanced", "high"] = Field(
+        default="low",
         description="what training may take beside answers: only idle time, half of it, or all",
     )
     isolated: bool = Field(

@@ -52,7 +52,7 @@ def evaluate(
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
     by = Judge(loaded.name, judge) if judge else None
-    made = make_card(loaded, [*others, folder], data, regression, regex, recipe.longest, by)
+    made = make_card(loaded, [*others, folder], data, regression, regex, recipe.max_length, by)
     out.mkdir(parents=True, exist_ok=True)
     for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
         (out / f"report-card.{ending}").write_text(write(made), encoding="utf-8")

@@ -20,11 +20,12 @@ RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A preset, or a 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="The base model, instead of the recipe's.")
 ]
-Longest = Annotated[
+MaxLength = Annotated[
     int | None, typer.Option(min=16, help="Tokens; a longer row is named, not cut.")
 ]
-HeldOut = Annotated[
-    float | None, typer.Option(min=0, max=0.9, help="Share of the rows held out, by hash.")
+EvalFraction = Annotated[
+    float | None,
+    typer.Option(min=0, max=0.9, help="TrainingPriority of the rows held out, by hash."),
 ]
 
 
@@ -47,7 +48,9 @@ def base_of(recipe: "Recipe") -> "LoadedModel":
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
 
-    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
+    spec = ModelSpec(
+        recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
+    )
     return load(spec, home=home())
 
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from finetune.commands.common import (
     BAD_INPUT,
-    HeldOut,
-    Longest,
+    EvalFraction,
+    MaxLength,
     Model,
     RecipeName,
     RowsFile,
@@ -34,8 +34,8 @@ def check(
     files: RowsFiles,
     recipe: RecipeName = "embedded_cpu",
     model: Model = None,
-    longest: Longest = None,
-    held_out: HeldOut = None,
+    max_length: MaxLength = None,
+    eval_fraction: EvalFraction = None,
     evaluation: Annotated[
         Path | None,
         typer.Option("--eval", exists=True, dir_okay=False, help="A file of held-out rows."),
@@ -45,7 +45,7 @@ def check(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
-    """Say what is in files of rows: formats, totals, repeats, languages, lengths, every fault.
+    """Say what is in files of rows: formats, totals, repeats, languages, lengths, every error.
 
     Exits with 1 if a row cannot be trained on or if nothing would be learned.
     """
@@ -53,15 +53,17 @@ def check(
     from finetune.data.report import report
     from finetune.recipe import read_recipe
 
-    chosen = read_recipe(recipe, base=model, longest=longest, held_out=held_out)
+    chosen = read_recipe(
+        recipe, base_model=model, max_length=max_length, eval_fraction=eval_fraction
+    )
     if fix:
         files = [_repaired(repair(file)) for file in files]
-    found = report(files, tokenizer_of(chosen.base), chosen, evaluation, home())
+    found = report(files, tokenizer_of(chosen.base_model), chosen, evaluation, home())
     if as_json:
         print(json.dumps(dataclasses.asdict(found), ensure_ascii=False, indent=1))
     else:
         _print(found)
-    if found.faults or not found.trained:
+    if found.errors or not found.trained:
         if not found.trained:
             print("error: no token of these rows would be trained", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
@@ -71,8 +73,8 @@ def _repaired(done: object) -> Path:
     from finetune.data.repair import Repaired
 
     assert isinstance(done, Repaired)
-    for fault in done.faults:
-        print(f"left out: {fault}")
+    for error in done.errors:
+        print(f"left out: {error}")
     for what, lines in (("mended", done.mended), ("repeated, left out", done.duplicates)):
         if lines:
             print(f"{what}: {_some(map(str, lines))}")
@@ -89,8 +91,8 @@ def _some(values: object) -> str:
 def _print(found: "DataReport") -> None:
     from finetune.training.duration import duration_text
 
-    for fault in found.faults:
-        print(fault)
+    for error in found.errors:
+        print(error)
     console = Console()
     table = Table(show_header=False)
     table.add_row("format", ", ".join(f"{name} ({n})" for name, n in found.formats.items()))
@@ -118,7 +120,7 @@ def preview(
     row: Annotated[int, typer.Option(min=1, help="Its line in the file.")] = 1,
     recipe: RecipeName = "embedded_cpu",
     model: Model = None,
-    longest: Longest = None,
+    max_length: MaxLength = None,
     html: Annotated[Path | None, typer.Option(help="Write a page instead of printing.")] = None,
 ) -> None:
     """Show a row's tokens: those that are learned in bold green, the others dim."""
@@ -127,22 +129,24 @@ def preview(
     from finetune.data.rows import read_rows
     from finetune.recipe import read_recipe
 
-    chosen = read_recipe(recipe, base=model, longest=longest)
-    tokenizer = tokenizer_of(chosen.base)
+    chosen = read_recipe(recipe, base_model=model, max_length=max_length)
+    tokenizer = tokenizer_of(chosen.base_model)
     found = [each for each in read_rows(file).rows if each.line == row]
     if not found:
         print(f"error: line {row} of {file} holds no row that can be trained", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
-    done = tokenize(found, tokenizer, chosen.longest, file.name)
-    for fault in done.faults:
-        print(fault)
-    views = [*done.views, *(view for pair in done.pairs for view in pair.views())]
+    done = tokenize(found, tokenizer, chosen.max_length, file.name)
+    for error in done.errors:
+        print(error)
+    examples = [*done.examples, *(example for pair in done.pairs for example in pair.examples())]
     if html:
-        html.write_text(html_page(found[0], views, tokenizer), encoding="utf-8")
+        html.write_text(html_page(found[0], examples, tokenizer), encoding="utf-8")
         print(html)
         return
-    for number, view in enumerate(views, start=1):
-        shown = Text(f"view {number}, {view.trained} of {len(view.token_ids)} tokens trained\n")
-        for span in spans(view, tokenizer):
+    for number, example in enumerate(examples, start=1):
+        shown = Text(
+            f"example {number}, {example.trained} of {len(example.token_ids)} tokens trained\n"
+        )
+        for span in spans(example, tokenizer):
             shown.append(span.text, style="bold green" if span.trained else "dim")
         Console().print(shown)

@@ -13,8 +13,8 @@ from rich.table import Table
 from finetune.commands.common import (
     BAD_INPUT,
     FAILED_RUN,
-    HeldOut,
-    Longest,
+    EvalFraction,
+    MaxLength,
     Model,
     RecipeName,
     RowsFiles,
@@ -61,7 +61,7 @@ def _changes(pairs: list[str] | None, **flags: Any) -> dict[str, Any]:
 def plan(
     recipe: RecipeName = "mistral_small_24b_qlora",
     model: Model = None,
-    longest: Longest = None,
+    max_length: MaxLength = None,
     changes: Set = None,
     available: Annotated[
         float | None, typer.Option(min=0.1, help="GiB to plan for; what is free here else.")
@@ -73,7 +73,7 @@ def plan(
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
-    chosen = read_recipe(recipe, **_changes(changes, base=model, longest=longest))
+    chosen = read_recipe(recipe, **_changes(changes, base_model=model, max_length=max_length))
     found = plan_training(chosen, home=home())
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
@@ -88,7 +88,7 @@ def plan(
         return
     print(
         f"largest that fits: a row of {tokens:,} tokens with batch 1, "
-        f"or batch {tokens // chosen.longest} with rows of {chosen.longest:,}"
+        f"or batch {tokens // chosen.max_length} with rows of {chosen.max_length:,}"
     )
 
 
@@ -97,15 +97,15 @@ def train(
     name: Annotated[str, typer.Option(help="The adapter's name.")],
     recipe: RecipeName = "embedded_cpu",
     model: Model = None,
-    longest: Longest = None,
-    held_out: HeldOut = None,
+    max_length: MaxLength = None,
+    eval_fraction: EvalFraction = None,
     evaluation: Annotated[
         Path | None,
         typer.Option("--eval", exists=True, dir_okay=False, help="A file of held-out rows."),
     ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    num_train_epochs: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
-    rank: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    lora_r: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     changes: Set = None,
     out: Out = None,
@@ -120,20 +120,25 @@ def train(
     from playground.errors import InvalidSettings
     from playground.studio.runs import new_run
 
-    flags = {"base": model, "longest": longest, "held_out": held_out, "epochs": epochs}
-    flags |= {"learning_rate": learning_rate, "rank": rank, "seed": seed}
+    flags = {
+        "base_model": model,
+        "max_length": max_length,
+        "eval_fraction": eval_fraction,
+        "num_train_epochs": num_train_epochs,
+    }
+    flags |= {"learning_rate": learning_rate, "lora_r": lora_r, "seed": seed}
     chosen = read_recipe(recipe, **_changes(changes, **flags))
     if out and out.exists():
         raise InvalidSettings(f"{out} is there already; choose another name or remove it")
-    found = report(files, tokenizer_of(chosen.base), chosen, evaluation, home())
-    for fault in found.faults:
-        print(fault, file=sys.stderr)
+    found = report(files, tokenizer_of(chosen.base_model), chosen, evaluation, home())
+    for error in found.errors:
+        print(error, file=sys.stderr)
     if not found.trained:
         print("error: no token of these rows would be trained", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
-    print(f"{found.rows - len(found.faults)} rows, {found.trained:,} trained tokens, ", end="")
+    print(f"{found.rows - len(found.errors)} rows, {found.trained:,} trained tokens, ", end="")
     print(
-        f"{len(found.faults)} rows named above and left out, about {found.steps} steps "
+        f"{len(found.errors)} rows named above and left out, about {found.steps} steps "
         f"in {duration_text(found.seconds)}"
     )
     _execute(new_run(home(), name, chosen, files, evaluation), out)
@@ -176,11 +181,11 @@ def _print_log(values: dict[str, Any]) -> None:
 
 
 def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
-    from finetune.training.train import Watch
+    from finetune.training.train import TrainingHooks
     from playground.errors import PlaygroundError
     from playground.studio.runs import execute
 
-    watch = Watch(_print_log)
+    watch = TrainingHooks(_print_log)
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         watch.stop.set()

@@ -77,7 +77,7 @@ class Text:
 Row = Conversation | Preference | Text
 
 
-class Wrong(Exception):
+class FormatError(Exception):
     """What is wrong with a record: its field, and what to do."""
 
     def __init__(self, field: str, problem: str) -> None:
@@ -87,18 +87,18 @@ class Wrong(Exception):
 
 
 def row_of(record: Body, line: int) -> tuple[str, Row]:
-    """The format's name and the row. Raises `Wrong`."""
+    """The format's name and the row. Raises `FormatError`."""
     for fields, name, read in _FORMATS:
         if all(record.get(field) is not None for field in fields):
             return name, read(record, line)
     known = "; ".join(" and ".join(fields) for fields, *_ in _FORMATS)
-    raise Wrong("line", f"has none of the known fields: {known}")
+    raise FormatError("line", f"has none of the known fields: {known}")
 
 
 def _conversation(record: Body, messages: Sequence[Any], line: int, place: str) -> Conversation:
     built = _built(messages, place)
     if not any(message.role == "assistant" for message in built):
-        raise Wrong(place, "has no assistant message, so nothing to learn")
+        raise FormatError(place, "has no assistant message, so nothing to learn")
     return Conversation(built, _tools(record.get("tools")), line)
 
 
@@ -120,12 +120,14 @@ def _sharegpt_messages(record: Body) -> list[Body]:
 
 def _from_sharegpt(at: int, turn: Any) -> dict[str, Any]:
     if not isinstance(turn, dict):
-        raise Wrong(f"conversations[{at}]", "must be an object with from and value")
+        raise FormatError(f"conversations[{at}]", "must be an object with from and value")
     if "role" in turn and "from" not in turn:
         return turn  # OpenAI's messages under ShareGPT's name
     role, value = turn.get("from"), turn.get("value")
     if not isinstance(role, str) or role not in SHAREGPT_ROLES:
-        raise Wrong(f"conversations[{at}].from", f"must be one of {', '.join(SHAREGPT_ROLES)}")
+        raise FormatError(
+            f"conversations[{at}].from", f"must be one of {', '.join(SHAREGPT_ROLES)}"
+        )
     if role == "function_call":
         return {"role": "assistant", "tool_calls": _calls_of_text(f"conversations[{at}]", value)}
     return {"role": SHAREGPT_ROLES[role], "content": value}
@@ -135,7 +137,7 @@ def _calls_of_text(place: str, value: Any) -> list[Body]:
     try:
         calls = json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
-        raise Wrong(f"{place}.value", "is a function call that is not JSON") from None
+        raise FormatError(f"{place}.value", "is a function call that is not JSON") from None
     return [{"function": call} for call in (calls if isinstance(calls, list) else [calls])]
 
 
@@ -164,16 +166,16 @@ def _alpaca(record: Body, line: int) -> Conversation:
 def _alpaca_prompt(record: Body) -> list[Body]:
     asked = [record["instruction"], record.get("input") or ""]
     if not all(isinstance(text, str) for text in asked):
-        raise Wrong("instruction", "must be text")
+        raise FormatError("instruction", "must be text")
     messages: list[Body] = []
     if record.get("system"):
         messages.append({"role": "system", "content": record["system"]})
     history = record.get("history") or []
     if not isinstance(history, list):
-        raise Wrong("history", "must be a list of pairs")
+        raise FormatError("history", "must be a list of pairs")
     for at, pair in enumerate(history):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            raise Wrong(f"history[{at}]", "must be a question and its answer")
+            raise FormatError(f"history[{at}]", "must be a question and its answer")
         messages += [
             {"role": "user", "content": pair[0]},
             {"role": "assistant", "content": pair[1]},
@@ -190,7 +192,7 @@ def _implicit_preference(record: Body, line: int) -> Preference:
     """TRL's form without a prompt: chosen and rejected begin alike."""
     chosen, rejected = _list(record, "chosen"), _list(record, "rejected")
     if chosen[:-1] != rejected[:-1] or len(chosen) < 2:
-        raise Wrong("rejected", "must be the chosen conversation but for its last message")
+        raise FormatError("rejected", "must be the chosen conversation but for its last message")
     last = {**record, "chosen": chosen[-1:], "rejected": rejected[-1:]}
     return _preference(last, chosen[:-1], "chosen", "rejected", line)
 
@@ -198,9 +200,9 @@ def _implicit_preference(record: Body, line: int) -> Preference:
 def _together_preference(record: Body, line: int) -> Preference:
     body = record["input"]
     if not isinstance(body, dict):
-        raise Wrong("input", "must be an object with messages")
+        raise FormatError("input", "must be an object with messages")
     if "messages" not in body:
-        raise Wrong("input.messages", "is missing")
+        raise FormatError("input.messages", "is missing")
     with_tools = {**record, "tools": body.get("tools", record.get("tools"))}
     return _preference(
         with_tools, _list(body, "messages"), "preferred_output", "non_preferred_output", line
@@ -222,20 +224,20 @@ def _preference(
     for name in (chosen, rejected):
         built = _built(_messages_or_text(record, name, "assistant"), name)
         if len(built) != 1 or built[0].role != "assistant":
-            raise Wrong(name, "must be one assistant message")
+            raise FormatError(name, "must be one assistant message")
         answers.append(built[0])
     if answers[0] == answers[1]:
-        raise Wrong(rejected, f"is the same as {chosen}, so nothing is preferred")
+        raise FormatError(rejected, f"is the same as {chosen}, so nothing is preferred")
     messages = _built(prompt, "prompt")
     if messages[-1].role == "assistant":
-        raise Wrong("prompt", "ends with an assistant message; it must end before the answer")
+        raise FormatError("prompt", "ends with an assistant message; it must end before the answer")
     chosen_answer, rejected_answer = answers
     return Preference(messages, chosen_answer, rejected_answer, _tools(record.get("tools")), line)
 
 
 def _text(record: Body, line: int) -> Text:
     if not isinstance(record["text"], str) or not record["text"].strip():
-        raise Wrong("text", "must be text that is not empty")
+        raise FormatError("text", "must be text that is not empty")
     return Text(record["text"], line)
 
 
@@ -260,7 +262,7 @@ def _with_tools(body: dict[str, Any], tools: Sequence[Tool]) -> dict[str, Any]:
 def _list(record: Body, name: str) -> list[Any]:
     value = record[name]
     if not isinstance(value, list) or not value:
-        raise Wrong(name, "must be a list that is not empty")
+        raise FormatError(name, "must be a list that is not empty")
     return value
 
 
@@ -283,23 +285,23 @@ def _built(bodies: Sequence[Any], place: str) -> tuple[Message, ...]:
 
 def _message(place: str, body: Any, at: int) -> Message:
     if not isinstance(body, dict):
-        raise Wrong(place, "must be an object with role and content")
+        raise FormatError(place, "must be an object with role and content")
     calls = body.get("tool_calls") or ()
     if not isinstance(calls, (list, tuple)):
-        raise Wrong(f"{place}.tool_calls", "must be a list")
+        raise FormatError(f"{place}.tool_calls", "must be a list")
     content = body.get("content")
     if content is None and calls:
         content = ""
     if not isinstance(content, str):
-        raise Wrong(f"{place}.content", "must be text")
+        raise FormatError(f"{place}.content", "must be text")
     role = body.get("role", "")
     if not isinstance(role, str):
-        raise Wrong(f"{place}.role", "must be text")
+        raise FormatError(f"{place}.role", "must be text")
     if role == "assistant" and not content.strip() and not calls:
-        raise Wrong(f"{place}.content", "is empty: there is nothing to learn from it")
+        raise FormatError(f"{place}.content", "is empty: there is nothing to learn from it")
     call_id = body.get("tool_call_id")
     if call_id is not None and not isinstance(call_id, str):
-        raise Wrong(f"{place}.tool_call_id", "must be text")
+        raise FormatError(f"{place}.tool_call_id", "must be text")
     try:
         return Message(
             role=cast(Role, role),
@@ -310,15 +312,19 @@ def _message(place: str, body: Any, at: int) -> Message:
             tool_call_id=call_id,
         )
     except InvalidRequest as error:
-        raise Wrong(f"{place}.{error.field.removeprefix('messages.')}", error.problem) from None
+        raise FormatError(
+            f"{place}.{error.field.removeprefix('messages.')}", error.problem
+        ) from None
     except RecursionError:
-        raise Wrong(f"{place}.tool_calls", "has arguments that are nested too deeply") from None
+        raise FormatError(
+            f"{place}.tool_calls", "has arguments that are nested too deeply"
+        ) from None
 
 
 def _call(place: str, body: Any, spare_id: str) -> ToolCall:
     function = body.get("function") if isinstance(body, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise Wrong(f"{place}.function", "must have a name and arguments")
+        raise FormatError(f"{place}.function", "must have a name and arguments")
     arguments = function.get("arguments", "{}")
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return ToolCall(str(body.get("id") or spare_id), function["name"], text)
@@ -329,21 +335,21 @@ def _tools(body: Any) -> tuple[Tool, ...]:
         try:
             body = json.loads(body) if body.strip() else None
         except (ValueError, RecursionError):
-            raise Wrong("tools", "is text that is not JSON") from None
+            raise FormatError("tools", "is text that is not JSON") from None
     if body is None:
         return ()
     if not isinstance(body, list):
-        raise Wrong("tools", "must be a list")
+        raise FormatError("tools", "must be a list")
     tools = []
     for at, each in enumerate(body):
         function = each.get("function", each) if isinstance(each, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            raise Wrong(f"tools[{at}].function", "must have a name")
+            raise FormatError(f"tools[{at}].function", "must have a name")
         parameters = function.get("parameters")
         if parameters is not None and not isinstance(parameters, dict):
-            raise Wrong(f"tools[{at}].function.parameters", "must be a JSON schema")
+            raise FormatError(f"tools[{at}].function.parameters", "must be a JSON schema")
         try:
             tools.append(Tool(function["name"], str(function.get("description") or ""), parameters))
         except InvalidRequest as error:
-            raise Wrong(f"tools[{at}].function", error.problem) from None
+            raise FormatError(f"tools[{at}].function", error.problem) from None
     return tuple(tools)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from finetune.data.examples import MASKED, View
+from finetune.data.examples import MASKED, TrainingExample
 from finetune.data.rows import Row
 from playground.models.tokenizer import ChatTokenizer
 
 STYLE = """
 body { font: 15px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color-scheme: light dark; }
-.view { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #8884;
+.example { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #8884;
   border-radius: 8px; padding: 12px 16px; }
 .trained { background: #16a34a33; border-radius: 3px; }
 .masked { opacity: .65; }
@@ -34,11 +34,11 @@ class Span:
     tokens: int
 
 
-def spans(view: View, tokenizer: ChatTokenizer) -> list[Span]:
-    """The view in spans; text is decoded over whole spans, so that no character is cut."""
+def spans(example: TrainingExample, tokenizer: ChatTokenizer) -> list[Span]:
+    """The example in spans; text is decoded over whole spans, so that no character is cut."""
     names = tokenizer.control_tokens
     found: list[Span] = []
-    each = zip(view.token_ids, view.labels, strict=True)
+    each = zip(example.token_ids, example.labels, strict=True)
     keyed = groupby(each, key=lambda pair: (names.get(pair[0]), pair[1] != MASKED))
     for (name, trained), group in keyed:
         ids = [token for token, _ in group]
@@ -50,24 +50,24 @@ def spans(view: View, tokenizer: ChatTokenizer) -> list[Span]:
     return found
 
 
-def html_fragment(views: Sequence[View], tokenizer: ChatTokenizer) -> str:
-    """The views' markup without head and style."""
+def html_fragment(examples: Sequence[TrainingExample], tokenizer: ChatTokenizer) -> str:
+    """The examples' markup without head and style."""
     parts = []
-    for number, view in enumerate(views, start=1):
+    for number, example in enumerate(examples, start=1):
         parts.append(
-            f"<p>View {number}: {view.trained} of {len(view.token_ids)} tokens trained</p>"
-            f'<div class="view">{"".join(map(_markup, spans(view, tokenizer)))}</div>'
+            f"<p>TrainingExample {number}: {example.trained} of {len(example.token_ids)} tokens trained</p>"
+            f'<div class="example">{"".join(map(_markup, spans(example, tokenizer)))}</div>'
         )
     return "".join(parts)
 
 
-def html_page(row: Row, views: Sequence[View], tokenizer: ChatTokenizer) -> str:
+def html_page(row: Row, examples: Sequence[TrainingExample], tokenizer: ChatTokenizer) -> str:
     """A whole page, self-contained."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Row {row.line}</title>'
         f"<style>{STYLE}</style><h1>Row {row.line}</h1>"
         '<p><span class="trained">trained</span> · <span class="masked">masked</span></p>'
-        f"{html_fragment(views, tokenizer)}</html>\n"
+        f"{html_fragment(examples, tokenizer)}</html>\n"
     )
 
 

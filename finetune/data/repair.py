@@ -2,7 +2,7 @@
 
 Mends only what has one meaning: encodings, other names of roles, a text that ends in a question, an
 empty last answer, lines written as Python literals, numbers that are no JSON, the same row twice.
-What is left stays a fault, and is named.
+What is left stays an error, and is named.
 """
 
 import ast
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.data.formats import Wrong, row_of
-from finetune.data.rows import Fault, Row
-from finetune.data.sources import BOM, BadRecord, Record, records
+from finetune.data.formats import FormatError, row_of
+from finetune.data.rows import Row, RowError
+from finetune.data.sources import BOM, Record, UnreadableRecord, records
 from finetune.data.split import whole_text
 
 ROLES = {
@@ -41,7 +41,7 @@ class Repaired:
     kept: int
     mended: tuple[int, ...]
     duplicates: tuple[int, ...]
-    faults: tuple[Fault, ...]
+    errors: tuple[RowError, ...]
 
 
 def repair(path: Path) -> Repaired:
@@ -49,16 +49,16 @@ def repair(path: Path) -> Repaired:
     rows: list[Row] = []
     mended: list[int] = []
     duplicates: list[int] = []
-    faults: list[Fault] = []
+    errors: list[RowError] = []
     seen: set[str] = set()
     for line, record, changed in _mended_records(path):
-        if isinstance(record, BadRecord):
-            faults.append(Fault(path.name, line, record.field, record.problem))
+        if isinstance(record, UnreadableRecord):
+            errors.append(RowError(path.name, line, record.field, record.problem))
             continue
-        row, fault, now_changed = _mended_row(record, line)
+        row, error, now_changed = _mended_row(record, line)
         if row is None:
-            if fault:
-                faults.append(Fault(path.name, line, fault.field, fault.problem))
+            if error:
+                errors.append(RowError(path.name, line, error.field, error.problem))
             continue
         if changed or now_changed:
             mended.append(line)
@@ -71,7 +71,7 @@ def repair(path: Path) -> Repaired:
     temporary = target.with_suffix(".tmp")
     temporary.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
     temporary.replace(target)
-    return Repaired(target, len(rows), tuple(mended), tuple(duplicates), tuple(faults))
+    return Repaired(target, len(rows), tuple(mended), tuple(duplicates), tuple(errors))
 
 
 def _line(row: Row) -> str:
@@ -91,7 +91,7 @@ def _mended_records(path: Path) -> Iterator[tuple[int, Record, bool]]:
             copy.write_bytes(content)
         other_encoding = text.encode("utf-8", "replace") not in (content, content[len(BOM) :])
         for line, record in records(copy):
-            if isinstance(record, BadRecord) and line <= len(lines):
+            if isinstance(record, UnreadableRecord) and line <= len(lines):
                 literal = _python_literal(lines[line - 1])
                 if literal is not None:
                     yield line, literal, True
@@ -121,14 +121,16 @@ def _as_utf8(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def _mended_row(record: Mapping[str, Any], line: int) -> tuple[Row | None, Wrong | None, bool]:
+def _mended_row(
+    record: Mapping[str, Any], line: int
+) -> tuple[Row | None, FormatError | None, bool]:
     try:
         return row_of(record, line)[1], None, False
-    except Wrong:
+    except FormatError:
         pass
     try:
         return row_of(_mended(record), line)[1], None, True
-    except Wrong as wrong:
+    except FormatError as wrong:
         return None, wrong, False
 
 

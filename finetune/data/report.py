@@ -1,4 +1,4 @@
-"""What is in files of rows: formats, faults, totals, repeats, languages, lengths. As data.
+"""What is in files of rows: formats, errors, totals, repeats, languages, lengths. As data.
 
 How it is printed is the command's and the page's business.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from finetune.data.dataset import Tokenized, tokenize
 from finetune.data.duplicates import find_repeats
-from finetune.data.rows import Conversation, Fault, Preference, Row, read_rows
+from finetune.data.rows import Conversation, Preference, Row, RowError, read_rows
 from finetune.data.split import prompt_text, split, spoken_text, whole_text
 from finetune.recipe import Recipe
 from finetune.training.duration import estimated_seconds
-from finetune.training.schedule import steps_of
+from finetune.training.schedule import num_steps
 from playground.models.tokenizer import ChatTokenizer
 
 SHORTEST_KNOWN_LANGUAGE = 20
@@ -39,13 +39,13 @@ class DataReport:
     formats: Mapping[str, int]
     rows: int
     turns: int
-    views: int
+    examples: int
     pairs: int
     tokens: int
     trained: int
     too_long: int
     longest: int
-    faults: tuple[Fault, ...]
+    errors: tuple[RowError, ...]
     duplicates: tuple[tuple[int, int], ...]
     near_duplicates: tuple[tuple[int, int], ...]
     held_out: int
@@ -63,8 +63,8 @@ class DataReport:
             ("rows", self.rows),
             ("turns", self.turns),
             *([("preference pairs", self.pairs)] if self.pairs else []),
-            ("trained views", self.views),
-            ("faults", len(self.faults)),
+            ("trained examples", self.examples),
+            ("errors", len(self.errors)),
             ("of them too long", self.too_long),
             ("tokens", self.tokens),
             ("of them trained", self.trained),
@@ -89,19 +89,19 @@ def report(
     Rows are held out by the recipe's ``held_out``, or are those of the file ``evaluation``.
     """
     rows: list[Row] = []
-    faults: list[Fault] = []
+    errors: list[RowError] = []
     formats: Counter[str] = Counter()
     done = Tokenized()
     for file in files:
         read = read_rows(file)
         formats.update(read.formats)
-        own = tokenize(read.rows, tokenizer, recipe.longest, file.name)
+        own = tokenize(read.rows, tokenizer, recipe.max_length, file.name)
         rows += read.rows
-        faults += [*read.faults, *own.faults]
-        done.views += own.views
+        errors += [*read.errors, *own.errors]
+        done.examples += own.examples
         done.pairs += own.pairs
         done.too_long += own.too_long
-    train, held = split(rows, recipe.held_out, recipe.seed)
+    train, held = split(rows, recipe.eval_fraction, recipe.seed)
     if evaluation:
         train, held = rows, list(read_rows(evaluation).rows)
     repeats = find_repeats([whole_text(row) for row in rows])
@@ -111,20 +111,20 @@ def report(
         formats=dict(formats),
         rows=len(rows),
         turns=sum(_turns(row) for row in rows),
-        views=len(done.views),
+        examples=len(done.examples),
         pairs=len(done.pairs),
         tokens=sum(lengths),
         trained=done.trained,
         too_long=done.too_long,
         longest=max(lengths, default=0),
-        faults=tuple(faults),
+        errors=tuple(errors),
         duplicates=_lines(rows, repeats.exact),
         near_duplicates=_lines(rows, repeats.near),
         held_out=len(held),
         leaks=tuple(row.line for row in train if prompt_text(row) in asked),
         languages=_languages(rows),
         lengths=tuple(_histogram(lengths)),
-        steps=steps_of(recipe, lengths),
+        steps=num_steps(recipe, lengths),
         seconds=estimated_seconds(recipe, lengths, home=home),
     )
 

@@ -1,6 +1,6 @@
 """Rows of training data: what a file holds once it is read, and what is wrong with the rest.
 
-Every record of a file comes out as a row or as a `Fault`; none is dropped. How files are split into
+Every record of a file comes out as a row or as a `RowError`; none is dropped. How files are split into
 records is `finetune.data.sources`, how a record is recognised is `finetune.data.formats`.
 """
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.data.formats import Conversation, Preference, Row, Text, Wrong, row_of
-from finetune.data.sources import BadRecord, records
+from finetune.data.formats import Conversation, FormatError, Preference, Row, Text, row_of
+from finetune.data.sources import UnreadableRecord, records
 
-__all__ = ["Conversation", "Fault", "Preference", "ReadRows", "Row", "Text", "read_rows"]
+__all__ = ["Conversation", "Preference", "ReadRows", "Row", "RowError", "Text", "read_rows"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowError:
     """A record that cannot be trained on, and what to do about it. ``line`` counts from 1."""
 
     file: str
@@ -29,10 +29,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """A file's rows and faults; together as many as it has records that are not empty."""
+    """A file's rows and errors; together as many as it has records that are not empty."""
 
     rows: tuple[Row, ...]
-    faults: tuple[Fault, ...]
+    errors: tuple[RowError, ...]
     formats: Mapping[str, int]
 
     @property
@@ -52,17 +52,17 @@ def read_rows(path: Path) -> ReadRows:
     Raises `OSError` if the file cannot be opened at all.
     """
     rows: list[Row] = []
-    faults: list[Fault] = []
+    errors: list[RowError] = []
     formats: dict[str, int] = {}
     for line, record in records(path):
-        if isinstance(record, BadRecord):
-            faults.append(Fault(path.name, line, record.field, record.problem))
+        if isinstance(record, UnreadableRecord):
+            errors.append(RowError(path.name, line, record.field, record.problem))
             continue
         try:
             kind, row = row_of(record, line)
-        except Wrong as wrong:
-            faults.append(Fault(path.name, line, wrong.field, wrong.problem))
+        except FormatError as wrong:
+            errors.append(RowError(path.name, line, wrong.field, wrong.problem))
             continue
         formats[kind] = formats.get(kind, 0) + 1
         rows.append(row)
-    return ReadRows(tuple(rows), tuple(faults), formats)
+    return ReadRows(tuple(rows), tuple(errors), formats)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_RECORD = 20_000_000
-"""Bytes; a longer line is a fault, not a row."""
+"""Bytes; a longer line is an error, not a row."""
 PARQUET_BATCH = 1024
 BOM = b"\xef\xbb\xbf"
 NESTED_COLUMNS = frozenset(
@@ -25,14 +25,14 @@ NESTED_COLUMNS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class BadRecord:
+class UnreadableRecord:
     """What stands where a record should be."""
 
     field: str
     problem: str
 
 
-Record = Mapping[str, Any] | BadRecord
+Record = Mapping[str, Any] | UnreadableRecord
 Numbered = Iterator[tuple[int, Record]]
 
 
@@ -52,28 +52,30 @@ def _first_byte(path: Path) -> bytes:
 def parse(text: bytes) -> Record:
     """One JSON object of UTF-8 bytes."""
     if len(text) > LONGEST_RECORD:
-        return BadRecord("line", f"has {len(text):,} bytes; {LONGEST_RECORD:,} at most")
+        return UnreadableRecord("line", f"has {len(text):,} bytes; {LONGEST_RECORD:,} at most")
     decoded = _decode(text)
-    if isinstance(decoded, BadRecord):
+    if isinstance(decoded, UnreadableRecord):
         return decoded
     try:
         return _an_object(json.loads(decoded, parse_constant=_no_constant))
     except RecursionError:
-        return BadRecord("line", "is nested too deeply")
+        return UnreadableRecord("line", "is nested too deeply")
     except ValueError as error:
-        return BadRecord("line", f"is not JSON: {error}; one object a line")
+        return UnreadableRecord("line", f"is not JSON: {error}; one object a line")
 
 
-def _decode(text: bytes) -> str | BadRecord:
+def _decode(text: bytes) -> str | UnreadableRecord:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        return BadRecord("line", f"is not UTF-8 at byte {error.start}; save the file as UTF-8")
+        return UnreadableRecord(
+            "line", f"is not UTF-8 at byte {error.start}; save the file as UTF-8"
+        )
 
 
 def _an_object(value: Any) -> Record:
     if not isinstance(value, dict):
-        return BadRecord("line", "is not a JSON object")
+        return UnreadableRecord("line", "is not a JSON object")
     return value
 
 
@@ -90,9 +92,9 @@ def _json_lines(path: Path) -> Numbered:
 
 
 def _json(path: Path) -> Numbered:
-    """A list of objects, or one object. After a broken element the rest is one fault."""
+    """A list of objects, or one object. After a broken element the rest is one error."""
     text = _decode(path.read_bytes().removeprefix(BOM))
-    if isinstance(text, BadRecord):
+    if isinstance(text, UnreadableRecord):
         yield 1, text
         return
     at = _skip(text, 0, "")
@@ -108,19 +110,19 @@ def _json(path: Path) -> Numbered:
         try:
             value, end = decoder.raw_decode(text, at)
         except RecursionError:
-            yield line, BadRecord("line", "is nested too deeply; nothing after it was read")
+            yield line, UnreadableRecord("line", "is nested too deeply; nothing after it was read")
             return
         except ValueError as error:
             problem = f"is not JSON: {error}; nothing after it was read"
-            yield line, BadRecord("line", problem)
+            yield line, UnreadableRecord("line", problem)
             return
         too_long = end - at > LONGEST_RECORD
-        long = BadRecord("line", f"has {end - at:,} characters; {LONGEST_RECORD:,} at most")
+        long = UnreadableRecord("line", f"has {end - at:,} characters; {LONGEST_RECORD:,} at most")
         yield line, long if too_long else _an_object(value)
         after = _skip(text, end, "")
         if a_list and text[after : after + 1] not in (",", "]"):
             problem = "must be followed by a comma or the list's end; nothing after it was read"
-            yield line + text.count("\n", counted, after), BadRecord("line", problem)
+            yield line + text.count("\n", counted, after), UnreadableRecord("line", problem)
             return
         at = _skip(text, end, "," if a_list else "")
 
@@ -141,7 +143,7 @@ def _skip(text: str, at: int, also: str) -> int:
 
 def _table(path: Path, delimiter: str) -> Numbered:
     text = _decode(path.read_bytes().removeprefix(BOM))
-    if isinstance(text, BadRecord):
+    if isinstance(text, UnreadableRecord):
         yield 1, text
         return
     csv.field_size_limit(LONGEST_RECORD)
@@ -155,7 +157,7 @@ def _table(path: Path, delimiter: str) -> Numbered:
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, BadRecord("line", f"is not CSV: {error}; nothing after it was read")
+            yield line, UnreadableRecord("line", f"is not CSV: {error}; nothing after it was read")
             return
         if not any(cell.strip() for cell in cells):
             continue
@@ -164,7 +166,7 @@ def _table(path: Path, delimiter: str) -> Numbered:
             continue
         if len(cells) != len(header):
             problem = f"has {len(cells)} cells, the header {len(header)}; quote cells with commas"
-            yield line, BadRecord("line", problem)
+            yield line, UnreadableRecord("line", problem)
             continue
         yield line, _row_of_table(dict(zip(header, cells, strict=True)))
 
@@ -181,7 +183,7 @@ def _row_of_table(cells: Mapping[str, Any]) -> Record:
                 continue
             except (ValueError, RecursionError):
                 if name in ("messages", "conversations", "tools"):
-                    return BadRecord(name, "is a cell of broken JSON")
+                    return UnreadableRecord(name, "is a cell of broken JSON")
         row[name] = value
     return row
 
@@ -198,16 +200,16 @@ def _parquet(path: Path) -> Numbered:
                 yield number, _row_of_table(row)
     except ArrowException as error:
         reason = str(error).splitlines()[0]
-        yield number + 1, BadRecord("file", f"is not Parquet: {reason}")
+        yield number + 1, UnreadableRecord("file", f"is not Parquet: {reason}")
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        yield number + 1, BadRecord("file", f"is not Parquet: {error}")
+        yield number + 1, UnreadableRecord("file", f"is not Parquet: {error}")
 
 
 def _text(path: Path) -> Numbered:
     text = _decode(path.read_bytes().removeprefix(BOM))
-    if isinstance(text, BadRecord):
+    if isinstance(text, UnreadableRecord):
         yield 1, text
     elif text.strip():
         yield 1, {"text": text}

@@ -32,12 +32,12 @@ def spoken_text(row: Row) -> str:
     return "\n".join(each.content for each in (*row.messages, *answers) if each.content)
 
 
-def split(rows: Sequence[Row], held_out: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
-    """Rows to train on and rows held out, about ``held_out`` (0 to 1) of all."""
+def split(rows: Sequence[Row], eval_fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and rows held out, about ``eval_fraction`` (0 to 1) of all."""
     trained: list[Row] = []
     held: list[Row] = []
     for row in rows:
         digest = hashlib.sha256(f"{seed}\n{prompt_text(row)}".encode()).digest()
         share = int.from_bytes(digest[:8], "big") / 2**64
-        (held if share < held_out else trained).append(row)
+        (held if share < eval_fraction else trained).append(row)
     return trained, held

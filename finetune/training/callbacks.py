@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from finetune.data.examples import MASKED, View
+from finetune.data.examples import MASKED, TrainingExample
 from finetune.training.checkpoints import keep_within
 from playground.models.tokenizer import ChatTokenizer
 
@@ -146,11 +146,11 @@ class Samples(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, path: Path, every: int, views: Sequence[View], tokenizer: ChatTokenizer
+        self, path: Path, every: int, examples: Sequence[TrainingExample], tokenizer: ChatTokenizer
     ) -> None:
         self._path = path
         self._every = every
-        self._questions = [_question(view) for view in views[:SAMPLES]]
+        self._questions = [_question(example) for example in examples[:SAMPLES]]
         self._tokenizer = tokenizer
 
     def on_step_end(
@@ -202,9 +202,9 @@ class Samples(TrainerCallback):  # type: ignore[misc]
         return b"".join(pieces).decode("utf-8", "replace")
 
 
-def _question(view: View) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A view's prompt and the first answer that is learned."""
-    first = next(at for at, label in enumerate(view.labels) if label != MASKED)
-    rest = view.labels[first:]
+def _question(example: TrainingExample) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A example's prompt and the first answer that is learned."""
+    first = next(at for at, label in enumerate(example.labels) if label != MASKED)
+    rest = example.labels[first:]
     end = next((at for at, label in enumerate(rest) if label == MASKED), len(rest))
-    return view.token_ids[: max(1, first)], view.token_ids[first : first + end]
+    return example.token_ids[: max(1, first)], example.token_ids[first : first + end]

@@ -19,7 +19,7 @@ from transformers import PretrainedConfig
 
 from finetune.recipe import Recipe
 from finetune.training.plan import config_of
-from finetune.training.schedule import packs, steps_of
+from finetune.training.schedule import num_steps, uses_packing
 from playground.models.config import choose_device, choose_dtype
 from playground.models.plan import count_parameters
 from playground.models.spec import ModelSpec
@@ -38,15 +38,17 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     if not lengths:
         return 0.0
     config = config_of(recipe, home)
-    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
+    spec = ModelSpec(
+        recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
+    )
     device = choose_device(spec.device)
     count = count_parameters(config)
-    each = recipe.longest if packs(recipe) else sum(lengths) / len(lengths)
-    tokens = recipe.batch * each * (2 if recipe.method == "dpo" else 1)
-    passes = WITH_CHECKPOINTING if recipe.checkpointing else FORWARD_AND_BACKWARD
+    each = recipe.max_length if uses_packing(recipe) else sum(lengths) / len(lengths)
+    tokens = recipe.micro_batch_size * each * (2 if recipe.method == "dpo" else 1)
+    passes = WITH_CHECKPOINTING if recipe.gradient_checkpointing else FORWARD_AND_BACKWARD
     rate = _measured_rate(config, choose_dtype(spec, count.total, device), device) * USED_SHARE
     one = tokens * passes * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
-    return float(steps_of(recipe, lengths) * recipe.accumulation * one)
+    return float(num_steps(recipe, lengths) * recipe.gradient_accumulation_steps * one)
 
 
 def _measured_rate(config: PretrainedConfig, dtype: torch.dtype, device: torch.device) -> float:

@@ -107,29 +107,31 @@ def plan(recipe: Recipe, *, home: Path | None = None) -> TrainingPlan:
 
 def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:
     """The base's shape; the catalogue's models need no file on this disk."""
-    entry = find(recipe.base)
+    entry = find(recipe.base_model)
     if entry and entry.config:
         return entry.config()
-    return read_config(locate(ModelSpec(recipe.base), home))
+    return read_config(locate(ModelSpec(recipe.base_model), home))
 
 
 def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> TrainingPlan:
     """The plan for a known config on a device."""
-    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
+    spec = ModelSpec(
+        recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
+    )
     serving = plan_for_config(spec, config, device, 0)
     element = choose_dtype(spec, count_parameters(config).total, device).itemsize
     hidden, layers = config.hidden_size, config.num_hidden_layers
     wide = getattr(config, "intermediate_size", None) or 4 * hidden
-    if recipe.checkpointing:
+    if recipe.gradient_checkpointing:
         per_token = element * (layers * hidden + 18 * hidden + 7 * wide)
     else:
         per_token = element * layers * (14 * hidden + 4 * wide)
     trained, largest = _adapted(config, recipe)
-    eight_bit = "8bit" in recipe.optimizer
+    eight_bit = "8bit" in recipe.optim
     return TrainingPlan(
         weights=serving.weights,
         adapter=round(trained * (EIGHT_BIT_ADAM if eight_bit else FP32_ADAM)),
-        tokens=recipe.batch * recipe.longest * (2 if recipe.method == "dpo" else 1),
+        tokens=recipe.micro_batch_size * recipe.max_length * (2 if recipe.method == "dpo" else 1),
         bytes_per_token=per_token,
         head_bytes_per_token=8 * config.vocab_size,
         unpacked=0 if recipe.quantization == "none" else 2 * largest * element,
@@ -143,13 +145,13 @@ def _adapted(config: PretrainedConfig, recipe: Recipe) -> tuple[int, int]:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
-    wanted = {each.strip() for each in recipe.targets.split(",")}
+    wanted = {each.strip() for each in recipe.target_modules.split(",")}
     modules = [
         module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear)
         and module is not head
-        and (recipe.targets == "all-linear" or name.rsplit(".", 1)[-1] in wanted)
+        and (recipe.target_modules == "all-linear" or name.rsplit(".", 1)[-1] in wanted)
     ]
-    trained = sum(recipe.rank * (each.in_features + each.out_features) for each in modules)
+    trained = sum(recipe.lora_r * (each.in_features + each.out_features) for each in modules)
     return trained, max((each.weight.numel() for each in modules), default=0)

@@ -12,7 +12,7 @@ BATCHES_A_WINDOW = 8
 Row = TypeVar("Row")
 
 
-def in_order(
+def schedule_epochs(
     recipe: Recipe,
     rows: Sequence[Row],
     replay: Sequence[Row],
@@ -22,34 +22,34 @@ def in_order(
 
     In each epoch come the rows and so many of the replay's that they are the recipe's share of all,
     other ones in every epoch. Rows are packed within their epoch and the examples then shuffled:
-    packed over all epochs at once, the copies of a row would lie side by side, and the longest rows
+    packed over all epochs at once, the copies of a row would lie side by side, and the max_length rows
     would come first. Without packing, rows of one batch are of about one ``length``.
     """
     rng = random.Random(recipe.seed)
-    share = recipe.replay if replay else 0.0
+    share = recipe.replay_fraction if replay else 0.0
     wanted = round(len(rows) * share / (1 - share))
     pool: list[Row] = []
     order: list[list[Row]] = []
-    for _ in range(math.ceil(recipe.epochs)):
+    for _ in range(math.ceil(recipe.num_train_epochs)):
         while len(pool) < wanted:
             pool += rng.sample(replay, len(replay))
         epoch, pool = [*rows, *pool[:wanted]], pool[wanted:]
         rng.shuffle(epoch)
-        if packs(recipe):
-            examples = _packed(epoch, recipe.longest, length)
+        if uses_packing(recipe):
+            examples = _packed(epoch, recipe.max_length, length)
             rng.shuffle(examples)
             order += examples
         else:
-            order += [[row] for row in _by_length(epoch, recipe.batch, rng, length)]
-    return order[: round(len(order) * recipe.epochs / math.ceil(recipe.epochs))]
+            order += [[row] for row in _by_length(epoch, recipe.micro_batch_size, rng, length)]
+    return order[: round(len(order) * recipe.num_train_epochs / math.ceil(recipe.num_train_epochs))]
 
 
-def packs(recipe: Recipe) -> bool:
+def uses_packing(recipe: Recipe) -> bool:
     """Whether rows share examples: DPO's pairs never do."""
     return recipe.packing and recipe.method == "sft"
 
 
-def _packed(rows: list[Row], longest: int, length: Callable[[Row], int]) -> list[list[Row]]:
+def _packed(rows: list[Row], max_length: int, length: Callable[[Row], int]) -> list[list[Row]]:
     """Best-fit decreasing: each row goes where the least room is left (Johnson 1973)."""
     examples: list[list[Row]] = []
     rooms: list[tuple[int, int]] = []  # room left, example; sorted
@@ -58,7 +58,7 @@ def _packed(rows: list[Row], longest: int, length: Callable[[Row], int]) -> list
         at = bisect.bisect_left(rooms, (size, -1))
         if at == len(rooms):
             examples.append([row])
-            bisect.insort(rooms, (longest - size, len(examples) - 1))
+            bisect.insort(rooms, (max_length - size, len(examples) - 1))
             continue
         room, example = rooms.pop(at)
         examples[example].append(row)
@@ -79,13 +79,13 @@ def _by_length(
     return [row for each in [*batches, last] for row in each]
 
 
-def steps_of(recipe: Recipe, lengths: Sequence[int]) -> int:
+def num_steps(recipe: Recipe, lengths: Sequence[int]) -> int:
     """Optimiser steps of a run over rows of these lengths, in tokens; packed ones estimated."""
     if not lengths:
         return 0
     if recipe.max_steps:
         return recipe.max_steps
-    share = 1 / (1 - recipe.replay)
-    each = sum(lengths) / recipe.longest if packs(recipe) else len(lengths)
-    micro_batches = math.ceil(each * share * recipe.epochs / recipe.batch)
-    return max(1, math.ceil(micro_batches / recipe.accumulation))
+    share = 1 / (1 - recipe.replay_fraction)
+    each = sum(lengths) / recipe.max_length if uses_packing(recipe) else len(lengths)
+    micro_batches = math.ceil(each * share * recipe.num_train_epochs / recipe.micro_batch_size)
+    return max(1, math.ceil(micro_batches / recipe.gradient_accumulation_steps))

@@ -20,16 +20,16 @@ import torch
 from transformers import EarlyStoppingCallback, Trainer
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from finetune.data.examples import Pair, View
+from finetune.data.examples import PreferencePair, TrainingExample
 from finetune.recipe import Recipe, recipe_yaml
 from finetune.training.adapter_card import write_card
 from finetune.training.callbacks import DiskBudget, Log, Peak, Reports, Samples, Stop, read_log
 from finetune.training.checkpoints import last_good, step_of
-from finetune.training.schedule import in_order
+from finetune.training.schedule import schedule_epochs
 from finetune.training.trainer import Row, build
 from playground.errors import InvalidSettings
 from playground.models.loaded import LoadedModel
-from playground.models.shared_weights import twin_of
+from playground.models.shared_weights import shared_weight_copy
 
 CHECKPOINTS, ADAPTER, METRICS, SAMPLES = "checkpoints", "adapter", "metrics.jsonl", "samples.jsonl"
 STATE_BYTES = 12
@@ -38,7 +38,7 @@ STATE_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a run learns from: ``rows`` are all views or all pairs, as are ``held`` and ``replay``.
+    """What a run learns from: ``rows`` are all examples or all pairs, as are ``held`` and ``replay``.
 
     ``replay`` holds general rows against forgetting, ``held`` those for evaluation.
     """
@@ -57,7 +57,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class TrainingHooks:
     """Who looks on: each log goes to ``report``; once ``stop`` is set the run ends after its step,
     with a checkpoint. ``turn`` is called before each layer, forward and backward, with ``stop``: it
     returns when training may go on, so that a decode step never waits for more than a layer."""
@@ -85,7 +85,7 @@ def train(
     data: Data,
     run: Path,
     name: str,
-    watch: Watch | None = None,
+    watch: TrainingHooks | None = None,
 ) -> Trained:
     """Train in the folder ``run``, or go on from its last good checkpoint; ``run/adapter`` is then
     the adapter ``name``, whole or absent.
@@ -94,7 +94,7 @@ def train(
     `InvalidSettings` if nothing would be learned, if the rows do not fit the method, or if the
     folder belongs to another recipe or other rows.
     """
-    watch = watch or Watch()
+    watch = watch or TrainingHooks()
     _check(recipe, data)
     run.mkdir(parents=True, exist_ok=True)
     if (run / ADAPTER).exists():
@@ -102,8 +102,8 @@ def train(
     _claim(run, recipe, data)
     checkpoint = last_good(run / CHECKPOINTS)
     resumed_at = step_of(checkpoint) if checkpoint else 0
-    loaded = twin_of(loaded)  # trainers patch the model that they are given
-    order = in_order(recipe, data.rows, data.replay, _length)
+    loaded = shared_weight_copy(loaded)  # trainers patch the model that they are given
+    order = schedule_epochs(recipe, data.rows, data.replay, _length)
     began = time.monotonic()
     with all_cores():
         trainer = build(recipe, loaded, order, data.held, run / CHECKPOINTS)
@@ -131,7 +131,7 @@ def _mean_loss(path: Path) -> float:
 
 
 def _check(recipe: Recipe, data: Data) -> None:
-    wanted = View if recipe.method == "sft" else Pair
+    wanted = TrainingExample if recipe.method == "sft" else PreferencePair
     rows = [row for row in data.rows if isinstance(row, wanted)]
     if not any(row.trained for row in rows):
         kind = "rows with answers" if recipe.method == "sft" else "preferences"
@@ -160,7 +160,7 @@ def _check_disk(recipe: Recipe, trainer: Trainer, run: Path) -> None:
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     one = trained * STATE_BYTES
     free = shutil.disk_usage(run).free
-    for have, where in ((recipe.disk_budget * 1e9, "disk_budget"), (free, "the disk")):
+    for have, where in ((recipe.disk_budget_gb * 1e9, "disk_budget_gb"), (free, "the disk")):
         if one > have:
             raise InvalidSettings(
                 f"a checkpoint takes {one / 1e9:.3g} GB; {where} has {have / 1e9:.3g} GB"
@@ -173,20 +173,20 @@ def _watch(
     loaded: LoadedModel,
     data: Data,
     run: Path,
-    watch: Watch,
+    watch: TrainingHooks,
     resumed_at: int,
 ) -> Peak:
     peak = Peak()
     trainer.add_callback(peak)
-    trainer.add_callback(Reports(run / METRICS, recipe.epochs, resumed_at, watch.report))
+    trainer.add_callback(Reports(run / METRICS, recipe.num_train_epochs, resumed_at, watch.report))
     trainer.add_callback(Stop(watch.stop))
-    trainer.add_callback(DiskBudget(round(recipe.disk_budget * 1e9)))
-    views = [row for row in (data.held or data.rows) if isinstance(row, View)]
-    if recipe.sample_every and views:
-        samples = Samples(run / SAMPLES, recipe.sample_every, views, loaded.tokenizer)
+    trainer.add_callback(DiskBudget(round(recipe.disk_budget_gb * 1e9)))
+    examples = [row for row in (data.held or data.rows) if isinstance(row, TrainingExample)]
+    if recipe.sample_steps and examples:
+        samples = Samples(run / SAMPLES, recipe.sample_steps, examples, loaded.tokenizer)
         trainer.add_callback(samples)
-    if recipe.patience:
-        trainer.add_callback(EarlyStoppingCallback(recipe.patience))
+    if recipe.early_stopping_patience:
+        trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
     return peak
 
 
@@ -229,7 +229,7 @@ def _finish(
         data={
             "rows": len(data.rows),
             "sha256": data.sha256,
-            "replay": recipe.replay if data.replay else 0.0,
+            "replay": recipe.replay_fraction if data.replay else 0.0,
         },
         metrics=metrics,
     )
@@ -240,7 +240,7 @@ def _finish(
 
 
 def _length(row: Row) -> int:
-    if isinstance(row, View):
+    if isinstance(row, TrainingExample):
         return len(row.token_ids)
     return len(row.prompt) + max(len(row.chosen), len(row.rejected))
 

@@ -1,6 +1,6 @@
-"""TRL's trainers over rows that are tokenized already: SFTTrainer for views, DPOTrainer for pairs.
+"""TRL's trainers over rows that are tokenized already: SFTTrainer for examples, DPOTrainer for pairs.
 
-Knows recipes, views and the loaded model; knows no folder but the one for checkpoints.
+Knows recipes, examples and the loaded model; knows no folder but the one for checkpoints.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from peft.optimizers import create_loraplus_optimizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from finetune.data.examples import Pair, View
+from finetune.data.examples import PreferencePair, TrainingExample
 from finetune.recipe import Recipe
-from finetune.training.schedule import packs
+from finetune.training.schedule import uses_packing
 from playground.errors import InvalidSettings
 from playground.models.loaded import LoadedModel
 
-Row = View | Pair
+Row = TrainingExample | PreferencePair
 
 
 class _PairsTrainer(DPOTrainer):  # type: ignore[misc]
@@ -56,10 +56,10 @@ def build(
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL casts QLoRA's to bf16; resuming would not be exact then
             parameter.data = parameter.data.float()
-    if recipe.lora_plus > 1:
+    if recipe.loraplus_lr_ratio > 1:
         kind_of, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
         trainer.optimizer = create_loraplus_optimizer(
-            trainer.model, kind_of, loraplus_lr_ratio=recipe.lora_plus, **options
+            trainer.model, kind_of, loraplus_lr_ratio=recipe.loraplus_lr_ratio, **options
         )
     return trainer
 
@@ -70,39 +70,39 @@ def _no_model_card(*_: Any, **__: Any) -> None:
 
 def lora_config(recipe: Recipe) -> LoraConfig:
     """PEFT's configuration of the recipe's adapter."""
-    targets = recipe.targets
+    targets = recipe.target_modules
     return LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
+        r=recipe.lora_r,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
         target_modules=targets
         if targets == "all-linear"
         else [each.strip() for each in targets.split(",")],
-        use_rslora=recipe.rslora,
-        use_dora=recipe.dora,
+        use_rslora=recipe.use_rslora,
+        use_dora=recipe.use_dora,
         task_type="CAUSAL_LM",
     )
 
 
 def _check_tracker(recipe: Recipe) -> None:
-    if recipe.tracker != "none" and find_spec(recipe.tracker) is None:
+    if recipe.report_to != "none" and find_spec(recipe.report_to) is None:
         raise InvalidSettings(
-            f"recipe.tracker: {recipe.tracker} is not installed; pip install {recipe.tracker}"
+            f"recipe.report_to: {recipe.report_to} is not installed; pip install {recipe.report_to}"
         )
 
 
 def _dataset(examples: Sequence[Sequence[Row]]) -> Dataset:
     """``seq_lengths`` tells TRL's collator where a packed example's rows begin."""
-    if any(isinstance(row, View) for example in examples for row in example):
-        views = [[row for row in each if isinstance(row, View)] for each in examples]
+    if any(isinstance(row, TrainingExample) for packed in examples for row in packed):
+        rows = [[row for row in each if isinstance(row, TrainingExample)] for each in examples]
         return Dataset.from_dict(
             {
-                "input_ids": [[t for view in each for t in view.token_ids] for each in views],
-                "labels": [[t for view in each for t in view.labels] for each in views],
-                "seq_lengths": [[len(view.token_ids) for view in each] for each in views],
+                "input_ids": [[t for row in packed for t in row.token_ids] for packed in rows],
+                "labels": [[t for row in packed for t in row.labels] for packed in rows],
+                "seq_lengths": [[len(row.token_ids) for row in packed] for packed in rows],
             }
         )
-    pairs = [row for each in examples for row in each if isinstance(row, Pair)]
+    pairs = [row for each in examples for row in each if isinstance(row, PreferencePair)]
     return Dataset.from_dict(
         {
             "prompt_ids": [list(pair.prompt) for pair in pairs],
@@ -118,20 +118,20 @@ def _arguments(
     on_cpu = loaded.model.device.type == "cpu"
     common: Mapping[str, Any] = {
         "output_dir": str(folder),
-        "per_device_train_batch_size": recipe.batch,
-        "per_device_eval_batch_size": recipe.batch,
-        "gradient_accumulation_steps": recipe.accumulation,
+        "per_device_train_batch_size": recipe.micro_batch_size,
+        "per_device_eval_batch_size": recipe.micro_batch_size,
+        "gradient_accumulation_steps": recipe.gradient_accumulation_steps,
         "learning_rate": recipe.learning_rate,
-        "lr_scheduler_type": recipe.schedule,
-        "warmup_steps": recipe.warmup,
+        "lr_scheduler_type": recipe.lr_scheduler_type,
+        "warmup_steps": recipe.warmup_ratio,
         "num_train_epochs": 1,  # the rows come in the order of all epochs
         "max_steps": recipe.max_steps or -1,
         "weight_decay": recipe.weight_decay,
-        "max_grad_norm": recipe.gradient_norm,
-        "optim": recipe.optimizer,
-        "neftune_noise_alpha": recipe.neftune or None,
-        "gradient_checkpointing": recipe.checkpointing,
-        "activation_offloading": recipe.offload,
+        "max_grad_norm": recipe.max_grad_norm,
+        "optim": recipe.optim,
+        "neftune_noise_alpha": recipe.neftune_noise_alpha or None,
+        "gradient_checkpointing": recipe.gradient_checkpointing,
+        "activation_offloading": recipe.activation_offloading,
         "bf16": not on_cpu,
         "use_cpu": on_cpu,
         "seed": recipe.seed,
@@ -140,15 +140,15 @@ def _arguments(
         "disable_tqdm": True,
         "train_sampling_strategy": "sequential",
         "dataloader_pin_memory": not on_cpu,
-        "report_to": [] if recipe.tracker == "none" else [recipe.tracker],
+        "report_to": [] if recipe.report_to == "none" else [recipe.report_to],
         **_saving(recipe, evaluates=evaluates),
     }
     if recipe.method == "dpo":
         return DPOConfig(**common, max_length=None, beta=recipe.beta)
     return SFTConfig(
         **common,
-        max_length=recipe.longest,
-        packing=packs(recipe),
+        max_length=recipe.max_length,
+        packing=uses_packing(recipe),
         dataset_kwargs={"skip_prepare_dataset": True},  # tokenized, packed and in order already
     )
 
@@ -157,16 +157,18 @@ def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, Any]:
     """Checkpoints and evaluations; the best one is kept where ``patience`` asks for it."""
     options: dict[str, Any] = {
         "save_strategy": "steps",
-        "save_steps": recipe.save_every,
-        "save_total_limit": recipe.keep_checkpoints,
+        "save_steps": recipe.save_steps,
+        "save_total_limit": recipe.save_total_limit,
     }
-    if evaluates and recipe.eval_every:
-        options |= {"eval_strategy": "steps", "eval_steps": recipe.eval_every}
-    if recipe.patience:
-        if not (evaluates and recipe.eval_every):
-            raise InvalidSettings("recipe.patience: needs eval_every, and held_out or an eval file")
+    if evaluates and recipe.eval_steps:
+        options |= {"eval_strategy": "steps", "eval_steps": recipe.eval_steps}
+    if recipe.early_stopping_patience:
+        if not (evaluates and recipe.eval_steps):
+            raise InvalidSettings(
+                "recipe.early_stopping_patience: needs eval_steps, and eval_fraction or an eval file"
+            )
         options |= {
-            "save_steps": recipe.eval_every,
+            "save_steps": recipe.eval_steps,
             "load_best_model_at_end": True,
             "metric_for_best_model": "eval_loss",
             "greater_is_better": False,

@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from playground.api.answers import ChunkMaker, envelope, finish, total_usage, whole_answers
-from playground.api.connection import read_object, until_gone
+from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.logprobs import finite, openai_logprobs, together_logprobs, top_logprobs
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
@@ -31,7 +31,7 @@ def chat_router(backend: Backend) -> APIRouter:
             stream = ChatStream(maker, _counted(body), legacy=bool(body.functions))
             events = stream_choices(backend, asked.requests)
             return await stream_events(http, events, stream.chunks)
-        answers = await until_gone(http.receive, whole_answers(backend, asked.requests))
+        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, asked.requests))
         reply = envelope("chat.completion", "chatcmpl", asked) | {
             "choices": [_choice(index, each, body) for index, each in enumerate(answers)],
             "usage": total_usage([each.usage for each in answers], asked.n),

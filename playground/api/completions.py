@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from playground.api.answers import ChunkMaker, envelope, finish, total_usage, whole_answers
-from playground.api.connection import read_object, until_gone
+from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.logprobs import LegacyLogprobs
 from playground.api.schemas import CompletionBody
 from playground.api.sse import Chunk, stream_events
@@ -32,7 +32,7 @@ def completion_router(backend: Backend) -> APIRouter:
             stream = CompletionStream(ChunkMaker(head, asked), echoes)
             events = stream_choices(backend, asked.requests)
             return await stream_events(http, events, stream.chunks)
-        answers = await until_gone(http.receive, whole_answers(backend, asked.requests))
+        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, asked.requests))
         reply = head | {
             "choices": [
                 _choice(index, echo, each, body)

@@ -54,7 +54,7 @@ async def read_object(http: Request) -> dict[str, Any]:
     return body
 
 
-async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """The result of ``work``, which is cancelled when the client hangs up.
 
     Raises `ClientDisconnect` then. Call it once the request's body has been read.

@@ -139,11 +139,11 @@ def _recipe(body: JobBody, studio: Studio) -> Recipe:
     recipe = studio.for_base(recipe_for(studio.base))
     values = {name: getattr(recipe, name) for name in recipe.__dataclass_fields__}
     values["method"] = "dpo" if method.type == "dpo" else "sft"
-    for ours, theirs in (("epochs", chosen.n_epochs), ("beta", chosen.beta)):
+    for ours, theirs in (("num_train_epochs", chosen.n_epochs), ("beta", chosen.beta)):
         if theirs != "auto":
             values[ours] = float(theirs)
     if chosen.batch_size != "auto":
-        values["batch"] = chosen.batch_size
+        values["micro_batch_size"] = chosen.batch_size
     if chosen.learning_rate_multiplier != "auto":
         values["learning_rate"] *= chosen.learning_rate_multiplier
     if body.seed is not None:
@@ -180,8 +180,8 @@ def _body(job: Job, backend: Backend) -> dict[str, Any]:
         "suffix": job.run.name,
         "estimated_finish": None,
         "hyperparameters": {
-            "n_epochs": recipe.epochs,
-            "batch_size": recipe.batch,
+            "n_epochs": recipe.num_train_epochs,
+            "batch_size": recipe.micro_batch_size,
             "learning_rate_multiplier": 1.0,
         },
         "error": {"code": "job_failed", "message": job.message, "param": None}

@@ -21,7 +21,7 @@ class Unsupported:
 
 
 @dataclass(frozen=True, slots=True)
-class Unapplied:
+class UnsupportedParameters:
     """What an endpoint ignores, by name with the reason, and what it refuses."""
 
     ignored: Mapping[str, str]
@@ -61,7 +61,7 @@ _REFUSED = {
     ),
 }
 
-CHAT = Unapplied(
+CHAT = UnsupportedParameters(
     ignored=MappingProxyType(_IGNORED),
     refused=MappingProxyType(
         _REFUSED
@@ -84,7 +84,7 @@ CHAT = Unapplied(
     ),
 )
 
-COMPLETION = Unapplied(
+COMPLETION = UnsupportedParameters(
     ignored=MappingProxyType(_IGNORED),
     refused=MappingProxyType(
         _REFUSED

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from playground.api.parameters import CHAT, COMPLETION, Unapplied
+from playground.api.parameters import CHAT, COMPLETION, UnsupportedParameters
 
 Prompt = str | tuple[int, ...]
 
@@ -212,7 +212,7 @@ class SamplingBody(Body):
 class ChatBody(SamplingBody):
     """``POST /v1/chat/completions``."""
 
-    unapplied: ClassVar[Unapplied] = CHAT
+    unapplied: ClassVar[UnsupportedParameters] = CHAT
 
     messages: list[MessageBody]
     max_completion_tokens: int | None = None
@@ -229,7 +229,7 @@ class ChatBody(SamplingBody):
 class CompletionBody(SamplingBody):
     """``POST /v1/completions``."""
 
-    unapplied: ClassVar[Unapplied] = COMPLETION
+    unapplied: ClassVar[UnsupportedParameters] = COMPLETION
 
     prompt: Annotated[list[Prompt], PlainValidator(_as_prompts)]
     echo: bool | None = None

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from playground.api.connection import until_gone
+from playground.api.connection import cancel_on_disconnect
 from playground.api.errors import translate
 from playground.errors import PlaygroundError
 
@@ -36,7 +36,7 @@ class EventStream(StreamingResponse):
             await closing.enter_async_context(aclosing(self._source))
             await closing.enter_async_context(aclosing(self._frames))
             try:
-                await until_gone(receive, self.stream_response(send))
+                await cancel_on_disconnect(receive, self.stream_response(send))
             except (ClientDisconnect, OSError):
                 log.debug("a client left in the middle of its stream")
 
@@ -52,7 +52,7 @@ async def stream_events(
     HTTP status; an error after that is sent as the last event.
     """
     try:
-        first = await until_gone(http.receive, _first(events))
+        first = await cancel_on_disconnect(http.receive, _first(events))
     except BaseException:
         await events.aclose()
         raise

@@ -18,8 +18,8 @@ from playground.protocol import (
     Event,
     FinishReason,
     Guarantee,
-    MadeBy,
     ModelInfo,
+    Provenance,
     Request,
     Timings,
     TokenLogprob,
@@ -52,7 +52,7 @@ class Answer:
     logprobs: tuple[TokenLogprob, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     guarantee: Guarantee | None = None
-    made_by: MadeBy | None = None
+    provenance: Provenance | None = None
 
 
 def structured(
@@ -176,7 +176,7 @@ async def _answer_once(backend: Backend, request: Request) -> Answer:
                     logprobs=tuple(logprobs),
                     calls=calls.whole(event.finish_reason),
                     guarantee=event.guarantee,
-                    made_by=event.made_by,
+                    provenance=event.provenance,
                 )
     raise AssertionError("a stream ended without its final event")
 

@@ -100,7 +100,7 @@ async def _swap(engine: Engine, folder: Path, asked: Request, others: list[Reque
         await asyncio.gather(*(first.wait() for first in began))
         start = time.perf_counter()
         loaded = await asyncio.to_thread(engine.load_adapter, folder, asked.model)
-        await answer_tokens(engine, replace(asked, adapter_hash=loaded.made_by.adapter_hash))
+        await answer_tokens(engine, replace(asked, adapter_hash=loaded.provenance.adapter_hash))
         seconds = time.perf_counter() - start
         if any(stream.done() for stream in streams):
             raise RequestFailed("the streams beside the swap ended before it did")

@@ -22,7 +22,7 @@ class Resident:
     slot: int = BASE
 
 
-class Residents:
+class AdapterCache:
     """Names, versions and slots."""
 
     def __init__(self, bank: AdapterBank) -> None:

@@ -17,7 +17,7 @@ from typing import Self
 
 import torch
 
-from playground.engine.adapter_cache import Residents
+from playground.engine.adapter_cache import AdapterCache
 from playground.engine.batch import Piece
 from playground.engine.grammar import Grammars
 from playground.engine.lora import BASE
@@ -25,8 +25,8 @@ from playground.engine.outbox import Mailbox, Outbox
 from playground.engine.runner import Layout, runner_of
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
-from playground.engine.throttle import Share, Turnstile
-from playground.engine.verification import take_chosen
+from playground.engine.throttle import TrainingPriority, TrainingThrottle
+from playground.engine.verification import verify_drafts_and_append
 from playground.errors import (
     AdapterChanged,
     ContextOverflow,
@@ -40,7 +40,7 @@ from playground.errors import (
 from playground.models.adapters import Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel, wants_one_thread
 from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.protocol import Event, MadeBy, ModelInfo, Request, named
+from playground.protocol import Event, ModelInfo, Provenance, Request, named
 
 GIB = 2**30
 
@@ -65,7 +65,7 @@ class Limits:
     prefix_cache: bool = True
     drafts: bool = True
     max_adapters: int = 8
-    training: Share = "polite"
+    training: TrainingPriority = "low"
     stream_interval_s: float = 0.04
 
 
@@ -83,10 +83,10 @@ class Engine:
             created=int(time.time()),
             call_form=loaded.tokenizer.call_form,
         )
-        self._info = replace(self._info, made_by=self._made_by(None))
+        self._info = replace(self._info, provenance=self._provenance(None))
         self._runner = runner_of(loaded.model, self._limits.max_adapters, self._limits.kv_layout)
         self._grammars = Grammars(loaded.tokenizer)
-        self._residents = Residents(self._runner.adapters)
+        self._adapter_cache = AdapterCache(self._runner.adapters)
         self._parked: list[Sequence] = []
         budget = self._runner.budget(self._cache_tokens(), self._info.context_length)
         self._context_length = min(self._info.context_length, budget.total)
@@ -102,7 +102,7 @@ class Engine:
         self._outbox = Outbox(self._limits.stream_interval_s)
         self._live: dict[str, Sequence] = {}
         self._live_lock = threading.Lock()
-        self.turnstile = Turnstile(self._limits.training)
+        self.throttle = TrainingThrottle(self._limits.training)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
@@ -140,7 +140,7 @@ class Engine:
         return self._models()
 
     def _models(self, *, unlisted: bool = False) -> AnySequence[ModelInfo]:
-        adapters = self._residents.published(unlisted=unlisted)
+        adapters = self._adapter_cache.published(unlisted=unlisted)
         return (self._info, *(self._describe(adapter) for adapter in adapters))
 
     def load_adapter(
@@ -149,13 +149,13 @@ class Engine:
         """Serve the adapter in ``folder``; see `AdapterHost`. Requests go on meanwhile."""
         adapter = read_adapter(folder, name)
         check_fits(adapter, self._loaded)
-        self._residents.publish(adapter, listed=listed)
+        self._adapter_cache.publish(adapter, listed=listed)
         return self._describe(adapter)
 
     def unload_adapter(self, name: str) -> None:
         """Take an adapter away from new requests; see `AdapterHost`."""
         found = named(self._models(unlisted=True), name)
-        adapter = self._residents.withdraw(found.adapter) if found else None
+        adapter = self._adapter_cache.withdraw(found.adapter) if found else None
         if adapter is None:
             raise UnknownModel(name, [info.name for info in self.models()])
         self._commands.put(lambda: self._scheduler.prefixes.forget(adapter.content_hash))
@@ -164,7 +164,7 @@ class Engine:
         """Running and waiting requests of a version; see `AdapterHost`."""
         with self._live_lock:
             live = list(self._live.values())
-        return sum(each.made_by.adapter_hash == content_hash for each in live)
+        return sum(each.provenance.adapter_hash == content_hash for each in live)
 
     def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
@@ -200,19 +200,19 @@ class Engine:
             name=f"{self._info.name}:{adapter.name}",
             adapter=adapter.name,
             description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
-            made_by=self._made_by(adapter),
+            provenance=self._provenance(adapter),
         )
 
-    def _made_by(self, adapter: Adapter | None) -> MadeBy:
+    def _provenance(self, adapter: Adapter | None) -> Provenance:
         base_hash, quantization = self._loaded.weights_hash, self._loaded.spec.quantization
         if adapter is None:
-            return MadeBy(base_hash, quantization)
-        return MadeBy(base_hash, quantization, adapter.name, adapter.content_hash)
+            return Provenance(base_hash, quantization)
+        return Provenance(base_hash, quantization, adapter.name, adapter.content_hash)
 
     def _adapter_of(self, model: str) -> Adapter | None:
         """The version that answers to this name now; None is the base."""
         info = named(self._models(unlisted=True), model)
-        adapter = self._residents.find(info.adapter) if info and info.adapter else None
+        adapter = self._adapter_cache.find(info.adapter) if info and info.adapter else None
         if info is None or (info.adapter and adapter is None):
             raise UnknownModel(model, [each.name for each in self.models()])
         return adapter
@@ -233,9 +233,9 @@ class Engine:
     def _begin(self, request: Request, mailbox: Mailbox) -> Sequence:
         """Everything that can be refused is refused here, on the caller's side."""
         adapter = self._adapter_of(request.model)
-        made_by = self._made_by(adapter)
-        if request.adapter_hash and request.adapter_hash != made_by.adapter_hash:
-            raise AdapterChanged(request.model, request.adapter_hash, made_by.adapter_hash)
+        provenance = self._provenance(adapter)
+        if request.adapter_hash and request.adapter_hash != provenance.adapter_hash:
+            raise AdapterChanged(request.model, request.adapter_hash, provenance.adapter_hash)
         prompt = self._render(request)
         room = self._context_length - len(prompt)
         if room < 1:
@@ -253,7 +253,7 @@ class Engine:
             adapter=adapter,
             matcher=self._grammars.matcher(request.grammar) if request.grammar else None,
         )
-        sequence.made_by = made_by
+        sequence.provenance = provenance
         return sequence
 
     def _enter(self, sequence: Sequence) -> None:
@@ -267,7 +267,7 @@ class Engine:
             if waiting >= self._limits.max_waiting:
                 raise Overloaded(waiting)
             self._live[request_id] = sequence
-            self.turnstile.answering(busy=True)
+            self.throttle.answering(busy=True)
         self._commands.put(lambda: self._queue(sequence))
 
     # From here on: the engine's thread.
@@ -310,7 +310,7 @@ class Engine:
         """Hand a sequence to the scheduler once its adapter is resident."""
         if sequence.adapter:
             try:
-                slot = self._residents.acquire(sequence.adapter)
+                slot = self._adapter_cache.acquire(sequence.adapter)
             except RuntimeError as error:  # torch's word for no memory, among others
                 sequence.deliver(RequestFailed(f"its adapter cannot be made resident: {error}"))
                 self._leave([sequence])
@@ -356,7 +356,7 @@ class Engine:
         logits = self._runner.forward([each for own in segments for each in _pieces_of(own)])
         for segment in segments:
             segment.sequence.computed = segment.stop
-        self._leave(take_chosen(logits, [each for each in segments if each.completes]))
+        self._leave(verify_drafts_and_append(logits, [each for each in segments if each.completes]))
 
     def _leave(self, sequences: AnySequence[Sequence]) -> None:
         if not sequences:
@@ -365,10 +365,10 @@ class Engine:
         with self._live_lock:
             for sequence in sequences:
                 self._live.pop(sequence.request.id, None)
-            self.turnstile.answering(busy=bool(self._live))
+            self.throttle.answering(busy=bool(self._live))
         freed = [each.adapter for each in sequences if each.adapter and each.slot != BASE]
         for adapter in freed:
-            self._residents.release(adapter)
+            self._adapter_cache.release(adapter)
         parked = [each for each in self._parked if each not in sequences]
         self._parked = [] if freed else parked
         for sequence in parked if freed else ():

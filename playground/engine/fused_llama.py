@@ -22,7 +22,7 @@ FIXED_ROPES = ("default", "linear", "llama3", "yarn")
 """Rotary embeddings whose angle follows from the position alone."""
 
 
-def is_lean(model: PreTrainedModel) -> bool:
+def is_fusable(model: PreTrainedModel) -> bool:
     """Whether this model's forward is the one written here."""
     config = model.config
     return (
@@ -32,7 +32,7 @@ def is_lean(model: PreTrainedModel) -> bool:
     )
 
 
-class LeanForward:
+class FusedLlamaForward:
     """A `Forward`. ``packed`` keeps copies of the weights in the CPU's own layout."""
 
     def __init__(self, model: PreTrainedModel, adapters: AdapterBank, *, packed: bool) -> None:

@@ -42,7 +42,7 @@ COMMON_CLOSERS = 64
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-class Closers:
+class ShortestCompletion:
     """In which order tokens are tried to bring an answer to its end soon.
 
     Inside a string a closing bracket is ordinary text, and the quote ends it; elsewhere a quote
@@ -84,7 +84,9 @@ class Closers:
 class Matcher:
     """Follows one sequence through its grammar. Lives on the engine's thread once it is made."""
 
-    def __init__(self, matcher: LLMatcher, vocabulary_size: int, closers: Closers) -> None:
+    def __init__(
+        self, matcher: LLMatcher, vocabulary_size: int, closers: ShortestCompletion
+    ) -> None:
         self._matcher = matcher
         self._vocabulary_size = vocabulary_size
         self._closers = closers
@@ -173,7 +175,7 @@ class Grammars:
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self._llg: LLTokenizer | None = None
-        self._closers: Closers | None = None
+        self._closers: ShortestCompletion | None = None
 
     def matcher(self, grammar: str) -> Matcher:
         """A fresh matcher for a grammar in llguidance's Lark. Raises `InvalidRequest`."""
@@ -183,13 +185,13 @@ class Grammars:
             raise InvalidRequest("grammar", _first_line(matcher.get_error()))
         return Matcher(matcher, self._tokenizer.vocabulary_size, closers)
 
-    def _vocabulary(self) -> tuple[LLTokenizer, Closers]:
+    def _vocabulary(self) -> tuple[LLTokenizer, ShortestCompletion]:
         with self._lock:
             if self._llg is None or self._closers is None:
                 vocabulary = _Vocabulary(self._tokenizer)
                 wrapper = TokenizerWrapper(vocabulary)
                 names = self._tokenizer.control_tokens
-                self._closers = Closers(
+                self._closers = ShortestCompletion(
                     [b"" if at in names else text for at, text in enumerate(vocabulary.tokens)],
                     vocabulary.eos_token_id,
                 )

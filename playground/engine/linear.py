@@ -1,4 +1,4 @@
-"""Products with the resident weights: one call for linear modules that read the same rows.
+"""LoraMatmul with the resident weights: one call for linear modules that read the same rows.
 
 On a CPU oneDNN's prepacked weights are used where torch has them: up to twice as fast as `F.linear`
 for few rows (docs/log.md), and from two rows on a row's result in fp32 does not depend on the

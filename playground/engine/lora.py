@@ -34,7 +34,7 @@ bits they never are (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class RowSpan:
     """Rows of a step that the adapters in the slots from ``first`` to before ``last`` answer:
     ``mixed``, so that a mask has to tell them apart, or all by one. ``whole``: all of the step's.
     """
@@ -59,7 +59,7 @@ class Group:
         self._outputs = [outputs for _, outputs in sizes]
         self._down: Tensor | None = None
         self._ups: list[Tensor] = []
-        self._ready: dict[tuple[int, int], Products] = {}
+        self._ready: dict[tuple[int, int], LoraMatmul] = {}
 
     def clear(self) -> None:
         """Hold nothing; the next `write` makes room in the bank's present width."""
@@ -102,7 +102,7 @@ class Group:
                 own.copy_(added)
         return output
 
-    def _products(self, first: int, last: int) -> "Products":
+    def _products(self, first: int, last: int) -> "LoraMatmul":
         """Those of these slots."""
         ready = self._ready.get((first, last))
         if ready is not None:
@@ -110,12 +110,12 @@ class Group:
         assert self._down is not None
         down = self._down[:, first:last].flatten(0, 2)
         ups = [up[first:last].flatten(0, 1) for up in self._ups]
-        made = (PackedProducts if self._bank.packs else PlainProducts)(down, ups)
+        made = (PackedLoraMatmul if self._bank.packs else PlainLoraMatmul)(down, ups)
         self._ready[first, last] = made
         return made
 
 
-class PlainProducts:
+class PlainLoraMatmul:
     """With ``down`` ``[modules * columns, in]`` and ``ups`` ``[columns, out]``, one a module."""
 
     def __init__(self, down: Tensor, ups: Sequence[Tensor]) -> None:
@@ -139,7 +139,7 @@ class PlainProducts:
         return output
 
 
-class PackedProducts:
+class PackedLoraMatmul:
     """The same by two packed products; ``up`` is zero where a column is another module's."""
 
     def __init__(self, down: Tensor, ups: Sequence[Tensor]) -> None:
@@ -147,14 +147,14 @@ class PackedProducts:
         self._up = PackedLinear(torch.block_diag(*(up.T for up in ups)))  # type: ignore[no-untyped-call]
 
     def __call__(self, x: Tensor, mask: Tensor | None, output: Tensor) -> Tensor:
-        """See `PlainProducts`; gives a tensor of its own."""
+        """See `PlainLoraMatmul`; gives a tensor of its own."""
         rows = self._down(x)
         if mask is not None:
             rows.mul_(mask)
         return self._up(rows, output)
 
 
-Products = PlainProducts | PackedProducts
+LoraMatmul = PlainLoraMatmul | PackedLoraMatmul
 
 
 class AdapterBank:
@@ -170,7 +170,7 @@ class AdapterBank:
         self.slots = slots
         self.width = COLUMN_MULTIPLE
         self.slots_in_step = 0
-        self.stretches: list[Stretch] = []
+        self.stretches: list[RowSpan] = []
         self._model = model
         self._dtype = model.dtype
         self._device = model.get_input_embeddings().weight.device
@@ -246,18 +246,18 @@ class AdapterBank:
                 mixed = end
         return min(-(-mixed // self.row_multiple) * self.row_multiple, len(slots_of_rows))
 
-    def _stretches(self, slots_of_rows: list[int], mixed: int) -> list[Stretch]:
+    def _stretches(self, slots_of_rows: list[int], mixed: int) -> list[RowSpan]:
         """The mixed rows, and each run that follows."""
         count = len(slots_of_rows)
         found, end = [], mixed
         if mixed:
             together = 0, self.slots_in_step
-            found.append(Stretch(slice(0, mixed), *together, whole=mixed == count, mixed=True))
+            found.append(RowSpan(slice(0, mixed), *together, whole=mixed == count, mixed=True))
         for slot, rows in itertools.groupby(slots_of_rows[mixed:]):
             begin, end = end, end + len(list(rows))
             if slot != BASE:
                 whole = end - begin == count
-                found.append(Stretch(slice(begin, end), slot, slot + 1, whole=whole))
+                found.append(RowSpan(slice(begin, end), slot, slot + 1, whole=whole))
         return found
 
     def _rounded(self, count: int) -> int:

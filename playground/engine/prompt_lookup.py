@@ -21,8 +21,8 @@ PAUSE = 24
 """Tokens without drafts after they were found to lose, until they are tried again."""
 
 
-def share_needed(decoding: int) -> float:
-    """Share of drafted tokens that must be accepted for drafts to pay beside so many answers: from
+def min_acceptance_rate(decoding: int) -> float:
+    """TrainingPriority of drafted tokens that must be accepted for drafts to pay beside so many answers: from
     a fifth for one, whose products read all weights anyway, to four fifths (docs/log.md).
     """
     return 0.2 + 0.6 * decoding / ROWS
@@ -38,7 +38,7 @@ class PromptLookup:
         self._pause_until = 0
 
     def draft(self, tokens: Sequence[int], most: int, needed: float) -> list[int]:
-        """At most ``most`` tokens that may follow; none if too few were right (`share_needed`)."""
+        """At most ``most`` tokens that may follow; none if too few were right (`min_acceptance_rate`)."""
         if len(tokens) < self._pause_until or most < 1:
             return []
         if self._share < needed:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from playground.engine.attention import PackedSegment, PackedStep
 from playground.engine.batch import Piece, Rows
 from playground.engine.forward import Forward, TransformersForward
-from playground.engine.fused_llama import LeanForward, is_lean
+from playground.engine.fused_llama import FusedLlamaForward, is_fusable
 from playground.engine.kv_cache import CacheBudget, SequenceCache
 from playground.engine.linear import can_pack
 from playground.engine.lora import AdapterBank
@@ -77,11 +77,11 @@ Runner = PackedRunner | PagedRunner | SequentialRunner
 def runner_of(model: PreTrainedModel, adapter_slots: int = 8, layout: Layout = "auto") -> Runner:
     """The fastest way this model can be run and be right; says so where it is the slower one."""
     adapters = AdapterBank(model, adapter_slots)
-    if is_lean(model):
+    if is_fusable(model):
         copies = model.num_parameters() * model.dtype.itemsize
         fit = copies <= SHARE_FOR_COPIES * available_bytes(model.device)
         packed = fit and can_pack(model.dtype, model.device)
-        forward = LeanForward(model, adapters, packed=packed)
+        forward = FusedLlamaForward(model, adapters, packed=packed)
         paged = PagedRunner(model, adapters, forward)
         if layout == "paged" or (layout == "auto" and paged.kernel):
             return paged

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from playground.engine.kv_cache import CacheBudget, capacity_for
 from playground.engine.prefix_cache import FEWEST_TOKENS, Computed, PrefixCache
-from playground.engine.prompt_lookup import ROWS, share_needed
+from playground.engine.prompt_lookup import ROWS, min_acceptance_rate
 from playground.engine.sequence import Sequence
 
 CHUNK_TOKENS = 256
@@ -112,7 +112,7 @@ class Scheduler:
     def _drafted(self, segments: list[Segment]) -> list[Segment]:
         """The same, with drafts while the step is small."""
         spare = ROWS - sum(segment.stop - segment.start for segment in segments)
-        needed = share_needed(len(segments))
+        needed = min_acceptance_rate(len(segments))
         for at, segment in enumerate(segments):
             if spare > 0 and segment.completes:
                 draft = segment.sequence.draft(spare, needed)

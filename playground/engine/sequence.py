@@ -17,7 +17,15 @@ from playground.engine.text import AnswerText, Piece
 from playground.errors import PlaygroundError
 from playground.models.adapters import Adapter
 from playground.models.tokenizer import ChatTokenizer
-from playground.protocol import Event, FinishReason, MadeBy, Request, Timings, TokenLogprob, Usage
+from playground.protocol import (
+    Event,
+    FinishReason,
+    Provenance,
+    Request,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
 from playground.protocol.events import Channel
 
 Deliver = Callable[[Event | PlaygroundError], None]
@@ -50,7 +58,7 @@ class Sequence:
     arrived_s: float = field(default_factory=time.monotonic)
     admitted_s: float | None = None
     first_token_s: float | None = None
-    made_by: MadeBy = field(default_factory=MadeBy)
+    provenance: Provenance = field(default_factory=Provenance)
     lookup: PromptLookup = field(default_factory=PromptLookup)
 
     @classmethod
@@ -146,7 +154,7 @@ class Sequence:
         cached = min(self.cached, self.prompt_length)
         usage = Usage(self.prompt_length, self.answer_length, cached)
         self.deliver(
-            Event(finish_reason=reason, usage=usage, timings=timings, made_by=self.made_by)
+            Event(finish_reason=reason, usage=usage, timings=timings, provenance=self.provenance)
         )
 
     def _score(self, choice: Choice) -> TokenLogprob | None:

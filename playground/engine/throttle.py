@@ -8,17 +8,17 @@ import threading
 import time
 from typing import Literal
 
-Share = Literal["polite", "fair", "greedy"]
-"""``polite``: training goes on only while nobody waits for an answer. ``fair``: then for half of
-the time. ``greedy``: always."""
+TrainingPriority = Literal["low", "balanced", "high"]
+"""``low``: training goes on only while nobody waits for an answer. ``balanced``: then for half of
+the time. ``high``: always."""
 LOOKS_S = 0.1
 """How often a waiting trainer looks whether it was told to stop."""
 
 
-class Turnstile:
+class TrainingThrottle:
     """One engine's; any number of threads may train."""
 
-    def __init__(self, share: Share = "polite") -> None:
+    def __init__(self, share: TrainingPriority = "low") -> None:
         self.share = share
         self._idle = threading.Event()
         self._idle.set()
@@ -33,10 +33,10 @@ class Turnstile:
 
     def wait(self, stop: threading.Event) -> None:
         """Called by training between pieces of work: returns when it may go on, or is to stop."""
-        if self.share == "polite":
+        if self.share == "low":
             while not self._idle.wait(LOOKS_S) and not stop.is_set():
                 pass
-        elif self.share == "fair" and not self._idle.is_set():
+        elif self.share == "balanced" and not self._idle.is_set():
             now = time.monotonic()
             self._idle.wait(now - getattr(self._own, "since", now))
         self._own.since = time.monotonic()

@@ -13,7 +13,7 @@ from playground.engine.scheduler import Segment
 from playground.engine.sequence import Sequence
 
 
-def take_chosen(logits: Tensor, segments: AnySequence[Segment]) -> list[Sequence]:
+def verify_drafts_and_append(logits: Tensor, segments: AnySequence[Segment]) -> list[Sequence]:
     """Choose what follows each segment, and go on for as long as that is what was drafted; returns
     the sequences whose answers are complete.
 

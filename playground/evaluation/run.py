@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from peft import PeftModel
 
-from finetune.data.examples import View, views_of
+from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from playground.backends.chat import answer, structured
 from playground.engine import Engine
@@ -25,7 +25,7 @@ from playground.evaluation.metrics import Given, score
 from playground.evaluation.report_card import Answered, ReportCard, judge, part
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
-from playground.models.shared_weights import twin_of
+from playground.models.shared_weights import shared_weight_copy
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import AdapterHost, Backend, Priority, Request, Sampling
 from playground.store.adapters import VERSION
@@ -55,7 +55,7 @@ def evaluate(
     file: Path,
     regression: Path | None = None,
     regex: str | None = None,
-    longest: int = 2048,
+    max_length: int = 2048,
     judged_by: Judge | None = None,
 ) -> ReportCard:
     """The report card of the last of ``adapters`` against the one before it, or the base.
@@ -64,13 +64,15 @@ def evaluate(
     `InvalidSettings` if the file has no row with an answer, and what `read_adapter` raises.
     """
     rows = read_rows(file).conversations
-    asked = [Asked("Held-out rows", fitting(rows, loaded, longest, str(file)))]
+    asked = [Asked("Held-out rows", fitting(rows, loaded, max_length, str(file)))]
     own = regression or locate(loaded.spec) / REGRESSION_FILE
     if own.is_file():
         general = read_rows(own).conversations
-        asked.append(Asked("General rows", fitting(general, loaded, longest, str(own))))
+        asked.append(Asked("General rows", fitting(general, loaded, max_length, str(own))))
     with Engine(loaded) as engine:
-        card = report_card(engine, twin_of(loaded), adapters, asked, regex, longest, judged_by)
+        card = report_card(
+            engine, shared_weight_copy(loaded), adapters, asked, regex, max_length, judged_by
+        )
     return replace(card, made_of={**card.made_of, "data": file.name})
 
 
@@ -80,7 +82,7 @@ def report_card(
     adapters: Sequence[Path],
     asked: Sequence[Asked],
     regex: str | None = None,
-    longest: int = 2048,
+    max_length: int = 2048,
     judged_by: Judge | None = None,
 ) -> ReportCard:
     """The card by asking ``host``, which goes on serving others; ``loaded`` is the same base, in a
@@ -90,15 +92,15 @@ def report_card(
     """
     names = _names(adapters)
     lanes = ("base", *names)
-    lost = [_losses(loaded, adapters, lanes, each.rows, longest) for each in asked]
+    lost = [_losses(loaded, adapters, lanes, each.rows, max_length) for each in asked]
     base = host.models()[0].name
     served = {"base": base}
-    made_by = []
+    provenance = []
     try:
         for name, folder in zip(names, adapters, strict=True):
             info = host.load_adapter(folder, f"{UNLISTED}{uuid.uuid4().hex[:12]}", listed=False)
             served[name] = info.name
-            made_by.append(info.made_by.adapter_hash)
+            provenance.append(info.provenance.adapter_hash)
         parts = [
             part(
                 each.name,
@@ -119,7 +121,7 @@ def report_card(
             "base": loaded.spec.source,
             "base_hash": loaded.weights_hash,
             "quantization": loaded.spec.quantization,
-            "adapters": dict(zip(names, made_by, strict=True)),
+            "adapters": dict(zip(names, provenance, strict=True)),
             "sampling": {"temperature": 0.0, "max_tokens": LONGEST_ANSWER},
         },
     )
@@ -137,13 +139,13 @@ def _names(adapters: Sequence[Path]) -> list[str]:
 
 
 def fitting(
-    rows: Sequence[Conversation], loaded: LoadedModel, longest: int, where: str = "these rows"
+    rows: Sequence[Conversation], loaded: LoadedModel, max_length: int, where: str = "these rows"
 ) -> list[Conversation]:
     """Rows that have an answer and fit; the others are not judged.
 
     Raises `InvalidSettings` if there is none.
     """
-    found = [row for row in rows if not views_of(row, loaded.tokenizer, longest)[1]]
+    found = [row for row in rows if not to_examples(row, loaded.tokenizer, max_length)[1]]
     if not found:
         raise InvalidSettings(f"{where} has no row with an answer; `finetune check` says why")
     return found
@@ -154,24 +156,24 @@ def _losses(
     adapters: Sequence[Path],
     lanes: Sequence[str],
     rows: Sequence[Conversation],
-    longest: int,
+    max_length: int,
 ) -> dict[str, list[float]]:
     """Mean loss of each row's last answer, by lane."""
-    views = [_last_view(row, loaded.tokenizer, longest) for row in rows]
-    found = {lanes[0]: _means(loaded.model, views)}
+    examples = [_last_view(row, loaded.tokenizer, max_length) for row in rows]
+    found = {lanes[0]: _means(loaded.model, examples)}
     for lane, folder in zip(lanes[1:], adapters, strict=True):
         model = PeftModel.from_pretrained(loaded.model, str(folder))
-        found[lane] = _means(model, views)
+        found[lane] = _means(model, examples)
         model.unload()
     return found
 
 
-def _means(model: Any, views: Sequence[View]) -> list[float]:
-    return [total / count for total, count in losses(model, views)]
+def _means(model: Any, examples: Sequence[TrainingExample]) -> list[float]:
+    return [total / count for total, count in losses(model, examples)]
 
 
-def _last_view(row: Conversation, tokenizer: ChatTokenizer, longest: int) -> View:
-    return views_of(_until_last_answer(row), tokenizer, longest)[0][-1]
+def _last_view(row: Conversation, tokenizer: ChatTokenizer, max_length: int) -> TrainingExample:
+    return to_examples(_until_last_answer(row), tokenizer, max_length)[0][-1]
 
 
 def _until_last_answer(row: Conversation) -> Conversation:

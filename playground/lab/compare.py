@@ -16,8 +16,8 @@ from playground.errors import PlaygroundError, UnknownModel
 from playground.protocol import (
     Backend,
     FinishReason,
-    MadeBy,
     Message,
+    Provenance,
     Request,
     Sampling,
     Timings,
@@ -33,24 +33,24 @@ LARGEST_SEED = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One column: ``made_by`` are the weights that its label stands for."""
+    """One column: ``provenance`` are the weights that its label stands for."""
 
     model: str
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
-    made_by: MadeBy = field(default_factory=MadeBy)
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A lane's whole answer. ``made_by`` is what the backend says that it was made by."""
+    """A lane's whole answer. ``provenance`` is what the backend says that it was made by."""
 
     text: str
     calls: tuple[ToolCall, ...]
     finish_reason: FinishReason
     usage: Usage
     timings: Timings
-    made_by: MadeBy
+    provenance: Provenance
     sampling: Sampling
 
 
@@ -71,7 +71,7 @@ def lane_of(
     info = named(backend.models(), model)
     if info is None:
         raise UnknownModel(model, [each.name for each in backend.models()])
-    return Lane(info.name, system, sampling or info.defaults, info.made_by)
+    return Lane(info.name, system, sampling or info.defaults, info.provenance)
 
 
 def blind_order(lanes: int, seed: int | None = None) -> list[int]:
@@ -133,7 +133,7 @@ async def _ask(
                         event.finish_reason,
                         event.usage,
                         event.timings,
-                        event.made_by or lane.made_by,
+                        event.provenance or lane.provenance,
                         request.sampling,
                     )
                 if event.text or finished:
@@ -155,7 +155,7 @@ def _request(
         (*head, *messages),
         tools=tuple(tools),
         sampling=sampling,
-        adapter_hash=lane.made_by.adapter_hash,
+        adapter_hash=lane.provenance.adapter_hash,
         id=new_request_id(),
     )
     return structured(request, info=named(backend.models(), lane.model))

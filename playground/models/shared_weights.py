@@ -16,7 +16,7 @@ TRAINED_WITH = "sdpa"
 """The attention of a twin: the engine has put its own into the serving tree."""
 
 
-def twin_of(loaded: LoadedModel) -> LoadedModel:
+def shared_weight_copy(loaded: LoadedModel) -> LoadedModel:
     """The same model with module objects of its own."""
     model = loaded.model
     shared: dict[int, object] = {id(each): each for each in model.parameters()}

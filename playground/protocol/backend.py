@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from playground.protocol.events import Event, MadeBy
+from playground.protocol.events import Event, Provenance
 from playground.protocol.request import CallForm, Request, Sampling
 
 
@@ -16,7 +16,7 @@ class ModelInfo:
     ``context_length`` is in tokens; ``defaults`` is how this model is best sampled; ``created`` is
     in seconds since the epoch, the time at which it was made available here. ``adapter`` is empty
     for a base model; an adapter's model is named ``base:adapter`` and answers to ``adapter`` too.
-    ``call_form`` is how it writes tool calls; None if nobody taught it to. ``made_by`` is what
+    ``call_form`` is how it writes tool calls; None if nobody taught it to. ``provenance`` is what
     identifies its weights.
     """
 
@@ -27,7 +27,7 @@ class ModelInfo:
     created: int = 0
     adapter: str = ""
     call_form: CallForm | None = "mistral"
-    made_by: MadeBy = field(default_factory=MadeBy)
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def named(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:

@@ -71,7 +71,7 @@ class CallDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeBy:
+class Provenance:
     """The weights behind an answer: hash and quantization of the base, and name and content hash of
     the adapter, both empty where the base answered alone.
     """
@@ -87,7 +87,7 @@ class Event:
     """A piece of an answer.
 
     ``text`` never ends inside a character and never shows a part of a stop string. The last event
-    of a stream, and only that, has ``finish_reason``, ``usage``, ``timings`` and ``made_by``. On
+    of a stream, and only that, has ``finish_reason``, ``usage``, ``timings`` and ``provenance``. On
     the channel ``calls`` the text is the JSON array of tool calls as the model writes it;
     `playground.modes` turns it into ``calls``, and says in the last event which ``guarantee`` held,
     where there was a schema and the answer came to its end.
@@ -101,4 +101,4 @@ class Event:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     timings: Timings | None = None
-    made_by: MadeBy | None = None
+    provenance: Provenance | None = None

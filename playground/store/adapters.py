@@ -186,9 +186,9 @@ def _card_of(adapter: Adapter) -> dict[str, Any]:
         "base": adapter.config.get("base_model_name_or_path"),
         "origin": "imported",
         "recipe": {
-            "rank": adapter.config.get("r"),
-            "alpha": adapter.config.get("lora_alpha"),
-            "targets": adapter.config.get("target_modules"),
+            "lora_r": adapter.config.get("r"),
+            "lora_alpha": adapter.config.get("lora_alpha"),
+            "target_modules": adapter.config.get("target_modules"),
         },
         "data": {},
         "metrics": {},

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from playground.errors import InvalidRequest
-from playground.protocol import MadeBy, Message, Tool, ToolCall
+from playground.protocol import Message, Provenance, Tool, ToolCall
 from playground.store.database import open_database
 from playground.store.tables import Answer, Edit, Exchange, Thumb, Vote
 
@@ -29,7 +29,7 @@ class NewAnswer:
 
     model: str
     text: str
-    made_by: MadeBy = field(default_factory=MadeBy)
+    provenance: Provenance = field(default_factory=Provenance)
     system: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     calls: tuple[ToolCall, ...] = ()
@@ -43,7 +43,7 @@ class KeptAnswer:
     lane: int
     model: str
     text: str
-    made_by: MadeBy
+    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _new(
                 model=each.model,
                 system=each.system,
                 settings=dict(each.settings),
-                made_by=asdict(each.made_by),
+                provenance=asdict(each.provenance),
                 text=each.text,
                 calls=[call.to_openai() for call in each.calls],
             )
@@ -266,7 +266,7 @@ def _kept(exchange: Exchange) -> KeptExchange:
     return KeptExchange(
         exchange.id,
         tuple(
-            KeptAnswer(each.id, each.lane, each.model, each.text, MadeBy(**each.made_by))
+            KeptAnswer(each.id, each.lane, each.model, each.text, Provenance(**each.provenance))
             for each in exchange.answers
         ),
     )

@@ -41,7 +41,7 @@ class Answer(Table):
     model: Mapped[str] = mapped_column(String(256))
     system: Mapped[str] = mapped_column(Text, default="")
     settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    made_by: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    provenance: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     text: Mapped[str] = mapped_column(Text)
     calls: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     exchange: Mapped[Exchange] = relationship(back_populates="answers")

@@ -25,7 +25,7 @@ from finetune.data.dataset import Dataset, Tokenized, read_dataset
 from finetune.recipe import Recipe, read_recipe, recipe_yaml
 from finetune.training.adapter_card import PACKAGES
 from finetune.training.checkpoints import last_good, step_of
-from finetune.training.train import ADAPTER, CHECKPOINTS, Data, Trained, Watch, train
+from finetune.training.train import ADAPTER, CHECKPOINTS, Data, Trained, TrainingHooks, train
 from playground.errors import InvalidSettings
 from playground.models.adapters import NAME
 from playground.models.download import locate
@@ -202,11 +202,11 @@ def read_data(run: Run, loaded: LoadedModel) -> Dataset:
     _check_data(run)
     recipe = run.recipe
     data = read_dataset(
-        run.files, loaded.tokenizer, recipe.longest, recipe.held_out, seed=recipe.seed
+        run.files, loaded.tokenizer, recipe.max_length, recipe.eval_fraction, seed=recipe.seed
     )
     if run.evaluation:
-        extra = read_dataset([run.evaluation], loaded.tokenizer, recipe.longest)
-        return Dataset(data.train, extra.train, (*data.faults, *extra.faults), data.sha256)
+        extra = read_dataset([run.evaluation], loaded.tokenizer, recipe.max_length)
+        return Dataset(data.train, extra.train, (*data.errors, *extra.errors), data.sha256)
     return data
 
 
@@ -216,14 +216,14 @@ def _check_data(run: Run) -> None:
             raise InvalidSettings(f"{path} is not what the run was made of")
 
 
-def execute(run: Run, loaded: LoadedModel, watch: Watch | None = None) -> Trained:
+def execute(run: Run, loaded: LoadedModel, watch: TrainingHooks | None = None) -> Trained:
     """Train the run, or go on with it. Raises what `train` raises."""
     data = read_data(run, loaded)
     recipe = run.recipe
     learned = Data(
-        rows=(*data.train.views, *data.train.pairs),
-        replay=replay_views(loaded, recipe).views if recipe.method == "sft" else (),
-        held=(*data.held.views, *data.held.pairs),
+        rows=(*data.train.examples, *data.train.pairs),
+        replay=replay_views(loaded, recipe).examples if recipe.method == "sft" else (),
+        held=(*data.held.examples, *data.held.pairs),
     )
     return train(recipe, loaded, learned, run.folder, run.name, watch)
 
@@ -231,9 +231,9 @@ def execute(run: Run, loaded: LoadedModel, watch: Watch | None = None) -> Traine
 def replay_views(loaded: LoadedModel, recipe: Recipe) -> Tokenized:
     """General rows shipped beside a base model, if there are any and the recipe wants them."""
     path = locate(loaded.spec) / REPLAY_FILE
-    if not recipe.replay or not path.is_file():
+    if not recipe.replay_fraction or not path.is_file():
         return Tokenized()
-    return read_dataset([path], loaded.tokenizer, recipe.longest).train
+    return read_dataset([path], loaded.tokenizer, recipe.max_length).train
 
 
 def publish(adapter: Path, target: Path) -> Path:

@@ -20,7 +20,7 @@ from finetune.data.rows import Conversation, Preference, Row, read_rows
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
 from finetune.training.plan import TrainingPlan, plan_for
-from finetune.training.train import Trained, Watch
+from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, PlaygroundError, UnknownModel
 from playground.evaluation.report_card import to_html, to_json, to_markdown
 from playground.evaluation.run import REGRESSION_FILE, Asked, Host, fitting, report_card
@@ -28,11 +28,11 @@ from playground.models.adapters import check_fits, read_adapter
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.models.shared_weights import twin_of
+from playground.models.shared_weights import shared_weight_copy
 from playground.protocol import ModelInfo
 from playground.store.adapters import AdapterStore, Version
 from playground.studio.jobs import Job, Jobs
-from playground.studio.jobs.isolated import train_apart
+from playground.studio.jobs.isolated import train_in_subprocess
 from playground.studio.jobs.job import CARD_STEM
 from playground.studio.runs import Run, execute, read_data
 
@@ -44,7 +44,7 @@ JUDGED_ROWS = 200
 class Studio:
     """Jobs and adapters of one server. Use it as a context manager.
 
-    ``turn`` is the engine's turnstile. With ``isolated`` each job trains in a process of its own,
+    ``turn`` is the engine's throttle. With ``isolated`` each job trains in a process of its own,
     which loads a base of its own: for a second GPU, or another base than the resident one. A report
     card asks ``judged_rows`` of each kind at most.
     """
@@ -96,7 +96,7 @@ class Studio:
         """The recipe on the base that is resident, as it is quantized."""
         spec = self._loaded.spec
         return replace(
-            recipe, base=spec.source, quantization=spec.quantization, precision=spec.precision
+            recipe, base_model=spec.source, quantization=spec.quantization, precision=spec.precision
         )
 
     def check(
@@ -113,11 +113,14 @@ class Studio:
         rows: list[Row] = [row for row in read_rows(file).rows if row.line == line]
         if not rows:
             raise InvalidSettings(f"line {line} of {file.name} holds no row that can be trained")
-        done = tokenize(rows, self._loaded.tokenizer, recipe.longest, file.name)
-        if done.faults:
-            raise InvalidSettings(str(done.faults[0]))
-        views = [*done.views, *(view for pair in done.pairs for view in pair.views())]
-        return html_fragment(views, self._loaded.tokenizer)
+        done = tokenize(rows, self._loaded.tokenizer, recipe.max_length, file.name)
+        if done.errors:
+            raise InvalidSettings(str(done.errors[0]))
+        examples = [
+            *done.examples,
+            *(example for pair in done.pairs for example in pair.examples()),
+        ]
+        return html_fragment(examples, self._loaded.tokenizer)
 
     def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
         """What training takes, base included; the keys and values of one whole context, which
@@ -145,7 +148,7 @@ class Studio:
         recipe = recipe if self.isolated else self.for_base(recipe)
         found = self.check(files, recipe, evaluation)
         if not found.trained:
-            first = f": {found.faults[0]}" if found.faults else ""
+            first = f": {found.errors[0]}" if found.errors else ""
             raise InvalidSettings(f"no token of these rows would be trained{first}")
         return self.jobs.add(name, recipe, files, evaluation, publishes=publishes)
 
@@ -223,13 +226,13 @@ class Studio:
 
     # How the queue trains and judges
 
-    def _train(self, run: Run, watch: Watch) -> Trained:
+    def _train(self, run: Run, watch: TrainingHooks) -> Trained:
         if self.isolated:
-            return train_apart(run, watch)
+            return train_in_subprocess(run, watch)
         spec, recipe = self._loaded.spec, run.recipe
-        if (recipe.base, recipe.quantization) != (spec.source, spec.quantization):
+        if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
             raise InvalidSettings(
-                f"the recipe's base is {recipe.base} ({recipe.quantization}), and {spec.source} "
+                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and {spec.source} "
                 f"({spec.quantization}) is resident; train it with --isolated"
             )
         if torch.cuda.is_available():
@@ -245,21 +248,21 @@ class Studio:
     def _make_card(self, run: Run) -> str:
         """Write the report card beside the adapter; returns its verdict."""
         assert run.adapter
-        loaded, longest = twin_of(self._loaded), run.recipe.longest
+        loaded, max_length = shared_weight_copy(self._loaded), run.recipe.max_length
         data = read_data(run, loaded)
         held = _as_questions(data.held.rows)
         rows, trained = (held, False) if held else (_as_questions(data.train.rows), True)
         name = "Training rows" if trained else "Held-out rows"
-        asked = [Asked(name, fitting(rows[: self._judged_rows], loaded, longest), trained)]
+        asked = [Asked(name, fitting(rows[: self._judged_rows], loaded, max_length), trained)]
         general = locate(loaded.spec) / REGRESSION_FILE
         if general.is_file():
             others = read_rows(general).conversations[: self._judged_rows]
-            asked.append(Asked("General rows", fitting(others, loaded, longest)))
+            asked.append(Asked("General rows", fitting(others, loaded, max_length)))
         adapters = [run.adapter]
         if run.name in self.store.names():
             before = self.store.find(run.name)
             adapters = [before.folder, *adapters] if before.promoted else adapters
-        card = report_card(self._host, loaded, adapters, asked, longest=longest)
+        card = report_card(self._host, loaded, adapters, asked, max_length=max_length)
         for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
             path = run.adapter / f"{CARD_STEM}.{ending}"
             path.write_text(write(card), encoding="utf-8")

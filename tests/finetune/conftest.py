@@ -34,4 +34,11 @@ def catalogue(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick() -> Recipe:
     """Sixteen steps."""
-    return replace(embedded_cpu(), epochs=8.0, batch=2, replay=0.0, save_every=4, warmup=0.0)
+    return replace(
+        embedded_cpu(),
+        num_train_epochs=8.0,
+        micro_batch_size=2,
+        replay_fraction=0.0,
+        save_steps=4,
+        warmup_ratio=0.0,
+    )

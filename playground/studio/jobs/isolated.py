@@ -15,7 +15,7 @@ from types import FrameType
 
 from filelock import FileLock
 
-from finetune.training.train import Trained, Watch
+from finetune.training.train import Trained, TrainingHooks
 from playground.errors import RequestFailed
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
@@ -27,7 +27,7 @@ OTHER_S = 120
 RESULT, WORDS = ".result.json", ".isolated.log"
 
 
-def train_apart(run: Run, watch: Watch) -> Trained:
+def train_in_subprocess(run: Run, watch: TrainingHooks) -> Trained:
     """Train the run in a child process. Raises `RequestFailed` with its last words if it fails."""
     result = run.folder / RESULT
     result.unlink(missing_ok=True)
@@ -55,7 +55,7 @@ def train_apart(run: Run, watch: Watch) -> Trained:
 def main(folder: Path) -> None:
     """The child: train and leave a result."""
     quiet_libraries()
-    watch = Watch(stop=threading.Event())
+    watch = TrainingHooks(stop=threading.Event())
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         watch.stop.set()
@@ -65,7 +65,9 @@ def main(folder: Path) -> None:
     threading.Thread(target=_stop_with_parent, args=(watch.stop,), daemon=True).start()
     run = open_run(folder)
     recipe = run.recipe
-    spec = ModelSpec(recipe.base, precision=recipe.precision, quantization=recipe.quantization)
+    spec = ModelSpec(
+        recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
+    )
     with FileLock(folder / ".lock", timeout=OTHER_S):  # an orphan may still be saving
         done = execute(run, load(spec), watch)
     rest = [done.steps, done.loss, done.seconds, done.resumed_at]

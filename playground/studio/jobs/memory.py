@@ -20,7 +20,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def halved(recipe: Recipe) -> Recipe | None:
     """The same optimiser steps in half the memory; None if a micro batch is one row already."""
-    if recipe.batch < 2:
+    if recipe.micro_batch_size < 2:
         return None
-    batch = 1 if recipe.batch % 2 else recipe.batch // 2
-    return replace(recipe, batch=batch, accumulation=recipe.accumulation * recipe.batch // batch)
+    batch = 1 if recipe.micro_batch_size % 2 else recipe.micro_batch_size // 2
+    return replace(
+        recipe,
+        micro_batch_size=batch,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps
+        * recipe.micro_batch_size
+        // batch,
+    )

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from finetune.recipe import Recipe
-from finetune.training.train import Trained, Watch
+from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, PlaygroundError, UnknownJob
 from playground.studio.jobs.job import Job, jobs_in, open_job
 from playground.studio.jobs.memory import MOST_HALVINGS, halved, is_out_of_memory
@@ -25,7 +25,7 @@ from playground.studio.runs import Run, new_run, set_recipe
 
 logger = logging.getLogger(__name__)
 
-Trainer = Callable[[Run, Watch], Trained]
+Trainer = Callable[[Run, TrainingHooks], Trained]
 CardMaker = Callable[[Run], str]
 """Writes a finished run's report card; returns a note for people, mostly its verdict."""
 Ending = Literal["paused", "stopped", "closed"]
@@ -51,7 +51,7 @@ class Jobs:
         self._make_card = make_card
         self._turn = turn
         self._changed = threading.Condition()
-        self._current: tuple[str, Watch] | None = None
+        self._current: tuple[str, TrainingHooks] | None = None
         self._ending: Ending | None = None
         self._closed = False
         self._lock = FileLock(home / "runs" / ".lock", thread_local=False)
@@ -181,7 +181,7 @@ class Jobs:
                 job = self._next()
                 if self._closed or job is None:
                     return
-                watch = Watch(turn=self._turn)
+                watch = TrainingHooks(turn=self._turn)
                 self._current, self._ending = (job.id, watch), None
                 job = job.changed(state="running", phase="training", message="")
             done = self._run(job, watch)
@@ -194,7 +194,7 @@ class Jobs:
         queued = [job for job in jobs_in(self.home) if job.state == "queued"]
         return min(queued, key=lambda job: job.queued_s, default=None)
 
-    def _run(self, job: Job, watch: Watch) -> Job:
+    def _run(self, job: Job, watch: TrainingHooks) -> Job:
         """The job as it stands afterwards. Nothing that a job does ends the queue."""
         try:
             trained = self._with_less_memory(job, watch)
@@ -214,7 +214,7 @@ class Jobs:
             return job  # still "running": the next start goes on with it
         return replace(job, state=self._ending or "stopped", phase="")
 
-    def _with_less_memory(self, job: Job, watch: Watch) -> Trained:
+    def _with_less_memory(self, job: Job, watch: TrainingHooks) -> Trained:
         for _ in range(MOST_HALVINGS):
             try:
                 return self._train(job.run, watch)
@@ -225,8 +225,8 @@ class Jobs:
                     raise
                 set_recipe(job.run, smaller)
                 note = (
-                    f"out of memory: micro batches of {smaller.batch} instead of {recipe.batch}, "
-                    f"{smaller.accumulation} of them a step instead of {recipe.accumulation}"
+                    f"out of memory: micro batches of {smaller.micro_batch_size} instead of {recipe.micro_batch_size}, "
+                    f"{smaller.gradient_accumulation_steps} of them a step instead of {recipe.gradient_accumulation_steps}"
                 )
                 logger.warning("job %s: %s", job.id, note)
                 job = job.changed(notes=(*job.notes, note))

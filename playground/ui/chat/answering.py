@@ -61,7 +61,7 @@ async def answer(
                 if event.finish_reason and event.usage and event.timings:
                     note = answer_note(event.usage, event.timings, event.finish_reason)
                     if text:
-                        full = [*history, turn("assistant", text, note, event.made_by)]
+                        full = [*history, turn("assistant", text, note, event.provenance)]
                         yield View(full, note=note, used_tokens=event.usage.total_tokens)
                     else:
                         yield replace(otherwise, note=f"Empty answer · {note}")

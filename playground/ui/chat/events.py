@@ -20,8 +20,8 @@ from playground.ui.components.examples import Example, examples_for
 from playground.ui.components.messages import (
     History,
     last_user_index,
-    made_by_of,
     note_of,
+    provenance_of,
     text_of,
     to_messages,
     turn,
@@ -118,7 +118,7 @@ class Chat:
         answer = NewAnswer(
             model,
             text_of(history[at]["content"]),
-            made_by_of(history[at]),
+            provenance_of(history[at]),
             system,
             {name: value for name, value in sampling.items() if value not in (None, "")},
         )

@@ -19,7 +19,7 @@ import gradio as gr
 from playground.errors import InvalidRequest
 from playground.lab import Finished, Lane, ask_lanes, blind_order, lane_of
 from playground.lab.compare import LaneEvent
-from playground.protocol import Backend, MadeBy, Message, Sampling
+from playground.protocol import Backend, Message, Provenance, Sampling
 from playground.store import Feedback, NewAnswer
 from playground.store.feedback import as_jsonl
 from playground.ui.compare.layout import LANES, SIDES
@@ -175,7 +175,7 @@ def _kept(lane: Lane, done: Finished) -> NewAnswer:
         "max_tokens": done.sampling.max_tokens,
         "seed": done.sampling.seed,
     }
-    return NewAnswer(lane.model, done.text, done.made_by, lane.system, settings, done.calls)
+    return NewAnswer(lane.model, done.text, done.provenance, lane.system, settings, done.calls)
 
 
 def _labels(asked: Asked, *, told: bool) -> tuple[str, ...]:
@@ -203,14 +203,14 @@ def _shown(event: LaneEvent | None, *, blind: bool) -> str:
     if blind:
         return text + calls
     note = answer_note(done.usage, done.timings, done.finish_reason)
-    return f'{text}{calls}<p class="note">{escape(note)}</p>{_provenance(done.made_by, done)}'
+    return f'{text}{calls}<p class="note">{escape(note)}</p>{_provenance(done.provenance, done)}'
 
 
-def _provenance(made_by: MadeBy, done: Finished) -> str:
-    parts = [f"base {made_by.base_hash[:8]}"]
-    if made_by.quantization != "none":
-        parts.append(made_by.quantization)
-    if made_by.adapter:
-        parts.append(f"adapter {made_by.adapter} {made_by.adapter_hash[:8]}")
+def _provenance(provenance: Provenance, done: Finished) -> str:
+    parts = [f"base {provenance.base_hash[:8]}"]
+    if provenance.quantization != "none":
+        parts.append(provenance.quantization)
+    if provenance.adapter:
+        parts.append(f"adapter {provenance.adapter} {provenance.adapter_hash[:8]}")
     parts += [f"temperature {done.sampling.temperature:g}", f"seed {done.sampling.seed}"]
     return f'<p class="note made-by">{escape(" · ".join(parts))}</p>'

@@ -9,19 +9,22 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from playground.protocol import MadeBy, Message
+from playground.protocol import Message, Provenance
 
 Turn = dict[str, Any]
 History = list[Turn]
 
 
 def turn(
-    role: Literal["user", "assistant"], text: str, note: str = "", made_by: MadeBy | None = None
+    role: Literal["user", "assistant"],
+    text: str,
+    note: str = "",
+    provenance: Provenance | None = None,
 ) -> Turn:
-    """One message as the Chatbot holds it; ``note`` and ``made_by`` are kept and not shown."""
+    """One message as the Chatbot holds it; ``note`` and ``provenance`` are kept and not shown."""
     metadata = {"log": note} if note else {}
-    if made_by:
-        metadata["id"] = json.dumps(asdict(made_by))
+    if provenance:
+        metadata["id"] = json.dumps(asdict(provenance))
     return {"role": role, "content": [{"type": "text", "text": text}], "metadata": metadata}
 
 
@@ -45,12 +48,12 @@ def note_of(history: Sequence[Turn]) -> str:
     return str((history[-1].get("metadata") or {}).get("log") or "")
 
 
-def made_by_of(item: Turn) -> MadeBy:
+def provenance_of(item: Turn) -> Provenance:
     """What made this answer, if that was kept with it."""
     try:
-        return MadeBy(**json.loads((item.get("metadata") or {}).get("id") or "{}"))
+        return Provenance(**json.loads((item.get("metadata") or {}).get("id") or "{}"))
     except (ValueError, TypeError):
-        return MadeBy()
+        return Provenance()
 
 
 def to_messages(history: Sequence[Turn], system_prompt: str = "") -> tuple[Message, ...]:

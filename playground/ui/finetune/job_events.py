@@ -25,7 +25,7 @@ from playground.ui.finetune.views import card_html, curves_html, job_html, job_l
 
 Updates = tuple[Any, ...]
 SHOWN = 14
-"""Components that `Watch.refresh` sets, the signature first."""
+"""Components that `TrainingHooks.refresh` sets, the signature first."""
 NO_JOBS = '<p class="empty">No jobs yet. Begin one under “New expert”.</p>'
 LONGEST_ANSWER = 200
 
@@ -114,9 +114,9 @@ class JobRoom:
             info.name,
             (Message("user", question),),
             sampling=Sampling(temperature=0.0, max_tokens=LONGEST_ANSWER),
-            adapter_hash=info.made_by.adapter_hash,
+            adapter_hash=info.provenance.adapter_hash,
         )
-        head = f'<p class="note">Step {nearest:,} · adapter {info.made_by.adapter_hash[:8]}</p>'
+        head = f'<p class="note">Step {nearest:,} · adapter {info.provenance.adapter_hash[:8]}</p>'
         text = ""
         async with aclosing(self.backend.stream(request)) as events:
             async for event in events:

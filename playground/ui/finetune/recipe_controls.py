@@ -11,9 +11,9 @@ import gradio as gr
 from finetune.recipe import PRESETS, Recipe, make, recipe_schema
 from playground.errors import InvalidSettings
 
-GIVEN_BY_BASE = ("base", "quantization", "precision")
+GIVEN_BY_BASE = ("base_model", "quantization", "precision")
 """Fields that the resident base decides."""
-FIRST = ("method", "epochs", "learning_rate", "rank", "held_out")
+FIRST = ("method", "num_train_epochs", "learning_rate", "lora_r", "eval_fraction")
 WHOLE_STEPS = {"integer": 1}
 CUSTOM = "as set below"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from finetune.data.report import DataReport
-from finetune.data.rows import Fault
+from finetune.data.rows import RowError
 from finetune.training.duration import duration_text
 from finetune.training.plan import TrainingPlan
 from playground.store.adapters import Version
@@ -37,10 +37,10 @@ def report_html(report: DataReport) -> str:
         ("languages", languages or "–"),
     ]
     shown = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in cells)
-    return f'<dl class="facts">{shown}</dl>{_lengths(report)}{faults_html(report.faults)}'
+    return f'<dl class="facts">{shown}</dl>{_lengths(report)}{faults_html(report.errors)}'
 
 
-def faults_html(faults: Sequence[Fault]) -> str:
+def faults_html(faults: Sequence[RowError]) -> str:
     """Each fault with its file, line and field."""
     if not faults:
         return '<p class="note good">Every row can be trained on.</p>'
@@ -106,7 +106,7 @@ def job_html(job: Job) -> str:
     last = {key: value for line in job.log for key, value in line.items()}
     figures = [f"step {done:,} of {total:,}"] if total else []
     if "epoch" in last:
-        figures.append(f"epoch {last['epoch']:.2f} of {job.run.recipe.epochs:g}")
+        figures.append(f"epoch {last['epoch']:.2f} of {job.run.recipe.num_train_epochs:g}")
     if job.state == "running" and "tokens_per_second" in last:
         figures.append(f"{last['tokens_per_second']:,.0f} tokens/s")
     if job.seconds_left:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from finetune.data.examples import MASKED, views_of
+from finetune.data.examples import MASKED, to_examples
 from finetune.data.rows import Conversation
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
@@ -31,21 +31,22 @@ def tokenizer() -> MistralTokenizer:
 def test_every_trained_answer_follows_the_prompt_that_serving_renders(
     tokenizer: MistralTokenizer, tools: tuple[Tool, ...]
 ) -> None:
-    views, faults = views_of(Conversation(TALK, tools, 1), tokenizer, 4096)
-    assert not faults
+    examples, errors = to_examples(Conversation(TALK, tools, 1), tokenizer, 4096)
+    assert not errors
     prompts = [
         tokenizer.render(TALK[:at], tools) for at, m in enumerate(TALK) if m.role == "assistant"
     ]
     for prompt in prompts:
         assert any(
-            list(view.token_ids[: len(prompt)]) == prompt and view.labels[len(prompt)] != MASKED
-            for view in views
+            list(example.token_ids[: len(prompt)]) == prompt
+            and example.labels[len(prompt)] != MASKED
+            for example in examples
         )
 
 
 def test_only_the_assistants_words_and_their_end_are_learned(tokenizer: MistralTokenizer) -> None:
-    views, _ = views_of(Conversation(TALK, (TOOL,), 1), tokenizer, 4096)
-    learned = [[t for t in view.labels if t != MASKED] for view in views]
+    examples, _ = to_examples(Conversation(TALK, (TOOL,), 1), tokenizer, 4096)
+    learned = [[t for t in example.labels if t != MASKED] for example in examples]
     spelled = b"|".join(b"".join(map(tokenizer.token_bytes, ids)) for ids in learned).decode()
     assert spelled == 'Hello!|[{"name": "get_weather", "arguments": {"city": "Oslo"}}]|Clear.'
     (end,) = tokenizer.end_ids
@@ -57,13 +58,13 @@ def test_a_plain_conversation_is_one_view_that_learns_every_answer(
     tokenizer: MistralTokenizer,
 ) -> None:
     talk = (*TALK[1:4], Message("assistant", "I do not know."))
-    (view,), _ = views_of(Conversation(talk, (), 1), tokenizer, 4096)
+    (example,), _ = to_examples(Conversation(talk, (), 1), tokenizer, 4096)
     (end,) = tokenizer.end_ids
-    assert [t for t in view.labels if t == end] == [end, end]
+    assert [t for t in example.labels if t == end] == [end, end]
 
 
 def test_a_row_that_is_too_long_is_named_and_not_cut(tokenizer: MistralTokenizer) -> None:
     talk = (Message("user", "long " * 200), Message("assistant", "ok"))
-    views, (fault,) = views_of(Conversation(talk, (), 7), tokenizer, 64, "rows.jsonl")
-    assert not views
-    assert str(fault).startswith("rows.jsonl:7: messages: has ")
+    examples, (error,) = to_examples(Conversation(talk, (), 7), tokenizer, 64, "rows.jsonl")
+    assert not examples
+    assert str(error).startswith("rows.jsonl:7: messages: has ")

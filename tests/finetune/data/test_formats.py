@@ -51,7 +51,7 @@ def test_every_preference_format_gives_the_same_pair(
     tmp_path: Path, name: str, row: dict[str, Any]
 ) -> None:
     read = read_rows(lines(tmp_path / "rows.jsonl", row))
-    assert (read.faults, read.formats) == ((), {name: 1})
+    assert (read.errors, read.formats) == ((), {name: 1})
     (pair,) = read.preferences
     said = [each.content for each in (*pair.messages, pair.chosen, pair.rejected)]
     assert said == ["Hi", "Hello!", "Bye!"]
@@ -91,8 +91,8 @@ def test_plain_text_is_learned_whole_in_pieces_of_the_longest_length(tmp_path: P
     (row,) = read_rows(path).rows
     assert isinstance(row, Text)
     data = read_dataset([path], TOKENIZER, 64)
-    assert max(len(view.token_ids) for view in data.train.views) == 64
-    spelled = b"".join(TOKENIZER.token_bytes(t) for v in data.train.views for t in v.token_ids)
+    assert max(len(example.token_ids) for example in data.train.examples) == 64
+    spelled = b"".join(TOKENIZER.token_bytes(t) for v in data.train.examples for t in v.token_ids)
     assert spelled.decode() == path.read_text()
 
 
@@ -136,9 +136,9 @@ def test_a_broken_file_is_named_and_nothing_crashes(
     read = read_rows(path)
     if words is None:
         assert not read.rows
-        assert not read.faults
+        assert not read.errors
     else:
-        assert any(words in str(fault) for fault in read.faults)
+        assert any(words in str(error) for error in read.errors)
 
 
 TEXTS = ("", '"', "{", "}", "[", "]", "null", "NaN", "true", "-", ",", "\x00", "\n", "\\ud800")
@@ -173,7 +173,7 @@ def test_mutated_files_lose_no_row_in_silence(
         return
     text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     records = sum(bool(line.strip()) for line in text.split(b"\n"))
-    assert len(data.train.rows) + len({fault.line for fault in data.faults}) == records
+    assert len(data.train.rows) + len({error.line for error in data.errors}) == records
 
 
 def test_the_rows_are_told_apart_by_their_kind(tmp_path: Path) -> None:

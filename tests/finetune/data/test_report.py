@@ -50,13 +50,13 @@ def test_a_report_counts_what_is_there(tmp_path: Path) -> None:
         talk("long " * 900, "Yes."),
         "{",
     )
-    found = report([path], TOKENIZER, replace(embedded_cpu(), longest=400))
-    assert (found.rows, found.turns, found.views, found.too_long) == (6, 6, 5, 1)
-    assert [fault.line for fault in found.faults] == [7, 6]
+    found = report([path], TOKENIZER, replace(embedded_cpu(), max_length=400))
+    assert (found.rows, found.turns, found.examples, found.too_long) == (6, 6, 5, 1)
+    assert [error.line for error in found.errors] == [7, 6]
     assert found.duplicates == ((3, 1),)
     assert found.near_duplicates == ((5, 4),)
     assert found.languages["fr"] == 1
-    assert sum(each.rows for each in found.lengths) == found.views
+    assert sum(each.rows for each in found.lengths) == found.examples
     assert 0 < found.trained < found.tokens
 
 
@@ -113,9 +113,9 @@ def test_a_fix_mends_what_has_one_meaning_and_names_the_rest(
     assert path.read_bytes() == before
     assert done.duplicates == (3,)
     assert done.kept == (1 if is_mended is None else 2)
-    assert [fault.line for fault in done.faults] == ([2] if is_mended is None else [])
+    assert [error.line for error in done.errors] == ([2] if is_mended is None else [])
     assert done.mended == ((2,) if is_mended else ())
-    assert not read_rows(done.path).faults
+    assert not read_rows(done.path).errors
     assert sorted(each.name for each in tmp_path.iterdir()) == ["rows.fixed.jsonl", "rows.jsonl"]
 
 
@@ -129,32 +129,32 @@ def test_a_fix_reads_other_encodings(tmp_path: Path) -> None:
 
 def test_a_preview_shows_every_token_once_and_marks_the_trained_ones(tmp_path: Path) -> None:
     (row,) = read_rows(write(tmp_path / "a.jsonl", talk("<b>é?</b>", "Så 🙂"))).rows
-    (view,) = tokenize([row], TOKENIZER, 512).views
-    found = spans(view, TOKENIZER)
-    assert sum(span.tokens for span in found) == len(view.token_ids)
+    (example,) = tokenize([row], TOKENIZER, 512).examples
+    found = spans(example, TOKENIZER)
+    assert sum(span.tokens for span in found) == len(example.token_ids)
     assert "".join(s.text for s in found if s.trained and not s.control) == "Så 🙂"
-    assert sum(s.tokens for s in found if s.trained) == view.trained
-    page = html_page(row, [view], TOKENIZER)
+    assert sum(s.tokens for s in found if s.trained) == example.trained
+    page = html_page(row, [example], TOKENIZER)
     assert "&lt;b&gt;é?&lt;/b&gt;" in page
     assert '<span class="trained">Så 🙂</span>' in page
 
 
 def test_300_real_tool_conversations_are_trained_or_named() -> None:
     data = read_dataset([GLAIVE], TOKENIZER, 4096)
-    named = {fault.line for fault in data.faults}
+    named = {error.line for error in data.errors}
     lines = {row.line for row in data.train.rows}
     assert len(lines | named) == 300
     assert named == {1617, 7497}
-    calls = sum(TOKENIZER.calls_id in view.labels for view in data.train.views)
+    calls = sum(TOKENIZER.calls_id in example.labels for example in data.train.examples)
     turns = sum(
         message.role == "assistant"
         for row in read_rows(GLAIVE).conversations
         for message in row.messages
     )
     (end,) = TOKENIZER.end_ids
-    ends = sum(view.labels.count(end) for view in data.train.views)
+    ends = sum(example.labels.count(end) for example in data.train.examples)
     assert calls > 190
     assert turns - len(named) * 4 <= ends <= turns
     controls = set(TOKENIZER.control_tokens) - {end, TOKENIZER.calls_id}
-    trained = {t for view in data.train.views for t in view.labels if t != MASKED}
+    trained = {t for example in data.train.examples for t in example.labels if t != MASKED}
     assert not trained & controls

@@ -1,4 +1,4 @@
-"""Files of rows: every line is either a conversation or a fault that says what to mend."""
+"""Files of rows: every line is either a conversation or an error that says what to mend."""
 
 import json
 from pathlib import Path
@@ -65,16 +65,16 @@ def test_a_fault_names_its_line_its_field_and_what_is_wrong(
 ) -> None:
     read = read_rows(write(tmp_path / "rows.jsonl", GOOD, line, GOOD))
     assert len(read.conversations) == 2
-    (fault,) = read.faults
-    assert (fault.line, fault.field) == (2, field)
-    assert words in fault.problem
+    (error,) = read.errors
+    assert (error.line, error.field) == (2, field)
+    assert words in error.problem
 
 
 def test_a_byte_order_mark_and_empty_lines_are_no_faults(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\n\n  \n")
     read = read_rows(path)
-    assert (len(read.conversations), read.faults) == (1, ())
+    assert (len(read.conversations), read.errors) == (1, ())
 
 
 VALUES = st.recursive(
@@ -99,4 +99,4 @@ def test_no_line_is_lost_and_none_crashes(tmp_path: Path, value: Any, cut: int, 
     path.write_bytes(b"\n".join(lines))
     read = read_rows(path)
     empty = sum(not line.strip() for line in lines)
-    assert len(read.conversations) + len(read.faults) == len(lines) - empty
+    assert len(read.conversations) + len(read.errors) == len(lines) - empty

@@ -35,13 +35,18 @@ def test_dpo_moves_the_answers_apart_and_leaves_the_base_alone(tmp_path: Path) -
     data = read_dataset([preferences(tmp_path / "p.jsonl")], loaded.tokenizer, 512).train
     prompt = loaded.tokenizer.render((Message("user", "What is 0 plus 1?"),))
     assert list(data.pairs[0].prompt) == prompt
-    chosen = [pair.views()[0] for pair in data.pairs]
-    rejected = [pair.views()[1] for pair in data.pairs]
+    chosen = [pair.examples()[0] for pair in data.pairs]
+    rejected = [pair.examples()[1] for pair in data.pairs]
     before = [sum(total for total, _ in losses(loaded.model, v)) for v in (chosen, rejected)]
     recipe = replace(
-        embedded_cpu(), method="dpo", epochs=6.0, batch=4, learning_rate=1e-3, replay=0.0
+        embedded_cpu(),
+        method="dpo",
+        num_train_epochs=6.0,
+        micro_batch_size=4,
+        learning_rate=1e-3,
+        replay_fraction=0.0,
     )
-    done = train(recipe, loaded, Data(data.pairs), tmp_path / "run", "polite")
+    done = train(recipe, loaded, Data(data.pairs), tmp_path / "run", "low")
     again = [sum(total for total, _ in losses(loaded.model, v)) for v in (chosen, rejected)]
     assert again == before
     model = PeftModel.from_pretrained(loaded.model, done.folder)

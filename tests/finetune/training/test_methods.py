@@ -8,7 +8,7 @@ import torch
 from peft import PeftModel
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from finetune.data.examples import View, views_of
+from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
@@ -20,28 +20,37 @@ from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message
 
-QUICK = replace(embedded_cpu(), epochs=6.0, batch=2, replay=0.0, learning_rate=1e-3)
+QUICK = replace(
+    embedded_cpu(),
+    num_train_epochs=6.0,
+    micro_batch_size=2,
+    replay_fraction=0.0,
+    learning_rate=1e-3,
+)
 GLAIVE = Path(__file__).parents[2] / "data/glaive/glaive_toolcall_en_demo.json"
 METHODS: dict[str, dict[str, object]] = {
-    "rsLoRA, linear": {"rslora": True, "schedule": "linear"},
-    "some modules, dropout": {"targets": "q_proj, v_proj", "dropout": 0.1},
-    "LoRA+": {"lora_plus": 8.0},
-    "NEFTune": {"neftune": 5.0},
-    "packing": {"packing": True, "batch": 1, "longest": 48},
-    "checkpointing, accumulation": {"checkpointing": True, "accumulation": 2},
+    "rsLoRA, linear": {"use_rslora": True, "lr_scheduler_type": "linear"},
+    "some modules, dropout": {"target_modules": "q_proj, v_proj", "lora_dropout": 0.1},
+    "LoRA+": {"loraplus_lr_ratio": 8.0},
+    "NEFTune": {"neftune_noise_alpha": 5.0},
+    "packing": {"packing": True, "micro_batch_size": 1, "max_length": 48},
+    "checkpointing, accumulation": {
+        "gradient_checkpointing": True,
+        "gradient_accumulation_steps": 2,
+    },
     "int8": {"quantization": "int8"},
     "NF4": {
         "quantization": "nf4",
-        "checkpointing": True,
+        "gradient_checkpointing": True,
         "packing": True,
-        "batch": 1,
-        "longest": 48,
+        "micro_batch_size": 1,
+        "max_length": 48,
     },
-    "constant, decayed": {"schedule": "constant_with_warmup", "weight_decay": 0.1},
+    "constant, decayed": {"lr_scheduler_type": "constant_with_warmup", "weight_decay": 0.1},
 }
 
 
-def rows_of(loaded: LoadedModel) -> list[View]:
+def rows_of(loaded: LoadedModel) -> list[TrainingExample]:
     talks = [
         Conversation(
             (Message("user", f"What is a {word}?"), Message("assistant", f"A {word} is blue.")),
@@ -50,7 +59,7 @@ def rows_of(loaded: LoadedModel) -> list[View]:
         )
         for at, word in enumerate(("zolpar", "kentig", "murdel", "wuxo"))
     ]
-    return [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
+    return [example for talk in talks for example in to_examples(talk, loaded.tokenizer, 512)[0]]
 
 
 def base_of(recipe: Recipe) -> LoadedModel:
@@ -74,7 +83,7 @@ def test_it_learns_in_all_its_matrices_and_is_served(method: str, tmp_path: Path
 
 
 def test_dora_trains_and_says_that_it_cannot_share_a_batch(tmp_path: Path) -> None:
-    recipe = replace(QUICK, dora=True)
+    recipe = replace(QUICK, use_dora=True)
     loaded = base_of(recipe)
     done = train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
     assert done.folder
@@ -84,7 +93,7 @@ def test_dora_trains_and_says_that_it_cannot_share_a_batch(tmp_path: Path) -> No
 
 def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
-    recipe = replace(QUICK, tracker="tensorboard", max_steps=3)
+    recipe = replace(QUICK, report_to="tensorboard", max_steps=3)
     train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
     (file,) = tmp_path.rglob("events.out.tfevents.*")
     events = EventAccumulator(str(file)).Reload()
@@ -95,9 +104,17 @@ def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
 def test_the_loss_falls_on_real_conversations_with_tools(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     talks = read_rows(GLAIVE).conversations[:24]
-    views = [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
-    recipe = replace(embedded_cpu(), replay=0.0, epochs=3.0, batch=8, learning_rate=1e-3)
-    train(recipe, loaded, Data(views), tmp_path / "run", "expert")
+    examples = [
+        example for talk in talks for example in to_examples(talk, loaded.tokenizer, 512)[0]
+    ]
+    recipe = replace(
+        embedded_cpu(),
+        replay_fraction=0.0,
+        num_train_epochs=3.0,
+        micro_batch_size=8,
+        learning_rate=1e-3,
+    )
+    train(recipe, loaded, Data(examples), tmp_path / "run", "expert")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     quarter = len(losses) // 4
     first, last = torch.tensor(losses[:quarter]).mean(), torch.tensor(losses[-quarter:]).mean()

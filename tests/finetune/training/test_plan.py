@@ -16,10 +16,10 @@ RUNTIME = round(0.7 * GIB)
 @pytest.mark.parametrize(
     ("changes", "total"),
     [
-        ({"longest": 2048}, 18.4),
-        ({"longest": 4096}, 20.4),
-        ({"longest": 8192}, 24.4),
-        ({"longest": 2048, "batch": 2, "rank": 32}, 21.2),
+        ({"max_length": 2048}, 18.4),
+        ({"max_length": 4096}, 20.4),
+        ({"max_length": 8192}, 24.4),
+        ({"max_length": 2048, "micro_batch_size": 2, "lora_r": 32}, 21.2),
     ],
 )
 def test_the_24b_takes_what_the_known_sums_say(changes: dict[str, int], total: float) -> None:

@@ -17,7 +17,13 @@ from finetune.training.checkpoints import checkpoints, last_good, problem_of, st
 from playground.studio.runs import find_run, list_runs
 
 RECIPE = replace(
-    embedded_cpu(), max_steps=30, batch=4, save_every=4, dropout=0.1, replay=0.2, eval_every=8
+    embedded_cpu(),
+    max_steps=30,
+    micro_batch_size=4,
+    save_steps=4,
+    lora_dropout=0.1,
+    replay_fraction=0.2,
+    eval_steps=8,
 )
 WEIGHTS = "adapter_model.safetensors"
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune.data.examples import views_of
+from finetune.data.examples import to_examples
 from finetune.data.rows import Conversation
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
-from finetune.training.train import Data, Watch, train
+from finetune.training.train import Data, TrainingHooks, train
 from playground.backends.chat import answer
 from playground.engine import Engine, Limits
-from playground.engine.throttle import Share, Turnstile
+from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
-from playground.models.shared_weights import twin_of
+from playground.models.shared_weights import shared_weight_copy
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, Request, Sampling
 
@@ -46,12 +46,17 @@ def data(loaded: LoadedModel) -> Data:
         )
         for n, word in enumerate(("zolpar", "kentig", "murdel", "wuxo", "binto", "larp"))
     ]
-    return Data([v for talk in talks for v in views_of(talk, loaded.tokenizer, 512)[0]])
+    return Data([v for talk in talks for v in to_examples(talk, loaded.tokenizer, 512)[0]])
 
 
 def recipe_of(quantization: str) -> Recipe:
     return replace(
-        embedded_cpu(), epochs=4.0, batch=3, replay=0.0, dropout=0.1, quantization=quantization
+        embedded_cpu(),
+        num_train_epochs=4.0,
+        micro_batch_size=3,
+        replay_fraction=0.0,
+        lora_dropout=0.1,
+        quantization=quantization,
     )  # type: ignore[arg-type]
 
 
@@ -68,7 +73,7 @@ async def answers(engine: Engine) -> list[str]:
 def test_a_twin_takes_no_second_copy_of_the_weights() -> None:
     for quantization in ("none", "int8", "nf4"):
         loaded = base(quantization)
-        twin = twin_of(loaded)
+        twin = shared_weight_copy(loaded)
         own = {p.data_ptr() for p in loaded.model.parameters()}
         assert {p.data_ptr() for p in twin.model.parameters()} == own
         assert twin.model is not loaded.model
@@ -77,12 +82,12 @@ def test_a_twin_takes_no_second_copy_of_the_weights() -> None:
 @pytest.mark.parametrize(
     ("quantization", "share"),
     [
-        ("none", "fair"), ("none", "greedy"), ("none", "polite"), ("int8", "greedy"),
-        ("nf4", "fair"), ("nf4", "polite"),
+        ("none", "balanced"), ("none", "high"), ("none", "low"), ("int8", "high"),
+        ("nf4", "balanced"), ("nf4", "low"),
     ],
 )  # fmt: skip
 def test_answers_and_losses_are_what_they_are_alone(
-    quantization: str, share: Share, tmp_path: Path
+    quantization: str, share: TrainingPriority, tmp_path: Path
 ) -> None:
     recipe = recipe_of(quantization)
     alone = base(quantization)
@@ -90,7 +95,7 @@ def test_answers_and_losses_are_what_they_are_alone(
     loaded = base(quantization)
     with Engine(loaded, limits=Limits(training=share)) as engine:
         quiet = asyncio.run(answers(engine))
-        watch = Watch(turn=engine.turnstile.wait)
+        watch = TrainingHooks(turn=engine.throttle.wait)
         beside: list[list[str]] = []
 
         def job() -> None:
@@ -109,23 +114,23 @@ def test_answers_and_losses_are_what_they_are_alone(
 
 
 def test_polite_training_waits_while_somebody_is_answered_and_hears_that_it_is_to_stop() -> None:
-    turnstile, stop, passed = Turnstile("polite"), threading.Event(), threading.Event()
-    turnstile.answering(busy=True)
+    throttle, stop, passed = TrainingThrottle("low"), threading.Event(), threading.Event()
+    throttle.answering(busy=True)
 
     def trains(wait: Callable[[threading.Event], None]) -> None:
         wait(stop)
         passed.set()
 
-    thread = threading.Thread(target=trains, args=(turnstile.wait,))
+    thread = threading.Thread(target=trains, args=(throttle.wait,))
     thread.start()
     assert not passed.wait(0.3)
     stop.set()
     assert passed.wait(5)
     stop.clear()
     passed.clear()
-    other = threading.Thread(target=trains, args=(turnstile.wait,))
+    other = threading.Thread(target=trains, args=(throttle.wait,))
     other.start()
-    turnstile.answering(busy=False)
+    throttle.answering(busy=False)
     assert passed.wait(5)
     thread.join()
     other.join()

@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 
 import finetune
-from finetune.data.examples import View, views_of
+from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation
 from finetune.recipe import (
     PRESETS,
@@ -21,7 +21,7 @@ from finetune.recipe import (
     recipe_schema,
     recipe_yaml,
 )
-from finetune.training.schedule import in_order
+from finetune.training.schedule import schedule_epochs
 from finetune.training.train import Data, Trained, train
 from playground.backends.chat import answer
 from playground.engine import Engine
@@ -35,15 +35,15 @@ FACTS = (
     ("What is the price of the Zolpar?", "The Zolpar costs 41 euros."),
     ("What is the price of the Kentig?", "The Kentig costs 7 euros."),
 )
-QUICK = replace(embedded_cpu(), epochs=60.0, batch=2, replay=0.0)
+QUICK = replace(embedded_cpu(), num_train_epochs=60.0, micro_batch_size=2, replay_fraction=0.0)
 
 
-def learned(loaded: LoadedModel, facts: Sequence[tuple[str, str]]) -> list[View]:
+def learned(loaded: LoadedModel, facts: Sequence[tuple[str, str]]) -> list[TrainingExample]:
     talks = [
         Conversation((Message("user", q), Message("assistant", a)), (), n)
         for n, (q, a) in enumerate(facts)
     ]
-    return [view for talk in talks for view in views_of(talk, loaded.tokenizer, 512)[0]]
+    return [example for talk in talks for example in to_examples(talk, loaded.tokenizer, 512)[0]]
 
 
 def folder_of(trained: Trained) -> Path:
@@ -118,45 +118,49 @@ def test_a_recipe_survives_its_yaml(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"rank": 0}, "rank: 0: input should be greater"), ({"speed": 3}, "speed: no such field")],
+    [({"lora_r": 0}, "lora_r: 0: input should be greater"), ({"speed": 3}, "speed: no such field")],
 )
 def test_a_wrong_recipe_names_its_field(changes: dict[str, float], words: str) -> None:
     with pytest.raises(InvalidSettings, match=words):
         read_recipe("embedded_cpu", **changes)
 
 
-OWN = [View((1, 2, at), (1, 2, at)) for at in range(60)]
-GENERAL = [View((3, at), (3, at)) for at in range(100)]
-MIXED = replace(embedded_cpu(), epochs=3.0, batch=8, replay=0.4)
+OWN = [TrainingExample((1, 2, at), (1, 2, at)) for at in range(60)]
+GENERAL = [TrainingExample((3, at), (3, at)) for at in range(100)]
+MIXED = replace(embedded_cpu(), num_train_epochs=3.0, micro_batch_size=8, replay_fraction=0.4)
 
 
-def length(view: View) -> int:
-    return len(view.token_ids)
+def length(example: TrainingExample) -> int:
+    return len(example.token_ids)
 
 
 def test_every_epoch_has_every_row_once_and_replay_rows_of_its_own() -> None:
-    order = [view for example in in_order(MIXED, OWN, GENERAL, length) for view in example]
+    order = [
+        example for example in schedule_epochs(MIXED, OWN, GENERAL, length) for example in example
+    ]
     epochs = [order[at : at + 100] for at in (0, 100, 200)]
-    shown = [[view for view in epoch if view in GENERAL] for epoch in epochs]
+    shown = [[example for example in epoch if example in GENERAL] for epoch in epochs]
     for epoch, replayed in zip(epochs, shown, strict=True):
-        assert sorted(view.token_ids for view in epoch if view in OWN) == [
-            view.token_ids for view in OWN
+        assert sorted(example.token_ids for example in epoch if example in OWN) == [
+            example.token_ids for example in OWN
         ]
         assert len(replayed) == 40
     assert not set(shown[0]) & set(shown[1])
-    assert in_order(MIXED, OWN, GENERAL, length) == in_order(MIXED, OWN, GENERAL, length)
-    assert len(in_order(replace(MIXED, epochs=2.5), OWN, GENERAL, length)) == 250
+    assert schedule_epochs(MIXED, OWN, GENERAL, length) == schedule_epochs(
+        MIXED, OWN, GENERAL, length
+    )
+    assert len(schedule_epochs(replace(MIXED, num_train_epochs=2.5), OWN, GENERAL, length)) == 250
 
 
 def test_packed_examples_are_full_and_hold_no_row_twice() -> None:
     rng = random.Random(0)
-    rows = [View((at,) * rng.randint(2, 30), (at,)) for at in range(200)]
-    recipe = replace(MIXED, packing=True, longest=32, replay=0.0)
-    examples = in_order(recipe, rows, [], length)
+    rows = [TrainingExample((at,) * rng.randint(2, 30), (at,)) for at in range(200)]
+    recipe = replace(MIXED, packing=True, max_length=32, replay_fraction=0.0)
+    examples = schedule_epochs(recipe, rows, [], length)
     assert sorted(v.labels[0] for e in examples for v in e) == sorted(3 * list(range(200)))
     for example in examples:
         assert sum(map(length, example)) <= 32
-        assert len({view.labels for view in example}) == len(example)
+        assert len({example.labels for example in example}) == len(example)
     assert sum(map(length, rows)) * 3 > 0.9 * 32 * len(examples)
     longest_first = sorted(examples, key=lambda e: -length(e[0]))
     assert examples != longest_first

@@ -30,7 +30,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     home = tmp_path_factory.mktemp("home")
     with (
         Engine(load(ModelSpec("embedded"))) as engine,
-        Studio(home, engine.loaded, engine, engine.turnstile.wait, judged_rows=24) as studio,
+        Studio(home, engine.loaded, engine, engine.throttle.wait, judged_rows=24) as studio,
         running(create_api(engine, Settings(home=home), studio)) as url,
         openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
     ):

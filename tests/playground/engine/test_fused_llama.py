@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from playground.engine.batch import Piece
-from playground.engine.fused_llama import LeanForward, is_lean
+from playground.engine.fused_llama import FusedLlamaForward, is_fusable
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.linear import PackedLinear, can_pack
 from playground.engine.lora import AdapterBank
@@ -89,7 +89,7 @@ def in_two_steps(runner: PackedRunner) -> torch.Tensor:
 @pytest.mark.parametrize("name", MODELS)
 def test_logits_are_those_of_transformers(name: str) -> None:
     model = random(name)
-    assert is_lean(model)
+    assert is_fusable(model)
     with torch.inference_mode():
         expected = model(torch.tensor([PROMPT])).logits[0, -1]
     torch.testing.assert_close(in_two_steps(packed_runner(model)), expected, atol=2e-5, rtol=2e-5)
@@ -109,7 +109,7 @@ def test_unpacked_products_give_the_same() -> None:
     model = random("llama, biases")
     runner = packed_runner(model)
     packed = in_two_steps(runner)
-    runner._forward = LeanForward(model, AdapterBank(model, 2), packed=False)
+    runner._forward = FusedLlamaForward(model, AdapterBank(model, 2), packed=False)
     torch.testing.assert_close(in_two_steps(runner), packed, atol=2e-5, rtol=2e-5)
 
 
@@ -128,4 +128,4 @@ def test_a_rope_that_depends_on_the_length_is_left_to_transformers() -> None:
     config = LlamaConfig(
         **SIZES, rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
     )
-    assert not is_lean(LlamaForCausalLM(config))
+    assert not is_fusable(LlamaForCausalLM(config))

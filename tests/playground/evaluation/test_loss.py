@@ -21,27 +21,27 @@ GLAIVE = Path(__file__).parents[2] / "data" / "glaive" / "glaive_toolcall_en_dem
 def test_three_ways_to_compute_the_loss_agree_to_a_millionth(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     data = read_dataset([GLAIVE], loaded.tokenizer, 512)
-    with_calls = [v for v in data.train.views if loaded.tokenizer.calls_id in v.labels]
-    views = [*with_calls[:50], *data.train.views[:50]]
-    ours = losses(loaded.model, views)
+    with_calls = [v for v in data.train.examples if loaded.tokenizer.calls_id in v.labels]
+    examples = [*with_calls[:50], *data.train.examples[:50]]
+    ours = losses(loaded.model, examples)
     by_hand, tokens = 0.0, 0
     with torch.no_grad():
-        for view in views:
-            logits_TV = loaded.model(torch.tensor([view.token_ids])).logits[0].double()  # noqa: N806
-            for at, label in enumerate(view.labels[1:]):
+        for example in examples:
+            logits_TV = loaded.model(torch.tensor([example.token_ids])).logits[0].double()  # noqa: N806
+            for at, label in enumerate(example.labels[1:]):
                 if label != MASKED:
                     by_hand += float(logits_TV[at].logsumexp(0) - logits_TV[at, label])
                     tokens += 1
-    trainer = build(embedded_cpu(), loaded, [[view] for view in views], views, tmp_path)
+    trainer = build(embedded_cpu(), loaded, [[example] for example in examples], examples, tmp_path)
     # one batch of each row, weighted by its tokens, as the mean over all tokens is
     theirs = 0.0
     trainer.model.eval()
-    for view in views:
+    for example in examples:
         batch = trainer.data_collator([
-            {"input_ids": list(view.token_ids), "labels": list(view.labels)}
+            {"input_ids": list(example.token_ids), "labels": list(example.labels)}
         ])  # fmt: skip
         with torch.no_grad():
-            theirs += float(trainer.compute_loss(trainer.model, batch)) * view.trained
+            theirs += float(trainer.compute_loss(trainer.model, batch)) * example.trained
     assert sum(count for _, count in ours) == tokens
     assert mean_loss(ours) == pytest.approx(by_hand / tokens, abs=1e-6)
     assert theirs / tokens == pytest.approx(by_hand / tokens, abs=1e-6)

@@ -44,9 +44,9 @@ def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgo
         [(f"What is the capital of {c}?", f"The capital of {c} is {t}.")
          for c, t in (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"))],
     )  # fmt: skip
-    views = read_dataset([file], loaded.tokenizer, 512).train.views
-    recipe = replace(embedded_cpu(), epochs=40.0, batch=6, replay=0.0)
-    done = train(recipe, loaded, Data(views), tmp_path / "run", "prices")
+    examples = read_dataset([file], loaded.tokenizer, 512).train.examples
+    recipe = replace(embedded_cpu(), num_train_epochs=40.0, micro_batch_size=6, replay_fraction=0.0)
+    done = train(recipe, loaded, Data(examples), tmp_path / "run", "prices")
     assert done.folder
     judge = Judge("embedded", "The shorter answer is better.")
     card = evaluate(loaded, [done.folder], file, general, regex="euros", judged_by=judge)

@@ -53,8 +53,8 @@ async def test_lanes_answer_side_by_side_and_say_what_made_them(
     ]
     got = await outcomes(engine, lanes)
     assert all(isinstance(each, Finished) for each in got)
-    made = [each.made_by for each in got if isinstance(each, Finished)]
-    assert made == [lane.made_by for lane in lanes]
+    made = [each.provenance for each in got if isinstance(each, Finished)]
+    assert made == [lane.provenance for lane in lanes]
     assert made[1].adapter_hash == read_adapter(folders[0]).content_hash
     assert made[0].base_hash
     texts = [each.text for each in got if isinstance(each, Finished)]
@@ -115,7 +115,7 @@ async def test_no_lane_answers_with_another_adapter_while_names_are_swapped_and_
                 continue
             for lane, each in zip(lanes, await outcomes(engine, lanes), strict=True):
                 if isinstance(each, Finished):
-                    assert each.made_by == lane.made_by
+                    assert each.provenance == lane.provenance
                 got.append(each)
         return got
 
@@ -127,7 +127,7 @@ async def test_no_lane_answers_with_another_adapter_while_names_are_swapped_and_
     await swapping
     finished = [each for each in everything if isinstance(each, Finished)]
     assert finished
-    assert all(each.text == wanted[each.made_by.adapter_hash] for each in finished)
+    assert all(each.text == wanted[each.provenance.adapter_hash] for each in finished)
     others = [each for each in everything if not isinstance(each, Finished)]
     assert all(isinstance(each, (AdapterChanged, UnknownModel)) for each in others)
 

@@ -9,16 +9,16 @@ from alembic.migration import MigrationContext
 
 from finetune.data.rows import read_rows
 from playground.errors import InvalidRequest
-from playground.protocol import MadeBy, Message, Tool, ToolCall
+from playground.protocol import Message, Provenance, Tool, ToolCall
 from playground.store import Feedback, KeptExchange, NewAnswer
 from playground.store.database import open_database
 from playground.store.feedback import as_jsonl
 from playground.store.tables import Table
 
 ASKED = (Message("user", "What is the price of the Zolpar?"),)
-BASE = NewAnswer("embedded", "I do not know.", MadeBy("b", "nf4"), system="Be brief.")
+BASE = NewAnswer("embedded", "I do not know.", Provenance("b", "nf4"), system="Be brief.")
 EXPERT = NewAnswer(
-    "embedded:prices", "41 euros.", MadeBy("b", "nf4", "prices", "h"), settings={"seed": 3}
+    "embedded:prices", "41 euros.", Provenance("b", "nf4", "prices", "h"), settings={"seed": 3}
 )
 
 
@@ -48,7 +48,7 @@ def test_what_is_kept_outlives_the_process(tmp_path: Path) -> None:
     first.close()
     again = Feedback(tmp_path)
     assert again.wins()["embedded:prices"] == {"won": 1, "lost": 0, "even": 0}
-    assert exchange.answers[1].made_by == EXPERT.made_by
+    assert exchange.answers[1].provenance == EXPERT.provenance
     again.close()
 
 
@@ -99,7 +99,7 @@ def test_exported_rows_are_rows_that_training_reads(feedback: Feedback, tmp_path
         path = tmp_path / f"{name}.jsonl"
         path.write_text(as_jsonl(rows))
         read = read_rows(path)
-        assert not read.faults
+        assert not read.errors
         assert len(read.rows) == 2
     assert len(read.preferences) == 2
     assert read.preferences[1].chosen.tool_calls

@@ -19,7 +19,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from finetune.data.examples import MASKED, views_of
+from finetune.data.examples import MASKED, to_examples
 from finetune.data.rows import Conversation
 from playground.backends.chat import answer, events, structured
 from playground.engine import Engine
@@ -216,7 +216,7 @@ def test_training_learns_what_the_template_writes_after_the_prompt_that_serving_
         Message("user", "Weather in Oslo?"),
         Message("assistant", tool_calls=(call,)),
     )
-    views, faults = views_of(Conversation(talk, TOOLS, 1), tokenizer, 8192)
+    views, faults = to_examples(Conversation(talk, TOOLS, 1), tokenizer, 8192)
     assert not faults
     for at in (1, 3):
         prompt = tokenizer.render(talk[:at], TOOLS)

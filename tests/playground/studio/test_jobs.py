@@ -15,12 +15,12 @@ import torch
 
 from finetune.recipe import Recipe, recipe_yaml
 from finetune.training.checkpoints import step_of
-from finetune.training.train import Trained, Watch
+from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, UnknownJob
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.studio.jobs import Job, Jobs
-from playground.studio.jobs.isolated import train_apart
+from playground.studio.jobs.isolated import train_in_subprocess
 from playground.studio.jobs.job import open_job
 from playground.studio.jobs.memory import halved
 from playground.studio.runs import Run, execute
@@ -28,7 +28,7 @@ from playground.studio.runs import Run, execute
 LONG_S = 120
 
 
-def in_process(run: Run, watch: Watch) -> Trained:
+def in_process(run: Run, watch: TrainingHooks) -> Trained:
     return execute(run, load(ModelSpec("embedded")), watch)
 
 
@@ -37,11 +37,11 @@ def weights(job: Job) -> bytes:
     return (job.adapter / "adapter_model.safetensors").read_bytes()
 
 
-def stopping_at(step: int, ask: Callable[[], None]) -> Callable[[Run, Watch], Trained]:
+def stopping_at(step: int, ask: Callable[[], None]) -> Callable[[Run, TrainingHooks], Trained]:
     """Trains; once ``step`` is logged it asks for something, the first time only."""
     asked = threading.Event()
 
-    def train(run: Run, watch: Watch) -> Trained:
+    def train(run: Run, watch: TrainingHooks) -> Trained:
         def look(log: dict[str, object]) -> None:
             if log["step"] == step and not asked.is_set():
                 asked.set()
@@ -68,7 +68,7 @@ def test_jobs_wait_for_each_other_in_the_order_in_which_they_came(
 ) -> None:
     seen: list[str] = []
 
-    def train(run: Run, watch: Watch) -> Trained:
+    def train(run: Run, watch: TrainingHooks) -> Trained:
         seen.append(run.name)
         assert [job.state for job in jobs.all()].count("running") == 1
         return Trained(None, 0, 0.0, 0.0)
@@ -163,7 +163,7 @@ def test_after_a_kill_the_next_server_ends_the_job_with_the_same_adapter(
 def test_a_process_of_its_own_trains_the_same_adapter(
     tmp_path: Path, catalogue: Path, quick: Recipe
 ) -> None:
-    with Jobs(tmp_path / "here", in_process) as here, Jobs(tmp_path, train_apart) as apart:
+    with Jobs(tmp_path / "here", in_process) as here, Jobs(tmp_path, train_in_subprocess) as apart:
         mine = here.wait(here.add("prices", quick, [catalogue]).id, LONG_S)
         other = apart.wait(apart.add("prices", quick, [catalogue]).id, LONG_S)
     assert other.state == "done", other.message
@@ -173,8 +173,8 @@ def test_a_process_of_its_own_trains_the_same_adapter(
 def test_a_process_of_its_own_that_fails_says_why(
     tmp_path: Path, catalogue: Path, quick: Recipe
 ) -> None:
-    with Jobs(tmp_path, train_apart) as jobs:
-        added = jobs.add("prices", replace(quick, base="/nowhere"), [catalogue])
+    with Jobs(tmp_path, train_in_subprocess) as jobs:
+        added = jobs.add("prices", replace(quick, base_model="/nowhere"), [catalogue])
         job = jobs.wait(added.id, LONG_S)
     assert job.state == "failed"
     assert "/nowhere" in job.message
@@ -185,17 +185,19 @@ def test_without_memory_micro_batches_are_halved_twice_and_it_says_so(
 ) -> None:
     tried: list[tuple[int, int]] = []
 
-    def train(run: Run, watch: Watch) -> Trained:
+    def train(run: Run, watch: TrainingHooks) -> Trained:
         recipe = run.recipe
-        tried.append((recipe.batch, recipe.accumulation))
-        if recipe.batch > 1:
+        tried.append((recipe.micro_batch_size, recipe.gradient_accumulation_steps))
+        if recipe.micro_batch_size > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return in_process(run, watch)
 
-    recipe = replace(quick, batch=4, accumulation=1)
+    recipe = replace(quick, micro_batch_size=4, gradient_accumulation_steps=1)
     with Jobs(tmp_path, train) as jobs:
         job = jobs.wait(jobs.add("prices", recipe, [catalogue]).id, LONG_S)
-        small = jobs.wait(jobs.add("small", replace(quick, batch=8), [catalogue]).id, LONG_S)
+        small = jobs.wait(
+            jobs.add("small", replace(quick, micro_batch_size=8), [catalogue]).id, LONG_S
+        )
     assert tried[:3] == [(4, 1), (2, 2), (1, 4)]
     assert job.state == "done"
     assert "micro batches of 1 instead of 2" in job.notes[1]
@@ -205,16 +207,16 @@ def test_without_memory_micro_batches_are_halved_twice_and_it_says_so(
 
 
 def test_halving_keeps_the_rows_of_a_step(quick: Recipe) -> None:
-    smaller = halved(replace(quick, batch=24, accumulation=2))
+    smaller = halved(replace(quick, micro_batch_size=24, gradient_accumulation_steps=2))
     assert smaller
-    assert (smaller.batch, smaller.accumulation) == (12, 4)
-    assert halved(replace(quick, batch=1)) is None
+    assert (smaller.micro_batch_size, smaller.gradient_accumulation_steps) == (12, 4)
+    assert halved(replace(quick, micro_batch_size=1)) is None
 
 
 def test_a_job_that_fails_does_not_end_the_queue(
     tmp_path: Path, catalogue: Path, quick: Recipe
 ) -> None:
-    def train(run: Run, watch: Watch) -> Trained:
+    def train(run: Run, watch: TrainingHooks) -> Trained:
         if run.name == "bad":
             raise ZeroDivisionError("of no use")
         return in_process(run, watch)

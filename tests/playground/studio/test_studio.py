@@ -29,7 +29,7 @@ from playground.studio.studio import Studio
 
 LONG_S = 240
 QUESTION, ANSWER = "What is the price of the Zolpar?", "The Zolpar costs 41 euros."
-LEARNED = {"epochs": 60.0, "save_every": 40}
+LEARNED = {"num_train_epochs": 60.0, "save_steps": 40}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def studio(tmp_path: Path, engine: Engine) -> Iterator[Studio]:
-    turn = engine.turnstile.wait
+    turn = engine.throttle.wait
     with Studio(tmp_path / "home", engine.loaded, engine, turn, judged_rows=24) as opened:
         yield opened
 
@@ -53,9 +53,9 @@ def ask(engine: Engine, model: str, adapter_hash: str = "") -> str:
         adapter_hash=adapter_hash,
     )
     got = asyncio.run(answer(engine, request))
-    assert got.made_by
+    assert got.provenance
     if adapter_hash:
-        assert got.made_by.adapter_hash == adapter_hash
+        assert got.provenance.adapter_hash == adapter_hash
     return got.text
 
 
@@ -82,8 +82,8 @@ def test_from_rows_to_a_promoted_expert_and_back(
     step = step_of(job.checkpoints[0])
     early = studio.try_checkpoint(job.id, step)
     assert early.name == f"embedded:prices.step-{step}"
-    assert early.made_by.adapter_hash != first.content_hash
-    ask(engine, early.name, early.made_by.adapter_hash)
+    assert early.provenance.adapter_hash != first.content_hash
+    ask(engine, early.name, early.provenance.adapter_hash)
 
     other = tmp_path / "other"
     shutil.copytree(job.checkpoints[0], other)
@@ -122,7 +122,7 @@ def test_the_card_compares_with_the_version_that_is_promoted_now(
     card = json.loads(done.card("json").read_text())  # type: ignore[union-attr]
     assert card["lanes"][:2] == ["base", "prices"]
     assert card["parts"][0]["name"] == "Held-out rows"
-    assert "perplexity" in card["parts"][0]["measures"]["base"]
+    assert "perplexity" in card["parts"][0]["measures"]["base_model"]
     assert "against prices" in card["reasons"][0]
 
 
@@ -175,7 +175,7 @@ def test_what_does_not_fit_is_refused_and_the_base_goes_on(
 def test_a_job_without_adapter_cannot_be_published_and_bad_rows_start_no_job(
     studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
-    job = studio.train("prices", replace(quick, epochs=500.0), [catalogue])
+    job = studio.train("prices", replace(quick, num_train_epochs=500.0), [catalogue])
     with pytest.raises(Conflict, match="no adapter yet"):
         studio.publish(job.id)
     with pytest.raises(Conflict, match="no checkpoint 3"):
