@@ -1,7 +1,7 @@
-"""Choose the parts and start them: model, engine, API and page behind one port.
+"""Build the parts and start them: model, engine, API and page behind one port.
 
-The only place, with the command line, that knows all floors. Heavy libraries are imported inside
-functions: they take seconds, and what is wrong with a setting or a port is said before that.
+Beside the commands the only module that imports from every floor. Heavy libraries take seconds to
+import, so functions import them: a wrong setting or a port in use is reported before that.
 """
 
 import asyncio
@@ -21,61 +21,53 @@ import uvicorn
 
 from playground.errors import InvalidSettings, PlaygroundError, PortInUse
 from playground.runtime import freeze_heap, quiet_libraries
-from playground.settings import Settings
+from playground.settings import AccessSettings, Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from playground.engine import Engine
+    from playground.engine import Engine, Limits
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
+    from playground.services import Services
     from playground.store import Feedback
     from playground.studio.studio import Studio
     from playground.tools import Toolbox
 
-LAST_WORDS_SECONDS = 0.5
-"""How long answers have to send their last event."""
+DRAIN_SECONDS = 0.5
+"""Time for running streams to send their last event."""
 SHUTDOWN_SECONDS = 3
-"""How long whatever runs after that may take before it is cancelled."""
+"""Time for requests that still run after that, before they are cancelled."""
 
 
 def model_spec(settings: Settings) -> "ModelSpec":
-    """What to load, as the settings say."""
+    """Return the model to load, as the settings say."""
     from playground.models.spec import ModelSpec
 
-    return ModelSpec(
-        source=settings.model,
-        revision=settings.revision,
-        precision=settings.precision,
-        quantization=settings.quantization,
-        device=settings.device,
-        attention=settings.attention,
-        context_length=settings.context_length,
+    return ModelSpec(settings.model.name, **settings.model.model_dump(exclude={"name"}))
+
+
+def engine_limits(settings: Settings) -> "Limits":
+    """Return the engine's limits, as the settings say."""
+    from playground.engine import Limits
+
+    return Limits(
+        **settings.engine.model_dump(),
+        training=settings.training.priority,
+        stream_interval_s=settings.server.stream_interval_ms / 1000,
     )
 
 
 def start_engine(settings: Settings) -> "Engine":
-    """The engine over the model that the settings name. Raises a `ModelLoadError`."""
-    from playground.engine import Engine, Limits
+    """Load the model and the adapters that the settings name. Raises a `ModelLoadError`."""
+    from playground.engine import Engine
     from playground.models.loader import load
 
     loaded = load(model_spec(settings), home=settings.home)
-    limits = Limits(
-        max_sequences=settings.max_sequences,
-        step_tokens=settings.step_tokens,
-        max_waiting=settings.max_waiting,
-        kv_cache_gib=settings.kv_cache_gib,
-        kv_layout=settings.kv_layout,
-        prefix_cache=settings.prefix_cache,
-        drafts=settings.drafts,
-        max_adapters=settings.max_adapters,
-        training=settings.training,
-        stream_interval_s=settings.stream_interval_ms / 1000,
-    )
-    engine = Engine(loaded, _describe(loaded), limits)
+    engine = Engine(loaded, _describe(loaded), engine_limits(settings))
     try:
-        for adapter in settings.adapters:
+        for adapter in settings.adapters.load:
             name, _, folder = adapter.rpartition("=")
             engine.load_adapter(Path(folder).expanduser(), name or None)
     except PlaygroundError:
@@ -84,27 +76,24 @@ def start_engine(settings: Settings) -> "Engine":
     return engine
 
 
-def build_app(
-    engine: "Engine", settings: Settings, toolbox: "Toolbox", studio: "Studio", feedback: "Feedback"
-) -> "FastAPI":
-    """API and page in one application."""
+def build_app(services: "Services") -> "FastAPI":
+    """Return the application with API and page."""
     from playground.api import create_api
     from playground.ui import build_page, mount_page
 
-    page = build_page(engine, settings, toolbox, studio, feedback)
-    return mount_page(create_api(engine, settings, studio), page)
+    return mount_page(create_api(services), build_page(services))
 
 
 @contextmanager
 def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
-    """Training jobs and the store of adapters, whose promoted ones are served from here on.
+    """Open the training jobs and the adapter store; serve the adapters promoted in it.
 
     Raises `Conflict` if another server trains in the same home.
     """
     from playground.studio.studio import Studio
 
-    turn = engine.throttle.wait
-    with Studio(settings.home, engine.loaded, engine, turn, isolated=settings.isolated) as studio:
+    throttle, isolated = engine.throttle.wait, settings.training.isolated
+    with Studio(settings.home, engine.loaded, engine, throttle, isolated=isolated) as studio:
         for problem in studio.serve_promoted():
             logging.getLogger(__name__).warning("not served: %s", problem)
         yield studio
@@ -112,7 +101,7 @@ def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
 
 @contextmanager
 def open_feedback(settings: Settings) -> "Iterator[Feedback]":
-    """What people say about answers."""
+    """Open the votes, edits and thumbs that people gave to answers."""
     from playground.store import Feedback
 
     feedback = Feedback(settings.home)
@@ -124,24 +113,24 @@ def open_feedback(settings: Settings) -> "Iterator[Feedback]":
 
 @contextmanager
 def open_tools(settings: Settings) -> "Iterator[Toolbox]":
-    """The tools that run here; none unless the administrator turned them on.
+    """Start the tools that run on this machine; none unless ``tools.run`` is set.
 
     Raises `InvalidSettings` for a file or a server that gives none.
     """
     from playground.tools import McpServers, Toolbox, built_in_tools, functions_of_file
 
-    if not settings.run_tools:
-        if settings.tool_files or settings.tool_documents or settings.mcp_servers:
+    chosen = settings.tools
+    if not chosen.run:
+        if chosen.files or chosen.documents or chosen.mcp_servers:
             raise InvalidSettings("tools are given and do not run; add --run-tools")
         yield Toolbox()
         return
-    documents = settings.tool_documents
-    if documents is not None and not documents.is_dir():
-        raise InvalidSettings(f"tool_documents: {documents} is no folder")
-    tools = list(built_in_tools(documents))
-    for path in settings.tool_files:
+    if chosen.documents is not None and not chosen.documents.is_dir():
+        raise InvalidSettings(f"tools.documents: {chosen.documents} is no folder")
+    tools = list(built_in_tools(chosen.documents))
+    for path in chosen.files:
         tools += functions_of_file(path)
-    servers = McpServers(settings.mcp_servers) if settings.mcp_servers else None
+    servers = McpServers(chosen.mcp_servers) if chosen.mcp_servers else None
     try:
         yield Toolbox([*tools, *(servers.tools if servers else ())])
     finally:
@@ -150,7 +139,7 @@ def open_tools(settings: Settings) -> "Iterator[Toolbox]":
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is known before a model is loaded.
+    """Bind a socket before a model is loaded, so that a port in use is reported at once.
 
     Raises `PortInUse`; port 0 takes any free one.
     """
@@ -168,14 +157,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; running streams then end and the engine is closed."""
+    """Serve until SIGINT or SIGTERM; then end running streams and close the engine."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, _handle_signal)
     quiet_libraries()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+    server = settings.server
+    logging.basicConfig(level=server.log_level.upper(), format="%(levelname)s %(message)s")
     for noisy in ("httpx", "gradio", "mistral_common"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    with listen(settings.host, settings.port) as listener:
+    with listen(server.host, server.port) as listener:
+        from playground.services import Services
+
         settings.home.mkdir(parents=True, exist_ok=True)
         with (
             open_tools(settings) as toolbox,
@@ -183,24 +175,28 @@ def serve(settings: Settings) -> None:
             open_feedback(settings) as feedback,
             open_studio(engine, settings) as studio,
         ):
+            services = Services.create(
+                engine, settings, toolbox=toolbox, studio=studio, feedback=feedback
+            )
             config = uvicorn.Config(
-                build_app(engine, settings, toolbox, studio, feedback),
+                build_app(services),
                 log_config=None,
                 log_level="warning",
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
                 ws="none",
             )
-            address = _address(listener, settings.host)
+            address = _address(listener, server.host)
             freeze_heap()
             Server(config, engine, address).run(sockets=[listener])
 
 
 @contextmanager
 def served_api(engine: "Engine") -> Iterator[str]:
-    """The API alone over an engine, on a free port of this machine; its address."""
+    """Serve the API alone over an engine, without a key, on a free port; yields its address."""
     from playground.api import create_api
+    from playground.services import Services
 
-    api = create_api(engine, Settings(api_key=None))
+    api = create_api(Services.create(engine, Settings(access=AccessSettings())))
     server = uvicorn.Server(uvicorn.Config(api, log_config=None, log_level="warning", ws="none"))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -213,7 +209,7 @@ def served_api(engine: "Engine") -> Iterator[str]:
 
 
 class Server(uvicorn.Server):
-    """Says where it listens once it does; ends what is being answered when it is to stop."""
+    """Prints its address when it is ready; ends running streams when it shuts down."""
 
     def __init__(self, config: uvicorn.Config, engine: "Engine", address: str) -> None:
         super().__init__(config)
@@ -221,17 +217,17 @@ class Server(uvicorn.Server):
         self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Begin to answer requests."""
         await super().startup(sockets)
         info = self._engine.models()[0]
         window = f"{info.context_length:,} tokens of context"
         print(f"Mistral playground: {self._address}  (model {info.name}, {window})", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End running answers, then hang up on pages, whose heartbeats would go on for ever."""
+        """End running streams, then close the pages' connections: their heartbeats never end."""
         await asyncio.to_thread(self._engine.close)
         stopping = asyncio.create_task(super().shutdown(sockets))
-        await asyncio.wait([stopping], timeout=LAST_WORDS_SECONDS)
+        await asyncio.wait([stopping], timeout=DRAIN_SECONDS)
         for connection in list(self.server_state.connections):
             if connection.transport:
                 connection.transport.close()
@@ -253,8 +249,8 @@ def _describe(loaded: "LoadedModel") -> "ModelInfo":
     )
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    """Asked to stop is not an error. uvicorn raises the signal again when it has shut down."""
+def _handle_signal(_number: int, _frame: FrameType | None) -> None:
+    """Exit with status 0. uvicorn raises the signal again when it has shut down."""
     raise SystemExit(0)
 
 

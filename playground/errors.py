@@ -1,40 +1,55 @@
-"""Every error this project raises on purpose.
+"""Every error that this project raises on purpose.
 
-Knows no HTTP status and no widget: the API and the page each translate this tree in one place.
+``code`` identifies an error to clients; ``kind`` says how to report it: `playground.api.errors`
+maps kinds to HTTP statuses, `playground.ui.components.errors` to titles of messages on the page. A
+new error is a class here and its line in this tree, which a test compares with the classes.
 
     PlaygroundError
-    ├── InvalidRequest            a field of a request has a wrong value
-    │   └── ContextOverflow       the prompt and its answer do not fit the model's window
-    ├── UnknownModel              a request names a model that is not being served
-    │   └── AdapterChanged        the name stands for another version than the one asked for
-    ├── UnknownAdapter            the store has no such adapter or version
-    ├── UnknownFile               nothing was uploaded under this id
-    ├── UnknownJob                there is no such training job
-    ├── Conflict                  what is asked does not go with the present state
-    ├── Overloaded                the queue is full
-    ├── RequestFailed             the engine could not finish this one request
-    ├── EngineStopped             the engine is shutting down, or its thread died
-    ├── ToolFailed                a tool could not give a result; the model reads why
-    ├── InvalidSettings           a flag, an environment variable or playground.yaml is wrong
-    ├── PortInUse                 another program listens there
-    └── ModelLoadError            a model cannot be loaded
-        ├── NoSuchModel           no such name, folder or hub repository
-        ├── GatedModel            the hub wants a licence accepted or a token
-        ├── NoNetwork             the hub cannot be reached and the files are not here
-        ├── NotEnoughMemory       said before loading, with what would fit
-        ├── BrokenWeights         missing, truncated or mismatched safetensors
-        ├── UnsupportedModel      an architecture or file format that is not loaded here
-        ├── BrokenAdapter         an adapter folder that cannot be read or is no plain LoRA
-        └── WrongBase             an adapter made for another base model
+    ├── InvalidRequest        A field of a request has a wrong value.
+    │   └── ContextOverflow   The prompt leaves no room for an answer in the model's context window.
+    ├── Unauthorized          A request does not carry the API key.
+    ├── UnknownModel          A request names a model that is not served.
+    │   └── AdapterChanged    The adapter's name now points at another version.
+    ├── UnknownAdapter        The store has no adapter, or no version, of this name.
+    ├── UnknownFile           No file was uploaded under this id.
+    ├── UnknownJob            There is no training job with this id.
+    ├── Conflict              The operation is not allowed in the current state.
+    ├── Overloaded            The queue is full; the same request may succeed in a moment.
+    ├── RequestFailed         The engine could not finish this request; others are not affected.
+    ├── EngineStopped         The engine is shutting down, or its thread died.
+    ├── ToolFailed            A tool failed; the model gets the message as its result.
+    ├── InvalidSettings       A setting, a recipe or an input file is wrong.
+    ├── PortInUse             The server cannot listen there: another program does, mostly.
+    └── ModelLoadError        A model or adapter cannot be loaded; the message says why.
+        ├── NoSuchModel       There is no catalogue entry, folder or hub repository of this name.
+        ├── GatedModel        The hub wants its licence accepted, or an authorized token.
+        ├── NoNetwork         The hub cannot be reached and the files are not on this disk.
+        ├── NotEnoughMemory   The model does not fit in memory; the message says what would.
+        ├── BrokenWeights     A weights file is missing, truncated or does not match the config.
+        ├── UnsupportedModel  The architecture or weights format is not supported.
+        ├── BrokenAdapter     An adapter's files are missing, damaged or of an unsupported kind.
+        └── WrongBase         An adapter was trained on another base model.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+Kind = Literal[
+    "invalid", "unauthorized", "not_found", "conflict", "overloaded", "unavailable", "failed"
+]
+"""How a face reports an error: as a HTTP status, as the title of a message on the page."""
 
 
 class PlaygroundError(Exception):
-    """Base of the tree. ``code`` is a stable snake_case word that clients may test for."""
+    """Base of the tree.
 
+    ``code`` is a stable snake_case word that clients may test for; ``field`` the part of a request
+    that is to blame, as the API spells it.
+    """
+
+    kind: ClassVar[Kind] = "failed"
     code = "error"
+    field: str | None = None
 
     @property
     def message(self) -> str:
@@ -43,8 +58,9 @@ class PlaygroundError(Exception):
 
 
 class InvalidRequest(PlaygroundError):
-    """A field of a request has a wrong value; ``field`` names it as the API spells it."""
+    """A field of a request has a wrong value."""
 
+    kind = "invalid"
     code = "invalid_value"
 
     def __init__(self, field: str, problem: str) -> None:
@@ -54,7 +70,7 @@ class InvalidRequest(PlaygroundError):
 
 
 class ContextOverflow(InvalidRequest):
-    """The prompt leaves no room for an answer in the model's window."""
+    """The prompt leaves no room for an answer in the model's context window."""
 
     code = "context_length_exceeded"
 
@@ -68,9 +84,21 @@ class ContextOverflow(InvalidRequest):
         self.context_length = context_length
 
 
-class UnknownModel(PlaygroundError):
-    """A request names a model that is not being served."""
+class Unauthorized(PlaygroundError):
+    """A request does not carry the API key."""
 
+    kind = "unauthorized"
+    code = "invalid_api_key"
+
+    def __init__(self) -> None:
+        super().__init__("send the API key as 'Authorization: Bearer <key>'")
+
+
+class UnknownModel(PlaygroundError):
+    """A request names a model that is not served."""
+
+    kind = "not_found"
+    field = "model"
     code = "model_not_found"
 
     def __init__(self, name: str, served: Sequence[str]) -> None:
@@ -80,13 +108,14 @@ class UnknownModel(PlaygroundError):
 
 
 class AdapterChanged(UnknownModel):
-    """The request wants a version of an adapter, and its name stands for another one by now."""
+    """The adapter's name now points at another version."""
 
+    kind = "conflict"
     code = "adapter_changed"
 
     def __init__(self, name: str, wanted: str, now: str) -> None:
         PlaygroundError.__init__(
-            self, f"model {name!r} is version {now} by now, and {wanted} was asked for"
+            self, f"model {name!r} is now version {now}; version {wanted} was requested"
         )
         self.name = name
         self.served = (now,)
@@ -95,6 +124,7 @@ class AdapterChanged(UnknownModel):
 class UnknownAdapter(PlaygroundError):
     """The store has no adapter, or no version, of this name."""
 
+    kind = "not_found"
     code = "adapter_not_found"
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
@@ -103,8 +133,9 @@ class UnknownAdapter(PlaygroundError):
 
 
 class UnknownFile(PlaygroundError):
-    """Nothing was uploaded under this id."""
+    """No file was uploaded under this id."""
 
+    kind = "not_found"
     code = "file_not_found"
 
     def __init__(self, file: str) -> None:
@@ -112,8 +143,9 @@ class UnknownFile(PlaygroundError):
 
 
 class UnknownJob(PlaygroundError):
-    """There is no training job of this id."""
+    """There is no training job with this id."""
 
+    kind = "not_found"
     code = "job_not_found"
 
     def __init__(self, job: str) -> None:
@@ -122,14 +154,16 @@ class UnknownJob(PlaygroundError):
 
 
 class Conflict(PlaygroundError):
-    """What is asked does not go with the present state of a job or an adapter."""
+    """The operation is not allowed in the current state."""
 
+    kind = "conflict"
     code = "conflict"
 
 
 class Overloaded(PlaygroundError):
-    """The waiting queue is full; the same request may succeed in a moment."""
+    """The queue is full; the same request may succeed in a moment."""
 
+    kind = "overloaded"
     code = "overloaded"
 
     def __init__(self, waiting: int) -> None:
@@ -138,31 +172,33 @@ class Overloaded(PlaygroundError):
 
 
 class RequestFailed(PlaygroundError):
-    """The engine could not finish this one request; the others go on."""
+    """The engine could not finish this request; others are not affected."""
 
     code = "request_failed"
 
 
 class EngineStopped(PlaygroundError):
-    """The engine is shutting down, or its thread died; no request is taken any more."""
+    """The engine is shutting down, or its thread died."""
 
+    kind = "unavailable"
     code = "engine_stopped"
 
 
 class ToolFailed(PlaygroundError):
-    """A tool could not give a result; the sentence is the result that the model reads."""
+    """A tool failed; the model gets the message as its result."""
 
     code = "tool_failed"
 
 
 class InvalidSettings(PlaygroundError):
-    """A flag, an environment variable or a line of playground.yaml is wrong."""
+    """A setting, a recipe or an input file is wrong."""
 
+    kind = "invalid"
     code = "invalid_settings"
 
 
 class PortInUse(PlaygroundError):
-    """The address that was asked for cannot be listened on; another program has it, mostly."""
+    """The server cannot listen there: another program does, mostly."""
 
     code = "port_in_use"
 
@@ -176,19 +212,20 @@ class PortInUse(PlaygroundError):
 
 
 class ModelLoadError(PlaygroundError):
-    """A model cannot be loaded; each subclass says why and what to do about it."""
+    """A model or adapter cannot be loaded; the message says why."""
 
+    kind = "invalid"
     code = "model_load_failed"
 
 
 class NoSuchModel(ModelLoadError):
-    """No catalogue name, local folder or hub repository answers to this name."""
+    """There is no catalogue entry, folder or hub repository of this name."""
 
     code = "no_such_model"
 
 
 class GatedModel(ModelLoadError):
-    """The hub wants a licence accepted, or a token that may read the repository."""
+    """The hub wants its licence accepted, or an authorized token."""
 
     code = "gated_model"
 
@@ -200,30 +237,30 @@ class NoNetwork(ModelLoadError):
 
 
 class NotEnoughMemory(ModelLoadError):
-    """The model does not fit; the message names what would."""
+    """The model does not fit in memory; the message says what would."""
 
     code = "not_enough_memory"
 
 
 class BrokenWeights(ModelLoadError):
-    """A weights file is missing, truncated, or does not match its index or the config."""
+    """A weights file is missing, truncated or does not match the config."""
 
     code = "broken_weights"
 
 
 class UnsupportedModel(ModelLoadError):
-    """An architecture or weights format that is not loaded here."""
+    """The architecture or weights format is not supported."""
 
     code = "unsupported_model"
 
 
 class BrokenAdapter(ModelLoadError):
-    """An adapter's files are missing, damaged, pickled, or of a kind that cannot be served."""
+    """An adapter's files are missing, damaged or of an unsupported kind."""
 
     code = "broken_adapter"
 
 
 class WrongBase(ModelLoadError):
-    """An adapter was made for another base model than the one that is resident."""
+    """An adapter was trained on another base model."""
 
     code = "wrong_base"

@@ -57,7 +57,7 @@ def _folder(path: str, settings: Settings) -> Path:
     """A client may name what the administrator put there, not any folder of the machine."""
     store = (settings.home / "adapters").resolve()
     folder = (store / Path(path).expanduser()).resolve()
-    if not folder.is_relative_to(store) and not settings.adapters_from_anywhere:
+    if not folder.is_relative_to(store) and not settings.adapters.from_anywhere:
         raise InvalidRequest(
             "lora_path",
             f"lies outside {store}; the server takes others with --adapters-from-anywhere",

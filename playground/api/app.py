@@ -21,22 +21,20 @@ from playground.api.files import files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.models import models_router, projects_router
 from playground.protocol import Backend
-from playground.settings import Settings
-from playground.store.uploads import Uploads
-from playground.studio.studio import Studio
+from playground.services import Services
 
 __all__ = ["create_api"]
 
 API_PATHS = ("/v1", "/v2", "/health")
 
 
-def create_api(backend: Backend, settings: Settings, studio: Studio | None = None) -> FastAPI:
+def create_api(services: Services) -> FastAPI:
     """An application that answers the API's paths; a page may be mounted on it for all others.
 
     Without a studio it has no files and no fine-tuning jobs.
     """
     app = FastAPI(openapi_url=None)
-    app.add_middleware(ApiPaths, api=_api(backend, settings, studio))
+    app.add_middleware(ApiPaths, api=_api(services))
     return app
 
 
@@ -57,23 +55,22 @@ class ApiPaths:
         await (self._api if ours else self._app)(scope, receive, send)
 
 
-def _api(backend: Backend, settings: Settings, studio: Studio | None) -> FastAPI:
+def _api(services: Services) -> FastAPI:
+    backend, studio, uploads = services.backend, services.studio, services.uploads
+    server = services.settings.server
     api = FastAPI(openapi_url=None, redirect_slashes=False)
     install_error_handlers(api)
-    api.add_middleware(
-        BodyLimit, max_mib=settings.max_body_mib, max_upload_mib=settings.max_upload_mib
-    )
+    api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
     api.include_router(_health_router(backend))
 
-    uploads = Uploads(settings.home)
-    keyed = APIRouter(dependencies=[Depends(key_check(settings.api_key))])
+    keyed = APIRouter(dependencies=[Depends(key_check(services.access))])
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
         for router in (
             chat_router(backend),
             completion_router(backend),
             models_router(backend),
-            adapters_router(backend, settings),
+            adapters_router(backend, services.settings),
             *([files_router(uploads)] if studio else []),
             *([fine_tuning_router(backend, studio, uploads)] if studio else []),
         ):

@@ -1,7 +1,6 @@
 """What a connection brings in and when it ends: the caller's key, its JSON, its going away."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -9,23 +8,17 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from playground.access import Access
 from playground.api.errors import Refused
 
 T = TypeVar("T")
 
 
-def key_check(api_key: str | None) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that lets a request pass if it carries the key, or if none is set."""
+def key_check(access: Access) -> Callable[[Request], Awaitable[None]]:
+    """Return a dependency that lets a request pass if ``access`` does; raises `Unauthorized`."""
 
     async def check(http: Request) -> None:
-        if api_key is None:
-            return
-        scheme, _, given = http.headers.get("authorization", "").partition(" ")
-        matches = secrets.compare_digest(given.strip().encode("latin-1"), api_key.encode())
-        if scheme.lower() != "bearer" or not matches:
-            raise Refused(
-                401, "invalid_api_key", "send the API key as 'Authorization: Bearer <key>'"
-            )
+        access.check(http.headers.get("authorization"))
 
     return check
 

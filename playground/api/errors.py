@@ -9,6 +9,7 @@ as the last server-sent event.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,21 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from playground.errors import (
-    AdapterChanged,
-    Conflict,
-    ContextOverflow,
-    EngineStopped,
-    InvalidRequest,
-    InvalidSettings,
-    ModelLoadError,
-    Overloaded,
-    PlaygroundError,
-    UnknownAdapter,
-    UnknownFile,
-    UnknownJob,
-    UnknownModel,
-)
+from playground.errors import ContextOverflow, Kind, PlaygroundError
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +28,19 @@ RETRY_AFTER_SECONDS = 1
 LONGEST_MESSAGE = 2000
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 
-# First match counts: subclasses stand before their bases.
-STATUS_AND_TYPE: tuple[tuple[type[PlaygroundError], int, str], ...] = (
-    (AdapterChanged, 409, INVALID),
-    (UnknownModel, 404, INVALID),
-    (UnknownAdapter, 404, INVALID),
-    (UnknownFile, 404, INVALID),
-    (UnknownJob, 404, INVALID),
-    (Conflict, 409, INVALID),
-    (InvalidSettings, 400, INVALID),
-    (InvalidRequest, 400, INVALID),
-    (ModelLoadError, 400, INVALID),  # an adapter that the request names
-    (Overloaded, 429, BUSY),
-    (EngineStopped, 503, SERVER),
-    (PlaygroundError, 500, SERVER),
+STATUS_AND_TYPE: Mapping[Kind, tuple[int, str]] = MappingProxyType(
+    {
+        "invalid": (400, INVALID),
+        "unauthorized": (401, INVALID),
+        "not_found": (404, INVALID),
+        "conflict": (409, INVALID),
+        "overloaded": (429, BUSY),
+        "unavailable": (503, SERVER),
+        "failed": (500, SERVER),
+    }
+)
+HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
+    {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": str(RETRY_AFTER_SECONDS)}}
 )
 CODES_OF_HTTP_ERRORS: tuple[tuple[int, str], ...] = (
     (404, "unknown_url"),
@@ -107,10 +93,7 @@ def translate(error: Exception) -> ErrorReply:
     """What a client is told of any exception; of an unforeseen one, nothing of our insides."""
     match error:
         case Refused():
-            challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-            return ErrorReply(
-                error.status, INVALID, error.code, error.message, error.param, challenge
-            )
+            return ErrorReply(error.status, INVALID, error.code, error.message, error.param)
         case PlaygroundError():
             return _translate_ours(error)
         case ValidationError() | RequestValidationError():
@@ -146,15 +129,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def _translate_ours(error: PlaygroundError) -> ErrorReply:
-    status, kind = next((s, t) for cls, s, t in STATUS_AND_TYPE if isinstance(error, cls))
-    param = None
-    if isinstance(error, InvalidRequest):
-        param = error.field
-    elif isinstance(error, UnknownModel):
-        param = "model"
+    status, kind = STATUS_AND_TYPE[error.kind]
     message = error.problem if isinstance(error, ContextOverflow) else error.message
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, Overloaded) else {}
-    return ErrorReply(status, kind, error.code, message, param, headers)
+    return ErrorReply(status, kind, error.code, message, error.field, HEADERS.get(status, {}))
 
 
 def _translate_fault(faults: Sequence[Any]) -> ErrorReply:

@@ -7,11 +7,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from playground import __version__
-from playground.protocol import Backend
-from playground.settings import Settings
-from playground.store import Feedback
-from playground.studio.studio import Studio
-from playground.tools import Toolbox
+from playground.services import Services
 from playground.ui.chat.tab import QUIET, chat_tab
 from playground.ui.compare.tab import compare_tab, model_choices
 from playground.ui.finetune.tab import finetune_tab
@@ -22,10 +18,12 @@ from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 TITLE = "Mistral Playground"
 
 
-def build_page(
-    backend: Backend, settings: Settings, toolbox: Toolbox, studio: Studio, feedback: Feedback
-) -> Any:
-    """The page over ``backend``; mount it with `mount_page`."""
+def build_page(services: Services) -> Any:
+    """Return the page; mount it with `mount_page`."""
+    backend, settings, toolbox = services.backend, services.settings, services.toolbox
+    studio, feedback = services.studio, services.feedback
+    assert studio is not None
+    assert feedback is not None
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         header = (ASSETS / "header.html").read_text(encoding="utf-8")
         gr.HTML(header.replace("{version}", __version__), elem_id="header", container=False)

@@ -35,7 +35,7 @@ def chat_tab(page: Any, backend: Backend, settings: Settings, feedback: Feedback
     """Build the tab where it is called and wire its events. Returns its choice of model."""
     examples = read_examples()
     parts = chat_parts(backend.models())
-    chat = Chat(backend, feedback, examples, needs_key=settings.api_key is not None)
+    chat = Chat(backend, feedback, examples, needs_key=settings.access.api_key is not None)
     _wire_conversation(parts, chat)
     _wire_settings(page, parts, chat)
     _wire_code(parts, chat)

@@ -6,24 +6,28 @@ Our own errors are shown as they read; anything else is logged whole and shown a
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
 
-from playground.errors import (
-    Conflict,
-    InvalidSettings,
-    ModelLoadError,
-    PlaygroundError,
-    UnknownAdapter,
-    UnknownJob,
-)
+from playground.errors import Kind, PlaygroundError
 
 logger = logging.getLogger(__name__)
 
-NOT_AN_ANSWER = (Conflict, InvalidSettings, ModelLoadError, UnknownAdapter, UnknownJob)
+TITLES: Mapping[Kind, str] = MappingProxyType(
+    {
+        "invalid": "Not accepted",
+        "unauthorized": "Not allowed",
+        "not_found": "Not found",
+        "conflict": "Not possible now",
+        "overloaded": "Too busy",
+        "unavailable": "Not available",
+        "failed": "Failed",
+    }
+)
 
 
 def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,8 +55,7 @@ def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
 def _toast(error: Exception) -> Exception:
     toast: Exception
     if isinstance(error, PlaygroundError):
-        title = "Not done" if isinstance(error, NOT_AN_ANSWER) else "No answer"
-        toast = gr.Error(error.message, title=title, print_exception=False)
+        toast = gr.Error(error.message, title=TITLES[error.kind], print_exception=False)
         return toast
     logger.error("An event of the page failed", exc_info=error)
     text = "The playground failed in a way it should not. Its log has the details."

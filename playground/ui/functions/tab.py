@@ -17,7 +17,7 @@ def functions_tab(page: Any, backend: Backend, settings: Settings, toolbox: Tool
     """Build the tab where it is called and wire its events. Returns its choice of model."""
     examples = function_examples()
     parts = function_parts(backend.models(), toolbox, examples)
-    tab = Functions(backend, toolbox, examples, needs_key=settings.api_key is not None)
+    tab = Functions(backend, toolbox, examples, needs_key=settings.access.api_key is not None)
     _wire_definitions(page, parts, tab)
     _wire_conversation(parts, tab)
     return parts.form["model"]

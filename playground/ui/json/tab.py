@@ -17,7 +17,7 @@ def json_tab(page: Any, backend: Backend, settings: Settings) -> Any:
     """Build the tab where it is called and wire its events. Returns its choice of model."""
     examples = json_examples()
     parts = json_parts(backend.models(), examples)
-    tab = JsonMode(backend, examples, needs_key=settings.api_key is not None)
+    tab = JsonMode(backend, examples, needs_key=settings.access.api_key is not None)
     schema = parts.form["schema"]
     gr.on(
         [schema.change, page.load],

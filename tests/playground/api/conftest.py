@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import openai
 import pytest
@@ -13,14 +12,15 @@ from playground.api import create_api
 from playground.backends.scripted import Script, ScriptedBackend
 from playground.engine import Engine
 from playground.protocol import Backend
-from playground.settings import Settings
+from playground.services import Services
+from playground.settings import Flags, Settings, load_settings
 from tests.playground.api.serving import running
 
 
 @pytest.fixture(scope="session")
 def server_url(engine: Engine) -> Iterator[str]:
     """The API over the embedded model."""
-    with running(create_api(engine, Settings())) as url:
+    with running(create_api(Services.create(engine, Settings()))) as url:
         yield url
 
 
@@ -32,15 +32,18 @@ def model(engine: Engine) -> str:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
-    """``serve(backend, **settings)`` or ``serve(app=...)`` gives a URL for the test's duration."""
+    """``serve(backend, {"access.api_key": …})`` or ``serve(app=...)`` gives a URL for one test."""
     with ExitStack() as stack:
 
         def start(
-            backend: Backend | None = None, *, app: ASGIApp | None = None, **settings: Any
+            backend: Backend | None = None,
+            settings: Flags | None = None,
+            *,
+            app: ASGIApp | None = None,
         ) -> str:
             if app is None:
                 assert backend is not None
-                app = create_api(backend, Settings(**settings))
+                app = create_api(Services.create(backend, load_settings(settings)))
             return stack.enter_context(running(app))
 
         yield start
@@ -55,7 +58,8 @@ def scripted_url(serve: Callable[..., str]) -> Callable[[Script], str]:
 @pytest.fixture(scope="session")
 def fine_url() -> Iterator[str]:
     """A server whose every answer is the word fine."""
-    with running(create_api(ScriptedBackend(lambda request: ["fine"]), Settings())) as url:
+    services = Services.create(ScriptedBackend(lambda request: ["fine"]), Settings())
+    with running(create_api(services)) as url:
         yield url
 
 

@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(home: Path, serve) -> Iterator[str]:
     loaded = load(ModelSpec("embedded"))
     with Engine(loaded, ModelInfo(loaded.name, loaded.context_length, created=1)) as engine:
-        yield serve(engine, home=home)
+        yield serve(engine, {"home": home})
 
 
 def post(url: str, call: str, **body: str) -> httpx.Response:

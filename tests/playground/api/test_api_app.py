@@ -8,14 +8,15 @@ import together
 from playground.api import create_api
 from playground.backends.scripted import ScriptedBackend
 from playground.protocol import ModelInfo
-from playground.settings import Settings
+from playground.services import Services
+from playground.settings import load_settings
 
 CHAT = "/v1/chat/completions"
 ASKED = {"model": "scripted", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
 def test_a_key_is_asked_for_only_where_one_is_set(serve) -> None:
-    url = serve(ScriptedBackend(lambda request: ["fine"]), api_key="sesame")
+    url = serve(ScriptedBackend(lambda request: ["fine"]), {"access.api_key": "sesame"})
     assert httpx.get(f"{url}/health").status_code == 200
     for headers in ({}, {"Authorization": "Bearer open"}, {"Authorization": "sesame"}):
         reply = httpx.get(f"{url}/v1/models", headers=headers)
@@ -62,7 +63,8 @@ def test_all_other_paths_are_left_to_the_page(serve) -> None:
         await send({"type": "http.response.start", "status": 418, "headers": []})
         await send({"type": "http.response.body", "body": b"a page"})
 
-    app = create_api(ScriptedBackend(lambda request: []), Settings(api_key="sesame"))
+    settings = load_settings({"access.api_key": "sesame"})
+    app = create_api(Services.create(ScriptedBackend(lambda request: []), settings))
     app.mount("/", page)
     url = serve(app=app)
     for path in ("/", "/nothing", "/v10", "/healthy"):

@@ -190,7 +190,7 @@ def test_a_large_body_without_a_length_is_refused_too(server_url: str) -> None:
 
 
 def test_the_largest_allowed_body_is_read(serve, server_url: str) -> None:
-    url = serve(ScriptedBackend(lambda request: ["fine"]), max_body_mib=0.001)
+    url = serve(ScriptedBackend(lambda request: ["fine"]), {"server.max_body_mib": 0.001})
     body = json.dumps({"model": "scripted", "messages": HELLO}).ljust(int(0.001 * MIB))
     assert httpx.post(url + CHAT, content=body, headers=JSON).status_code == 200
     assert httpx.post(url + CHAT, content=body + " ", headers=JSON).status_code == 413

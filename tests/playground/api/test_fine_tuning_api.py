@@ -12,6 +12,7 @@ from playground.api import create_api
 from playground.engine import Engine
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
+from playground.services import Services
 from playground.settings import Settings
 from playground.studio.studio import SAMPLES, Studio
 from tests.playground.api.serving import running
@@ -31,7 +32,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     with (
         Engine(load(ModelSpec("embedded"))) as engine,
         Studio(home, engine.loaded, engine, engine.throttle.wait, judged_rows=24) as studio,
-        running(create_api(engine, Settings(home=home), studio)) as url,
+        running(create_api(Services.create(engine, Settings(home=home), studio=studio))) as url,
         openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
     ):
         client.studio = studio  # type: ignore[attr-defined]

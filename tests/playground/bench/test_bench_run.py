@@ -12,6 +12,7 @@ from playground.bench.run import MEASURES, chosen, run
 from playground.bench.served import OURS_OVER_HTTP
 from playground.engine import Engine
 from playground.errors import InvalidSettings
+from playground.services import Services
 from playground.settings import Settings
 from tests.playground.api.serving import running
 
@@ -27,7 +28,7 @@ def _threads() -> Iterator[None]:
 
 @contextmanager
 def served(engine: Engine) -> Iterator[str]:
-    with running(create_api(engine, Settings())) as url:
+    with running(create_api(Services.create(engine, Settings()))) as url:
         yield url
 
 

@@ -1,0 +1,39 @@
+"""Settings in one place: flags, environment (``PLAYGROUND_…``), ``playground.yaml``, defaults.
+
+A setting is one field of one section in `sections`; its flag, environment variable, help and check
+follow from that field. Knows no model, no server and no command line; says of each value in force
+where it came from.
+"""
+
+from playground.settings.catalog import SETTINGS, Setting
+from playground.settings.load import Flags, load_settings, origin
+from playground.settings.sections import (
+    AccessSettings,
+    AdapterSettings,
+    EngineSettings,
+    ModelSettings,
+    Precision,
+    Quantization,
+    ServerSettings,
+    Settings,
+    ToolSettings,
+    TrainingSettings,
+)
+
+__all__ = [
+    "SETTINGS",
+    "AccessSettings",
+    "AdapterSettings",
+    "EngineSettings",
+    "Flags",
+    "ModelSettings",
+    "Precision",
+    "Quantization",
+    "ServerSettings",
+    "Setting",
+    "Settings",
+    "ToolSettings",
+    "TrainingSettings",
+    "load_settings",
+    "origin",
+]

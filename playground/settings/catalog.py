@@ -1,0 +1,114 @@
+"""The settings as a flat list, for whatever shows or asks for each of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from playground.settings.sections import Flag, Settings
+from playground.settings.sources import variable_of
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: ``engine.max_sequences``, with what follows from its field.
+
+    ``section`` is "" for a setting outside of all sections.
+    """
+
+    section: str
+    heading: str
+    name: str
+    field: FieldInfo
+
+    @property
+    def path(self) -> str:
+        """Its name in ``playground.yaml``, with a dot for each level."""
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return variable_of(self.path)
+
+    @property
+    def flag(self) -> str:
+        """Its long option."""
+        return self._flag.name or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def off_flag(self) -> str:
+        """The option that turns a switch off."""
+        return f"--no-{self.flag.removeprefix('--')}"
+
+    @property
+    def short_flag(self) -> str:
+        """Its short option, or ""."""
+        return self._flag.short
+
+    @property
+    def description(self) -> str:
+        """One line of help."""
+        return self.field.description or ""
+
+    @property
+    def is_switch(self) -> bool:
+        """True for a boolean: ``--flag`` or ``--no-flag``."""
+        return self.field.annotation is bool
+
+    @property
+    def is_list(self) -> bool:
+        """True if the option may be repeated."""
+        return get_origin(self.field.annotation) is tuple
+
+    @property
+    def is_secret(self) -> bool:
+        """True if its value must not be printed."""
+        return SecretStr in self._types
+
+    @property
+    def values(self) -> str:
+        """The values it takes, for help: ``none|int8|nf4`` or a kind of value."""
+        for kind in self._types:
+            if get_origin(kind) is Literal:
+                return "|".join(get_args(kind))
+        names = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
+        return next((names[kind] for kind in self._types if kind in names), "TEXT")
+
+    def value_in(self, settings: Settings) -> object:
+        """Return its value in these settings."""
+        group: object = getattr(settings, self.section) if self.section else settings
+        return getattr(group, self.name)
+
+    @property
+    def _flag(self) -> Flag:
+        return next((item for item in self.field.metadata if isinstance(item, Flag)), Flag())
+
+    @property
+    def _types(self) -> list[object]:
+        """The annotation and the types it is made of, aliases and unions opened."""
+        return list(_parts(self.field.annotation))
+
+
+def _parts(annotation: object) -> list[object]:
+    if get_origin(annotation) is Literal:
+        return [annotation]
+    return [annotation, *(part for item in get_args(annotation) for part in _parts(item))]
+
+
+def _flatten() -> tuple[Setting, ...]:
+    settings: list[Setting] = []
+    for name, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            heading = kind.__doc__ or name
+            settings += [Setting(name, heading, *member) for member in kind.model_fields.items()]
+        else:
+            settings.append(Setting("", "Data", name, field))
+    return tuple(settings)
+
+
+SETTINGS = _flatten()
+"""Every setting, in the order of the sections."""

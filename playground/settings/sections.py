@@ -1,0 +1,215 @@
+"""Every setting, once: its type, default, limits, description, and its flag if not ``--name``.
+
+The sections are pydantic models; `Settings` is all of them, read from flags, environment and file.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from playground.settings.sources import (
+    ENV_PREFIX,
+    NESTED_DELIMITER,
+    SETTINGS_FILE,
+    Environment,
+    SettingsFile,
+)
+
+T = TypeVar("T")
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+Quantization = Literal["none", "int8", "nf4"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A setting's option on the command line where it is not ``--its-name``."""
+
+    name: str = ""
+    short: str = ""
+
+
+def _parse_list(value: object) -> object:
+    """Read an environment variable: a JSON list, or a single item as it stands."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return (value,)
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f'write one item, or a JSON list ["…", "…"]: {error}') from None
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    if not key.get_secret_value().strip():
+        raise ValueError("the key is empty; leave it out to ask for none")
+    return key
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+ExpandedPath = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+Several = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_parse_list)]
+
+
+class Section(BaseModel):
+    """A group of settings; its class docstring is the heading in --help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(Section):
+    """Model"""
+
+    name: Annotated[str, Flag("--model", "-m")] = Field(
+        default="embedded", description="catalogue name, Hugging Face id or local folder"
+    )
+    revision: str | None = Field(
+        default=None, description="branch, tag or commit of a Hugging Face repository"
+    )
+    precision: Precision = Field(default="auto", description="dtype of unquantized weights")
+    quantization: Annotated[Quantization, Flag(short="-q")] = Field(
+        default="none", description="quantization of the base model's weights"
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    attention: str = Field(
+        default="auto",
+        description="attn_implementation for transformers' own forward passes",
+    )
+    context_length: int | None = Field(
+        default=None, ge=16, description="context window in tokens; the model's own if unset"
+    )
+
+
+class ServerSettings(Section):
+    """Server"""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=7860, ge=0, le=65535, description="port; 0 takes any free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least severe level that is logged"
+    )
+    max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body, MiB")
+    max_upload_mib: float = Field(default=512.0, gt=0, description="largest uploaded file, MiB")
+    stream_interval_ms: float = Field(
+        default=40.0, ge=0, description="least time between two chunks of a stream, ms"
+    )
+
+
+class EngineSettings(Section):
+    """Engine"""
+
+    max_sequences: int = Field(default=32, ge=1, description="requests decoded in one batch")
+    step_tokens: int = Field(default=512, ge=16, description="tokens in one forward pass")
+    max_waiting: int = Field(
+        default=256, ge=0, description="requests that may queue; more are refused with 429"
+    )
+    kv_cache_gib: float | None = Field(
+        default=None, gt=0, description="KV cache size, GiB; chosen from free memory if unset"
+    )
+    kv_layout: Literal["auto", "contiguous", "paged"] = Field(
+        default="auto", description="KV cache layout: paged suits GPUs, contiguous suits CPUs"
+    )
+    prefix_cache: bool = Field(
+        default=True, description="reuse keys and values of a shared prompt prefix"
+    )
+    drafts: bool = Field(
+        default=True, description="speculative decoding with n-grams of the prompt"
+    )
+    max_adapters: int = Field(default=8, ge=1, le=64, description="LoRA adapters in memory at once")
+
+
+class AdapterSettings(Section):
+    """Adapters"""
+
+    load: Annotated[Several[str], Flag("--adapter")] = Field(
+        default=(), description="LoRA adapter to serve: NAME=FOLDER, or a FOLDER of that name"
+    )
+    from_anywhere: Annotated[bool, Flag("--adapters-from-anywhere")] = Field(
+        default=False, description="API clients may load adapters from any folder of this machine"
+    )
+
+
+class TrainingSettings(Section):
+    """Training"""
+
+    priority: Annotated[Literal["low", "balanced", "high"], Flag("--training-priority")] = Field(
+        default="low",
+        description="compute for training while requests run: idle time only, half, or all",
+    )
+    isolated: bool = Field(
+        default=False, description="train in a subprocess, with a base model of its own"
+    )
+
+
+class ToolSettings(Section):
+    """Tools"""
+
+    run: Annotated[bool, Flag("--run-tools")] = Field(
+        default=False, description="run tools on this machine: the built-in ones and those below"
+    )
+    files: Annotated[Several[ExpandedPath], Flag("--tools")] = Field(
+        default=(), description="Python file whose public functions become tools"
+    )
+    documents: Annotated[ExpandedPath | None, Flag("--tool-documents")] = Field(
+        default=None, description="folder of text files that the tool search_documents searches"
+    )
+    mcp_servers: Annotated[Several[str], Flag("--mcp")] = Field(
+        default=(), description="MCP server: NAME=URL, or NAME=COMMAND ARGUMENT …"
+    )
+
+
+class AccessSettings(Section):
+    """Access"""
+
+    api_key: ApiKey | None = Field(
+        default=None, description="API requests must carry this key if it is set"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Sources, strongest first: flags (the constructor's arguments),
+    environment, ``playground.yaml`` in the working directory, the defaults here.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=NESTED_DELIMITER,
+        yaml_file=SETTINGS_FILE,
+        extra="forbid",
+        frozen=True,
+    )
+
+    home: ExpandedPath = Field(
+        default=Path("~/.local/share/mistral-playground"),
+        validate_default=True,
+        description="folder for downloads, adapters, runs and the database",
+    )
+    model: ModelSettings = ModelSettings()
+    server: ServerSettings = ServerSettings()
+    engine: EngineSettings = EngineSettings()
+    adapters: AdapterSettings = AdapterSettings()
+    training: TrainingSettings = TrainingSettings()
+    tools: ToolSettings = ToolSettings()
+    access: AccessSettings = AccessSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the YAML file; no .env and no secrets folder."""
+        return init_settings, Environment(settings_cls), SettingsFile(settings_cls)

@@ -1,0 +1,39 @@
+"""`Access`: the API key, without a server."""
+
+import pytest
+from pydantic import SecretStr
+
+from playground.access import Access
+from playground.errors import Unauthorized
+from playground.settings import AccessSettings
+
+KEYED = Access.from_settings(AccessSettings(api_key=SecretStr("sesame")))
+
+
+@pytest.mark.parametrize("header", ["Bearer sesame", "bearer sesame", "Bearer  sesame "])
+def test_access_passes_right_key(header: str) -> None:
+    KEYED.check(header)
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "sesame", "Bearer", "Bearer open", "Basic sesame", "Bearer s\xe9same"]
+)
+def test_access_refuses_other_headers(header: str | None) -> None:
+    with pytest.raises(Unauthorized, match="Authorization: Bearer"):
+        KEYED.check(header)
+
+
+def test_access_without_key_passes_all() -> None:
+    access = Access.from_settings(AccessSettings())
+    assert not access.needs_key
+    access.check(None)
+    access.check("Bearer anything")
+
+
+def test_access_takes_key_in_utf8() -> None:
+    header = "Bearer schlüssel".encode().decode("latin-1")  # as a server decodes what was sent
+    Access("schlüssel").check(header)
+
+
+def test_access_does_not_print_key() -> None:
+    assert "sesame" not in repr(KEYED)
