@@ -62,6 +62,7 @@ class InvalidRequest(PlaygroundError):
 
     kind = "invalid"
     code = "invalid_value"
+    field: str
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -97,7 +98,7 @@ class Unauthorized(PlaygroundError):
 class UnknownModel(PlaygroundError):
     """A request names a model that is not served."""
 
-    kind = "not_found"
+    kind: ClassVar[Kind] = "not_found"
     field = "model"
     code = "model_not_found"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from os import environ
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -43,17 +44,15 @@ def origin(path: str, flags: Flags | None = None) -> str:
     return SETTINGS_FILE if _holds(SettingsFile(Settings)(), path) else "default"
 
 
-def _nest(flags: Flags) -> dict[str, object]:
+def _nest(flags: Flags) -> dict[str, Any]:
     """``{"server.port": 1}`` as ``{"server": {"port": 1}}``."""
-    nested: dict[str, object] = {}
+    nested: dict[str, Any] = {}
     for path, value in flags.items():
         section, _, name = path.rpartition(".")
         if not section:
             nested[name] = value
             continue
-        members = nested.setdefault(section, {})
-        assert isinstance(members, dict)
-        members[name] = value
+        nested.setdefault(section, {})[name] = value
     return nested
 
 

@@ -71,8 +71,9 @@ class Environment(EnvSettingsSource):
         ]
         for name, field in self.settings_cls.model_fields.items():
             kind = field.annotation
-            is_section = isinstance(kind, type) and issubclass(kind, BaseModel)
-            if is_section and name not in RENAMED and variable_of(name) in present:
+            if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+                continue
+            if name not in RENAMED and variable_of(name) in present:
                 member = variable_of(f"{name}.{next(iter(kind.model_fields))}")
                 problems.append(f"{variable_of(name)} is a section; set {member} and the like")
         if problems:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from playground.settings import SETTINGS
+
 COMMAND = (sys.executable, "-c", "from playground.cli import main; main()")
 
 
@@ -25,13 +27,15 @@ def run(arguments: Sequence[str], typed: str = "") -> subprocess.CompletedProces
     )
 
 
-def test_a_question_on_the_command_line_is_answered() -> None:
+@pytest.mark.slow
+def test_chat_answers_argument() -> None:
     result = run(["chat", "What is the capital of Japan?"])
     assert result.returncode == 0, result.stderr
     assert "Tokyo" in result.stdout
 
 
-def test_a_conversation_in_the_terminal_remembers_and_begins_again() -> None:
+@pytest.mark.slow
+def test_chat_remembers_until_new() -> None:
     lines = ("My name is Paul.", "What is my name?", "/new", "/nonsense", "/quit")
     result = run(["chat"], typed="".join(f"{line}\n" for line in lines))
     assert result.returncode == 0, result.stderr
@@ -40,55 +44,99 @@ def test_a_conversation_in_the_terminal_remembers_and_begins_again() -> None:
     assert "/nonsense is no command" in result.stdout
 
 
-def test_an_adapter_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_serve_names_broken_adapter(tmp_path: Path) -> None:
     result = run(["--port", "0", "--adapter", f"expert={tmp_path}"])
     assert result.returncode == 1
     assert result.stderr == f"error: {tmp_path} has no adapter_config.json\n"
 
 
-def test_the_plan_of_the_24b_needs_no_files() -> None:
+@pytest.mark.slow
+def test_plan_24b_needs_no_files() -> None:
     result = run(["plan", "mistral-small"])
     assert "23,572,403,200 parameters" in result.stdout
     assert "packed copy, where it fits" in result.stdout
+    assert "training a LoRA adapter" in result.stdout
 
 
-def test_settings_say_where_they_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PLAYGROUND_PORT", "7999")
+@pytest.mark.slow
+def test_flag_before_command_holds() -> None:
+    result = run(["--model", "mistral-small", "plan", "-q", "nf4"])
+    assert "23,572,403,200" in result.stdout
+    assert "not quantized" not in result.stdout
+
+
+def test_help_is_grouped_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    result = run(["settings"])
-    assert re.search(r"port\s+7999\s+PLAYGROUND_PORT", result.stdout)
+    result = run(["--help"])
+    assert result.returncode == 0
+    for setting in SETTINGS:
+        assert f"─ {setting.heading} ─" in result.stdout
+        options = re.findall(rf"^│ {setting.flag}\s", result.stdout, re.MULTILINE)
+        assert len(options) == 1, setting.flag
+
+
+def test_old_flag_suggests_new_one() -> None:
+    result = run(["--training", "low"])
+    assert result.returncode == 2
+    assert "--training-priority" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["--nonsense"]])
+def test_usage_needs_no_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom playground.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'transformers', 'gradio') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_settings_command_shows_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAYGROUND_SERVER__PORT", "7999")
+    monkeypatch.setenv("COLUMNS", "200")
+    result = run(["--api-key", "sesame", "settings", "--no-drafts"])
+    assert re.search(r"server.port\s+7999\s+PLAYGROUND_SERVER__PORT", result.stdout)
+    assert re.search(r"engine.drafts\s+False\s+--no-drafts", result.stdout)
+    assert re.search(r"access.api_key\s+\(set\)\s+--api-key", result.stdout)
+    assert "sesame" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--model", "nope"], 1, "'nope' is no catalogue name"),
+        pytest.param(["--model", "nope"], 1, "'nope' is no catalogue name", marks=pytest.mark.slow),
         (["--quantization", "nf3"], 2, "quantization (--quantization)"),
         (["--port", "99999"], 2, "port (--port)"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, message: str) -> None:
+def test_error_is_one_line(arguments: list[str], status: int, message: str) -> None:
     result = run(arguments)
     assert result.returncode == status
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_port_in_use_is_said_before_anything_is_loaded() -> None:
+def test_serve_names_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run(["--port", str(taken.getsockname()[1])])
     assert result.returncode == 1
     assert "address already in use" in result.stderr
 
 
-def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_serve_names_folder_without_weights(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mistral"}')
     result = run(["--model", str(tmp_path), "--port", "0"])
     assert result.returncode == 1
     assert str(tmp_path) in result.stderr
 
 
-def test_it_serves_and_leaves_with_status_0_when_told_to(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_serve_exits_0_on_sigterm(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--port", "0", "--home", str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
