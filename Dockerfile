@@ -4,7 +4,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY playground playground
 COPY finetune finetune
 RUN pip install --no-cache-dir -c constraints.txt .
-ENV PLAYGROUND_HOME=/data PLAYGROUND_HOST=0.0.0.0
+ENV PLAYGROUND_HOME=/data PLAYGROUND_SERVER__HOST=0.0.0.0
 VOLUME /data
 EXPOSE 7860
 ENTRYPOINT ["playground"]

@@ -5,37 +5,56 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 ARGS ?=
-INSTALLED := $(VENV)/installed
+RUN := $(VENV)/installed-to-run
+DEV := $(VENV)/installed-to-develop
 
-.PHONY: install run test check bench embedded-model clean
+.PHONY: install install-dev hooks run test test-fast check bench embedded-model clean
 
-install: $(INSTALLED)
+# What running needs, and nothing more.
+install: $(RUN)
 
-$(INSTALLED): pyproject.toml constraints.txt
+# The test runner, type checker, clients and browser driver as well.
+install-dev: $(DEV)
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or newer is needed; try: make run PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+
+$(RUN): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-run: install
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $(RUN) $@
+
+run: $(RUN)
 	$(BIN)/playground $(ARGS)
 
-test: install
+test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: install
+# No browser, no training, no notebook, nothing that takes more than ten seconds.
+test-fast: $(DEV)
+	$(BIN)/python -m pytest -m "not slow and not browser and not training and not notebook" $(ARGS)
+
+check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: install
+# Checks of changed files before each commit.
+hooks: $(DEV)
+	$(BIN)/pre-commit install
+
+bench: $(DEV)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-embedded-model: install
-	$(BIN)/finetune embedded build $(ARGS)
+embedded-model: $(DEV)
+	$(BIN)/python -m recipes.tiny_mistral build $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist
