@@ -26,7 +26,7 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from playground.engine import Engine
+    from playground.backends.local import LocalBackend
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
@@ -55,9 +55,10 @@ def model_spec(settings: Settings) -> "ModelSpec":
     )
 
 
-def start_engine(settings: Settings) -> "Engine":
-    """The engine over the model that the settings name. Raises a `ModelLoadError`."""
-    from playground.engine import Engine, Limits
+def start_backend(settings: Settings) -> "LocalBackend":
+    """The local backend over the model that the settings name. Raises a `ModelLoadError`."""
+    from playground.backends.local import LocalBackend
+    from playground.engine import Limits
     from playground.models.loader import load
 
     loaded = load(model_spec(settings), home=settings.home)
@@ -73,7 +74,7 @@ def start_engine(settings: Settings) -> "Engine":
         training=settings.training,
         stream_interval_s=settings.stream_interval_ms / 1000,
     )
-    engine = Engine(loaded, _describe(loaded), limits)
+    engine = LocalBackend(loaded, _describe(loaded), limits)
     try:
         for adapter in settings.adapters:
             name, _, folder = adapter.rpartition("=")
@@ -85,7 +86,11 @@ def start_engine(settings: Settings) -> "Engine":
 
 
 def build_app(
-    engine: "Engine", settings: Settings, toolbox: "Toolbox", studio: "Studio", feedback: "Feedback"
+    engine: "LocalBackend",
+    settings: Settings,
+    toolbox: "Toolbox",
+    studio: "Studio",
+    feedback: "Feedback",
 ) -> "FastAPI":
     """API and page in one application."""
     from playground.api import create_api
@@ -96,7 +101,7 @@ def build_app(
 
 
 @contextmanager
-def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
+def open_studio(engine: "LocalBackend", settings: Settings) -> "Iterator[Studio]":
     """Training jobs and the store of adapters, whose promoted ones are served from here on.
 
     Raises `Conflict` if another server trains in the same home.
@@ -179,7 +184,7 @@ def serve(settings: Settings) -> None:
         settings.home.mkdir(parents=True, exist_ok=True)
         with (
             open_tools(settings) as toolbox,
-            start_engine(settings) as engine,
+            start_backend(settings) as engine,
             open_feedback(settings) as feedback,
             open_studio(engine, settings) as studio,
         ):
@@ -196,7 +201,7 @@ def serve(settings: Settings) -> None:
 
 
 @contextmanager
-def served_api(engine: "Engine") -> Iterator[str]:
+def served_api(engine: "LocalBackend") -> Iterator[str]:
     """The API alone over an engine, on a free port of this machine; its address."""
     from playground.api import create_api
 
@@ -215,7 +220,7 @@ def served_api(engine: "Engine") -> Iterator[str]:
 class Server(uvicorn.Server):
     """Says where it listens once it does; ends what is being answered when it is to stop."""
 
-    def __init__(self, config: uvicorn.Config, engine: "Engine", address: str) -> None:
+    def __init__(self, config: uvicorn.Config, engine: "LocalBackend", address: str) -> None:
         super().__init__(config)
         self._engine = engine
         self._address = address
@@ -223,7 +228,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
-        info = self._engine.models()[0]
+        info = self._engine.default_model
         window = f"{info.context_length:,} tokens of context"
         print(f"Mistral playground: {self._address}  (model {info.name}, {window})", flush=True)
 
@@ -249,7 +254,6 @@ def _describe(loaded: "LoadedModel") -> "ModelInfo":
         description=entry.description if entry else f"Loaded from {loaded.spec.source}.",
         defaults=entry.sampling if entry else Sampling(),
         created=int(time.time()),
-        call_form=loaded.tokenizer.call_form,
     )
 
 

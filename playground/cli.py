@@ -159,11 +159,11 @@ def chat(
     from playground import app, terminal
 
     quiet_libraries()
-    with app.start_engine(settings) as engine:
+    with app.start_backend(settings) as backend:
         given = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        sampling = replace(engine.models()[0].defaults, **chosen)
-        conversation = terminal.Conversation(engine, sampling, system)
+        sampling = replace(backend.default_model.defaults, **chosen)
+        conversation = terminal.Conversation(backend, backend.default_model, sampling, system)
         if not message:
             terminal.converse(conversation, sys.stdout)
             return

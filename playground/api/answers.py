@@ -5,13 +5,20 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import playground
 from playground.api.sse import Chunk
-from playground.api.translate import Asked
-from playground.backends.chat import Answer, answer
-from playground.protocol import Backend, Event, FinishReason, ModelInfo, Request, Usage
+from playground.api.translate import ParsedRequest
+from playground.protocol import (
+    Answer,
+    Backend,
+    FinishReason,
+    ModelInfo,
+    Request,
+    Usage,
+    answer,
+)
 
 
 async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[Answer]:
@@ -24,14 +31,14 @@ async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[A
     return [task.result() for task in tasks]
 
 
-def envelope(kind: str, prefix: str, asked: Asked) -> dict[str, Any]:
+def envelope(kind: str, prefix: str, parsed: ParsedRequest) -> dict[str, object]:
     """What every reply and every chunk of a stream begins with."""
     return {
-        "id": f"{prefix}-{asked.requests[0].id}",
+        "id": f"{prefix}-{parsed.requests[0].id}",
         "object": kind,
         "created": int(time.time()),
-        "model": asked.info.name,
-        "system_fingerprint": _fingerprint(asked.info),
+        "model": parsed.info.name,
+        "system_fingerprint": _fingerprint(parsed.info),
     }
 
 
@@ -39,27 +46,26 @@ def envelope(kind: str, prefix: str, asked: Asked) -> dict[str, Any]:
 class ChunkMaker:
     """Puts the pieces of a streamed reply into their envelope and adds up what they used."""
 
-    head: dict[str, Any]
-    asked: Asked
+    head: dict[str, object]
+    parsed: ParsedRequest
     usages: dict[int, Usage] = field(default_factory=dict)
 
-    def chunk(self, index: int, **choice: Any) -> Chunk:
+    def chunk(self, index: int, **choice: object) -> Chunk:
         """A piece of one choice. ``usage`` is null until the last chunk, where it was asked for."""
         shape = {"index": index, "logprobs": None, "finish_reason": None} | choice
-        usage: Chunk = {"usage": None} if self.asked.include_usage else {}
+        usage: Chunk = {"usage": None} if self.parsed.include_usage else {}
         return self.head | {"choices": [shape]} | usage
 
-    def note_usage(self, index: int, event: Event) -> None:
+    def note_usage(self, index: int, usage: Usage) -> None:
         """Remember what a finished choice used."""
-        if event.usage:
-            self.usages[index] = event.usage
+        self.usages[index] = usage
 
     def last_chunks(self) -> list[Chunk]:
         """The chunk that says what all choices used together, if it was asked for."""
-        if not self.asked.include_usage:
+        if not self.parsed.include_usage:
             return []
         usages = [self.usages[index] for index in sorted(self.usages)]
-        return [self.head | {"choices": [], "usage": total_usage(usages, self.asked.n)}]
+        return [self.head | {"choices": [], "usage": total_usage(usages, self.parsed.n)}]
 
 
 Finish = Literal["stop", "length", "tool_calls", "function_call"]
@@ -74,7 +80,7 @@ def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | Non
     return "stop" if reason == "cancelled" else reason
 
 
-def total_usage(usages: Sequence[Usage], n: int) -> dict[str, Any]:
+def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
     """Tokens of all answers, in the order of their requests; a prompt counts once for its ``n``."""
     prompts = usages[::n]
     prompt_tokens = sum(usage.prompt_tokens for usage in prompts)

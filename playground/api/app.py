@@ -5,7 +5,6 @@ page.
 """
 
 import time
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
@@ -90,9 +89,9 @@ def _health_router(backend: Backend) -> APIRouter:
     @router.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> Response:
         running = backend.running
-        reply: dict[str, Any] = {
+        reply: dict[str, object] = {
             "status": "ok" if running else "stopped",
-            "model": backend.models()[0].name,
+            "model": (await backend.models())[0].name,
             "uptime": round(time.monotonic() - began, 3),
         }
         return JSONResponse(reply, 200 if running else 503)

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from playground.api.errors import Refused
+from playground.protocol.json_types import JsonObject
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def key_check(api_key: str | None) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-async def read_object(http: Request) -> dict[str, Any]:
+async def read_object(http: Request) -> JsonObject:
     """The request's body, which must be one JSON object in UTF-8.
 
     Raises `Refused` for anything else, NaN, lone surrogates and bottomless nesting included.

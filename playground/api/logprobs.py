@@ -2,7 +2,6 @@
 
 import codecs
 from collections.abc import Sequence
-from typing import Any
 
 from playground.protocol import TokenLogprob
 
@@ -14,7 +13,7 @@ def finite(logprob: float) -> float:
     return max(logprob, LEAST)
 
 
-def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
     """OpenAI's chat shape."""
     content = [
         _token(token) | {"top_logprobs": [_token(other) for other in token.alternatives]}
@@ -23,7 +22,7 @@ def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
     return {"content": content, "refusal": None}
 
 
-def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
     """Together's shape of a whole answer: one list for each property."""
     return {
         "tokens": [token.text for token in tokens],
@@ -47,7 +46,7 @@ class LegacyLogprobs:
         self._offset = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def push(self, tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+    def push(self, tokens: Sequence[TokenLogprob]) -> dict[str, object]:
         """The shape of the next tokens."""
         offsets = []
         for token in tokens:
@@ -56,5 +55,5 @@ class LegacyLogprobs:
         return together_logprobs(tokens) | {"text_offset": offsets}
 
 
-def _token(token: TokenLogprob) -> dict[str, Any]:
+def _token(token: TokenLogprob) -> dict[str, object]:
     return {"token": token.text, "logprob": finite(token.logprob), "bytes": list(token.utf8)}

@@ -7,9 +7,9 @@ that is harmless, or refused with what is supported instead. Anything else is re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from playground.api.errors import Refused
+from playground.protocol.json_types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Unsupported:
     """A parameter that is refused, but for the values that ask for nothing (``harmless``)."""
 
     supported: str
-    harmless: tuple[Any, ...] = ()
+    harmless: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class UnsupportedParameters:
     ignored: Mapping[str, str]
     refused: Mapping[str, Unsupported]
 
-    def strip(self, body: dict[str, Any]) -> dict[str, Any]:
+    def strip(self, body: JsonObject) -> JsonObject:
         """The body without them. Raises `Refused` naming the first that asks for something."""
         for name, value in body.items():
             rule = self.refused.get(name)

@@ -212,7 +212,7 @@ class SamplingBody(Body):
 class ChatBody(SamplingBody):
     """``POST /v1/chat/completions``."""
 
-    unapplied: ClassVar[UnsupportedParameters] = CHAT
+    unsupported: ClassVar[UnsupportedParameters] = CHAT
 
     messages: list[MessageBody]
     max_completion_tokens: int | None = None
@@ -229,7 +229,7 @@ class ChatBody(SamplingBody):
 class CompletionBody(SamplingBody):
     """``POST /v1/completions``."""
 
-    unapplied: ClassVar[UnsupportedParameters] = COMPLETION
+    unsupported: ClassVar[UnsupportedParameters] = COMPLETION
 
     prompt: Annotated[list[Prompt], PlainValidator(_as_prompts)]
     echo: bool | None = None

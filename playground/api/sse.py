@@ -17,7 +17,7 @@ from playground.errors import PlaygroundError
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Chunk = dict[str, Any]
+Chunk = dict[str, object]
 DONE = "data: [DONE]\n\n"
 
 

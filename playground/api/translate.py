@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from playground.api.conversation import messages_of
 from playground.api.schemas import ChatBody, CompletionBody, Prompt, SamplingBody
-from playground.api.structured import tools_of, with_structure
-from playground.backends.chat import choices
-from playground.errors import InvalidRequest, UnknownModel
-from playground.protocol import Backend, ModelInfo, Request, Sampling, named
+from playground.api.structured import response_format_of, tool_choice_of, tools_of
+from playground.errors import InvalidRequest
+from playground.protocol import Backend, ModelInfo, Request, Sampling, choices, require_model
+from playground.protocol.json_types import JsonObject
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
 
@@ -29,7 +29,7 @@ SAMPLING_FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedRequest:
     """A client's request in our terms.
 
     ``requests`` holds ``n`` for each prompt, in order; an answer's index is its place there.
@@ -42,14 +42,14 @@ class Asked:
     include_usage: bool = False
 
 
-def parse(kind: type[AnyBody], body: dict[str, Any]) -> AnyBody:
+def parse_body(kind: type[AnyBody], body: JsonObject) -> AnyBody:
     """Check a body's form. Raises `Refused` or pydantic's `ValidationError`."""
-    return kind.model_validate(kind.unapplied.strip(body))
+    return kind.model_validate(kind.unsupported.strip(body))
 
 
-def chat_requests(body: ChatBody, backend: Backend) -> Asked:
-    """The requests of a chat completion."""
-    info = model_info(body.model, backend)
+async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
+    """The requests of a chat completion. Raises `InvalidRequest` or `UnknownModel`."""
+    info = await model_info(body.model, backend)
     limit, limit_name = _chat_limit(body)
     logprobs, logprobs_name = _chat_logprobs(body)
     sampling = _sampling(
@@ -57,14 +57,20 @@ def chat_requests(body: ChatBody, backend: Backend) -> Asked:
         info,
         {limit_name: ("max_tokens", limit), logprobs_name: ("logprobs", logprobs)},
     )
-    messages = messages_of(body.messages)
-    request = Request(model=info.name, messages=messages, sampling=sampling, tools=tools_of(body))
-    return _asked(body, info, [with_structure(request, body, info)])
+    request = Request(
+        model=info.name,
+        messages=messages_of(body.messages),
+        tools=tools_of(body),
+        tool_choice=tool_choice_of(body),
+        response_format=response_format_of(body.response_format),
+        sampling=sampling,
+    )
+    return _parsed(body, info, [request])
 
 
-def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
-    """The requests of a text completion."""
-    info = model_info(body.model, backend)
+async def completion_requests(body: CompletionBody, backend: Backend) -> ParsedRequest:
+    """The requests of a text completion. Raises `InvalidRequest` or `UnknownModel`."""
+    info = await model_info(body.model, backend)
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     sampling = _sampling(
         body,
@@ -76,27 +82,23 @@ def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
         raise InvalidRequest("logprobs", "the prompt's own are not computed; leave out echo")
     if body.echo and not isinstance(prompts[0], str):
         raise InvalidRequest("echo", "only a prompt given as text is repeated")
-    requests = [Request(model=info.name, prompt=each, sampling=sampling) for each in prompts]
-    return _asked(body, info, requests)
+    requests = [Request(model=info.name, prompt=prompt, sampling=sampling) for prompt in prompts]
+    return _parsed(body, info, requests)
 
 
-def model_info(name: str, backend: Backend) -> ModelInfo:
+async def model_info(name: str, backend: Backend) -> ModelInfo:
     """The served model of that name. Raises `UnknownModel`."""
-    served = backend.models()
-    info = named(served, name)
-    if info is None:
-        raise UnknownModel(name, [each.name for each in served])
-    return info
+    return require_model(await backend.models(), name)
 
 
-def _asked(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> Asked:
+def _parsed(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> ParsedRequest:
     n = 1 if body.n is None else body.n
     if body.stream_options and not body.stream:
         raise InvalidRequest("stream_options", "only a streamed answer takes them; set stream")
     if n * len(requests) > MAX_ANSWERS:
         count = f"{len(requests)} prompts times n = {n}"
         raise InvalidRequest("prompt", f"{count}; {MAX_ANSWERS} answers at most")
-    return Asked(
+    return ParsedRequest(
         info=info,
         requests=tuple(choice for request in requests for choice in choices(request, n)),
         n=n,
@@ -111,13 +113,13 @@ def _sampling(
     """The model's defaults with what the body gives; ``named`` maps the body's name of a field to
     ours and its value, so that an error names what the client wrote.
     """
-    given: dict[str, Any] = {name: getattr(body, name) for name in SAMPLING_FIELDS}
+    given: dict[str, object] = {name: getattr(body, name) for name in SAMPLING_FIELDS}
     given |= dict(named.values())
     given["stop"] = None if body.stop is None else tuple(body.stop)
     given["logit_bias"] = None if body.logit_bias is None else _logit_bias(body.logit_bias)
     given = {name: value for name, value in given.items() if value is not None}
     try:
-        return replace(info.defaults, **given)
+        return replace(info.defaults, **given)  # type: ignore[arg-type]
     except InvalidRequest as error:
         theirs = {ours: name for name, (ours, _) in named.items()}
         raise InvalidRequest(theirs.get(error.field, error.field), error.problem) from error

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from playground.api import create_api
+from playground.backends.local import LocalBackend
 from playground.bench.peers import IN_PROCESS, Kind
 from playground.bench.report import ONE_STEP, as_table
 from playground.bench.run import MEASURES, chosen, run
 from playground.bench.served import OURS_OVER_HTTP
-from playground.engine import Engine
 from playground.errors import InvalidSettings
 from playground.settings import Settings
 from tests.playground.api.serving import running
@@ -26,8 +26,8 @@ def _threads() -> Iterator[None]:
 
 
 @contextmanager
-def served(engine: Engine) -> Iterator[str]:
-    with running(create_api(engine, Settings())) as url:
+def served(backend: LocalBackend) -> Iterator[str]:
+    with running(create_api(backend, Settings())) as url:
         yield url
 
 

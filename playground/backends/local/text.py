@@ -11,8 +11,8 @@ from playground.protocol import TokenLogprob
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Text and scores that may be shown now; ``stopped`` if a stop string was met."""
+class TextPiece:
+    """Text and log-probabilities that may be shown now; ``stopped`` if a stop string was met."""
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
@@ -22,8 +22,8 @@ class Piece:
 class AnswerText:
     """Holds back what may turn out to be the beginning of a stop string, and nothing else.
 
-    A token's score leaves with the text it belongs to; scores of tokens that lie wholly within a
-    stop string, or behind it, never leave.
+    A token's log-probability leaves with the text it belongs to; those of tokens that lie wholly
+    within a stop string, or behind it, never leave.
     """
 
     def __init__(self, detokenizer: Detokenizer, stop: Sequence[str]) -> None:
@@ -31,27 +31,27 @@ class AnswerText:
         self._stop = tuple(stop)
         self._held = ""
         self._sent = 0
-        self._scores: list[tuple[int, TokenLogprob]] = []
+        self._logprobs: list[tuple[int, TokenLogprob]] = []
 
-    def push(self, token_id: int, score: TokenLogprob | None) -> Piece:
+    def push(self, token_id: int, logprob: TokenLogprob | None) -> TextPiece:
         """Take the next token; return what may be shown."""
-        if score is not None:
-            self._scores.append((self._sent + len(self._held), score))
+        if logprob is not None:
+            self._logprobs.append((self._sent + len(self._held), logprob))
         self._held += self._detokenizer.push(token_id)
         return self._release(final=False)
 
-    def finish(self) -> Piece:
+    def finish(self) -> TextPiece:
         """No token follows; return what was held back, up to a stop string if one is in it."""
         self._held += self._detokenizer.flush()
         return self._release(final=True)
 
-    def _release(self, *, final: bool) -> Piece:
+    def _release(self, *, final: bool) -> TextPiece:
         cut = self._find_stop()
         if cut is not None:
             text = self._take(cut)
-            return Piece(text, self._take_scores(all_of_them=False), stopped=True)
+            return TextPiece(text, self._take_logprobs(take_all=False), stopped=True)
         text = self._take(len(self._held) - (0 if final else self._possible_stop()))
-        return Piece(text, self._take_scores(all_of_them=not self._held))
+        return TextPiece(text, self._take_logprobs(take_all=not self._held))
 
     def _find_stop(self) -> int | None:
         places = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
@@ -59,21 +59,21 @@ class AnswerText:
 
     def _possible_stop(self) -> int:
         """Length of the longest end of the held text that begins a stop string."""
-        longest = 0
+        length = 0
         for stop in self._stop:
-            for length in range(min(len(stop) - 1, len(self._held)), longest, -1):
-                if self._held.endswith(stop[:length]):
-                    longest = length
+            for candidate in range(min(len(stop) - 1, len(self._held)), length, -1):
+                if self._held.endswith(stop[:candidate]):
+                    length = candidate
                     break
-        return longest
+        return length
 
     def _take(self, length: int) -> str:
         text, self._held = self._held[:length], self._held[length:]
         self._sent += len(text)
         return text
 
-    def _take_scores(self, *, all_of_them: bool) -> tuple[TokenLogprob, ...]:
-        """Scores of tokens whose text began to leave, or of all where no text is held back."""
-        ready = [score for start, score in self._scores if all_of_them or start < self._sent]
-        self._scores = self._scores[len(ready) :]
+    def _take_logprobs(self, *, take_all: bool) -> tuple[TokenLogprob, ...]:
+        """Those of tokens whose text began to leave, or of all where no text is held back."""
+        ready = [logprob for start, logprob in self._logprobs if take_all or start < self._sent]
+        self._logprobs = self._logprobs[len(ready) :]
         return tuple(ready)
