@@ -16,8 +16,8 @@ from finetune.recipe import Recipe, make, recipe_for
 from finetune.training.callbacks import Log
 from finetune.training.checkpoints import step_of
 from playground.api.translate import model_info
-from playground.errors import InvalidRequest
 from playground.backends.local import LocalBackend
+from playground.errors import InvalidRequest
 from playground.store.uploads import Uploads
 from playground.studio.jobs import Job, State
 from playground.studio.studio import Studio

@@ -1,14 +1,37 @@
-"""From the bodies of requests to the `Request` that all floors share."""
+"""From the bodies of requests to `Request`: messages, tools, response format and sampling."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from playground.api.conversation import messages_of
-from playground.api.schemas import ChatBody, CompletionBody, Prompt, SamplingBody
-from playground.api.structured import response_format_of, tool_choice_of, tools_of
+from playground.api.schemas import (
+    AllowedChoice,
+    ChatBody,
+    CompletionBody,
+    FunctionBody,
+    MessageBody,
+    NamedFunction,
+    NamedTool,
+    Prompt,
+    ResponseFormatBody,
+    SamplingBody,
+)
 from playground.errors import InvalidRequest
-from playground.protocol import Backend, ModelInfo, Request, Sampling, choices, require_model
+from playground.protocol import (
+    ANY_OBJECT,
+    Backend,
+    Message,
+    ModelInfo,
+    Request,
+    ResponseFormat,
+    Role,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    choices,
+    require_model,
+)
 from playground.protocol.json_types import JsonObject
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
@@ -26,6 +49,15 @@ SAMPLING_FIELDS = (
     "frequency_penalty",
     "seed",
 )
+
+BETWEEN_PARTS = "\n"  # text parts of one message are its paragraphs
+ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +91,10 @@ async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
     )
     request = Request(
         model=info.name,
-        messages=messages_of(body.messages),
-        tools=tools_of(body),
-        tool_choice=tool_choice_of(body),
-        response_format=response_format_of(body.response_format),
+        messages=_messages(body.messages),
+        tools=_tools(body),
+        tool_choice=_tool_choice(body),
+        response_format=_response_format(body.response_format),
         sampling=sampling,
     )
     return _parsed(body, info, [request])
@@ -89,6 +121,96 @@ async def completion_requests(body: CompletionBody, backend: Backend) -> ParsedR
 async def model_info(name: str, backend: Backend) -> ModelInfo:
     """The served model of that name. Raises `UnknownModel`."""
     return require_model(await backend.models(), name)
+
+
+def _messages(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
+    """The conversation. Older clients give calls and results without ids (``function_call`` and the
+    role ``function``): a result belongs to the call before it.
+    """
+    messages: list[Message] = []
+    unanswered: ToolCall | None = None
+    for index, body in enumerate(bodies):
+        if body.role == "function":
+            if unanswered is None or body.name != unanswered.name:
+                raise InvalidRequest(
+                    f"messages[{index}].name", f"no function_call of {body.name!r} is before it"
+                )
+            body = body.model_copy(update={"role": "tool", "tool_call_id": unanswered.id})
+            unanswered = None
+        message = _message(index, body)
+        if body.function_call:
+            unanswered = message.tool_calls[0]
+        messages.append(message)
+    return tuple(messages)
+
+
+def _calls(index: int, body: MessageBody) -> tuple[ToolCall, ...]:
+    calls = tuple(
+        ToolCall(call.id, call.function.name, call.function.arguments)
+        for call in body.tool_calls or ()
+    )
+    if body.function_call is None:
+        return calls
+    if calls:
+        raise InvalidRequest("messages.function_call", "give it or tool_calls, not both")
+    older = body.function_call
+    return (ToolCall(f"call{index:05}", older.name, older.arguments),)
+
+
+def _message(index: int, body: MessageBody) -> Message:
+    place = f"messages[{index}]"
+    called = body.tool_calls or body.function_call
+    if body.content is None and not (body.role == "assistant" and called):
+        raise InvalidRequest(f"{place}.content", "is needed, as text or a list of text parts")
+    try:
+        return Message(
+            role=ROLES[body.role],
+            content=BETWEEN_PARTS.join(part.text for part in body.content or ()),
+            tool_calls=_calls(index, body),
+            tool_call_id=body.tool_call_id,
+            name=body.name,
+        )
+    except InvalidRequest as error:
+        field = error.field.removeprefix("messages.")
+        raise InvalidRequest(f"{place}.{field}", error.problem) from error
+
+
+def _tools(body: ChatBody) -> tuple[Tool, ...]:
+    """The functions that the model may call. Raises `InvalidRequest`."""
+    if body.tools and body.functions:
+        raise InvalidRequest("functions", "give them or tools, not both")
+    functions = [tool.function for tool in body.tools or ()] or (body.functions or [])
+    return tuple(_tool(function) for function in functions)
+
+
+def _tool_choice(body: ChatBody) -> ToolChoice:
+    """Which functions may or must be called."""
+    if body.functions:
+        wanted = body.function_call or "auto"
+        if isinstance(wanted, NamedFunction):
+            return ToolChoice("required", (wanted.name,), parallel=False)
+        return ToolChoice(wanted, parallel=False)
+    parallel = body.parallel_tool_calls is not False
+    choice = body.tool_choice or "auto"
+    if isinstance(choice, NamedTool):
+        return ToolChoice("required", (choice.function.name,), parallel=False)
+    if isinstance(choice, AllowedChoice):
+        names = tuple(tool.function.name for tool in choice.allowed_tools.tools)
+        return ToolChoice(choice.allowed_tools.mode, names, parallel)
+    return ToolChoice(choice, parallel=parallel)
+
+
+def _response_format(body: ResponseFormatBody | None) -> ResponseFormat | None:
+    """The schema that the answer is to meet; None for plain text."""
+    if body is None or body.type == "text":
+        return None
+    if body.json_schema is not None and body.type == "json_schema":
+        return ResponseFormat(body.json_schema.schema_, bool(body.json_schema.strict))
+    return ANY_OBJECT if body.schema_ is None else ResponseFormat(body.schema_)
+
+
+def _tool(body: FunctionBody) -> Tool:
+    return Tool(body.name, body.description or "", body.parameters, bool(body.strict))
 
 
 def _parsed(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> ParsedRequest:
