@@ -1,4 +1,4 @@
-"""The terminal's face: a conversation in lines of text, streamed.
+"""The terminal chat: a conversation in lines of text, streamed.
 
 A thin face as the page and the API are: it knows a `Backend` and text streams, no model.
 """
@@ -28,7 +28,7 @@ HELP = "/new begins again, /quit leaves, Ctrl-C stops an answer"
 
 @dataclass
 class Conversation:
-    """Messages so far, and how the next answer is asked for. An answer that fails leaves no trace
+    """Messages so far, and the settings of the next answer. An answer that fails leaves no trace
     but its error.
     """
 
@@ -71,7 +71,7 @@ class Conversation:
 
     @contextmanager
     def _interruptible(self, request: Request) -> Iterator[None]:
-        """Ctrl-C means this answer, not the program."""
+        """Ctrl-C cancels this answer, not the program."""
         before = signal.signal(signal.SIGINT, lambda *_: self.backend.cancel(request.id))
         try:
             yield
@@ -80,7 +80,7 @@ class Conversation:
 
 
 def converse(conversation: Conversation, out: TextIO) -> None:
-    """Questions from the keyboard until /quit or the end of input."""
+    """Answer questions from the keyboard until /quit or the end of input."""
     info = conversation.model
     out.write(f"{info.name}: {info.description}\n{HELP}\n")
     while True:

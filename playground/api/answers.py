@@ -32,7 +32,7 @@ async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[A
 
 
 def envelope(kind: str, prefix: str, parsed: ParsedRequest) -> dict[str, object]:
-    """What every reply and every chunk of a stream begins with."""
+    """Fields shared by every reply and every chunk of a stream."""
     return {
         "id": f"{prefix}-{parsed.requests[0].id}",
         "object": kind,
@@ -44,7 +44,7 @@ def envelope(kind: str, prefix: str, parsed: ParsedRequest) -> dict[str, object]
 
 @dataclass(slots=True)
 class ChunkMaker:
-    """Puts the pieces of a streamed reply into their envelope and adds up what they used."""
+    """Wraps the pieces of a streamed reply in their envelope and adds up usage."""
 
     head: dict[str, object]
     parsed: ParsedRequest
@@ -57,11 +57,11 @@ class ChunkMaker:
         return self.head | {"choices": [shape]} | usage
 
     def note_usage(self, index: int, usage: Usage) -> None:
-        """Remember what a finished choice used."""
+        """Record the usage of a finished choice."""
         self.usages[index] = usage
 
     def last_chunks(self) -> list[Chunk]:
-        """The chunk that says what all choices used together, if it was asked for."""
+        """The chunk with the usage of all choices, if it was asked for."""
         if not self.parsed.include_usage:
             return []
         usages = [self.usages[index] for index in sorted(self.usages)]
@@ -72,7 +72,7 @@ Finish = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | None:
-    """OpenAI's word: one that another face cancelled has simply stopped. ``legacy``: the client
+    """OpenAI's finish reason; a cancelled answer counts as stopped. ``legacy``: the client
     gave ``functions``.
     """
     if reason == "tool_calls" and legacy:
@@ -81,7 +81,7 @@ def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | Non
 
 
 def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
-    """Tokens of all answers, in the order of their requests; a prompt counts once for its ``n``."""
+    """Usage of all answers, in the order of their requests; a prompt counts once for its ``n``."""
     prompts = usages[::n]
     prompt_tokens = sum(usage.prompt_tokens for usage in prompts)
     completion_tokens = sum(usage.completion_tokens for usage in usages)
@@ -94,6 +94,6 @@ def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
 
 
 def _fingerprint(info: ModelInfo) -> str:
-    """Changes when a seed may stop giving the same answer: other code, other model."""
+    """A fingerprint that changes when a seed may no longer give the same answer."""
     served = f"{playground.__version__} {info.name} {info.context_length} {info.created}"
     return "fp_" + hashlib.sha256(served.encode()).hexdigest()[:10]

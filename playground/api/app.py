@@ -49,7 +49,7 @@ class ApiPaths:
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Choose by the path."""
+        """Dispatch by path."""
         ours = scope["type"] == "http" and any(
             scope["path"] == path or scope["path"].startswith(f"{path}/") for path in API_PATHS
         )

@@ -50,7 +50,7 @@ def chat_router(backend: Backend) -> APIRouter:
 
 
 def _counted(body: ChatBody) -> bool:
-    """Whether log-probabilities were asked for as Together does, by a number."""
+    """Whether log-probabilities were asked for in Together's way, as a number."""
     return body.logprobs is not None and not isinstance(body.logprobs, bool)
 
 
@@ -114,7 +114,7 @@ class ChatStream:
         return self.maker.chunk(index, delta={}, finish_reason=reason, **held)
 
     def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
-        """A call's id and name come with its first piece, its arguments bit by bit."""
+        """A piece of a call: id and name in the first one, then its arguments."""
         function: dict[str, object] = {"name": call.name} if call.name else {}
         function["arguments"] = call.arguments
         if self.legacy:

@@ -1,4 +1,4 @@
-"""``POST /v1/completions``: text continued as it stands, with no conversation around it."""
+"""``POST /v1/completions``: raw text continuation, without a chat template."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def completion_router(backend: Backend) -> APIRouter:
 
 
 def _echoes(body: CompletionBody, parsed: ParsedRequest) -> list[str]:
-    """What each choice begins with: its prompt, or nothing."""
+    """The prompt to repeat at the beginning of each choice; empty without ``echo``."""
     prompts = [request.prompt for request in parsed.requests]
     return [prompt if body.echo and isinstance(prompt, str) else "" for prompt in prompts]
 

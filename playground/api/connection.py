@@ -1,4 +1,4 @@
-"""What a connection brings in and when it ends: the caller's key, its JSON, its going away."""
+"""One HTTP connection: the API key, the JSON body, and the client's disconnect."""
 
 import asyncio
 import secrets
@@ -56,7 +56,7 @@ async def read_object(http: Request) -> JsonObject:
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is cancelled when the client hangs up.
+    """Await ``work``, and cancel it when the client disconnects.
 
     Raises `ClientDisconnect` then. Call it once the request's body has been read.
     """

@@ -9,7 +9,7 @@ LEAST = -9999.0  # OpenAI's stand-in for minus infinity, which JSON cannot say
 
 
 def finite(logprob: float) -> float:
-    """The log-probability, or the least one that can be sent."""
+    """The log-probability, clipped to what JSON can carry."""
     return max(logprob, LEAST)
 
 
@@ -23,7 +23,7 @@ def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
 
 
 def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
-    """Together's shape of a whole answer: one list for each property."""
+    """Together's shape of a whole answer: one list a property."""
     return {
         "tokens": [token.text for token in tokens],
         "token_ids": [token.token_id for token in tokens],
@@ -33,7 +33,7 @@ def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
 
 
 def top_logprobs(token: TokenLogprob) -> dict[str, float]:
-    """The likeliest tokens at one place; of two with the same text, the likelier."""
+    """The most likely tokens at one position; of two with the same text, the likelier."""
     return {other.text: finite(other.logprob) for other in reversed(token.alternatives)}
 
 

@@ -1,4 +1,4 @@
-"""What is served: ``/v1/models`` as OpenAI lists it, ``/v2/projects/…/models`` as Together does."""
+"""Lists of models: ``/v1/models`` in OpenAI's form, ``/v2/projects/…/models`` in Together's."""
 
 from fastapi import APIRouter
 

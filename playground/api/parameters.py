@@ -1,4 +1,4 @@
-"""What becomes of the parameters that clients can send but that this server does not apply.
+"""Parameters that clients can send and this server does not apply.
 
 A parameter is either in a body's schema and applied, or listed here: ignored with the reason why
 that is harmless, or refused with what is supported instead. Anything else is refused as unknown.
@@ -14,7 +14,7 @@ from playground.protocol.json_types import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A parameter that is refused, but for the values that ask for nothing (``harmless``)."""
+    """A parameter that is refused, except for values that ask for nothing (``harmless``)."""
 
     supported: str
     harmless: tuple[object, ...] = ()
@@ -22,7 +22,7 @@ class Unsupported:
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedParameters:
-    """What an endpoint ignores, by name with the reason, and what it refuses."""
+    """Parameters that an endpoint ignores, by name with the reason, and those it refuses."""
 
     ignored: Mapping[str, str]
     refused: Mapping[str, Unsupported]

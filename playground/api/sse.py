@@ -1,4 +1,4 @@
-"""Server-sent events: a backend's stream as an HTTP response that ends when its client does."""
+"""Server-sent events: a backend's stream as an HTTP response, cancelled on disconnect."""
 
 import json
 import logging

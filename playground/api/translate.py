@@ -62,7 +62,7 @@ ROLES: Mapping[str, Role] = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """A client's request in our terms.
+    """A client's body as requests of the protocol.
 
     ``requests`` holds ``n`` for each prompt, in order; an answer's index is its place there.
     """
@@ -75,7 +75,7 @@ class ParsedRequest:
 
 
 def parse_body(kind: type[AnyBody], body: JsonObject) -> AnyBody:
-    """Check a body's form. Raises `Refused` or pydantic's `ValidationError`."""
+    """Validate a body. Raises `Refused` or pydantic's `ValidationError`."""
     return kind.model_validate(kind.unsupported.strip(body))
 
 

@@ -3,12 +3,11 @@
 Knows requests and streams; knows no backend in particular.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeVar
-
-from aiostream import stream as streams
 
 from playground.errors import InvalidRequest, RequestFailed
 from playground.protocol.answers import Answer, StreamEvent, collect
@@ -83,19 +82,33 @@ async def stream_choices(
 
 
 async def merge(sources: Mapping[K, AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[K, T], None]:
-    """Items of several generators as they come, each with its source's key.
+    """Items of several generators in the order of their arrival, each with its source's key.
 
-    The first error ends all of them; closing this generator closes them.
+    The first error ends all of them; closing this generator closes them. (aiostream's merge drains
+    its first source before the others whenever the reader is slower than the sources.)
     """
+    arrived: asyncio.Queue[tuple[K, T] | None] = asyncio.Queue()
 
-    async def keyed(key: K, source: AsyncGenerator[T, None]) -> AsyncGenerator[tuple[K, T], None]:
-        async with aclosing(source) as items:
-            async for item in items:
-                yield key, item
+    async def forward(key: K, source: AsyncGenerator[T, None]) -> None:
+        async with aclosing(source):
+            async for item in source:
+                arrived.put_nowait((key, item))
 
-    if not sources:
-        return
-    merged = streams.merge(*(keyed(key, source) for key, source in sources.items()))
-    async with merged.stream() as items:
-        async for item in items:
-            yield item
+    async def forward_all() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for key, source in sources.items():
+                    group.create_task(forward(key, source))
+        finally:
+            arrived.put_nowait(None)
+
+    forwarding = asyncio.create_task(forward_all())
+    try:
+        while (entry := await arrived.get()) is not None:
+            yield entry
+        await forwarding
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    finally:
+        forwarding.cancel()
+        await asyncio.gather(forwarding, return_exceptions=True)

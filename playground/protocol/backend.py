@@ -1,4 +1,4 @@
-"""Who answers: the protocol that the local engine, a remote server and the scripted one share."""
+"""The protocol of whatever answers requests: the local engine, a remote server, a script."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field

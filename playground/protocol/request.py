@@ -1,4 +1,4 @@
-"""What is asked of a backend: a frozen `Request`, validated when it is made.
+"""A request to a backend: frozen, and validated when it is made.
 
 Each sampling parameter carries its range and a sentence of help as field metadata, so that the
 check, the page's sliders and the documentation cannot disagree.
@@ -20,7 +20,7 @@ MAX_TOP_LOGPROBS = 20
 
 
 class Priority(IntEnum):
-    """Who is admitted first: lower goes before higher, first come first served within one."""
+    """Scheduling priority: lower values first, first come first served within one."""
 
     INTERACTIVE = 0
     BATCH = 1
@@ -118,7 +118,7 @@ def new_request_id() -> str:
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
     """``auto``: the model decides. ``none``: no call. ``required``: at least one. ``names`` are
-    the functions that may be called, empty for all; ``parallel`` allows several calls in one answer.
+    the functions that may be called, empty for all; ``parallel`` allows several in one answer.
     """
 
     mode: Literal["auto", "none", "required"] = "auto"

@@ -29,7 +29,7 @@ DENIED = '{"error": "the user did not allow this call"}'
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Who may run: a ``policy`` for each tool's name (``ask`` where there is none), and the ids of
+    """Which calls may run: a ``policy`` a tool name (``ask`` by default), and the ids of
     calls that somebody has decided upon.
     """
 
@@ -38,7 +38,7 @@ class Permissions:
     denied: Collection[str] = ()
 
     def of(self, call: ToolCall) -> Policy:
-        """What is to become of this call."""
+        """The policy that applies to this call."""
         if call.id in self.denied:
             return "never"
         return "allow" if call.id in self.approved else self.policy.get(call.name, "ask")
@@ -46,7 +46,7 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happened.
+    """One step of the loop.
 
     ``event`` while an answer is written; ``call`` when a tool begins to run, with ``result`` when
     it has ended. ``messages`` is the conversation with all that is complete. ``waiting`` are calls
@@ -137,7 +137,7 @@ def _later_choice(choice: ToolChoice, *, last: bool) -> ToolChoice:
 async def _run_calls(
     messages: tuple[Message, ...], toolbox: Toolbox, permissions: Permissions
 ) -> AsyncGenerator[Step, None]:
-    """Run what is allowed, deny what is not, and say what waits."""
+    """Run allowed calls, deny forbidden ones, and report those that wait for approval."""
     waiting = unanswered(messages)
     denied = [call for call in waiting if permissions.of(call) == "never"]
     messages = with_results(messages, {call.id: DENIED for call in denied})
