@@ -26,7 +26,8 @@ from playground.settings import AccessSettings, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from playground.engine import Engine, Limits
+    from playground.backends.local import LocalBackend
+    from playground.engine import Limits
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
@@ -59,21 +60,21 @@ def engine_limits(settings: Settings) -> "Limits":
     )
 
 
-def start_engine(settings: Settings) -> "Engine":
+def start_backend(settings: Settings) -> "LocalBackend":
     """Load the model and the adapters that the settings name. Raises a `ModelLoadError`."""
-    from playground.engine import Engine
+    from playground.backends.local import LocalBackend
     from playground.models.loader import load
 
     loaded = load(model_spec(settings), home=settings.home)
-    engine = Engine(loaded, _describe(loaded), engine_limits(settings))
+    backend = LocalBackend(loaded, _describe(loaded), engine_limits(settings))
     try:
         for adapter in settings.adapters.load:
             name, _, folder = adapter.rpartition("=")
-            engine.load_adapter(Path(folder).expanduser(), name or None)
+            backend.load_adapter(Path(folder).expanduser(), name or None)
     except PlaygroundError:
-        engine.close()
+        backend.close()
         raise
-    return engine
+    return backend
 
 
 def build_app(services: "Services") -> "FastAPI":
@@ -85,15 +86,15 @@ def build_app(services: "Services") -> "FastAPI":
 
 
 @contextmanager
-def open_studio(engine: "Engine", settings: Settings) -> "Iterator[Studio]":
+def open_studio(backend: "LocalBackend", settings: Settings) -> "Iterator[Studio]":
     """Open the training jobs and the adapter store; serve the adapters promoted in it.
 
     Raises `Conflict` if another server trains in the same home.
     """
     from playground.studio.studio import Studio
 
-    throttle, isolated = engine.throttle.wait, settings.training.isolated
-    with Studio(settings.home, engine.loaded, engine, throttle, isolated=isolated) as studio:
+    throttle, isolated = backend.throttle.wait, settings.training.isolated
+    with Studio(settings.home, backend.loaded, backend, throttle, isolated=isolated) as studio:
         for problem in studio.serve_promoted():
             logging.getLogger(__name__).warning("not served: %s", problem)
         yield studio
@@ -171,12 +172,12 @@ def serve(settings: Settings) -> None:
         settings.home.mkdir(parents=True, exist_ok=True)
         with (
             open_tools(settings) as toolbox,
-            start_engine(settings) as engine,
+            start_backend(settings) as backend,
             open_feedback(settings) as feedback,
-            open_studio(engine, settings) as studio,
+            open_studio(backend, settings) as studio,
         ):
             services = Services.create(
-                engine, settings, toolbox=toolbox, studio=studio, feedback=feedback
+                backend, settings, toolbox=toolbox, studio=studio, feedback=feedback
             )
             config = uvicorn.Config(
                 build_app(services),
@@ -187,16 +188,16 @@ def serve(settings: Settings) -> None:
             )
             address = _address(listener, server.host)
             freeze_heap()
-            Server(config, engine, address).run(sockets=[listener])
+            Server(config, backend, address).run(sockets=[listener])
 
 
 @contextmanager
-def served_api(engine: "Engine") -> Iterator[str]:
-    """Serve the API alone over an engine, without a key, on a free port; yields its address."""
+def served_api(backend: "LocalBackend") -> Iterator[str]:
+    """Serve the API alone over a backend, without a key, on a free port; yields its address."""
     from playground.api import create_api
     from playground.services import Services
 
-    api = create_api(Services.create(engine, Settings(access=AccessSettings())))
+    api = create_api(Services.create(backend, Settings(access=AccessSettings())))
     server = uvicorn.Server(uvicorn.Config(api, log_config=None, log_level="warning", ws="none"))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -211,21 +212,21 @@ def served_api(engine: "Engine") -> Iterator[str]:
 class Server(uvicorn.Server):
     """Prints its address when it is ready; ends running streams when it shuts down."""
 
-    def __init__(self, config: uvicorn.Config, engine: "Engine", address: str) -> None:
+    def __init__(self, config: uvicorn.Config, backend: "LocalBackend", address: str) -> None:
         super().__init__(config)
-        self._engine = engine
+        self._backend = backend
         self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer requests."""
         await super().startup(sockets)
-        info = self._engine.models()[0]
+        info = self._backend.default_model
         window = f"{info.context_length:,} tokens of context"
         print(f"Mistral playground: {self._address}  (model {info.name}, {window})", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End running streams, then close the pages' connections: their heartbeats never end."""
-        await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self._backend.close)
         stopping = asyncio.create_task(super().shutdown(sockets))
         await asyncio.wait([stopping], timeout=DRAIN_SECONDS)
         for connection in list(self.server_state.connections):
@@ -245,7 +246,6 @@ def _describe(loaded: "LoadedModel") -> "ModelInfo":
         description=entry.description if entry else f"Loaded from {loaded.spec.source}.",
         defaults=entry.sampling if entry else Sampling(),
         created=int(time.time()),
-        call_form=loaded.tokenizer.call_form,
     )
 
 

@@ -1,4 +1,4 @@
-"""The terminal's face: a conversation in lines of text, streamed.
+"""The terminal chat: a conversation in lines of text, streamed.
 
 A thin face as the page and the API are: it knows a `Backend` and text streams, no model.
 """
@@ -12,18 +12,28 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from playground.errors import EngineStopped, PlaygroundError
-from playground.protocol import Backend, Event, Message, Request, Sampling
+from playground.protocol import (
+    Answer,
+    AnswerBuilder,
+    Backend,
+    Delta,
+    Message,
+    ModelInfo,
+    Request,
+    Sampling,
+)
 
 HELP = "/new begins again, /quit leaves, Ctrl-C stops an answer"
 
 
 @dataclass
 class Conversation:
-    """Messages so far, and how the next answer is asked for. An answer that fails leaves no trace
+    """Messages so far, and the settings of the next answer. An answer that fails leaves no trace
     but its error.
     """
 
     backend: Backend
+    model: ModelInfo
     sampling: Sampling
     system: str = ""
     messages: list[Message] = field(default_factory=list)
@@ -32,37 +42,36 @@ class Conversation:
         """Forget everything but the system prompt."""
         self.messages.clear()
 
-    def ask(self, text: str, out: TextIO) -> Event:
-        """Stream the answer to ``text`` to ``out``; the last event says what it cost.
+    def ask(self, text: str, out: TextIO) -> Answer:
+        """Stream the answer to ``text`` to ``out``.
 
         Ctrl-C ends the answer where it is. Raises what the backend raises.
         """
-        asked = [*self.messages, Message("user", text)]
-        written, last = asyncio.run(self._stream(asked, out))
-        self.messages = [*asked, Message("assistant", written)] if written else asked[:-1]
-        return last
+        messages = [*self.messages, Message("user", text)]
+        answer = asyncio.run(self._stream(messages, out))
+        self.messages = messages[:-1]
+        if answer.text:
+            self.messages = [*messages, Message("assistant", answer.text)]
+        return answer
 
-    async def _stream(self, asked: Sequence[Message], out: TextIO) -> tuple[str, Event]:
+    async def _stream(self, messages: Sequence[Message], out: TextIO) -> Answer:
         system = [Message("system", self.system)] if self.system.strip() else []
-        request = Request(
-            model=self.backend.models()[0].name,
-            messages=(*system, *asked),
-            sampling=self.sampling,
-        )
-        written: list[str] = []
+        request = Request(self.model.name, (*system, *messages), sampling=self.sampling)
+        builder = AnswerBuilder()
         with self._interruptible(request):
             async with aclosing(self.backend.stream(request)) as events:
                 async for event in events:
-                    written.append(event.text)
-                    out.write(event.text)
-                    out.flush()
-                    if event.finish_reason:
-                        return "".join(written), event
+                    answer = builder.add(event)
+                    if answer:
+                        return answer
+                    if isinstance(event, Delta):
+                        out.write(event.text)
+                        out.flush()
         raise EngineStopped("the answer ended without its last event")
 
     @contextmanager
     def _interruptible(self, request: Request) -> Iterator[None]:
-        """Ctrl-C means this answer, not the program."""
+        """Ctrl-C cancels this answer, not the program."""
         before = signal.signal(signal.SIGINT, lambda *_: self.backend.cancel(request.id))
         try:
             yield
@@ -71,8 +80,8 @@ class Conversation:
 
 
 def converse(conversation: Conversation, out: TextIO) -> None:
-    """Questions from the keyboard until /quit or the end of input."""
-    info = conversation.backend.models()[0]
+    """Answer questions from the keyboard until /quit or the end of input."""
+    info = conversation.model
     out.write(f"{info.name}: {info.description}\n{HELP}\n")
     while True:
         try:
@@ -93,24 +102,22 @@ def converse(conversation: Conversation, out: TextIO) -> None:
 
 def _answer(conversation: Conversation, text: str, out: TextIO) -> None:
     try:
-        last = conversation.ask(text, out)
+        answer = conversation.ask(text, out)
     except EngineStopped:
         raise
     except PlaygroundError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return
-    out.write(f"\n{_cost(last)}\n")
+    out.write(f"\n{_cost(answer)}\n")
 
 
-def _cost(last: Event) -> str:
+def _cost(answer: Answer) -> str:
     """Tokens, and how fast they came."""
-    if last.usage is None or last.timings is None:
-        return ""
-    tokens = last.usage.completion_tokens
-    speed = last.timings.tokens_per_second(tokens)
-    parts = [f"{tokens} tokens", f"first after {1000 * last.timings.first_token_s:.0f} ms"]
+    tokens = answer.usage.completion_tokens
+    speed = answer.timings.tokens_per_second(tokens)
+    parts = [f"{tokens} tokens", f"first after {1000 * answer.timings.first_token_s:.0f} ms"]
     if speed:
         parts.append(f"{speed:.0f} tokens/s")
-    if last.finish_reason != "stop":
-        parts.append(str(last.finish_reason))
+    if answer.finish_reason != "stop":
+        parts.append(answer.finish_reason)
     return f"[{', '.join(parts)}]"

@@ -15,7 +15,7 @@ from playground.settings import Settings
 
 
 class LoadBody(BaseModel):
-    """What to serve: a folder in PEFT's format, relative to the adapters of this server."""
+    """Body of load_lora_adapter: a folder in PEFT's format, relative to this server's adapters."""
 
     model_config = ConfigDict(extra="forbid")
     lora_name: str = Field(min_length=1)
@@ -23,14 +23,14 @@ class LoadBody(BaseModel):
 
 
 class UnloadBody(BaseModel):
-    """What to serve no longer."""
+    """Body of unload_lora_adapter."""
 
     model_config = ConfigDict(extra="ignore")
     lora_name: str
 
 
 def adapters_router(backend: Backend, settings: Settings) -> APIRouter:
-    """The two calls, over a backend that can host adapters."""
+    """Load and unload adapters, on a backend that hosts them."""
     router = APIRouter()
 
     @router.post("/load_lora_adapter")
@@ -54,7 +54,7 @@ def _host(backend: Backend) -> AdapterHost:
 
 
 def _folder(path: str, settings: Settings) -> Path:
-    """A client may name what the administrator put there, not any folder of the machine."""
+    """Resolve a client's path, which lies inside the adapters folder unless others are allowed."""
     store = (settings.home / "adapters").resolve()
     folder = (store / Path(path).expanduser()).resolve()
     if not folder.is_relative_to(store) and not settings.adapters.from_anywhere:

@@ -5,13 +5,20 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import playground
 from playground.api.sse import Chunk
-from playground.api.translate import Asked
-from playground.backends.chat import Answer, answer
-from playground.protocol import Backend, Event, FinishReason, ModelInfo, Request, Usage
+from playground.api.translate import ParsedRequest
+from playground.protocol import (
+    Answer,
+    Backend,
+    FinishReason,
+    ModelInfo,
+    Request,
+    Usage,
+    answer,
+)
 
 
 async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[Answer]:
@@ -24,49 +31,48 @@ async def whole_answers(backend: Backend, requests: Sequence[Request]) -> list[A
     return [task.result() for task in tasks]
 
 
-def envelope(kind: str, prefix: str, asked: Asked) -> dict[str, Any]:
-    """What every reply and every chunk of a stream begins with."""
+def envelope(kind: str, prefix: str, parsed: ParsedRequest) -> dict[str, object]:
+    """Fields shared by every reply and every chunk of a stream."""
     return {
-        "id": f"{prefix}-{asked.requests[0].id}",
+        "id": f"{prefix}-{parsed.requests[0].id}",
         "object": kind,
         "created": int(time.time()),
-        "model": asked.info.name,
-        "system_fingerprint": _fingerprint(asked.info),
+        "model": parsed.info.name,
+        "system_fingerprint": _fingerprint(parsed.info),
     }
 
 
 @dataclass(slots=True)
 class ChunkMaker:
-    """Puts the pieces of a streamed reply into their envelope and adds up what they used."""
+    """Wraps the pieces of a streamed reply in their envelope and adds up usage."""
 
-    head: dict[str, Any]
-    asked: Asked
+    head: dict[str, object]
+    parsed: ParsedRequest
     usages: dict[int, Usage] = field(default_factory=dict)
 
-    def chunk(self, index: int, **choice: Any) -> Chunk:
+    def chunk(self, index: int, **choice: object) -> Chunk:
         """A piece of one choice. ``usage`` is null until the last chunk, where it was asked for."""
         shape = {"index": index, "logprobs": None, "finish_reason": None} | choice
-        usage: Chunk = {"usage": None} if self.asked.include_usage else {}
+        usage: Chunk = {"usage": None} if self.parsed.include_usage else {}
         return self.head | {"choices": [shape]} | usage
 
-    def note_usage(self, index: int, event: Event) -> None:
-        """Remember what a finished choice used."""
-        if event.usage:
-            self.usages[index] = event.usage
+    def note_usage(self, index: int, usage: Usage) -> None:
+        """Record the usage of a finished choice."""
+        self.usages[index] = usage
 
     def last_chunks(self) -> list[Chunk]:
-        """The chunk that says what all choices used together, if it was asked for."""
-        if not self.asked.include_usage:
+        """The chunk with the usage of all choices, if it was asked for."""
+        if not self.parsed.include_usage:
             return []
         usages = [self.usages[index] for index in sorted(self.usages)]
-        return [self.head | {"choices": [], "usage": total_usage(usages, self.asked.n)}]
+        return [self.head | {"choices": [], "usage": total_usage(usages, self.parsed.n)}]
 
 
 Finish = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | None:
-    """OpenAI's word: one that another face cancelled has simply stopped. ``legacy``: the client
+    """OpenAI's finish reason; a cancelled answer counts as stopped. ``legacy``: the client
     gave ``functions``.
     """
     if reason == "tool_calls" and legacy:
@@ -74,8 +80,8 @@ def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | Non
     return "stop" if reason == "cancelled" else reason
 
 
-def total_usage(usages: Sequence[Usage], n: int) -> dict[str, Any]:
-    """Tokens of all answers, in the order of their requests; a prompt counts once for its ``n``."""
+def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
+    """Usage of all answers, in the order of their requests; a prompt counts once for its ``n``."""
     prompts = usages[::n]
     prompt_tokens = sum(usage.prompt_tokens for usage in prompts)
     completion_tokens = sum(usage.completion_tokens for usage in usages)
@@ -88,6 +94,6 @@ def total_usage(usages: Sequence[Usage], n: int) -> dict[str, Any]:
 
 
 def _fingerprint(info: ModelInfo) -> str:
-    """Changes when a seed may stop giving the same answer: other code, other model."""
+    """A fingerprint that changes when a seed may no longer give the same answer."""
     served = f"{playground.__version__} {info.name} {info.context_length} {info.created}"
     return "fp_" + hashlib.sha256(served.encode()).hexdigest()[:10]

@@ -5,7 +5,6 @@ page.
 """
 
 import time
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
@@ -48,7 +47,7 @@ class ApiPaths:
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Choose by the path."""
+        """Dispatch by path."""
         ours = scope["type"] == "http" and any(
             scope["path"] == path or scope["path"].startswith(f"{path}/") for path in API_PATHS
         )
@@ -87,9 +86,9 @@ def _health_router(backend: Backend) -> APIRouter:
     @router.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> Response:
         running = backend.running
-        reply: dict[str, Any] = {
+        reply: dict[str, object] = {
             "status": "ok" if running else "stopped",
-            "model": backend.models()[0].name,
+            "model": (await backend.models())[0].name,
             "uptime": round(time.monotonic() - began, 3),
         }
         return JSONResponse(reply, 200 if running else 503)

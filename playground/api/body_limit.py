@@ -1,4 +1,4 @@
-"""Refuses request bodies over a size, before anything of them is kept.
+"""Rejects request bodies over a size limit before anything of them is kept.
 
 Knows nothing of what a body means. Counts what arrives, so that a body sent in chunks without a
 Content-Length is held to the same limit.
@@ -25,7 +25,7 @@ class BodyLimit:
         self._max_upload_mib = max_upload_mib
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a body that counts itself."""
+        """Pass the request on, counting its body as it is read."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

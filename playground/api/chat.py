@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request as HttpRequest
@@ -13,9 +12,17 @@ from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.logprobs import finite, openai_logprobs, together_logprobs, top_logprobs
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
-from playground.api.translate import chat_requests, parse
-from playground.backends.chat import Answer, stream_choices
-from playground.protocol import Backend, CallDelta, Event, TokenLogprob
+from playground.api.translate import chat_requests, parse_body
+from playground.protocol import (
+    Answer,
+    Backend,
+    CallDelta,
+    Delta,
+    Finished,
+    StreamEvent,
+    TokenLogprob,
+    stream_choices,
+)
 
 
 def chat_router(backend: Backend) -> APIRouter:
@@ -24,17 +31,17 @@ def chat_router(backend: Backend) -> APIRouter:
 
     @router.post("/chat/completions")
     async def create(http: HttpRequest) -> Response:
-        body = parse(ChatBody, await read_object(http))
-        asked = chat_requests(body, backend)
-        if asked.stream:
-            maker = ChunkMaker(envelope("chat.completion.chunk", "chatcmpl", asked), asked)
+        body = parse_body(ChatBody, await read_object(http))
+        parsed = await chat_requests(body, backend)
+        if parsed.stream:
+            maker = ChunkMaker(envelope("chat.completion.chunk", "chatcmpl", parsed), parsed)
             stream = ChatStream(maker, _counted(body), legacy=bool(body.functions))
-            events = stream_choices(backend, asked.requests)
+            events = stream_choices(backend, parsed.requests)
             return await stream_events(http, events, stream.chunks)
-        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, asked.requests))
-        reply = envelope("chat.completion", "chatcmpl", asked) | {
+        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, parsed.requests))
+        reply = envelope("chat.completion", "chatcmpl", parsed) | {
             "choices": [_choice(index, each, body) for index, each in enumerate(answers)],
-            "usage": total_usage([each.usage for each in answers], asked.n),
+            "usage": total_usage([each.usage for each in answers], parsed.n),
             "prompt": [],  # Together's client requires it
         }
         return JSONResponse(reply)
@@ -43,11 +50,11 @@ def chat_router(backend: Backend) -> APIRouter:
 
 
 def _counted(body: ChatBody) -> bool:
-    """Whether log-probabilities were asked for as Together does, by a number."""
+    """Whether log-probabilities were asked for in Together's way, as a number."""
     return body.logprobs is not None and not isinstance(body.logprobs, bool)
 
 
-def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, Any]:
+def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, object]:
     logprobs = None
     if body.logprobs is not None and body.logprobs is not False:
         shape = together_logprobs if _counted(body) else openai_logprobs
@@ -61,10 +68,10 @@ def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, Any]:
     }
 
 
-def _message(answer: Answer, *, legacy: bool) -> dict[str, Any]:
+def _message(answer: Answer, *, legacy: bool) -> dict[str, object]:
     """``legacy``: the client gave ``functions``, so it reads ``function_call``."""
     content = answer.text or (None if answer.calls else "")
-    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+    message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
     if answer.calls and legacy:
         call = answer.calls[0]
         message["function_call"] = {"name": call.name, "arguments": call.arguments}
@@ -85,24 +92,30 @@ class ChatStream:
     counted_logprobs: bool = False
     legacy: bool = False
 
-    async def chunks(self, events: AsyncIterator[tuple[int, Event]]) -> AsyncGenerator[Chunk, None]:
+    async def chunks(
+        self, events: AsyncIterator[tuple[int, StreamEvent]]
+    ) -> AsyncGenerator[Chunk, None]:
         """A first chunk with the role for each choice, the text, and the usage if asked for."""
-        for index in range(len(self.maker.asked.requests)):
+        for index in range(len(self.maker.parsed.requests)):
             yield self.maker.chunk(index, delta={"role": "assistant", "content": ""})
         async for index, event in events:
-            for chunk in self._text_chunks(index, event):
+            if isinstance(event, Finished):
+                yield self._last_chunk(index, event)
+                self.maker.note_usage(index, event.usage)
+                continue
+            for chunk in self._delta_chunks(index, event):
                 yield chunk
-            if event.finish_reason:
-                reason = finish(event.finish_reason, legacy=self.legacy)
-                held = {"x_guarantee": event.guarantee} if event.guarantee else {}
-                yield self.maker.chunk(index, delta={}, finish_reason=reason, **held)
-            self.maker.note_usage(index, event)
         for chunk in self.maker.last_chunks():
             yield chunk
 
+    def _last_chunk(self, index: int, finished: Finished) -> Chunk:
+        reason = finish(finished.finish_reason, legacy=self.legacy)
+        held = {"x_guarantee": finished.guarantee} if finished.guarantee else {}
+        return self.maker.chunk(index, delta={}, finish_reason=reason, **held)
+
     def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
-        """A call's id and name come with its first piece, its arguments bit by bit."""
-        function: dict[str, Any] = {"name": call.name} if call.name else {}
+        """A piece of a call: id and name in the first one, then its arguments."""
+        function: dict[str, object] = {"name": call.name} if call.name else {}
         function["arguments"] = call.arguments
         if self.legacy:
             return self.maker.chunk(index, delta={"function_call": function})
@@ -110,19 +123,19 @@ class ChatStream:
         piece = {"index": call.index, **first, "function": function}
         return self.maker.chunk(index, delta={"tool_calls": [piece]})
 
-    def _text_chunks(self, index: int, event: Event) -> list[Chunk]:
-        if event.calls:
-            return [self._call_chunk(index, call) for call in event.calls]
-        if event.logprobs and self.counted_logprobs:
-            texts = [event.text] + [""] * (len(event.logprobs) - 1)
+    def _delta_chunks(self, index: int, delta: Delta) -> list[Chunk]:
+        if delta.calls:
+            return [self._call_chunk(index, call) for call in delta.calls]
+        if delta.logprobs and self.counted_logprobs:
+            texts = [delta.text] + [""] * (len(delta.logprobs) - 1)
             return [
                 self._token_chunk(index, text, token)
-                for text, token in zip(texts, event.logprobs, strict=True)
+                for text, token in zip(texts, delta.logprobs, strict=True)
             ]
-        if not (event.text or event.logprobs):
+        if not (delta.text or delta.logprobs):
             return []
-        logprobs = openai_logprobs(event.logprobs) if event.logprobs else None
-        return [self.maker.chunk(index, delta={"content": event.text}, logprobs=logprobs)]
+        logprobs = openai_logprobs(delta.logprobs) if delta.logprobs else None
+        return [self.maker.chunk(index, delta={"content": delta.text}, logprobs=logprobs)]
 
     def _token_chunk(self, index: int, text: str, token: TokenLogprob) -> Chunk:
         return self.maker.chunk(

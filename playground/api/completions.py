@@ -1,8 +1,7 @@
-"""``POST /v1/completions``: text continued as it stands, with no conversation around it."""
+"""``POST /v1/completions``: raw text continuation, without a chat template."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request as HttpRequest
@@ -13,9 +12,8 @@ from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.logprobs import LegacyLogprobs
 from playground.api.schemas import CompletionBody
 from playground.api.sse import Chunk, stream_events
-from playground.api.translate import Asked, completion_requests, parse
-from playground.backends.chat import Answer, stream_choices
-from playground.protocol import Backend, Event
+from playground.api.translate import ParsedRequest, completion_requests, parse_body
+from playground.protocol import Answer, Backend, Finished, StreamEvent, stream_choices
 
 
 def completion_router(backend: Backend) -> APIRouter:
@@ -24,36 +22,36 @@ def completion_router(backend: Backend) -> APIRouter:
 
     @router.post("/completions")
     async def create(http: HttpRequest) -> Response:
-        body = parse(CompletionBody, await read_object(http))
-        asked = completion_requests(body, backend)
-        head = envelope("text_completion", "cmpl", asked)
-        echoes = _echoes(body, asked)
-        if asked.stream:
-            stream = CompletionStream(ChunkMaker(head, asked), echoes)
-            events = stream_choices(backend, asked.requests)
+        body = parse_body(CompletionBody, await read_object(http))
+        parsed = await completion_requests(body, backend)
+        head = envelope("text_completion", "cmpl", parsed)
+        echoes = _echoes(body, parsed)
+        if parsed.stream:
+            stream = CompletionStream(ChunkMaker(head, parsed), echoes)
+            events = stream_choices(backend, parsed.requests)
             return await stream_events(http, events, stream.chunks)
-        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, asked.requests))
+        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, parsed.requests))
         reply = head | {
             "choices": [
                 _choice(index, echo, each, body)
                 for index, (echo, each) in enumerate(zip(echoes, answers, strict=True))
             ],
-            "usage": total_usage([each.usage for each in answers], asked.n),
+            "usage": total_usage([each.usage for each in answers], parsed.n),
             # Together's client requires it, and looks for an echoed prompt there.
-            "prompt": [{"text": each, "logprobs": None} for each in echoes[:: asked.n] if each],
+            "prompt": [{"text": each, "logprobs": None} for each in echoes[:: parsed.n] if each],
         }
         return JSONResponse(reply)
 
     return router
 
 
-def _echoes(body: CompletionBody, asked: Asked) -> list[str]:
-    """What each choice begins with: its prompt, or nothing."""
-    prompts = [request.prompt for request in asked.requests]
+def _echoes(body: CompletionBody, parsed: ParsedRequest) -> list[str]:
+    """The prompt to repeat at the beginning of each choice; empty without ``echo``."""
+    prompts = [request.prompt for request in parsed.requests]
     return [prompt if body.echo and isinstance(prompt, str) else "" for prompt in prompts]
 
 
-def _choice(index: int, echo: str, answer: Answer, body: CompletionBody) -> dict[str, Any]:
+def _choice(index: int, echo: str, answer: Answer, body: CompletionBody) -> dict[str, object]:
     asked_for = body.logprobs is not None
     return {
         "index": index,
@@ -70,19 +68,22 @@ class CompletionStream:
     maker: ChunkMaker
     echoes: list[str]
 
-    async def chunks(self, events: AsyncIterator[tuple[int, Event]]) -> AsyncGenerator[Chunk, None]:
+    async def chunks(
+        self, events: AsyncIterator[tuple[int, StreamEvent]]
+    ) -> AsyncGenerator[Chunk, None]:
         """The echoed prompts, the text, and the usage if asked for."""
         logprobs = [LegacyLogprobs() for _ in self.echoes]
         for index, echo in enumerate(self.echoes):
             if echo:
                 yield self.maker.chunk(index, text=echo)
         async for index, event in events:
+            if isinstance(event, Finished):
+                reason = finish(event.finish_reason)
+                yield self.maker.chunk(index, text="", finish_reason=reason)
+                self.maker.note_usage(index, event.usage)
+                continue
             scores = logprobs[index].push(event.logprobs) if event.logprobs else None
             if event.text or scores:
                 yield self.maker.chunk(index, text=event.text, logprobs=scores)
-            if event.finish_reason:
-                reason = finish(event.finish_reason)
-                yield self.maker.chunk(index, text="", finish_reason=reason)
-            self.maker.note_usage(index, event)
         for chunk in self.maker.last_chunks():
             yield chunk

@@ -1,4 +1,4 @@
-"""What a connection brings in and when it ends: the caller's key, its JSON, its going away."""
+"""One HTTP connection: the API key, the JSON body, and the client's disconnect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from playground.access import Access
 from playground.api.errors import Refused
+from playground.protocol.json_types import JsonObject
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ def key_check(access: Access) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-async def read_object(http: Request) -> dict[str, Any]:
+async def read_object(http: Request) -> JsonObject:
     """The request's body, which must be one JSON object in UTF-8.
 
     Raises `Refused` for anything else, NaN, lone surrogates and bottomless nesting included.
@@ -48,7 +49,7 @@ async def read_object(http: Request) -> dict[str, Any]:
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is cancelled when the client hangs up.
+    """Await ``work``, and cancel it when the client disconnects.
 
     Raises `ClientDisconnect` then. Call it once the request's body has been read.
     """

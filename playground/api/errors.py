@@ -56,7 +56,7 @@ CODES_OF_FAULTS: tuple[tuple[str, str], ...] = (
 
 
 class Refused(PlaygroundError):
-    """A request that HTTP or the body's form alone rules out, before the rest of us sees it."""
+    """A request rejected for its HTTP headers or the form of its body."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ class Refused(PlaygroundError):
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """An error as a client gets it."""
+    """An error as the client receives it."""
 
     status: int
     type: str
@@ -90,7 +90,7 @@ class ErrorReply:
 
 
 def translate(error: Exception) -> ErrorReply:
-    """What a client is told of any exception; of an unforeseen one, nothing of our insides."""
+    """The reply to any exception; an unexpected one reveals nothing of the server's internals."""
     match error:
         case Refused():
             return ErrorReply(error.status, INVALID, error.code, error.message, error.param)
@@ -135,7 +135,7 @@ def _translate_ours(error: PlaygroundError) -> ErrorReply:
 
 
 def _translate_fault(faults: Sequence[Any]) -> ErrorReply:
-    """The first fault that pydantic found, in our words."""
+    """The first error that pydantic found."""
     fault = faults[0]
     param = _spell(fault["loc"])
     code = dict(CODES_OF_FAULTS).get(fault["type"], "invalid_type")

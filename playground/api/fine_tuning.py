@@ -16,8 +16,8 @@ from finetune.recipe import Recipe, make, recipe_for
 from finetune.training.callbacks import Log
 from finetune.training.checkpoints import step_of
 from playground.api.translate import model_info
+from playground.backends.local import LocalBackend
 from playground.errors import InvalidRequest
-from playground.protocol import Backend
 from playground.store.uploads import Uploads
 from playground.studio.jobs import Job, State
 from playground.studio.studio import Studio
@@ -75,13 +75,13 @@ class JobBody(BaseModel):
     metadata: dict[str, str] | None = None
 
 
-def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> APIRouter:
+def fine_tuning_router(backend: LocalBackend, studio: Studio, uploads: Uploads) -> APIRouter:
     """Create, list, retrieve, cancel, pause, resume; events and checkpoints."""
     router = APIRouter(prefix="/fine_tuning/jobs")
 
     @router.post("")
     async def create(body: JobBody) -> dict[str, Any]:
-        info = model_info(body.model, backend)
+        info = await model_info(body.model, backend)
         if info.adapter:
             raise InvalidRequest("model", f"{body.model} is an adapter; train on its base")
         files = [uploads.find(body.training_file).path]
@@ -158,8 +158,8 @@ def _page(
     return list(items[start : start + limit]), start + limit < len(items)
 
 
-def _body(job: Job, backend: Backend) -> dict[str, Any]:
-    recipe, base = job.run.recipe, backend.models()[0].name
+def _body(job: Job, backend: LocalBackend) -> dict[str, Any]:
+    recipe, base = job.run.recipe, backend.default_model.name
     created = int(datetime.fromisoformat(job.run.date).timestamp())
     finished = next((line for line in reversed(job.log) if line.get("done")), None)
     seconds = float(finished["seconds"]) if finished else 0
@@ -207,13 +207,13 @@ def _event(job: Job, line: Log) -> dict[str, Any]:
     }
 
 
-def _checkpoint(job: Job, step: int, backend: Backend) -> dict[str, Any]:
+def _checkpoint(job: Job, step: int, backend: LocalBackend) -> dict[str, Any]:
     line = next((each for each in job.log if each["step"] == step and "loss" in each), {})
     return {
         "id": f"ftckpt-{job.id}-{step}",
         "object": "fine_tuning.job.checkpoint",
         "created_at": int(datetime.fromisoformat(job.run.date).timestamp()),
-        "fine_tuned_model_checkpoint": f"{backend.models()[0].name}:{job.run.name}.step-{step}",
+        "fine_tuned_model_checkpoint": f"{backend.default_model.name}:{job.run.name}.step-{step}",
         "fine_tuning_job_id": job.id,
         "step_number": step,
         "metrics": {"step": step, "train_loss": line.get("loss")},

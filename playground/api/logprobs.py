@@ -2,7 +2,6 @@
 
 import codecs
 from collections.abc import Sequence
-from typing import Any
 
 from playground.protocol import TokenLogprob
 
@@ -10,11 +9,11 @@ LEAST = -9999.0  # OpenAI's stand-in for minus infinity, which JSON cannot say
 
 
 def finite(logprob: float) -> float:
-    """The log-probability, or the least one that can be sent."""
+    """The log-probability, clipped to what JSON can carry."""
     return max(logprob, LEAST)
 
 
-def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
     """OpenAI's chat shape."""
     content = [
         _token(token) | {"top_logprobs": [_token(other) for other in token.alternatives]}
@@ -23,8 +22,8 @@ def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
     return {"content": content, "refusal": None}
 
 
-def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
-    """Together's shape of a whole answer: one list for each property."""
+def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
+    """Together's shape of a whole answer: one list a property."""
     return {
         "tokens": [token.text for token in tokens],
         "token_ids": [token.token_id for token in tokens],
@@ -34,7 +33,7 @@ def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
 
 
 def top_logprobs(token: TokenLogprob) -> dict[str, float]:
-    """The likeliest tokens at one place; of two with the same text, the likelier."""
+    """The most likely tokens at one position; of two with the same text, the likelier."""
     return {other.text: finite(other.logprob) for other in reversed(token.alternatives)}
 
 
@@ -47,7 +46,7 @@ class LegacyLogprobs:
         self._offset = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def push(self, tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+    def push(self, tokens: Sequence[TokenLogprob]) -> dict[str, object]:
         """The shape of the next tokens."""
         offsets = []
         for token in tokens:
@@ -56,5 +55,5 @@ class LegacyLogprobs:
         return together_logprobs(tokens) | {"text_offset": offsets}
 
 
-def _token(token: TokenLogprob) -> dict[str, Any]:
+def _token(token: TokenLogprob) -> dict[str, object]:
     return {"token": token.text, "logprob": finite(token.logprob), "bytes": list(token.utf8)}

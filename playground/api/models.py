@@ -1,6 +1,4 @@
-"""What is served: ``/v1/models`` as OpenAI lists it, ``/v2/projects/…/models`` as Together does."""
-
-from typing import Any
+"""Lists of models: ``/v1/models`` in OpenAI's form, ``/v2/projects/…/models`` in Together's."""
 
 from fastapi import APIRouter
 
@@ -15,12 +13,12 @@ def models_router(backend: Backend) -> APIRouter:
     router = APIRouter()
 
     @router.get("/models")
-    async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": [_openai_model(info) for info in backend.models()]}
+    async def list_models() -> dict[str, object]:
+        return {"object": "list", "data": [_openai_model(info) for info in await backend.models()]}
 
     @router.get("/models/{name:path}")
-    async def retrieve_model(name: str) -> dict[str, Any]:
-        return _openai_model(model_info(name, backend))
+    async def retrieve_model(name: str) -> dict[str, object]:
+        return _openai_model(await model_info(name, backend))
 
     return router
 
@@ -30,18 +28,18 @@ def projects_router(backend: Backend) -> APIRouter:
     router = APIRouter()
 
     @router.get("/projects/{project}/models")
-    async def list_models(project: str) -> dict[str, Any]:
-        models = [_together_model(info, project) for info in backend.models()]
+    async def list_models(project: str) -> dict[str, object]:
+        models = [_together_model(info, project) for info in await backend.models()]
         return {"data": models, "next_cursor": None}
 
     @router.get("/projects/{project}/models/{name:path}")
-    async def retrieve_model(project: str, name: str) -> dict[str, Any]:
-        return _together_model(model_info(name, backend), project)
+    async def retrieve_model(project: str, name: str) -> dict[str, object]:
+        return _together_model(await model_info(name, backend), project)
 
     return router
 
 
-def _openai_model(info: ModelInfo) -> dict[str, Any]:
+def _openai_model(info: ModelInfo) -> dict[str, object]:
     return {
         "id": info.name,
         "object": "model",
@@ -52,7 +50,7 @@ def _openai_model(info: ModelInfo) -> dict[str, Any]:
     }
 
 
-def _together_model(info: ModelInfo, project: str) -> dict[str, Any]:
+def _together_model(info: ModelInfo, project: str) -> dict[str, object]:
     return {
         "id": info.name,
         "name": info.name,

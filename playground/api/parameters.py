@@ -1,4 +1,4 @@
-"""What becomes of the parameters that clients can send but that this server does not apply.
+"""Parameters that clients can send and this server does not apply.
 
 A parameter is either in a body's schema and applied, or listed here: ignored with the reason why
 that is harmless, or refused with what is supported instead. Anything else is refused as unknown.
@@ -7,27 +7,27 @@ that is harmless, or refused with what is supported instead. Anything else is re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from playground.api.errors import Refused
+from playground.protocol.json_types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A parameter that is refused, but for the values that ask for nothing (``harmless``)."""
+    """A parameter that is refused, except for values that ask for nothing (``harmless``)."""
 
     supported: str
-    harmless: tuple[Any, ...] = ()
+    harmless: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedParameters:
-    """What an endpoint ignores, by name with the reason, and what it refuses."""
+    """Parameters that an endpoint ignores, by name with the reason, and those it refuses."""
 
     ignored: Mapping[str, str]
     refused: Mapping[str, Unsupported]
 
-    def strip(self, body: dict[str, Any]) -> dict[str, Any]:
+    def strip(self, body: JsonObject) -> JsonObject:
         """The body without them. Raises `Refused` naming the first that asks for something."""
         for name, value in body.items():
             rule = self.refused.get(name)

@@ -1,4 +1,4 @@
-"""The bodies of requests: form and types. Ranges are checked where a `Sampling` is made.
+"""Request bodies: fields and types. Ranges are checked when a `Sampling` is made.
 
 Strict: a number in quotes is not a number, and a field that is not here is an error.
 """
@@ -21,7 +21,7 @@ Prompt = str | tuple[int, ...]
 
 
 class Body(BaseModel):
-    """Strict, frozen, and closed to fields it does not know."""
+    """Strict and frozen; unknown fields are an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -43,7 +43,7 @@ def _as_parts(value: Any) -> Any:
 
 
 def _as_prompts(value: Any) -> list[Prompt]:
-    """The four forms of OpenAI's ``prompt`` as one: text, texts, token ids, lists of token ids."""
+    """OpenAI's four forms of ``prompt`` as one: text, texts, token ids, lists of token ids."""
     if isinstance(value, str) or _is_token_ids(value):
         value = [value]
     if not (isinstance(value, list) and value):
@@ -126,7 +126,7 @@ class FunctionBody(Body):
 
 
 class ToolBody(Body):
-    """A tool: a function, the only kind there is here."""
+    """A tool: a function, the only kind supported."""
 
     type: Literal["function"]
     function: FunctionBody
@@ -146,14 +146,14 @@ class NamedTool(Body):
 
 
 class AllowedTools(Body):
-    """Some of the tools."""
+    """A subset of the tools."""
 
     mode: Literal["auto", "required"]
     tools: list[NamedTool]
 
 
 class AllowedChoice(Body):
-    """The choice among some of the tools."""
+    """A tool choice among a subset of the tools."""
 
     type: Literal["allowed_tools"]
     allowed_tools: AllowedTools
@@ -169,7 +169,7 @@ class JsonSchemaBody(Body):
 
 
 class ResponseFormatBody(Body):
-    """What the answer is to be. ``schema`` beside ``json_object`` is Together's."""
+    """The format of the answer. ``schema`` beside ``json_object`` is Together's."""
 
     type: Literal["text", "json_object", "json_schema"]
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
@@ -183,14 +183,14 @@ class ResponseFormatBody(Body):
 
 
 class StreamOptions(Body):
-    """What a stream carries besides the answer."""
+    """Options of a streamed answer."""
 
     include_usage: bool = False
     include_obfuscation: bool = False  # padding against eavesdroppers; none is sent
 
 
 class SamplingBody(Body):
-    """What both endpoints take. None: not given, so the model's own default holds."""
+    """Fields of both endpoints. None: not given, so the model's default holds."""
 
     model: str
     max_tokens: int | None = None
@@ -212,7 +212,7 @@ class SamplingBody(Body):
 class ChatBody(SamplingBody):
     """``POST /v1/chat/completions``."""
 
-    unapplied: ClassVar[UnsupportedParameters] = CHAT
+    unsupported: ClassVar[UnsupportedParameters] = CHAT
 
     messages: list[MessageBody]
     max_completion_tokens: int | None = None
@@ -229,7 +229,7 @@ class ChatBody(SamplingBody):
 class CompletionBody(SamplingBody):
     """``POST /v1/completions``."""
 
-    unapplied: ClassVar[UnsupportedParameters] = COMPLETION
+    unsupported: ClassVar[UnsupportedParameters] = COMPLETION
 
     prompt: Annotated[list[Prompt], PlainValidator(_as_prompts)]
     echo: bool | None = None

@@ -1,4 +1,4 @@
-"""Server-sent events: a backend's stream as an HTTP response that ends when its client does."""
+"""Server-sent events: a backend's stream as an HTTP response, cancelled on disconnect."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from playground.errors import PlaygroundError
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Chunk = dict[str, Any]
+Chunk = dict[str, object]
 DONE = "data: [DONE]\n\n"
 
 

@@ -1,15 +1,38 @@
-"""From the bodies of requests to the `Request` that all floors share."""
+"""From the bodies of requests to `Request`: messages, tools, response format and sampling."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from playground.api.conversation import messages_of
-from playground.api.schemas import ChatBody, CompletionBody, Prompt, SamplingBody
-from playground.api.structured import tools_of, with_structure
-from playground.backends.chat import choices
-from playground.errors import InvalidRequest, UnknownModel
-from playground.protocol import Backend, ModelInfo, Request, Sampling, named
+from playground.api.schemas import (
+    AllowedChoice,
+    ChatBody,
+    CompletionBody,
+    FunctionBody,
+    MessageBody,
+    NamedFunction,
+    NamedTool,
+    Prompt,
+    ResponseFormatBody,
+    SamplingBody,
+)
+from playground.errors import InvalidRequest
+from playground.protocol import (
+    ANY_OBJECT,
+    Backend,
+    Message,
+    ModelInfo,
+    Request,
+    ResponseFormat,
+    Role,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    choices,
+    require_model,
+)
+from playground.protocol.json_types import JsonObject
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
 
@@ -27,10 +50,19 @@ SAMPLING_FIELDS = (
     "seed",
 )
 
+BETWEEN_PARTS = "\n"  # text parts of one message are its paragraphs
+ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A client's request in our terms.
+class ParsedRequest:
+    """A client's body as requests of the protocol.
 
     ``requests`` holds ``n`` for each prompt, in order; an answer's index is its place there.
     """
@@ -42,14 +74,14 @@ class Asked:
     include_usage: bool = False
 
 
-def parse(kind: type[AnyBody], body: dict[str, Any]) -> AnyBody:
-    """Check a body's form. Raises `Refused` or pydantic's `ValidationError`."""
-    return kind.model_validate(kind.unapplied.strip(body))
+def parse_body(kind: type[AnyBody], body: JsonObject) -> AnyBody:
+    """Validate a body. Raises `Refused` or pydantic's `ValidationError`."""
+    return kind.model_validate(kind.unsupported.strip(body))
 
 
-def chat_requests(body: ChatBody, backend: Backend) -> Asked:
-    """The requests of a chat completion."""
-    info = model_info(body.model, backend)
+async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
+    """The requests of a chat completion. Raises `InvalidRequest` or `UnknownModel`."""
+    info = await model_info(body.model, backend)
     limit, limit_name = _chat_limit(body)
     logprobs, logprobs_name = _chat_logprobs(body)
     sampling = _sampling(
@@ -57,14 +89,20 @@ def chat_requests(body: ChatBody, backend: Backend) -> Asked:
         info,
         {limit_name: ("max_tokens", limit), logprobs_name: ("logprobs", logprobs)},
     )
-    messages = messages_of(body.messages)
-    request = Request(model=info.name, messages=messages, sampling=sampling, tools=tools_of(body))
-    return _asked(body, info, [with_structure(request, body, info)])
+    request = Request(
+        model=info.name,
+        messages=_messages(body.messages),
+        tools=_tools(body),
+        tool_choice=_tool_choice(body),
+        response_format=_response_format(body.response_format),
+        sampling=sampling,
+    )
+    return _parsed(body, info, [request])
 
 
-def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
-    """The requests of a text completion."""
-    info = model_info(body.model, backend)
+async def completion_requests(body: CompletionBody, backend: Backend) -> ParsedRequest:
+    """The requests of a text completion. Raises `InvalidRequest` or `UnknownModel`."""
+    info = await model_info(body.model, backend)
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     sampling = _sampling(
         body,
@@ -76,27 +114,113 @@ def completion_requests(body: CompletionBody, backend: Backend) -> Asked:
         raise InvalidRequest("logprobs", "the prompt's own are not computed; leave out echo")
     if body.echo and not isinstance(prompts[0], str):
         raise InvalidRequest("echo", "only a prompt given as text is repeated")
-    requests = [Request(model=info.name, prompt=each, sampling=sampling) for each in prompts]
-    return _asked(body, info, requests)
+    requests = [Request(model=info.name, prompt=prompt, sampling=sampling) for prompt in prompts]
+    return _parsed(body, info, requests)
 
 
-def model_info(name: str, backend: Backend) -> ModelInfo:
+async def model_info(name: str, backend: Backend) -> ModelInfo:
     """The served model of that name. Raises `UnknownModel`."""
-    served = backend.models()
-    info = named(served, name)
-    if info is None:
-        raise UnknownModel(name, [each.name for each in served])
-    return info
+    return require_model(await backend.models(), name)
 
 
-def _asked(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> Asked:
+def _messages(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
+    """The conversation. Older clients give calls and results without ids (``function_call`` and the
+    role ``function``): a result belongs to the call before it.
+    """
+    messages: list[Message] = []
+    unanswered: ToolCall | None = None
+    for index, body in enumerate(bodies):
+        if body.role == "function":
+            if unanswered is None or body.name != unanswered.name:
+                raise InvalidRequest(
+                    f"messages[{index}].name", f"no function_call of {body.name!r} is before it"
+                )
+            body = body.model_copy(update={"role": "tool", "tool_call_id": unanswered.id})
+            unanswered = None
+        message = _message(index, body)
+        if body.function_call:
+            unanswered = message.tool_calls[0]
+        messages.append(message)
+    return tuple(messages)
+
+
+def _calls(index: int, body: MessageBody) -> tuple[ToolCall, ...]:
+    calls = tuple(
+        ToolCall(call.id, call.function.name, call.function.arguments)
+        for call in body.tool_calls or ()
+    )
+    if body.function_call is None:
+        return calls
+    if calls:
+        raise InvalidRequest("messages.function_call", "give it or tool_calls, not both")
+    older = body.function_call
+    return (ToolCall(f"call{index:05}", older.name, older.arguments),)
+
+
+def _message(index: int, body: MessageBody) -> Message:
+    place = f"messages[{index}]"
+    called = body.tool_calls or body.function_call
+    if body.content is None and not (body.role == "assistant" and called):
+        raise InvalidRequest(f"{place}.content", "is needed, as text or a list of text parts")
+    try:
+        return Message(
+            role=ROLES[body.role],
+            content=BETWEEN_PARTS.join(part.text for part in body.content or ()),
+            tool_calls=_calls(index, body),
+            tool_call_id=body.tool_call_id,
+            name=body.name,
+        )
+    except InvalidRequest as error:
+        field = error.field.removeprefix("messages.")
+        raise InvalidRequest(f"{place}.{field}", error.problem) from error
+
+
+def _tools(body: ChatBody) -> tuple[Tool, ...]:
+    """The functions that the model may call. Raises `InvalidRequest`."""
+    if body.tools and body.functions:
+        raise InvalidRequest("functions", "give them or tools, not both")
+    functions = [tool.function for tool in body.tools or ()] or (body.functions or [])
+    return tuple(_tool(function) for function in functions)
+
+
+def _tool_choice(body: ChatBody) -> ToolChoice:
+    """Which functions may or must be called."""
+    if body.functions:
+        wanted = body.function_call or "auto"
+        if isinstance(wanted, NamedFunction):
+            return ToolChoice("required", (wanted.name,), parallel=False)
+        return ToolChoice(wanted, parallel=False)
+    parallel = body.parallel_tool_calls is not False
+    choice = body.tool_choice or "auto"
+    if isinstance(choice, NamedTool):
+        return ToolChoice("required", (choice.function.name,), parallel=False)
+    if isinstance(choice, AllowedChoice):
+        names = tuple(tool.function.name for tool in choice.allowed_tools.tools)
+        return ToolChoice(choice.allowed_tools.mode, names, parallel)
+    return ToolChoice(choice, parallel=parallel)
+
+
+def _response_format(body: ResponseFormatBody | None) -> ResponseFormat | None:
+    """The schema that the answer is to meet; None for plain text."""
+    if body is None or body.type == "text":
+        return None
+    if body.json_schema is not None and body.type == "json_schema":
+        return ResponseFormat(body.json_schema.schema_, bool(body.json_schema.strict))
+    return ANY_OBJECT if body.schema_ is None else ResponseFormat(body.schema_)
+
+
+def _tool(body: FunctionBody) -> Tool:
+    return Tool(body.name, body.description or "", body.parameters, bool(body.strict))
+
+
+def _parsed(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> ParsedRequest:
     n = 1 if body.n is None else body.n
     if body.stream_options and not body.stream:
         raise InvalidRequest("stream_options", "only a streamed answer takes them; set stream")
     if n * len(requests) > MAX_ANSWERS:
         count = f"{len(requests)} prompts times n = {n}"
         raise InvalidRequest("prompt", f"{count}; {MAX_ANSWERS} answers at most")
-    return Asked(
+    return ParsedRequest(
         info=info,
         requests=tuple(choice for request in requests for choice in choices(request, n)),
         n=n,
@@ -111,13 +235,13 @@ def _sampling(
     """The model's defaults with what the body gives; ``named`` maps the body's name of a field to
     ours and its value, so that an error names what the client wrote.
     """
-    given: dict[str, Any] = {name: getattr(body, name) for name in SAMPLING_FIELDS}
+    given: dict[str, object] = {name: getattr(body, name) for name in SAMPLING_FIELDS}
     given |= dict(named.values())
     given["stop"] = None if body.stop is None else tuple(body.stop)
     given["logit_bias"] = None if body.logit_bias is None else _logit_bias(body.logit_bias)
     given = {name: value for name, value in given.items() if value is not None}
     try:
-        return replace(info.defaults, **given)
+        return replace(info.defaults, **given)  # type: ignore[arg-type]
     except InvalidRequest as error:
         theirs = {ours: name for name, (ours, _) in named.items()}
         raise InvalidRequest(theirs.get(error.field, error.field), error.problem) from error

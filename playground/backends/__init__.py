@@ -1,1 +1,1 @@
-"""Backends that are not the local engine."""
+"""Who answers requests: the local engine, and a scripted stand-in for tests of the faces."""

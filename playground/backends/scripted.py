@@ -9,7 +9,16 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 from playground.errors import UnknownModel
-from playground.protocol import Event, FinishReason, ModelInfo, Request, Timings, Usage
+from playground.protocol import (
+    Delta,
+    Finished,
+    FinishReason,
+    ModelInfo,
+    Request,
+    StreamEvent,
+    Timings,
+    Usage,
+)
 
 Script = Callable[[Request], Iterable[str]]
 
@@ -37,18 +46,18 @@ class ScriptedBackend:
         """Always."""
         return True
 
-    def models(self) -> Sequence[ModelInfo]:
+    async def models(self) -> Sequence[ModelInfo]:
         """The models it was given."""
         return self._models
 
-    def count_tokens(self, request: Request) -> int:
+    async def count_tokens(self, request: Request) -> int:
         """One token a word of the prompt."""
         texts = [message.content for message in request.messages]
         if isinstance(request.prompt, str):
             texts.append(request.prompt)
         return sum(len(text.split()) for text in texts)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """The script's pieces, then one final event."""
         if request.model not in {model.name for model in self._models}:
             raise UnknownModel(request.model, [model.name for model in self._models])
@@ -68,12 +77,12 @@ class ScriptedBackend:
                     break
                 first = first or time.monotonic()
                 sent += 1
-                yield Event(text=piece)
+                yield Delta(piece)
             now = time.monotonic()
-            yield Event(
-                finish_reason=reason,
-                usage=Usage(self.count_tokens(request), sent),
-                timings=Timings(0.0, (first or now) - began, now - began),
+            yield Finished(
+                reason,
+                Usage(await self.count_tokens(request), sent),
+                Timings(0.0, (first or now) - began, now - began),
             )
         finally:
             self._running.discard(request.id)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import RequestFailed
-from playground.protocol import Request, Sampling
+from playground.protocol import Request, Sampling, collect
 
 FIRST_ID, LAST_ID = 300, 3500
 TURNS = 10
@@ -46,15 +46,13 @@ def request(model: str, prompt: tuple[int, ...], new_tokens: int) -> Request:
     return Request(model, prompt=prompt, sampling=Sampling(temperature=0.0, max_tokens=new_tokens))
 
 
-async def answer_tokens(engine: Engine, asked: Request) -> tuple[int, float]:
+async def answer_tokens(engine: LocalBackend, asked: Request) -> tuple[int, float]:
     """Tokens of the answer, and seconds to the first."""
-    async for event in engine.stream(asked):
-        if event.usage and event.timings:
-            return event.usage.completion_tokens, event.timings.first_token_s
-    raise AssertionError("a stream ends with its usage")
+    got = await collect(engine.stream(asked))
+    return got.usage.completion_tokens, got.timings.first_token_s
 
 
-def throughput(engine: Engine, requests: Sequence[Request]) -> float:
+def throughput(engine: LocalBackend, requests: Sequence[Request]) -> float:
     """Generated tokens a second, prefill included, all requests at once."""
 
     async def all_of_them() -> list[tuple[int, float]]:
@@ -65,12 +63,12 @@ def throughput(engine: Engine, requests: Sequence[Request]) -> float:
     return sum(tokens for tokens, _ in answers) / (time.perf_counter() - began)
 
 
-def first_token(engine: Engine, asked: Request) -> float:
+def first_token(engine: LocalBackend, asked: Request) -> float:
     """Seconds from the request to its first token."""
     return asyncio.run(answer_tokens(engine, asked))[1]
 
 
-def turns(engine: Engine, model: str, prompts: Prompts) -> float:
+def turns(engine: LocalBackend, model: str, prompts: Prompts) -> float:
     """Seconds to the first token of a chat's last turn; its prompt has `LAST_TURN_TOKENS`."""
     history = prompts.one(FIRST_TURN_TOKENS)
     for _ in range(TURNS - 1):
@@ -80,7 +78,7 @@ def turns(engine: Engine, model: str, prompts: Prompts) -> float:
     return first_token(engine, request(model, history, 1))
 
 
-def swap(engine: Engine, folder: Path, name: str, model: str, prompts: Prompts) -> float:
+def swap(engine: LocalBackend, folder: Path, name: str, model: str, prompts: Prompts) -> float:
     """Seconds from loading the adapter in ``folder`` under a name already served to the first
     token of an answer by it, while `DECODING` other streams of ``model`` decode.
     """
@@ -88,7 +86,7 @@ def swap(engine: Engine, folder: Path, name: str, model: str, prompts: Prompts) 
     return asyncio.run(_swap(engine, folder, request(name, prompts.one(64), 1), others))
 
 
-async def _swap(engine: Engine, folder: Path, asked: Request, others: list[Request]) -> float:
+async def _swap(engine: LocalBackend, folder: Path, asked: Request, others: list[Request]) -> float:
     began = [asyncio.Event() for _ in others]
 
     async def decode(other: Request, first: asyncio.Event) -> None:
@@ -111,13 +109,11 @@ async def _swap(engine: Engine, folder: Path, asked: Request, others: list[Reque
         await asyncio.gather(*streams, return_exceptions=True)
 
 
-async def _answer_ids(engine: Engine, asked: Request) -> tuple[int, ...]:
+async def _answer_ids(engine: LocalBackend, asked: Request) -> tuple[int, ...]:
     scored = Request(
         asked.model,
         prompt=asked.prompt,
         sampling=Sampling(temperature=0.0, max_tokens=asked.sampling.max_tokens, logprobs=0),
     )
-    ids: list[int] = []
-    async for event in engine.stream(scored):
-        ids += [token.token_id for token in event.logprobs]
-    return tuple(ids)
+    got = await collect(engine.stream(scored))
+    return tuple(token.token_id for token in got.logprobs)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from playground.backends.local import LocalBackend
 from playground.bench.measures import (
     LAST_TURN_TOKENS,
     Prompts,
@@ -27,7 +28,7 @@ from playground.bench.peers import IN_PROCESS, Kind, Peer, Source, Work
 from playground.bench.report import ONE_STEP, ONE_STREAM, OURS, Line, Report
 from playground.bench.served import SERVERS, our_api
 from playground.bench.shapes import loaded_shape, random_adapters
-from playground.engine import Engine, Limits
+from playground.engine import Limits
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.protocol import ModelInfo
 from playground.runtime import freeze_heap
@@ -40,7 +41,7 @@ SWAPPED = "swapped"
 STEPS = 64
 READ_BYTES = 2**30
 
-Serve = Callable[[Engine], AbstractContextManager[str]]
+Serve = Callable[[LocalBackend], AbstractContextManager[str]]
 """Serves an engine over HTTP for as long as it is open; gives its address."""
 
 
@@ -72,7 +73,7 @@ class Bench:
         for kind in kinds:  # before the engine, which may lay the weights out anew
             self._add(kind, Source(loaded.model, threads, self._folder), stack, tell)
         info = ModelInfo(loaded.name, loaded.context_length, created=1)
-        self.engine = stack.enter_context(Engine(loaded, info, LIMITS))
+        self.engine = stack.enter_context(LocalBackend(loaded, info, LIMITS))
         if serve:
             address = stack.enter_context(serve(self.engine))
             self.peers.insert(0, our_api(address, self.model))

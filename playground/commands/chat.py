@@ -27,15 +27,15 @@ def chat(
     from playground import app, terminal
 
     quiet_libraries()
-    with app.start_engine(settings) as engine:
-        sampling = engine.models()[0].defaults
+    with app.start_backend(settings) as backend:
+        sampling = backend.default_model.defaults
         if temperature is not None:
             sampling = replace(sampling, temperature=temperature)
         if max_tokens is not None:
             sampling = replace(sampling, max_tokens=max_tokens)
         if seed is not None:
             sampling = replace(sampling, seed=seed)
-        conversation = terminal.Conversation(engine, sampling, system)
+        conversation = terminal.Conversation(backend, backend.default_model, sampling, system)
         if not message:
             terminal.converse(conversation, sys.stdout)
             return

@@ -4,15 +4,12 @@ Commands go in through a queue, events come back to each caller's loop, one hop 
 requests and events; the work of a step is the scheduler's, the runner's and the sampler's.
 """
 
-import asyncio
 import queue
 import threading
-import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as AnySequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -21,26 +18,22 @@ from playground.engine.adapter_cache import AdapterCache
 from playground.engine.batch import Piece
 from playground.engine.grammar import Grammars
 from playground.engine.lora import BASE
-from playground.engine.outbox import Mailbox, Outbox
+from playground.engine.request import GenerationRequest
 from playground.engine.runner import Layout, runner_of
 from playground.engine.scheduler import Scheduler, Segment
 from playground.engine.sequence import Sequence
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.engine.verification import verify_drafts_and_append
 from playground.errors import (
-    AdapterChanged,
     ContextOverflow,
     EngineStopped,
     InvalidRequest,
     Overloaded,
     PlaygroundError,
     RequestFailed,
-    UnknownModel,
 )
-from playground.models.adapters import Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel, wants_one_thread
 from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.protocol import Event, ModelInfo, Provenance, Request, named
 
 GIB = 2**30
 
@@ -73,23 +66,23 @@ class Engine:
     """A `Backend` over one resident model. Use it as a context manager, or call `close`."""
 
     def __init__(
-        self, loaded: LoadedModel, info: ModelInfo | None = None, limits: Limits | None = None
+        self,
+        loaded: LoadedModel,
+        limits: Limits | None = None,
+        *,
+        context_length: int | None = None,
+        after_step: Callable[[], None] | None = None,
     ) -> None:
         self._loaded = loaded
         self._limits = limits or Limits()
-        self._info = info or ModelInfo(
-            loaded.name,
-            loaded.context_length,
-            created=int(time.time()),
-            call_form=loaded.tokenizer.call_form,
-        )
-        self._info = replace(self._info, provenance=self._provenance(None))
+        self._after_step = after_step or _wake
+        wanted = context_length or loaded.context_length
         self._runner = runner_of(loaded.model, self._limits.max_adapters, self._limits.kv_layout)
         self._grammars = Grammars(loaded.tokenizer)
         self._adapter_cache = AdapterCache(self._runner.adapters)
         self._parked: list[Sequence] = []
-        budget = self._runner.budget(self._cache_tokens(), self._info.context_length)
-        self._context_length = min(self._info.context_length, budget.total)
+        budget = self._runner.budget(self._cache_tokens(), wanted)
+        self._context_length = min(wanted, budget.total)
         self._scheduler = Scheduler(
             budget,
             max_sequences=self._limits.max_sequences,
@@ -99,7 +92,6 @@ class Engine:
             drafts=self._limits.drafts and self._runner.packs,
         )
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._outbox = Outbox(self._limits.stream_interval_s)
         self._live: dict[str, Sequence] = {}
         self._live_lock = threading.Lock()
         self.throttle = TrainingThrottle(self._limits.training)
@@ -135,57 +127,36 @@ class Engine:
         """Requests waiting or being answered."""
         return len(self._live)
 
-    def models(self) -> AnySequence[ModelInfo]:
-        """The resident base, then its adapters."""
-        return self._models()
+    @property
+    def context_length(self) -> int:
+        """Tokens that a sequence may have."""
+        return self._context_length
 
-    def _models(self, *, unlisted: bool = False) -> AnySequence[ModelInfo]:
-        adapters = self._adapter_cache.published(unlisted=unlisted)
-        return (self._info, *(self._describe(adapter) for adapter in adapters))
-
-    def load_adapter(
-        self, folder: Path, name: str | None = None, *, listed: bool = True
-    ) -> ModelInfo:
-        """Serve the adapter in ``folder``; see `AdapterHost`. Requests go on meanwhile."""
-        adapter = read_adapter(folder, name)
-        check_fits(adapter, self._loaded)
-        self._adapter_cache.publish(adapter, listed=listed)
-        return self._describe(adapter)
-
-    def unload_adapter(self, name: str) -> None:
-        """Take an adapter away from new requests; see `AdapterHost`."""
-        found = named(self._models(unlisted=True), name)
-        adapter = self._adapter_cache.withdraw(found.adapter) if found else None
-        if adapter is None:
-            raise UnknownModel(name, [info.name for info in self.models()])
-        self._commands.put(lambda: self._scheduler.prefixes.forget(adapter.content_hash))
+    def forget_adapter(self, content_hash: str) -> None:
+        """Drop what was computed with this version."""
+        self._commands.put(lambda: self._scheduler.prefixes.forget(content_hash))
 
     def uses_of(self, content_hash: str) -> int:
         """Running and waiting requests of a version; see `AdapterHost`."""
         with self._live_lock:
             live = list(self._live.values())
-        return sum(each.provenance.adapter_hash == content_hash for each in live)
+        return sum(each.weights == content_hash for each in live)
 
-    def count_tokens(self, request: Request) -> int:
-        """Tokens of the request's prompt as the model would be given it."""
-        self._adapter_of(request.model)
-        return len(self._render(request))
-
-    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
-        """Answer piece by piece; closing the generator early cancels the request."""
-        mailbox = Mailbox()
-        sequence = await asyncio.to_thread(self._begin, request, mailbox)
+    def submit(self, request: GenerationRequest) -> None:
+        """Queue a generation."""
+        prompt = list(request.prompt)
+        room = self._context_length - len(prompt)
+        if room < 1:
+            raise ContextOverflow(len(prompt), self._context_length)
+        grammar = request.grammar
+        sequence = Sequence.begin(
+            request,
+            self._loaded.tokenizer,
+            prompt,
+            min(request.max_tokens or room, room),
+            matcher=self._grammars.matcher(grammar) if grammar else None,
+        )
         self._enter(sequence)
-        try:
-            while True:
-                outcome = await mailbox.arrived.get()
-                if isinstance(outcome, PlaygroundError):
-                    raise outcome
-                yield outcome
-                if outcome.finish_reason:
-                    return
-        finally:
-            self.cancel(request.id)
 
     def cancel(self, request_id: str) -> None:
         """End a request with finish reason ``cancelled``, at the latest after the present step."""
@@ -193,68 +164,6 @@ class Engine:
             sequence = self._live.get(request_id)
         if sequence is not None:
             sequence.cancelled = True
-
-    def _describe(self, adapter: Adapter) -> ModelInfo:
-        return replace(
-            self._info,
-            name=f"{self._info.name}:{adapter.name}",
-            adapter=adapter.name,
-            description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
-            provenance=self._provenance(adapter),
-        )
-
-    def _provenance(self, adapter: Adapter | None) -> Provenance:
-        base_hash, quantization = self._loaded.weights_hash, self._loaded.spec.quantization
-        if adapter is None:
-            return Provenance(base_hash, quantization)
-        return Provenance(base_hash, quantization, adapter.name, adapter.content_hash)
-
-    def _adapter_of(self, model: str) -> Adapter | None:
-        """The version that answers to this name now; None is the base."""
-        info = named(self._models(unlisted=True), model)
-        adapter = self._adapter_cache.find(info.adapter) if info and info.adapter else None
-        if info is None or (info.adapter and adapter is None):
-            raise UnknownModel(model, [each.name for each in self.models()])
-        return adapter
-
-    def _render(self, request: Request) -> list[int]:
-        tokenizer = self._loaded.tokenizer
-        if request.prompt is None:
-            return tokenizer.render(
-                request.messages, request.tools, continue_final=request.continue_final
-            )
-        if isinstance(request.prompt, str):
-            return tokenizer.encode(request.prompt)
-        for token_id in request.prompt:
-            if not 0 <= token_id < tokenizer.vocabulary_size:
-                raise InvalidRequest("prompt", f"{token_id} is not a token id of this model")
-        return list(request.prompt)
-
-    def _begin(self, request: Request, mailbox: Mailbox) -> Sequence:
-        """Everything that can be refused is refused here, on the caller's side."""
-        adapter = self._adapter_of(request.model)
-        provenance = self._provenance(adapter)
-        if request.adapter_hash and request.adapter_hash != provenance.adapter_hash:
-            raise AdapterChanged(request.model, request.adapter_hash, provenance.adapter_hash)
-        prompt = self._render(request)
-        room = self._context_length - len(prompt)
-        if room < 1:
-            raise ContextOverflow(len(prompt), self._context_length)
-        vocabulary_size = self._loaded.tokenizer.vocabulary_size
-        for token_id in request.sampling.logit_bias:
-            if token_id >= vocabulary_size:
-                raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
-        sequence = Sequence.begin(
-            request,
-            self._loaded.tokenizer,
-            prompt,
-            min(request.sampling.max_tokens or room, room),
-            deliver=lambda outcome: self._outbox.put(mailbox, outcome),
-            adapter=adapter,
-            matcher=self._grammars.matcher(request.grammar) if request.grammar else None,
-        )
-        sequence.provenance = provenance
-        return sequence
 
     def _enter(self, sequence: Sequence) -> None:
         request_id = sequence.request.id
@@ -283,7 +192,7 @@ class Engine:
                 segments = self._scheduler.next_step()
                 if segments:
                     self._step(segments)
-                self._outbox.send()
+                self._after_step()
         except Exception as error:  # the thread's outer edge: whoever waits must hear of it
             failure = EngineStopped(f"the engine's thread failed: {error!r}")
             raise
@@ -292,9 +201,9 @@ class Engine:
             with self._live_lock:
                 stranded = list(self._live.values())
             for sequence in stranded:
-                sequence.deliver(failure)
+                sequence.request.sink.fail(failure)
             self._leave(stranded)
-            self._outbox.send()
+            self._after_step()
 
     def _take_commands(self) -> None:
         """Run what was asked since the last step; wait for something if there is nothing to do."""
@@ -312,7 +221,9 @@ class Engine:
             try:
                 slot = self._adapter_cache.acquire(sequence.adapter)
             except RuntimeError as error:  # torch's word for no memory, among others
-                sequence.deliver(RequestFailed(f"its adapter cannot be made resident: {error}"))
+                sequence.request.sink.fail(
+                    RequestFailed(f"its adapter cannot be made resident: {error}")
+                )
                 self._leave([sequence])
                 return
             if slot is None:
@@ -344,7 +255,7 @@ class Engine:
             (sequence,) = by_sequence
             failure = RequestFailed(f"the model failed on this request: {error}")
             failure.__cause__ = error
-            sequence.deliver(failure)
+            sequence.request.sink.fail(failure)
             self._leave([sequence])
 
     def _step_each(self, by_sequence: Iterable[AnySequence[Segment]]) -> None:
@@ -383,7 +294,7 @@ class Engine:
             share = 0.5 if model.device.type == "cuda" else 0.25  # the rest is for training
             budget = share * available_bytes(model.device)
         per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
-        wanted = self._limits.max_sequences * self._info.context_length
+        wanted = self._limits.max_sequences * self._loaded.context_length
         return min(int(budget / per_token), 2 * wanted) if per_token else 2 * wanted
 
 

@@ -8,9 +8,16 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from playground.backends.chat import answer, structured
 from playground.errors import PlaygroundError
-from playground.protocol import Backend, Message, Priority, Request, Sampling, named
+from playground.protocol import (
+    Backend,
+    Message,
+    Priority,
+    Request,
+    ResponseFormat,
+    Sampling,
+    answer,
+)
 
 EQUAL = "equal"
 SCHEMA = {
@@ -51,10 +58,15 @@ async def _better(backend: Backend, judge: Judge, question: str, a: str, b: str)
         Message("user", f"Question:\n{question}\n\nAnswer A:\n{a}\n\nAnswer B:\n{b}"),
     )
     sampling = Sampling(temperature=0.0, max_tokens=LONGEST_VERDICT)
-    request = Request(judge.model, messages, sampling=sampling, priority=Priority.BATCH)
-    info = named(backend.models(), judge.model)
+    request = Request(
+        judge.model,
+        messages,
+        response_format=ResponseFormat(SCHEMA),
+        sampling=sampling,
+        priority=Priority.BATCH,
+    )
     try:
-        got = await answer(backend, structured(request, schema=SCHEMA, info=info))
+        got = await answer(backend, request)
         return {"A": 1.0, "B": 0.0}.get(json.loads(got.text)["better"], 0.5)
     except (PlaygroundError, ValueError, KeyError, TypeError):
         return 0.5

@@ -16,8 +16,7 @@ from peft import PeftModel
 
 from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
-from playground.backends.chat import answer, structured
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.evaluation.judge import Judge, preference
 from playground.evaluation.loss import losses
@@ -27,7 +26,7 @@ from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 from playground.models.tokenizer import ChatTokenizer
-from playground.protocol import AdapterHost, Backend, Priority, Request, Sampling
+from playground.protocol import AdapterHost, Backend, Priority, Request, Sampling, answer
 from playground.store.adapters import VERSION
 
 AT_ONCE = 32
@@ -69,7 +68,7 @@ def evaluate(
     if own.is_file():
         general = read_rows(own).conversations
         asked.append(Asked("General rows", fitting(general, loaded, max_length, str(own))))
-    with Engine(loaded) as engine:
+    with LocalBackend(loaded) as engine:
         card = report_card(
             engine, shared_weight_copy(loaded), adapters, asked, regex, max_length, judged_by
         )
@@ -93,7 +92,7 @@ def report_card(
     names = _names(adapters)
     lanes = ("base", *names)
     lost = [_losses(loaded, adapters, lanes, each.rows, max_length) for each in asked]
-    base = host.models()[0].name
+    base = asyncio.run(host.models())[0].name
     served = {"base": base}
     provenance = []
     try:
@@ -193,7 +192,6 @@ async def ask_all(
     places = asyncio.Semaphore(AT_ONCE)
 
     async def ask(row: Conversation, model: str) -> Given:
-        info = next((each for each in backend.models() if each.name == model), None)
         request = Request(
             model,
             row.messages[:-1],
@@ -203,7 +201,7 @@ async def ask_all(
         )
         async with places:
             try:
-                got = await answer(backend, structured(request, info=info))
+                got = await answer(backend, request)
             except PlaygroundError as error:  # an answer that is none is a wrong one
                 return Given(f"(error: {error.message})")
             return Given(got.text, got.calls)

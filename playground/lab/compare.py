@@ -2,38 +2,34 @@
 
 A lane is pinned to the version of the adapter that its label names: where the name stands for
 another one by the time it is asked, the lane fails instead of answering with it. Knows requests and
-events; knows no page and no database.
+answers; knows no page and no database.
 """
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from playground.backends.chat import CallAssembler, events, structured
-from playground.errors import PlaygroundError, UnknownModel
+from playground.errors import PlaygroundError
 from playground.protocol import (
+    Answer,
+    AnswerBuilder,
     Backend,
-    FinishReason,
     Message,
     Provenance,
     Request,
     Sampling,
-    Timings,
     Tool,
-    ToolCall,
-    Usage,
-    named,
+    merge,
+    require_model,
 )
-from playground.protocol.request import new_request_id
 
 LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One column: ``provenance`` are the weights that its label stands for."""
+    """One column: ``provenance`` identifies the weights that its label stands for."""
 
     model: str
     system: str = ""
@@ -42,40 +38,29 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A lane's whole answer. ``provenance`` is what the backend says that it was made by."""
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    finish_reason: FinishReason
-    usage: Usage
-    timings: Timings
-    provenance: Provenance
-    sampling: Sampling
-
-
-@dataclass(frozen=True, slots=True)
 class LaneEvent:
-    """What came in the lane ``lane``: its text so far; at its end `Finished` or an error."""
+    """News of the lane number ``lane``: its text so far, and at its end an answer or an error.
+
+    ``sampling`` are the settings that the lane was asked with.
+    """
 
     lane: int
     text: str
-    finished: Finished | None = None
+    sampling: Sampling
+    answer: Answer | None = None
     error: PlaygroundError | None = None
 
 
-def lane_of(
+async def lane_of(
     backend: Backend, model: str, system: str = "", sampling: Sampling | None = None
 ) -> Lane:
     """A lane for the weights that the name stands for now. Raises `UnknownModel`."""
-    info = named(backend.models(), model)
-    if info is None:
-        raise UnknownModel(model, [each.name for each in backend.models()])
+    info = require_model(await backend.models(), model)
     return Lane(info.name, system, sampling or info.defaults, info.provenance)
 
 
 def blind_order(lanes: int, seed: int | None = None) -> list[int]:
-    """In which order lanes are shown, so that their place tells nothing."""
+    """A shuffled order of lanes, so that their position tells nothing."""
     order = list(range(lanes))
     random.Random(seed).shuffle(order)
     return order
@@ -92,70 +77,37 @@ async def ask_lanes(
 
     A lane without a seed gets one, so that its answer can be made again.
     """
-    arrived: asyncio.Queue[LaneEvent] = asyncio.Queue()
-    tasks = [
-        asyncio.create_task(_ask(backend, at, lane, messages, tools, arrived))
-        for at, lane in enumerate(lanes)
-    ]
-    try:
-        open_lanes = len(tasks)
-        while open_lanes:
-            event = await arrived.get()
-            open_lanes -= bool(event.finished or event.error)
+    sources = {
+        number: _ask(backend, number, lane, messages, tools) for number, lane in enumerate(lanes)
+    }
+    async with aclosing(merge(sources)) as merged:
+        async for _, event in merged:
             yield event
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _ask(
     backend: Backend,
-    at: int,
+    number: int,
     lane: Lane,
     messages: Sequence[Message],
     tools: Sequence[Tool],
-    arrived: asyncio.Queue[LaneEvent],
-) -> None:
-    text = ""
-    try:
-        request = _request(backend, lane, messages, tools)
-        calls = CallAssembler()
-        async with aclosing(events(backend, request)) as pieces:
-            async for event in pieces:
-                text += event.text
-                calls.add(event)
-                finished = None
-                if event.finish_reason and event.usage and event.timings:
-                    finished = Finished(
-                        text,
-                        calls.whole(event.finish_reason),
-                        event.finish_reason,
-                        event.usage,
-                        event.timings,
-                        event.provenance or lane.provenance,
-                        request.sampling,
-                    )
-                if event.text or finished:
-                    arrived.put_nowait(LaneEvent(at, text, finished))
-    except PlaygroundError as error:
-        arrived.put_nowait(LaneEvent(at, text, error=error))
-
-
-def _request(
-    backend: Backend, lane: Lane, messages: Sequence[Message], tools: Sequence[Tool]
-) -> Request:
-    head = (Message("system", lane.system),) if lane.system else ()
-    sampling = lane.sampling
+) -> AsyncGenerator[LaneEvent, None]:
+    builder, sampling = AnswerBuilder(), lane.sampling
     if sampling.seed is None:
-        drawn = random.SystemRandom().randint(0, LARGEST_SEED)
-        sampling = replace(sampling, seed=drawn)
-    request = Request(
-        lane.model,
-        (*head, *messages),
-        tools=tuple(tools),
-        sampling=sampling,
-        adapter_hash=lane.provenance.adapter_hash,
-        id=new_request_id(),
-    )
-    return structured(request, info=named(backend.models(), lane.model))
+        seed = random.SystemRandom().randint(0, LARGEST_SEED)
+        sampling = replace(sampling, seed=seed)
+    head = (Message("system", lane.system),) if lane.system else ()
+    try:
+        request = Request(
+            lane.model,
+            (*head, *messages),
+            tools=tuple(tools),
+            sampling=sampling,
+            adapter_hash=lane.provenance.adapter_hash,
+        )
+        async with aclosing(backend.stream(request)) as events:
+            async for event in events:
+                answer = builder.add(event)
+                yield LaneEvent(number, builder.text, sampling, answer)
+    except PlaygroundError as error:
+        yield LaneEvent(number, builder.text, sampling, error=error)

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.tokenizer import Detokenizer
-from playground.protocol import CallForm, Message, Tool
+from playground.models.call_formats import CallFormatName
+from playground.protocol import Message, Tool
 
 TEKKEN_FILE = "tekken.json"
 CALLS = "<TOOL_CALLS>"
@@ -70,7 +71,7 @@ class MistralTokenizer:
         return next(calls, None)
 
     @property
-    def call_form(self) -> CallForm | None:
+    def call_format(self) -> CallFormatName | None:
         """Mistral's own."""
         return "mistral"
 

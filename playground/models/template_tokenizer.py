@@ -19,7 +19,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.tokenizer import Detokenizer
-from playground.protocol import CallForm, Message, Tool
+from playground.models.call_formats import CallFormatName
+from playground.protocol import Message, Tool
 
 BYTE_OF: Mapping[str, int] = {stand_in: byte for byte, stand_in in bytes_to_unicode().items()}
 BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -78,7 +79,7 @@ class TemplateTokenizer:
         return None
 
     @property
-    def call_form(self) -> CallForm | None:
+    def call_format(self) -> CallFormatName | None:
         """What the chat template tells the model to write."""
         if "<tool_call>" in self._template:
             return "hermes"

@@ -7,7 +7,8 @@ chat templates stand behind it.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from playground.protocol import CallForm, Message, Tool
+from playground.models.call_formats import CallFormatName
+from playground.protocol import Message, Tool
 
 
 class Detokenizer(Protocol):
@@ -53,7 +54,7 @@ class ChatTokenizer(Protocol):
         ...
 
     @property
-    def call_form(self) -> CallForm | None:
+    def call_format(self) -> CallFormatName | None:
         """How the rendering writes tool calls; None if it has none."""
         ...
 

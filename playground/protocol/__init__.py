@@ -1,42 +1,80 @@
-"""The words that all floors share: what is asked (`Request`), what comes back (`Event`), who
-answers (`Backend`).
+"""The types that all floors share: what is asked (`Request`), what comes back (`Delta`, `Finished`,
+`Answer`), who answers (`Backend`).
 
 Knows no model, no HTTP and no widget; imports nothing of the project but its errors.
 """
 
-from playground.protocol.backend import AdapterHost, Backend, ModelInfo, named
-from playground.protocol.events import (
+from playground.protocol.answering import MAX_CHOICES, answer, choices, merge, stream_choices
+from playground.protocol.answers import (
+    Answer,
+    AnswerBuilder,
     CallDelta,
-    Event,
+    Delta,
+    Finished,
     FinishReason,
     Guarantee,
     Provenance,
+    StreamEvent,
     Timings,
     TokenLogprob,
     Usage,
+    collect,
+)
+from playground.protocol.backend import (
+    AdapterHost,
+    Backend,
+    Capabilities,
+    ModelInfo,
+    check_capabilities,
+    find_model,
+    require_model,
 )
 from playground.protocol.messages import Message, Role, Tool, ToolCall
-from playground.protocol.request import CallForm, Priority, Request, Sampling
+from playground.protocol.request import (
+    ANY_OBJECT,
+    Priority,
+    Request,
+    ResponseFormat,
+    Sampling,
+    ToolChoice,
+    new_request_id,
+)
 
 __all__ = [
+    "ANY_OBJECT",
+    "MAX_CHOICES",
     "AdapterHost",
+    "Answer",
+    "AnswerBuilder",
     "Backend",
     "CallDelta",
-    "CallForm",
-    "Event",
+    "Capabilities",
+    "Delta",
     "FinishReason",
+    "Finished",
     "Guarantee",
     "Message",
     "ModelInfo",
     "Priority",
     "Provenance",
     "Request",
+    "ResponseFormat",
     "Role",
     "Sampling",
+    "StreamEvent",
     "Timings",
     "TokenLogprob",
     "Tool",
     "ToolCall",
+    "ToolChoice",
     "Usage",
-    "named",
+    "answer",
+    "check_capabilities",
+    "choices",
+    "collect",
+    "find_model",
+    "merge",
+    "new_request_id",
+    "require_model",
+    "stream_choices",
 ]

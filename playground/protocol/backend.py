@@ -1,12 +1,28 @@
-"""Who answers: the protocol that the local engine, a remote server and the scripted one share."""
+"""The protocol of whatever answers requests: the local engine, a remote server, a script."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from playground.protocol.events import Event, Provenance
-from playground.protocol.request import CallForm, Request, Sampling
+from playground.errors import InvalidRequest, UnknownModel
+from playground.protocol.answers import Provenance, StreamEvent
+from playground.protocol.request import Request, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do with a model. A request for anything else is refused with the reason.
+
+    ``tools``: function calling. ``schema``: answers that meet a JSON schema. ``logprobs``: token
+    log-probabilities. ``adapters``: LoRA adapters. ``training``: training of adapters.
+    """
+
+    tools: bool = True
+    schema: bool = True
+    logprobs: bool = True
+    adapters: bool = False
+    training: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +32,7 @@ class ModelInfo:
     ``context_length`` is in tokens; ``defaults`` is how this model is best sampled; ``created`` is
     in seconds since the epoch, the time at which it was made available here. ``adapter`` is empty
     for a base model; an adapter's model is named ``base:adapter`` and answers to ``adapter`` too.
-    ``call_form`` is how it writes tool calls; None if nobody taught it to. ``provenance`` is what
-    identifies its weights.
+    ``provenance`` identifies its weights.
     """
 
     name: str
@@ -26,14 +41,8 @@ class ModelInfo:
     defaults: Sampling = field(default_factory=Sampling)
     created: int = 0
     adapter: str = ""
-    call_form: CallForm | None = "mistral"
+    capabilities: Capabilities = Capabilities()
     provenance: Provenance = field(default_factory=Provenance)
-
-
-def named(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
-    """The model that answers to ``name``."""
-    whole = (info for info in models if info.name == name)
-    return next(whole, next((info for info in models if name and info.adapter == name), None))
 
 
 class Backend(Protocol):
@@ -44,15 +53,15 @@ class Backend(Protocol):
         """Whether requests are taken."""
         ...
 
-    def models(self) -> Sequence[ModelInfo]:
+    async def models(self) -> Sequence[ModelInfo]:
         """The models that requests may name, the default first."""
         ...
 
-    def count_tokens(self, request: Request) -> int:
+    async def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
         ...
 
-    def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+    def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; closing the generator early cancels the request.
 
         Raises `UnknownModel`, `InvalidRequest`, `Overloaded` before the first event, and
@@ -72,11 +81,11 @@ class AdapterHost(Protocol):
     def load_adapter(
         self, folder: Path, name: str | None = None, *, listed: bool = True
     ) -> ModelInfo:
-        """Serve the adapter in ``folder``, at once and under ``name`` or the folder's; what was
-        served under it ends with the requests that run. One that is not ``listed`` answers to its
-        name and is not among the `Backend.models`.
+        """Serve the adapter in ``folder`` from now on, under ``name`` or the folder's name.
 
-        Raises `BrokenAdapter` or `WrongBase`; what was served goes on then.
+        Running requests finish with the version they began with. An adapter that is not ``listed``
+        answers to its name and is not among the `Backend.models`.
+        Raises `BrokenAdapter` or `WrongBase`; the previous version is served on then.
         """
         ...
 
@@ -85,5 +94,30 @@ class AdapterHost(Protocol):
         ...
 
     def uses_of(self, content_hash: str) -> int:
-        """Requests that are being answered with this version of an adapter, or wait for it."""
+        """Requests running with this version of an adapter, or waiting for it."""
         ...
+
+
+def find_model(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
+    """The model that answers to ``name``: its whole name, or its adapter's."""
+    by_name = (info for info in models if info.name == name)
+    return next(by_name, next((info for info in models if name and info.adapter == name), None))
+
+
+def require_model(models: Sequence[ModelInfo], name: str) -> ModelInfo:
+    """The model that answers to ``name``. Raises `UnknownModel`."""
+    info = find_model(models, name)
+    if info is None:
+        raise UnknownModel(name, [model.name for model in models])
+    return info
+
+
+def check_capabilities(request: Request, info: ModelInfo) -> None:
+    """Raises `InvalidRequest` with the field and the reason for what ``info`` cannot do."""
+    can = info.capabilities
+    if request.tools and request.tool_choice.mode != "none" and not can.tools:
+        raise InvalidRequest("tools", f"the chat template of {request.model} has no tool calls")
+    if request.response_format and not can.schema:
+        raise InvalidRequest("response_format", f"{request.model} cannot be held to a JSON schema")
+    if request.sampling.logprobs is not None and not can.logprobs:
+        raise InvalidRequest("logprobs", f"{request.model} does not report log-probabilities")

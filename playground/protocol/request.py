@@ -1,4 +1,4 @@
-"""What is asked of a backend: a frozen `Request`, validated when it is made.
+"""A request to a backend: frozen, and validated when it is made.
 
 Each sampling parameter carries its range and a sentence of help as field metadata, so that the
 check, the page's sliders and the documentation cannot disagree.
@@ -15,15 +15,12 @@ from typing import Any, Literal
 from playground.errors import InvalidRequest
 from playground.protocol.messages import Message, Tool
 
-CallForm = Literal["mistral", "hermes", "llama3"]
-"""How a model writes tool calls: Mistral's control token and array, ``<tool_call>`` elements
-(Hermes, Qwen), or one bare object (Llama 3)."""
 MAX_STOP_STRINGS = 16
 MAX_TOP_LOGPROBS = 20
 
 
 class Priority(IntEnum):
-    """Who is admitted first: lower goes before higher, first come first served within one."""
+    """Scheduling priority: lower values first, first come first served within one."""
 
     INTERACTIVE = 0
     BATCH = 1
@@ -92,6 +89,15 @@ class Sampling:
             if not (isinstance(bias, (int, float)) and -100 <= bias <= 100):
                 raise InvalidRequest("logit_bias", f"{bias!r} is not between -100 and 100")
 
+    def chosen(self) -> dict[str, object]:
+        """The values that are not the defaults, by name."""
+        return {
+            parameter.name: getattr(self, parameter.name)
+            for parameter in dataclasses.fields(self)
+            if parameter.name != "seed"
+            and getattr(self, parameter.name) not in (parameter.default, {})
+        }
+
     def _check_range(self, parameter: "dataclasses.Field[Any]") -> None:
         value, name = getattr(self, parameter.name), parameter.name
         if value is None and parameter.default is None:
@@ -110,31 +116,54 @@ def new_request_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """``auto``: the model decides. ``none``: no call. ``required``: at least one. ``names`` are
+    the functions that may be called, empty for all; ``parallel`` allows several in one answer.
+    """
+
+    mode: Literal["auto", "none", "required"] = "auto"
+    names: tuple[str, ...] = ()
+    parallel: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """The JSON schema that an answer is to meet. With ``strict`` an answer that breaks it is a
+    failure; otherwise it is returned with the guarantee ``none``.
+    """
+
+    schema: Mapping[str, object]
+    strict: bool = False
+
+
+ANY_OBJECT = ResponseFormat({"type": "object"})
+"""Any JSON object: OpenAI's ``json_object``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One answer asked of one model: either chat ``messages`` or a raw ``prompt``.
 
+    It holds what the client asked; how tools and schemas are enforced is the backend's business.
     ``prompt`` is text, or token ids taken as they are. ``continue_final`` asks for the last
-    assistant message to be continued instead of a new one to be begun. ``grammar`` is a grammar in
-    llguidance's Lark that the answer follows; ``response_schema`` is the JSON schema that it was
-    made of, if any, and with ``strict`` an answer that breaks it is a failure. ``adapter_hash``, if
-    given, is the version that has to answer: where ``model`` stands for another one by then, the
-    request raises `AdapterChanged` instead.
-    Raises `InvalidRequest` unless exactly one of the two is given.
+    assistant message to be continued instead of a new one to be begun. ``adapter_hash``, if given,
+    is the version that has to answer: where ``model`` stands for another one by then, the request
+    raises `AdapterChanged` instead. ``user`` names the caller's own user.
+    Raises `InvalidRequest` unless exactly one of messages and prompt is given.
     """
 
     model: str
     messages: tuple[Message, ...] = ()
     prompt: str | tuple[int, ...] | None = None
     tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    response_format: ResponseFormat | None = None
     sampling: Sampling = field(default_factory=Sampling)
     continue_final: bool = False
-    grammar: str | None = None
-    response_schema: Mapping[str, Any] | None = None
-    strict: bool = False
-    call_form: CallForm = "mistral"
     adapter_hash: str = ""
     priority: Priority = Priority.INTERACTIVE
     id: str = field(default_factory=new_request_id)
+    user: str = ""
 
     def __post_init__(self) -> None:
         if self.prompt is None and not self.messages:

@@ -16,10 +16,18 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from playground.backends.chat import Answer, answer, structured
 from playground.errors import InvalidRequest, PlaygroundError
-from playground.protocol import Backend, Guarantee, Message, Request, Sampling
-from playground.protocol.request import Priority
+from playground.protocol import (
+    Answer,
+    Backend,
+    Guarantee,
+    Message,
+    Priority,
+    Request,
+    ResponseFormat,
+    Sampling,
+    answer,
+)
 
 INSTRUCTION = "Extract the data as JSON with this schema: {schema}"
 AT_ONCE = 32
@@ -61,12 +69,16 @@ def json_request(
     strict: bool = True,
 ) -> Request:
     """Asks for a value of ``schema`` drawn from ``text``. ``{schema}`` in the instruction stands
-    for the schema. Raises `InvalidRequest` as `structured` does.
+    for the schema.
     """
     told = instruction.replace("{schema}", json.dumps(schema, ensure_ascii=False))
     system = (Message("system", told),) if told.strip() else ()
-    request = Request(model, (*system, Message("user", text)), sampling=sampling)
-    return structured(request, schema=schema, strict=strict)
+    return Request(
+        model,
+        (*system, Message("user", text)),
+        response_format=ResponseFormat(schema, strict),
+        sampling=sampling,
+    )
 
 
 async def extract_many(

@@ -1,7 +1,8 @@
 """JSON mode: from a JSON schema to a grammar, and what that grammar guarantees.
 
-llguidance refuses what it cannot guarantee. So a schema goes down a ladder until a step compiles,
-and from the second step on the finished answer is checked against the schema as it was given.
+llguidance refuses what it cannot guarantee. So a schema is compiled at the first of several
+fallback levels that works, and below the first one the finished answer is validated against the
+schema as it was given.
 Knows no engine and no HTTP.
 """
 
@@ -21,28 +22,25 @@ from llguidance import LLMatcher, LLParserLimits
 from playground.errors import InvalidRequest
 
 LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""One spelling of white space, the one that models are trained on: free white space can run on to
-the end of the budget."""
-LARGEST_SCHEMA = 512 * 1024
+"""Fixed white space, as in training data: with free white space an answer can run on to its token
+limit."""
+MAX_SCHEMA_CHARACTERS = 512 * 1024
 """Characters of the schema as JSON."""
-DEEPEST_SCHEMA = 64
-CACHED_SCHEMAS = 256
-PLACE_SECONDS = 0.1
+MAX_SCHEMA_DEPTH = 64
+CACHE_SIZE = 256
+LOCATE_TIMEOUT_S = 0.1
 KNOWN_FORMATS = frozenset(
     "date-time time date duration email hostname ipv4 ipv6 uuid uri".split()  # noqa: SIM905
 )
 LIMITS = LLParserLimits(max_grammar_size=2_000_000, initial_lexer_fuel=5_000_000)
 Level = Literal["strict", "formats", "one_of", "lenient"]
-"""Steps of the ladder: the schema as it is; without formats nobody knows; oneOf as anyOf; whatever
-is not understood left out."""
-ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+"""Fallback levels: the schema as it is; without unknown formats; with oneOf as anyOf; without
+anything that llguidance does not understand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """A schema that can be held: ``rule`` is its value in a grammar, made at this ``level`` of the
-    ladder.
-    """
+class CompiledSchema:
+    """A schema as a grammar: ``rule`` is one value of it, compiled at the fallback ``level``."""
 
     schema: Mapping[str, Any]
     rule: str
@@ -50,35 +48,35 @@ class Compiled:
 
     @property
     def needs_check(self) -> bool:
-        """Whether the grammar alone does not guarantee the schema."""
+        """Whether the grammar does not guarantee the schema by itself."""
         return self.level != "strict"
 
     @property
     def grammar(self) -> str:
-        """An answer that is one value of this schema."""
+        """The grammar of an answer that is one value of this schema."""
         return f"start: answer\nanswer: {self.rule}"
 
     def check(self, text: str) -> str | None:
-        """What is wrong with an answer, with the place; None if nothing is."""
+        """Validate an answer: the first error with its place, or None."""
         try:
             value = json.loads(text)
         except ValueError as error:
             return f"not JSON: {error}"
         validator = validator_for(self.schema, default=Draft202012Validator)(self.schema)
-        fault: ValidationError | None = best_match(validator.iter_errors(value))
-        return f"{fault.json_path}: {fault.message[:200]}" if fault else None
+        worst: ValidationError | None = best_match(validator.iter_errors(value))
+        return f"{worst.json_path}: {worst.message[:200]}" if worst else None
 
 
-def compile_schema(schema: Mapping[str, Any], field: str = "response_format") -> Compiled:
-    """The strictest grammar that llguidance makes of the schema.
+def compile_schema(schema: Mapping[str, Any], field: str = "response_format") -> CompiledSchema:
+    """Compile the schema at the strictest fallback level that works.
 
-    Raises `InvalidRequest` with the JSON pointer of the fault for what is no schema, is too large,
-    or cannot be satisfied.
+    Raises `InvalidRequest` with the JSON pointer of what is wrong: no schema, too large, or not
+    satisfiable.
     """
     text = json.dumps(schema)
-    if len(text) > LARGEST_SCHEMA:
+    if len(text) > MAX_SCHEMA_CHARACTERS:
         raise InvalidRequest(
-            field, f"the schema has {len(text):,} characters; {LARGEST_SCHEMA:,} at most"
+            field, f"the schema has {len(text):,} characters; {MAX_SCHEMA_CHARACTERS:,} at most"
         )
     result = _compile(text)
     if isinstance(result, str):
@@ -86,14 +84,14 @@ def compile_schema(schema: Mapping[str, Any], field: str = "response_format") ->
     return result
 
 
-@lru_cache(maxsize=CACHED_SCHEMAS)
-def _compile(text: str) -> Compiled | str:
-    """By content. A string is what is wrong with it."""
+@lru_cache(maxsize=CACHE_SIZE)
+def _compile(text: str) -> CompiledSchema | str:
+    """Cached by schema text; returns an error message on failure."""
     schema = json.loads(text)
     if not isinstance(schema, dict):
         return "the schema must be a JSON object"
-    if _depth(schema) > DEEPEST_SCHEMA:
-        return f"the schema is nested more than {DEEPEST_SCHEMA} deep"
+    if _depth(schema) > MAX_SCHEMA_DEPTH:
+        return f"the schema is nested more than {MAX_SCHEMA_DEPTH} deep"
     kind = validator_for(schema, default=Draft202012Validator)
     try:
         kind.check_schema(schema)
@@ -101,15 +99,15 @@ def _compile(text: str) -> Compiled | str:
         pointer = "".join(f"/{part}" for part in error.absolute_path) or "/"
         return f"the schema is wrong at {pointer}: {error.message[:200]}"
     refused = ""
-    for level, changed, options in _ladder(schema):
+    for level, changed, options in _fallback_levels(schema):
         problem = _problem(changed, options)
         if not problem:
             rule = "%json " + json.dumps(changed | {"x-guidance": {**LAYOUT, **options}})
-            return Compiled(schema, rule, level)
+            return CompiledSchema(schema, rule, level)
         refused = refused or problem
         if "nsatisfiable" in problem:
             break
-    return f"the schema cannot be held at {_place(schema)}: {_reason(refused)}"
+    return f"the schema cannot be compiled to a grammar at {_place(schema)}: {_reason(refused)}"
 
 
 def _problem(schema: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -118,10 +116,8 @@ def _problem(schema: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 
 
 def _place(schema: dict[str, Any]) -> str:
-    """The JSON pointer of the innermost part that is refused by itself, as far as it is found in
-    the time for it.
-    """
-    until = time.monotonic() + PLACE_SECONDS
+    """JSON pointer of the innermost part that is refused by itself, if found in time."""
+    until = time.monotonic() + LOCATE_TIMEOUT_S
     shared: dict[str, Any] = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
     place, part = "", schema
     looking = True
@@ -137,7 +133,7 @@ def _place(schema: dict[str, Any]) -> str:
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The schemas directly within a schema, by their JSON pointers."""
+    """The schemas directly within a schema, with their JSON pointers."""
     inside: Iterable[tuple[Any, Any]]
     for key, child in schema.items():
         if key in ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"):
@@ -154,8 +150,10 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"/{key}{step}", value
 
 
-def _ladder(schema: dict[str, Any]) -> Iterator[tuple[Level, dict[str, Any], dict[str, Any]]]:
-    """Ever weaker readings, each with the options that llguidance compiles it with."""
+def _fallback_levels(
+    schema: dict[str, Any],
+) -> Iterator[tuple[Level, dict[str, Any], dict[str, Any]]]:
+    """The schema at each level, with the options that llguidance compiles it with."""
     closed = copy.deepcopy(schema)
     _close_objects(closed)
     yield "strict", closed, {}
@@ -167,8 +165,9 @@ def _ladder(schema: dict[str, Any]) -> Iterator[tuple[Level, dict[str, Any], dic
 
 
 def _close_objects(node: Any) -> None:
-    """Where properties are listed and others are not mentioned, allow no others: what the model
-    writes stays valid, and it cannot invent fields.
+    """Forbid additional properties where properties are listed and others are not mentioned.
+
+    Answers stay valid, and the model cannot invent fields.
     """
     if isinstance(node, dict):
         properties = node.get("properties")
@@ -197,13 +196,13 @@ def _drop_unknown_formats(node: Any) -> None:
 
 
 def _depth(node: Any) -> int:
-    """How deep a value is nested, without recursion: it may be deeper than Python's stack."""
+    """Nesting depth of a value, counted without recursion: it may be deeper than Python's stack."""
     deepest, waiting = 0, [(node, 1)]
     while waiting:
         value, depth = waiting.pop()
         deepest = max(deepest, depth)
         children = value.values() if isinstance(value, dict) else value
-        if isinstance(value, (dict, list)) and depth <= DEEPEST_SCHEMA:
+        if isinstance(value, (dict, list)) and depth <= MAX_SCHEMA_DEPTH:
             waiting += [(child, depth + 1) for child in children]
     return deepest
 

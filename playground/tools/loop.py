@@ -10,20 +10,26 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from playground.backends.chat import CallAssembler, events, structured
-from playground.protocol import Backend, Event, Message, Request, ToolCall, named
-from playground.protocol.request import new_request_id
-from playground.structured.calls import ToolChoice
+from playground.protocol import (
+    AnswerBuilder,
+    Backend,
+    Message,
+    Request,
+    StreamEvent,
+    ToolCall,
+    ToolChoice,
+    new_request_id,
+)
 from playground.tools import Toolbox, ToolResult
 
 Policy = Literal["ask", "allow", "never"]
-MOST_ROUNDS = 8
+MAX_ROUNDS = 8
 DENIED = '{"error": "the user did not allow this call"}'
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Who may run: a ``policy`` for each tool's name (``ask`` where there is none), and the ids of
+    """Which calls may run: a ``policy`` a tool name (``ask`` by default), and the ids of
     calls that somebody has decided upon.
     """
 
@@ -32,7 +38,7 @@ class Permissions:
     denied: Collection[str] = ()
 
     def of(self, call: ToolCall) -> Policy:
-        """What is to become of this call."""
+        """The policy that applies to this call."""
         if call.id in self.denied:
             return "never"
         return "allow" if call.id in self.approved else self.policy.get(call.name, "ask")
@@ -40,7 +46,7 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happened.
+    """One step of the loop.
 
     ``event`` while an answer is written; ``call`` when a tool begins to run, with ``result`` when
     it has ended. ``messages`` is the conversation with all that is complete. ``waiting`` are calls
@@ -49,7 +55,7 @@ class Step:
     """
 
     messages: tuple[Message, ...]
-    event: Event | None = None
+    event: StreamEvent | None = None
     call: ToolCall | None = None
     result: ToolResult | None = None
     waiting: tuple[ToolCall, ...] = ()
@@ -88,50 +94,50 @@ async def run_tools(
     request: Request,
     toolbox: Toolbox,
     permissions: Permissions = Permissions(),
-    choice: ToolChoice = ToolChoice(),
-    most_rounds: int = MOST_ROUNDS,
+    max_rounds: int = MAX_ROUNDS,
 ) -> AsyncGenerator[Step, None]:
     """Answer ``request``, running the tools it calls, until there is an answer without calls or a
     call waits for approval.
 
-    Results of one round are computed side by side. ``choice`` holds for the first answer; later
-    ones are free to call or not, and after ``most_rounds`` rounds of calls the model has to answer
-    without. A tool's failure is its result. Raises what the backend raises.
+    Results of one round are computed side by side. The request's tool choice holds for the first
+    answer; later ones are free to call or not, and after ``max_rounds`` rounds of calls the model
+    has to answer without. A tool's failure is its result. Raises what the backend raises.
     """
-    for number in range(most_rounds + 1):
-        waiting = unanswered(request.messages)
-        if waiting:
+    for number in range(max_rounds + 1):
+        if unanswered(request.messages):
             async with aclosing(_run_calls(request.messages, toolbox, permissions)) as steps:
                 async for step in steps:
                     request = replace(request, messages=step.messages)
                     yield step
             if unanswered(request.messages):
                 return
-        if any(message.role == "tool" for message in request.messages[-1:]):
-            # A forced function is done with; a list of allowed ones still holds.
-            allowed = choice.allowed if len(choice.allowed) > 1 else ()
-            mode: Literal["auto", "none"] = "none" if number == most_rounds else "auto"
-            choice = replace(choice, mode=mode, allowed=allowed)
-        info = named(backend.models(), request.model)
-        fresh = replace(request, id=request.id if number == 0 else new_request_id())
-        asked = structured(fresh, choice=choice, info=info)
-        calls, text = CallAssembler(), ""
-        async with aclosing(events(backend, asked)) as pieces:
-            async for event in pieces:
-                calls.add(event)
-                text += event.text
-                if event.finish_reason:
-                    message = Message("assistant", text, calls.whole(event.finish_reason))
+        if request.messages and request.messages[-1].role == "tool":
+            choice = _later_choice(request.tool_choice, last=number == max_rounds)
+            request = replace(request, tool_choice=choice)
+        if number:
+            request = replace(request, id=new_request_id())
+        builder = AnswerBuilder()
+        async with aclosing(backend.stream(request)) as events:
+            async for event in events:
+                answer = builder.add(event)
+                if answer:
+                    message = Message("assistant", answer.text, answer.calls)
                     request = replace(request, messages=(*request.messages, message))
                 yield Step(request.messages, event=event)
         if not unanswered(request.messages):
             return
 
 
+def _later_choice(choice: ToolChoice, *, last: bool) -> ToolChoice:
+    """The choice after results: a forced function is done with, a list of allowed ones holds."""
+    names = choice.names if len(choice.names) > 1 else ()
+    return replace(choice, mode="none" if last else "auto", names=names)
+
+
 async def _run_calls(
     messages: tuple[Message, ...], toolbox: Toolbox, permissions: Permissions
 ) -> AsyncGenerator[Step, None]:
-    """Run what is allowed, deny what is not, and say what waits."""
+    """Run allowed calls, deny forbidden ones, and report those that wait for approval."""
     waiting = unanswered(messages)
     denied = [call for call in waiting if permissions.of(call) == "never"]
     messages = with_results(messages, {call.id: DENIED for call in denied})

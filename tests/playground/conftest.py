@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.models.catalogue import find
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
@@ -23,12 +23,12 @@ def loaded() -> LoadedModel:
 
 
 @pytest.fixture(scope="session")
-def engine(loaded: LoadedModel) -> Iterator[Engine]:
-    """An engine over it."""
+def backend(loaded: LoadedModel) -> Iterator[LocalBackend]:
+    """An backend over it."""
     entry = find("embedded")
     assert entry is not None
     info = ModelInfo(loaded.name, loaded.context_length, defaults=entry.sampling, created=1)
-    with Engine(loaded, info) as running:
+    with LocalBackend(loaded, info) as running:
         yield running
 
 

@@ -1,1 +1,1 @@
-"""Tool definitions and schemas from what people have: OpenAI tools, OpenAPI, Python source, examples."""
+"""Importers of tools and schemas: OpenAI tools, OpenAPI, Python source, example values."""

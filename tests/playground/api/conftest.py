@@ -9,8 +9,8 @@ import together
 from starlette.types import ASGIApp
 
 from playground.api import create_api
+from playground.backends.local import LocalBackend
 from playground.backends.scripted import Script, ScriptedBackend
-from playground.engine import Engine
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import Flags, Settings, load_settings
@@ -18,16 +18,16 @@ from tests.playground.api.serving import running
 
 
 @pytest.fixture(scope="session")
-def server_url(engine: Engine) -> Iterator[str]:
+def server_url(backend: LocalBackend) -> Iterator[str]:
     """The API over the embedded model."""
-    with running(create_api(Services.create(engine, Settings()))) as url:
+    with running(create_api(Services.create(backend, Settings()))) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def model(engine: Engine) -> str:
+def model(backend: LocalBackend) -> str:
     """The name of the model behind ``server_url``."""
-    return engine.models()[0].name
+    return backend.default_model.name
 
 
 @pytest.fixture

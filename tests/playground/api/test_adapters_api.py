@@ -8,7 +8,7 @@ import openai
 import pytest
 import together
 
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import ModelInfo
@@ -27,8 +27,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def url(home: Path, serve) -> Iterator[str]:
     loaded = load(ModelSpec("embedded"))
-    with Engine(loaded, ModelInfo(loaded.name, loaded.context_length, created=1)) as engine:
-        yield serve(engine, {"home": home})
+    with LocalBackend(loaded, ModelInfo(loaded.name, loaded.context_length, created=1)) as backend:
+        yield serve(backend, {"home": home})
 
 
 def post(url: str, call: str, **body: str) -> httpx.Response:

@@ -38,7 +38,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("client", "body"), SENT.values(), ids=SENT)
 def test_each_parameter_of_a_client_has_its_decision(client: Any, body: Any) -> None:
-    decided = {*body.model_fields, *body.unapplied.ignored, *body.unapplied.refused}
+    decided = {*body.model_fields, *body.unsupported.ignored, *body.unsupported.refused}
     assert set(client.__annotations__) - decided == set()
 
 
@@ -46,8 +46,8 @@ def test_each_parameter_of_a_client_has_its_decision(client: Any, body: Any) -> 
 def test_no_parameter_has_two_decisions(body: Any) -> None:
     applied, ignored, refused = (
         set(body.model_fields),
-        set(body.unapplied.ignored),
-        set(body.unapplied.refused),
+        set(body.unsupported.ignored),
+        set(body.unsupported.refused),
     )
     assert applied & ignored == applied & refused == ignored & refused == set()
 

@@ -12,9 +12,9 @@ import openai
 import pytest
 import together
 
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import RequestFailed
-from playground.protocol import Backend, Event, ModelInfo, Request
+from playground.protocol import Backend, ModelInfo, Request, StreamEvent
 
 CHAT = "/v1/chat/completions"
 ASKED: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": "Hello!"}]}
@@ -34,16 +34,16 @@ class Watched:
     def running(self) -> bool:
         return self._backend.running
 
-    def models(self) -> Sequence[ModelInfo]:
-        return self._backend.models()
+    async def models(self) -> Sequence[ModelInfo]:
+        return await self._backend.models()
 
-    def count_tokens(self, request: Request) -> int:
-        return self._backend.count_tokens(request)
+    async def count_tokens(self, request: Request) -> int:
+        return await self._backend.count_tokens(request)
 
     def cancel(self, request_id: str) -> None:
         self._backend.cancel(request_id)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         events = self._backend.stream(request)
         try:
             self.begun.set()
@@ -152,8 +152,10 @@ def test_both_clients_raise_an_error_in_mid_stream(scripted_url, client_class, e
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_a_client_gone_in_mid_stream_frees_its_slots(serve, engine: Engine, model: str, n: int):
-    watched = Watched(engine)
+def test_a_client_gone_in_mid_stream_frees_its_slots(
+    serve, backend: LocalBackend, model: str, n: int
+):
+    watched = Watched(backend)
     url = serve(watched)
     endless = {"logit_bias": {"2": -100}, "temperature": 0, "n": n}  # never the end token
     hang_up(url, ASKED | endless | {"model": model, "stream": True}, watched.begun, read=400)
@@ -161,14 +163,14 @@ def test_a_client_gone_in_mid_stream_frees_its_slots(serve, engine: Engine, mode
     assert not watched.finished
     # Cancelled ones leave before the next step, so after another answer none is left.
     httpx.post(url + CHAT, json=ASKED | {"model": model, "max_tokens": 1})
-    assert engine.live_requests == 0
+    assert backend.live_requests == 0
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_a_client_gone_before_the_first_word_frees_its_slot(
-    serve, engine: Engine, model: str, stream: bool
+    serve, backend: LocalBackend, model: str, stream: bool
 ) -> None:
-    watched = Watched(engine)
+    watched = Watched(backend)
     url = serve(watched)
     long = [{"role": "user", "content": "word " * 2000}]
     endless = {"logit_bias": {"2": -100}, "temperature": 0}

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from playground.api import create_api
+from playground.backends.local import LocalBackend
 from playground.bench.peers import IN_PROCESS, Kind
 from playground.bench.report import ONE_STEP, as_table
 from playground.bench.run import MEASURES, chosen, run
 from playground.bench.served import OURS_OVER_HTTP
-from playground.engine import Engine
 from playground.errors import InvalidSettings
 from playground.services import Services
 from playground.settings import Settings
@@ -27,8 +27,8 @@ def _threads() -> Iterator[None]:
 
 
 @contextmanager
-def served(engine: Engine) -> Iterator[str]:
-    with running(create_api(Services.create(engine, Settings()))) as url:
+def served(backend: LocalBackend) -> Iterator[str]:
+    with running(create_api(Services.create(backend, Settings()))) as url:
         yield url
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playground.errors import InvalidRequest
-from playground.structured.schema import DEEPEST_SCHEMA, LARGEST_SCHEMA, compile_schema
+from playground.structured.schema import MAX_SCHEMA_DEPTH, MAX_SCHEMA_CHARACTERS, compile_schema
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_schema_is_held_as_strictly_as_it_can_be(schema: dict, needs_check: bo
         ({"properties": {"a": {"minLength": "x"}}}, "wrong at /properties/a/minLength"),
         ({"type": "integer", "minimum": 5, "maximum": 2}, "minimum"),
         ({"type": "string", "minLength": 5, "maxLength": 2}, "minLength"),
-        ({"enum": ["x" * LARGEST_SCHEMA]}, "characters"),
+        ({"enum": ["x" * MAX_SCHEMA_CHARACTERS]}, "characters"),
     ],
 )
 def test_a_wrong_schema_is_refused_with_its_place(schema: dict, words: str) -> None:
@@ -42,7 +42,7 @@ def test_a_wrong_schema_is_refused_with_its_place(schema: dict, words: str) -> N
 
 def test_a_schema_nested_without_end_is_refused() -> None:
     schema: dict = {}
-    for _ in range(DEEPEST_SCHEMA + 1):
+    for _ in range(MAX_SCHEMA_DEPTH + 1):
         schema = {"type": "array", "items": schema}
     with pytest.raises(InvalidRequest, match="nested"):
         compile_schema(schema)
@@ -94,5 +94,7 @@ def test_a_schema_is_compiled_once() -> None:
     ],
 )
 def test_a_schema_that_nothing_fits_is_refused_with_the_place(schema: Any, pointer: str) -> None:
-    with pytest.raises(InvalidRequest, match=f"cannot be held at {pointer}: Unsatisfiable"):
+    with pytest.raises(
+        InvalidRequest, match=f"cannot be compiled to a grammar at {pointer}: Unsatisfiable"
+    ):
         compile_schema(schema)

@@ -1,10 +1,10 @@
 """The loop: call → approve → run → result → answer, on the embedded model."""
 
 import json
+from dataclasses import replace
 
-from playground.engine import Engine
-from playground.protocol import Message, Request, Sampling, Tool, ToolCall
-from playground.structured.calls import ToolChoice
+from playground.backends.local import LocalBackend
+from playground.protocol import Message, Request, Sampling, Tool, ToolCall, ToolChoice
 from playground.tools import Toolbox, built_in_tools
 from playground.tools.loop import Permissions, Step, run_tools, unanswered, with_results
 
@@ -19,19 +19,19 @@ def request(text: str = "What is the weather in Paris?", *tools: Tool) -> Reques
     )
 
 
-async def num_steps(
-    engine: Engine,
+async def steps_of(
+    backend: LocalBackend,
     asked: Request,
     permissions: Permissions,
     toolbox: Toolbox | None = None,
     **options: object,
 ) -> list[Step]:
     box = Toolbox([WEATHER]) if toolbox is None else toolbox
-    return [step async for step in run_tools(engine, asked, box, permissions, **options)]  # type: ignore[arg-type]
+    return [step async for step in run_tools(backend, asked, box, permissions, **options)]  # type: ignore[arg-type]
 
 
-async def test_an_allowed_call_runs_and_its_result_is_answered_from(engine: Engine) -> None:
-    steps = await num_steps(engine, request(), ALLOWED)
+async def test_an_allowed_call_runs_and_its_result_is_answered_from(backend: LocalBackend) -> None:
+    steps = await steps_of(backend, request(), ALLOWED)
     user, call, result, answer = steps[-1].messages
     assert [each.role for each in (user, call, result, answer)] == [
         "user", "assistant", "tool", "assistant",
@@ -43,31 +43,31 @@ async def test_an_allowed_call_runs_and_its_result_is_answered_from(engine: Engi
     assert ran.seconds > 0
 
 
-async def test_where_the_answer_is_to_be_the_same_the_calls_ids_are(engine: Engine) -> None:
+async def test_where_the_answer_is_to_be_the_same_the_calls_ids_are(backend: LocalBackend) -> None:
     """They stand in the next prompt: with other ids a greedy answer would be another one."""
-    runs = [(await num_steps(engine, request(), ALLOWED))[-1].messages for _ in range(3)]
+    runs = [(await steps_of(backend, request(), ALLOWED))[-1].messages for _ in range(3)]
     assert runs[0] == runs[1] == runs[2]
     free = Request(
         "embedded", request().messages, tools=(WEATHER.tool,), sampling=Sampling(temperature=0.1)
     )
-    ids = {(await num_steps(engine, free, Permissions()))[-1].waiting[0].id for _ in range(3)}
+    ids = {(await steps_of(backend, free, Permissions()))[-1].waiting[0].id for _ in range(3)}
     assert len(ids) == 3
 
 
-async def test_a_call_waits_until_somebody_decides(engine: Engine) -> None:
-    steps = await num_steps(engine, request(), Permissions())
+async def test_a_call_waits_until_somebody_decides(backend: LocalBackend) -> None:
+    steps = await steps_of(backend, request(), Permissions())
     (waiting,) = steps[-1].waiting
     assert waiting.name == "get_weather"
     assert not [step for step in steps if step.result]
     went_on = Request(
         "embedded", steps[-1].messages, tools=(WEATHER.tool,), sampling=Sampling(temperature=0)
     )
-    approved = await num_steps(engine, went_on, Permissions(approved=(waiting.id,)))
+    approved = await steps_of(backend, went_on, Permissions(approved=(waiting.id,)))
     assert "19" in approved[-1].messages[-1].content
 
 
-async def test_a_denied_call_never_runs_and_the_model_is_told(engine: Engine) -> None:
-    steps = await num_steps(engine, request(), Permissions({"get_weather": "never"}))
+async def test_a_denied_call_never_runs_and_the_model_is_told(backend: LocalBackend) -> None:
+    steps = await steps_of(backend, request(), Permissions({"get_weather": "never"}))
     result = steps[-1].messages[2]
     assert (result.role, json.loads(result.content)) == (
         "tool", {"error": "the user did not allow this call"},
@@ -75,16 +75,16 @@ async def test_a_denied_call_never_runs_and_the_model_is_told(engine: Engine) ->
     assert steps[-1].messages[-1].role == "assistant"
 
 
-async def test_a_result_written_by_hand_is_answered_from(engine: Engine) -> None:
-    waiting = (await num_steps(engine, request(), Permissions()))[-1]
+async def test_a_result_written_by_hand_is_answered_from(backend: LocalBackend) -> None:
+    waiting = (await steps_of(backend, request(), Permissions()))[-1]
     given = with_results(waiting.messages, {waiting.waiting[0].id: '{"sky": "green"}'})
     went_on = Request("embedded", given, tools=(WEATHER.tool,), sampling=Sampling(temperature=0))
-    steps = await num_steps(engine, went_on, Permissions())
+    steps = await steps_of(backend, went_on, Permissions())
     assert "green" in steps[-1].messages[-1].content
 
 
-async def test_a_tool_that_fails_is_a_result_for_the_model(engine: Engine) -> None:
-    steps = await num_steps(engine, request("What is the weather in Atlantis?"), ALLOWED)
+async def test_a_tool_that_fails_is_a_result_for_the_model(backend: LocalBackend) -> None:
+    steps = await steps_of(backend, request("What is the weather in Atlantis?"), ALLOWED)
     (ran,) = [step.result for step in steps if step.result]
     assert ran.failed
     assert "no demo data" in steps[-1].messages[2].content
@@ -92,10 +92,10 @@ async def test_a_tool_that_fails_is_a_result_for_the_model(engine: Engine) -> No
 
 
 async def test_two_calls_run_side_by_side_and_their_results_keep_the_order_of_the_calls(
-    engine: Engine,
+    backend: LocalBackend,
 ) -> None:
     asked = request("Get the weather in Rome and the weather in Tokyo.")
-    steps = await num_steps(engine, asked, ALLOWED)
+    steps = await steps_of(backend, asked, ALLOWED)
     _, calls, first, second, _ = steps[-1].messages
     assert [call.id for call in calls.tool_calls] == [first.tool_call_id, second.tool_call_id]
     assert [json.loads(each.content)["city"] for each in (first, second)] == ["Rome", "Tokyo"]
@@ -103,18 +103,18 @@ async def test_two_calls_run_side_by_side_and_their_results_keep_the_order_of_th
     assert len(begun) == 2
 
 
-async def test_rounds_have_an_end(engine: Engine) -> None:
+async def test_rounds_have_an_end(backend: LocalBackend) -> None:
     """A conversation whose every answer would be a call ends with one that is none."""
-    called = (await num_steps(engine, request(), Permissions()))[-1].messages
+    called = (await steps_of(backend, request(), Permissions()))[-1].messages
     went_on = Request("embedded", called, tools=(WEATHER.tool,), sampling=Sampling(temperature=0))
-    steps = await num_steps(engine, went_on, ALLOWED, most_rounds=0)
+    steps = await steps_of(backend, went_on, ALLOWED, max_rounds=0)
     assert not steps[-1].messages[-1].tool_calls
     assert not unanswered(steps[-1].messages)
 
 
-async def test_a_forced_choice_holds_for_the_first_answer_only(engine: Engine) -> None:
-    asked = request("What is the weather in Paris?")
-    steps = await num_steps(engine, asked, ALLOWED, choice=ToolChoice("required"))
+async def test_a_forced_choice_holds_for_the_first_answer_only(backend: LocalBackend) -> None:
+    asked = replace(request(), tool_choice=ToolChoice("required"))
+    steps = await steps_of(backend, asked, ALLOWED)
     assert steps[1].messages == asked.messages
     assert steps[-1].messages[-1].content
 
@@ -130,6 +130,6 @@ def test_results_replace_those_that_were_there() -> None:
     assert unanswered(both) == ()
 
 
-async def test_a_tool_that_runs_nowhere_waits_for_a_result(engine: Engine) -> None:
-    steps = await num_steps(engine, request(), ALLOWED, Toolbox())
+async def test_a_tool_that_runs_nowhere_waits_for_a_result(backend: LocalBackend) -> None:
+    steps = await steps_of(backend, request(), ALLOWED, Toolbox())
     assert [call.name for call in steps[-1].waiting] == ["get_weather"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -21,14 +22,24 @@ from transformers import (
 
 from finetune.data.examples import MASKED, to_examples
 from finetune.data.rows import Conversation
-from playground.backends.chat import answer, events, structured
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import InvalidRequest
+from playground.models.call_formats import CALL_FORMATS
 from playground.models.loader import load, load_tokenizer
 from playground.models.spec import ModelSpec
 from playground.models.template_tokenizer import TemplateTokenizer
-from playground.protocol import Message, Request, Sampling, Tool, ToolCall
-from playground.structured.calls import WIRE, CallFinder, CallReader, ToolChoice
+from playground.protocol import (
+    Delta,
+    Message,
+    Request,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    answer,
+    collect,
+)
+from playground.structured.call_reader import CallReader, CallSplitter
 
 HERMES = """{%- if tools %}{{- '<|im_start|>system\\n<tools>' }}{%- for tool in tools %}{{- '\\n' }}
 {{- tool | tojson }}{%- endfor %}{{- '\\n</tools> Calls: <tool_call></tool_call><|im_end|>\\n' }}
@@ -102,20 +113,28 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def family(folder: Path) -> Iterator[Engine]:
-    """An engine over it."""
-    with Engine(load(ModelSpec(str(folder)))) as engine:
-        yield engine
+def family(folder: Path) -> Iterator[LocalBackend]:
+    """A backend over it."""
+    with LocalBackend(load(ModelSpec(str(folder)))) as backend:
+        yield backend
 
 
-def asked(engine: Engine, seed: int, mode: str = "required", text: str = "Hello") -> Request:
-    info = engine.models()[0]
-    sampling = Sampling(temperature=1.0, seed=seed, max_tokens=240)
-    request = Request(info.name, (Message("user", text),), tools=TOOLS, sampling=sampling)
-    return structured(request, choice=ToolChoice(mode), info=info)  # type: ignore[arg-type]
+def asked(
+    backend: LocalBackend,
+    seed: int,
+    mode: Literal["auto", "required"] = "required",
+    text: str = "Hello",
+) -> Request:
+    return Request(
+        backend.default_model.name,
+        (Message("user", text),),
+        tools=TOOLS,
+        tool_choice=ToolChoice(mode),
+        sampling=Sampling(temperature=1.0, seed=seed, max_tokens=240),
+    )
 
 
-async def test_required_calls_always_fit_their_schema(family: Engine) -> None:
+async def test_required_calls_always_fit_their_schema(family: LocalBackend) -> None:
     for seed in range(20):
         got = await answer(family, asked(family, seed))
         assert got.finish_reason == "tool_calls"
@@ -126,19 +145,19 @@ async def test_required_calls_always_fit_their_schema(family: Engine) -> None:
                 assert Draft202012Validator(SCHEMA).is_valid(json.loads(call.arguments))
 
 
-async def test_free_answers_are_text_or_valid_calls(family: Engine) -> None:
+async def test_free_answers_are_text_or_valid_calls(family: LocalBackend) -> None:
     for seed in range(20):
         got = await answer(family, asked(family, seed, "auto"))
         assert "<tool_call>" not in got.text
         assert got.calls or got.text or got.finish_reason in ("stop", "length")
 
 
-async def test_what_is_streamed_is_what_is_answered(family: Engine) -> None:
+async def test_what_is_streamed_is_what_is_answered(family: LocalBackend) -> None:
     request = asked(family, 3)
     whole = await answer(family, replace(request, id="whole"))
     arguments: dict[int, str] = {}
-    async for event in events(family, replace(request, id="streamed")):
-        for delta in event.calls:
+    async for event in family.stream(replace(request, id="streamed")):
+        for delta in event.calls if isinstance(event, Delta) else ():
             arguments[delta.index] = arguments.get(delta.index, "") + delta.arguments
     assert [arguments[at] for at in sorted(arguments)] == [call.arguments for call in whole.calls]
 
@@ -153,9 +172,9 @@ def test_a_call_and_its_result_are_rendered_in_the_families_form(folder: Path) -
     )
     tokens = tokenizer.render(messages, TOOLS)
     text = b"".join(map(tokenizer.token_bytes, tokens)).decode()
-    wire = WIRE[tokenizer.call_form or "mistral"]
-    opening, closing = wire.each
-    wanted = f'{opening}"get_weather", "{wire.name}": {{"city": "Oslo", "days": 2}}{closing}'
+    form = CALL_FORMATS[tokenizer.call_format or "mistral"]
+    arguments = f'"{form.arguments_key}": {{"city": "Oslo", "days": 2}}'
+    wanted = f'{form.call_prefix}"get_weather", {arguments}{form.call_suffix}'
     assert wanted in text
     assert "sunny" in text
 
@@ -181,25 +200,25 @@ def test_nothing_that_is_written_becomes_markup(folder: Path) -> None:
     assert special(marks) == special("harmless")
 
 
-def test_a_model_without_tools_in_its_template_says_so(tmp_path: Path) -> None:
-    with Engine(load(ModelSpec(str(made(tmp_path, "plain"))))) as engine:
-        info = engine.models()[0]
-        assert info.call_form is None
+async def test_template_without_tools_refuses_tools(tmp_path: Path) -> None:
+    with LocalBackend(load(ModelSpec(str(made(tmp_path, "plain"))))) as backend:
+        info = backend.default_model
+        assert not info.capabilities.tools
         request = Request(info.name, (Message("user", "x"),), tools=TOOLS)
         with pytest.raises(InvalidRequest, match="has no tool calls"):
-            structured(request, info=info)
+            await collect(backend.stream(request))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100])
 def test_text_and_calls_are_parted_wherever_the_stream_is_cut(size: int) -> None:
     call = '<tool_call>\n{"name": "f", "arguments": {"a": "<tool_call>"}}\n</tool_call>'
     written = f"Sure <b> \n{call}\n{call}"
-    finder, reader, shown = CallFinder(WIRE["hermes"]), CallReader(), ""
+    splitter, reader, shown = CallSplitter(CALL_FORMATS["hermes"]), CallReader(), ""
     for at in range(0, len(written), size):
-        text, rest = finder.push(written[at : at + size])
+        text, rest = splitter.push(written[at : at + size])
         shown += text
         reader.push(rest)
-    assert shown + finder.flush() == "Sure <b> "
+    assert shown + splitter.flush() == "Sure <b> "
     assert [(each.name, each.arguments) for each in reader.calls] == [
         ("f", '{"a": "<tool_call>"}')
     ] * 2

@@ -1,18 +1,33 @@
-"""Events on their way from the engine's thread to callers' event loops.
+"""Pieces of answers on their way from the engine's thread to callers' event loops.
 
-A stream's first piece and its end leave at once, what comes between at most every so often, joined:
-each hop into an event loop takes the interpreter's lock from the engine, and nobody reads five
-hundred pieces a second. Knows no model and no request.
+A stream's first piece and its end leave at once; pieces in between leave joined, at most every
+``interval_s``: each hop into an event loop takes the interpreter's lock from the engine, and nobody
+reads five hundred pieces a second. Knows no model and no request.
 """
 
 import asyncio
 import time
 from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
+from playground.engine.request import GenerationResult
 from playground.errors import PlaygroundError
-from playground.protocol import Event
+from playground.protocol import TokenLogprob
 
-Outcome = Event | PlaygroundError
+Channel = Literal["text", "calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text as the model wrote it; on the channel ``calls`` it is JSON after the control token."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    channel: Channel = "text"
+
+
+Outcome: TypeAlias = Piece | GenerationResult | PlaygroundError
 
 
 class Mailbox:
@@ -21,7 +36,8 @@ class Mailbox:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.arrived: asyncio.Queue[Outcome] = asyncio.Queue()
-        self.begun = False
+        self.started = False
+        self.abandoned = False
 
 
 class Outbox:
@@ -39,12 +55,16 @@ class Outbox:
     def put(self, mailbox: Mailbox, outcome: Outcome) -> None:
         """Hold an outcome; a piece of text joins the one before it."""
         held = self._held[mailbox]
-        if held and isinstance(outcome, Event) and _joins(held[-1], outcome):
-            held[-1] = _joined(held[-1], outcome)
+        last = held[-1] if held else None
+        is_piece = isinstance(outcome, Piece)
+        if isinstance(outcome, Piece) and isinstance(last, Piece) and _joinable(last, outcome):
+            held[-1] = Piece(
+                last.text + outcome.text, last.logprobs + outcome.logprobs, outcome.channel
+            )
         else:
             held.append(outcome)
-        if not mailbox.begun or not isinstance(outcome, Event) or outcome.finish_reason:
-            mailbox.begun = True
+        if not mailbox.started or not is_piece:
+            mailbox.started = True
             self._urgent.add(mailbox)
 
     def send(self) -> None:
@@ -67,20 +87,8 @@ class Outbox:
                 continue
 
 
-def _joins(first: Outcome, second: Event) -> bool:
-    """Whether both are pieces of one text."""
-    return (
-        isinstance(first, Event)
-        and first.channel == second.channel
-        and not first.finish_reason
-        and not second.finish_reason
-    )
-
-
-def _joined(first: Outcome, second: Event) -> Event:
-    assert isinstance(first, Event)
-    text, logprobs = first.text + second.text, first.logprobs + second.logprobs
-    return Event(text=text, logprobs=logprobs, channel=second.channel)
+def _joinable(first: Piece, second: Piece) -> bool:
+    return first.channel == second.channel
 
 
 def _deliver(deliveries: list[tuple[Mailbox, list[Outcome]]]) -> None:

@@ -6,8 +6,9 @@ import random
 import pytest
 
 from playground.errors import InvalidRequest
-from playground.protocol import Tool
-from playground.structured.calls import CallReader, ToolChoice, calls_grammar
+from playground.protocol import Tool, ToolChoice
+from playground.structured.call_reader import CallReader
+from playground.structured.tool_grammar import tool_grammar
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER, TIDE = Tool("get_weather", "w", CITY), Tool("get_tide", "t", CITY)
@@ -19,7 +20,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_calls_are_the_same_however_they_are_cut(seed: int) -> None:
+def test_calls_read_same_in_any_pieces(seed: int) -> None:
     text = json.dumps(
         [{"name": name, "arguments": arguments} for name, arguments in WRITTEN], ensure_ascii=False
     )
@@ -42,19 +43,17 @@ def test_calls_are_the_same_however_they_are_cut(seed: int) -> None:
     ("tools", "choice", "words"),
     [
         ((WEATHER, WEATHER), ToolChoice(), "twice"),
-        ((Tool("get weather"),), ToolChoice(), "is not"),
+        ((Tool("get weather"),), ToolChoice(), "does not match"),
         ((WEATHER,), ToolChoice("required", ("fly",)), "'fly' is none of the tools: get_weather"),
         ((), ToolChoice("required"), "there are no tools"),
         ((Tool("f", "", {"properties": {"a": {"type": "strin"}}}),), ToolChoice(), "/properties/a"),
     ],
 )
-def test_wrong_tools_are_refused_by_name(
-    tools: tuple[Tool, ...], choice: ToolChoice, words: str
-) -> None:
+def test_wrong_tools_are_refused(tools: tuple[Tool, ...], choice: ToolChoice, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        calls_grammar(tools, choice)
+        tool_grammar(tools, choice)
 
 
-def test_no_tools_and_no_schema_need_no_grammar() -> None:
-    assert calls_grammar((), ToolChoice()) is None
-    assert calls_grammar((WEATHER,), ToolChoice("none")) is None
+def test_no_tools_need_no_grammar() -> None:
+    assert tool_grammar((), ToolChoice()) == ""
+    assert tool_grammar((WEATHER,), ToolChoice("none")) == ""

@@ -1,0 +1,217 @@
+"""`LocalBackend`: requests answered by this process's engine, from any event loop."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from playground.backends.local.outbox import Mailbox, Outbox, Piece
+from playground.backends.local.prepare import PreparedRequest, prepare, render
+from playground.backends.local.reader import AnswerReader
+from playground.backends.local.registry import AdapterRegistry
+from playground.backends.local.sink import AnswerSink
+from playground.engine import Engine, Limits
+from playground.engine.request import GenerationRequest
+from playground.engine.throttle import TrainingThrottle
+from playground.errors import AdapterChanged, PlaygroundError, UnknownModel
+from playground.models.adapters import Adapter, check_fits, read_adapter
+from playground.models.loaded import LoadedModel
+from playground.protocol import (
+    Capabilities,
+    ModelInfo,
+    Provenance,
+    Request,
+    StreamEvent,
+    check_capabilities,
+    find_model,
+)
+
+LARGEST_SEED = 2**31 - 1
+
+
+class LocalBackend:
+    """A `Backend` and `AdapterHost` over one resident model. Use it as a context manager, or call
+    `close`.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, info: ModelInfo | None = None, limits: Limits | None = None
+    ) -> None:
+        limits = limits or Limits()
+        self._loaded = loaded
+        self._outbox = Outbox(limits.stream_interval_s)
+        self._adapters = AdapterRegistry()
+        self._info = self._complete(info)
+        self._engine = Engine(
+            loaded,
+            limits,
+            context_length=self._info.context_length,
+            after_step=self._outbox.send,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop after the present step; streams that still run raise `EngineStopped`."""
+        self._engine.close()
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The resident model; training works on a shared-weight copy of it."""
+        return self._loaded
+
+    @property
+    def throttle(self) -> TrainingThrottle:
+        """Asked by training before each layer; see `TrainingThrottle`."""
+        return self._engine.throttle
+
+    @property
+    def running(self) -> bool:
+        """Whether requests are taken."""
+        return self._engine.running
+
+    @property
+    def live_requests(self) -> int:
+        """Requests running or waiting."""
+        return self._engine.live_requests
+
+    @property
+    def default_model(self) -> ModelInfo:
+        """The resident base."""
+        return self._info
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """The resident base, then its adapters."""
+        return self._models()
+
+    async def count_tokens(self, request: Request) -> int:
+        """Tokens of the request's prompt as the model would be given it."""
+        self._adapter_of(request.model)
+        return len(await asyncio.to_thread(render, request, self._loaded.tokenizer))
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        """Answer piece by piece; closing the generator early cancels the request."""
+        mailbox = Mailbox()
+        try:
+            prepared, provenance = await asyncio.to_thread(self._submit, request, mailbox)
+            reader = AnswerReader(prepared, self._loaded.tokenizer.call_format or "mistral")
+            while True:
+                outcome = await mailbox.arrived.get()
+                if isinstance(outcome, PlaygroundError):
+                    raise outcome
+                if isinstance(outcome, Piece):
+                    delta = reader.push(outcome)
+                    if delta:
+                        yield delta
+                    continue
+                held, finished = reader.finish(outcome, provenance)
+                if held:
+                    yield held
+                yield finished
+                return
+        finally:
+            mailbox.abandoned = True
+            self._engine.cancel(request.id)
+
+    def cancel(self, request_id: str) -> None:
+        """End a request with finish reason ``cancelled``, at the latest after the present step."""
+        self._engine.cancel(request_id)
+
+    def load_adapter(
+        self, folder: Path, name: str | None = None, *, listed: bool = True
+    ) -> ModelInfo:
+        """Serve the adapter in ``folder``; see `AdapterHost`. Requests go on meanwhile."""
+        adapter = read_adapter(folder, name)
+        check_fits(adapter, self._loaded)
+        self._adapters.register(adapter, listed=listed)
+        return self._describe(adapter)
+
+    def unload_adapter(self, name: str) -> None:
+        """Take an adapter away from new requests; see `AdapterHost`."""
+        info = find_model(self._models(unlisted=True), name)
+        adapter = self._adapters.unregister(info.adapter) if info else None
+        if adapter is None:
+            raise UnknownModel(name, [model.name for model in self._models()])
+        self._engine.forget_adapter(adapter.content_hash)
+
+    def uses_of(self, content_hash: str) -> int:
+        """Requests running with this version of an adapter, or waiting; see `AdapterHost`."""
+        return self._engine.uses_of(content_hash)
+
+    def _submit(self, request: Request, mailbox: Mailbox) -> tuple[PreparedRequest, Provenance]:
+        """Hand the request to the engine; everything that can be refused is refused here."""
+        adapter = self._adapter_of(request.model)
+        provenance = self._provenance(adapter)
+        if request.adapter_hash and request.adapter_hash != provenance.adapter_hash:
+            raise AdapterChanged(request.model, request.adapter_hash, provenance.adapter_hash)
+        check_capabilities(request, self._info)
+        tokenizer = self._loaded.tokenizer
+        prepared = prepare(request, tokenizer)
+        sampling = request.sampling
+        if sampling.seed is None:  # drawn here, so that every answer can be made again
+            sampling = replace(sampling, seed=random.SystemRandom().randint(0, LARGEST_SEED))
+        sink = AnswerSink(
+            tokenizer,
+            sampling,
+            tokenizer.calls_id if prepared.request.tools else None,
+            lambda outcome: self._outbox.put(mailbox, outcome),
+        )
+        self._engine.submit(
+            GenerationRequest(
+                id=request.id,
+                prompt=prepared.prompt,
+                sampling=sampling,
+                sink=sink,
+                max_tokens=sampling.max_tokens,
+                grammar=prepared.grammar,
+                adapter=adapter,
+                priority=request.priority,
+            )
+        )
+        if mailbox.abandoned:  # the caller left while this thread was at work
+            self._engine.cancel(request.id)
+        return prepared, replace(provenance, settings=sampling.chosen(), seed=sampling.seed)
+
+    def _models(self, *, unlisted: bool = False) -> tuple[ModelInfo, ...]:
+        adapters = self._adapters.all(unlisted=unlisted)
+        return (self._info, *(self._describe(adapter) for adapter in adapters))
+
+    def _adapter_of(self, model: str) -> Adapter | None:
+        """The version that ``model`` stands for now; None for the base. Raises `UnknownModel`."""
+        if model == self._info.name:
+            return None
+        for adapter in self._adapters.all(unlisted=True):
+            if model in (adapter.name, f"{self._info.name}:{adapter.name}"):
+                return adapter
+        raise UnknownModel(model, [info.name for info in self._models()])
+
+    def _complete(self, info: ModelInfo | None) -> ModelInfo:
+        """The base's description, with what the loaded model says of itself."""
+        loaded = self._loaded
+        info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
+        can = Capabilities(
+            tools=loaded.tokenizer.call_format is not None, adapters=True, training=True
+        )
+        return replace(info, capabilities=can, provenance=self._provenance(None))
+
+    def _describe(self, adapter: Adapter) -> ModelInfo:
+        return replace(
+            self._info,
+            name=f"{self._info.name}:{adapter.name}",
+            adapter=adapter.name,
+            description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
+            provenance=self._provenance(adapter),
+        )
+
+    def _provenance(self, adapter: Adapter | None) -> Provenance:
+        base_hash, quantization = self._loaded.weights_hash, self._loaded.spec.quantization
+        if adapter is None:
+            return Provenance(base_hash, quantization)
+        return Provenance(base_hash, quantization, adapter.name, adapter.content_hash)

@@ -1,0 +1,142 @@
+"""One answer's tokens as text, on the engine's thread: detokenized, cut before a stop string.
+
+Knows token text; knows no messages, no schema and no event loop but the mailbox's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from playground.backends.local.outbox import Channel, Outcome, Piece
+from playground.engine.request import GenerationResult, TokenScore
+from playground.errors import PlaygroundError
+from playground.models.tokenizer import ChatTokenizer, Detokenizer
+from playground.protocol import Sampling, TokenLogprob
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Text and log-probabilities that may be shown now; ``stopped`` if a stop string was met."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    stopped: bool = False
+
+
+class AnswerSink:
+    """A `TokenSink` that delivers pieces of text and, last, the result or an error.
+
+    ``calls_id`` is the control token after which the answer is tool calls, where stop strings do
+    not hold; None if the answer cannot call, or writes its calls as text.
+    """
+
+    def __init__(
+        self,
+        tokenizer: ChatTokenizer,
+        sampling: Sampling,
+        calls_id: int | None,
+        deliver: Callable[[Outcome], None],
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._calls_id = calls_id
+        self._deliver = deliver
+        self._channel: Channel = "text"
+        self._text = AnswerText(tokenizer.detokenizer(), sampling.stop)
+
+    def push(self, token_id: int, score: TokenScore | None) -> bool:
+        """See `TokenSink`."""
+        if token_id == self._calls_id:
+            self._show(self._text.finish())
+            self._channel = "calls"
+            self._text = AnswerText(self._tokenizer.detokenizer(), ())
+        piece = self._text.push(token_id, self._logprob(token_id, score))
+        self._show(piece)
+        return piece.stopped
+
+    def finish(self, result: GenerationResult) -> None:
+        """See `TokenSink`."""
+        piece = self._text.finish()
+        self._show(piece)
+        # the last characters may have completed a stop string
+        self._deliver(replace(result, reason="stop") if piece.stopped else result)
+
+    def fail(self, error: PlaygroundError) -> None:
+        """See `TokenSink`."""
+        self._deliver(error)
+
+    def _show(self, piece: TextPiece) -> None:
+        if piece.text or piece.logprobs:
+            self._deliver(Piece(piece.text, piece.logprobs, self._channel))
+
+    def _logprob(self, token_id: int, score: TokenScore | None) -> TokenLogprob | None:
+        if score is None:
+            return None
+        alternatives = tuple(
+            self._described(other, logprob) for other, logprob in score.alternatives
+        )
+        return self._described(token_id, score.logprob, alternatives)
+
+    def _described(
+        self, token_id: int, logprob: float, alternatives: tuple[TokenLogprob, ...] = ()
+    ) -> TokenLogprob:
+        utf8 = self._tokenizer.token_bytes(token_id)
+        return TokenLogprob(token_id, utf8.decode("utf-8", "replace"), utf8, logprob, alternatives)
+
+
+class AnswerText:
+    """Holds back what may turn out to be the beginning of a stop string, and nothing else.
+
+    A token's log-probability leaves with the text it belongs to; those of tokens that lie wholly
+    within a stop string, or behind it, never leave.
+    """
+
+    def __init__(self, detokenizer: Detokenizer, stop: Sequence[str]) -> None:
+        self._detokenizer = detokenizer
+        self._stop = tuple(stop)
+        self._held = ""
+        self._sent = 0
+        self._logprobs: list[tuple[int, TokenLogprob]] = []
+
+    def push(self, token_id: int, logprob: TokenLogprob | None) -> TextPiece:
+        """Take the next token; return what may be shown."""
+        if logprob is not None:
+            self._logprobs.append((self._sent + len(self._held), logprob))
+        self._held += self._detokenizer.push(token_id)
+        return self._release(final=False)
+
+    def finish(self) -> TextPiece:
+        """No token follows; return what was held back, up to a stop string if one is in it."""
+        self._held += self._detokenizer.flush()
+        return self._release(final=True)
+
+    def _release(self, *, final: bool) -> TextPiece:
+        cut = self._find_stop()
+        if cut is not None:
+            text = self._take(cut)
+            return TextPiece(text, self._take_logprobs(take_all=False), stopped=True)
+        text = self._take(len(self._held) - (0 if final else self._possible_stop()))
+        return TextPiece(text, self._take_logprobs(take_all=not self._held))
+
+    def _find_stop(self) -> int | None:
+        places = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
+        return min(places, default=None)
+
+    def _possible_stop(self) -> int:
+        """Length of the longest end of the held text that begins a stop string."""
+        length = 0
+        for stop in self._stop:
+            for candidate in range(min(len(stop) - 1, len(self._held)), length, -1):
+                if self._held.endswith(stop[:candidate]):
+                    length = candidate
+                    break
+        return length
+
+    def _take(self, length: int) -> str:
+        text, self._held = self._held[:length], self._held[length:]
+        self._sent += len(text)
+        return text
+
+    def _take_logprobs(self, *, take_all: bool) -> tuple[TokenLogprob, ...]:
+        """Those of tokens whose text began to leave, or of all where no text is held back."""
+        ready = [logprob for start, logprob in self._logprobs if take_all or start < self._sent]
+        self._logprobs = self._logprobs[len(ready) :]
+        return tuple(ready)

@@ -1,0 +1,114 @@
+"""Ask a backend for whole answers and for several at once.
+
+Knows requests and streams; knows no backend in particular.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TypeVar
+
+from playground.errors import InvalidRequest, RequestFailed
+from playground.protocol.answers import Answer, StreamEvent, collect
+from playground.protocol.backend import Backend
+from playground.protocol.request import Request, new_request_id
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+MAX_CHOICES = 16
+MAX_TRIES = 3
+RETRY_TEMPERATURE = 0.3
+
+
+async def answer(backend: Backend, request: Request, tries: int = MAX_TRIES) -> Answer:
+    """The whole answer to one request. Raises what the backend raises.
+
+    An answer that breaks its schema is asked for again, with another seed, up to ``tries`` times;
+    the last one is returned as it is, or raises where the request is strict.
+    """
+    for number in range(1, tries):
+        try:
+            got = await collect(backend.stream(request))
+        except RequestFailed:
+            if request.response_format is None or not request.response_format.strict:
+                raise
+        else:
+            if got.guarantee != "none":
+                return got
+        sampling = request.sampling
+        seed = number if sampling.seed is None else sampling.seed + number
+        temperature = max(sampling.temperature, RETRY_TEMPERATURE)
+        request = replace(
+            request,
+            id=new_request_id(),
+            sampling=replace(sampling, seed=seed, temperature=temperature),
+        )
+    return await collect(backend.stream(request))
+
+
+def choices(request: Request, n: int) -> tuple[Request, ...]:
+    """``n`` requests for ``n`` independent answers to the same prompt.
+
+    With a seed, choice ``i`` is drawn with ``seed + i``, so that the set is reproducible.
+    Raises `InvalidRequest` for an ``n`` outside 1 to 16.
+    """
+    if not 1 <= n <= MAX_CHOICES:
+        raise InvalidRequest("n", f"{n!r} is not between 1 and {MAX_CHOICES}")
+    seed = request.sampling.seed
+    others = (
+        replace(
+            request,
+            id=new_request_id(),
+            sampling=replace(request.sampling, seed=None if seed is None else seed + index),
+        )
+        for index in range(1, n)
+    )
+    return (request, *others)
+
+
+async def stream_choices(
+    backend: Backend, requests: Sequence[Request]
+) -> AsyncGenerator[tuple[int, StreamEvent], None]:
+    """Events of several requests as they come, each with its request's index.
+
+    The first error ends all of them; closing the generator cancels what still runs.
+    """
+    sources = {index: backend.stream(request) for index, request in enumerate(requests)}
+    async with aclosing(merge(sources)) as merged:
+        async for item in merged:
+            yield item
+
+
+async def merge(sources: Mapping[K, AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[K, T], None]:
+    """Items of several generators in the order of their arrival, each with its source's key.
+
+    The first error ends all of them; closing this generator closes them. (aiostream's merge drains
+    its first source before the others whenever the reader is slower than the sources.)
+    """
+    arrived: asyncio.Queue[tuple[K, T] | None] = asyncio.Queue()
+
+    async def forward(key: K, source: AsyncGenerator[T, None]) -> None:
+        async with aclosing(source):
+            async for item in source:
+                arrived.put_nowait((key, item))
+
+    async def forward_all() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for key, source in sources.items():
+                    group.create_task(forward(key, source))
+        finally:
+            arrived.put_nowait(None)
+
+    forwarding = asyncio.create_task(forward_all())
+    try:
+        while (entry := await arrived.get()) is not None:
+            yield entry
+        await forwarding
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    finally:
+        forwarding.cancel()
+        await asyncio.gather(forwarding, return_exceptions=True)

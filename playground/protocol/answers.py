@@ -1,0 +1,189 @@
+"""What a backend gives back: a stream of `Delta` that ends in `Finished`, or the whole `Answer`.
+
+The page and server-sent events are projections of the stream. A request that fails raises from the
+stream instead of sending an event.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from playground.protocol.messages import ToolCall
+
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+Guarantee = Literal["strict", "checked", "none"]
+"""How an answer meets its JSON schema. ``strict``: decoding could not break it. ``checked``: it was
+validated when it was complete. ``none``: it is JSON and breaks the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of the answer with its natural log-probability under the model itself: before
+    penalties, bias, temperature and truncation. ``alternatives`` are the most likely tokens at that
+    position, most likely first.
+    """
+
+    token_id: int
+    text: str
+    utf8: bytes
+    logprob: float
+    alternatives: tuple["TokenLogprob", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds: waiting for a slot, from arrival to the first token, from arrival to the end."""
+
+    queued_s: float
+    first_token_s: float
+    total_s: float
+
+    def tokens_per_second(self, completion_tokens: int) -> float | None:
+        """Decode speed after the first token; None for an answer of fewer than two tokens."""
+        decode_s = self.total_s - self.first_token_s
+        return (
+            (completion_tokens - 1) / decode_s if completion_tokens > 1 and decode_s > 0 else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of the tool call number ``index``: first its id and name, then its arguments."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What an answer follows from: hash and quantization of the base, name and content hash of the
+    adapter (empty where the base answered alone), and the sampling settings in force, with the seed
+    that was used. A `ModelInfo` has it without settings and seed.
+    """
+
+    base_hash: str = ""
+    quantization: str = "none"
+    adapter: str = ""
+    adapter_hash: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    seed: int | None = None
+
+    def weights(self) -> "Provenance":
+        """The same without settings and seed: what a `ModelInfo` has."""
+        return replace(self, settings={}, seed=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer. ``text`` never ends inside a character and never shows part of a stop
+    string; ``reasoning`` is what the model writes before its answer.
+    """
+
+    text: str = ""
+    calls: tuple[CallDelta, ...] = ()
+    reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer. ``guarantee`` is None unless a schema was asked for and the answer came
+    to its own end.
+    """
+
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    provenance: Provenance = field(default_factory=Provenance)
+    guarantee: Guarantee | None = None
+
+
+StreamEvent: TypeAlias = Delta | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: everything its deltas held, and how it ended."""
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    provenance: Provenance = field(default_factory=Provenance)
+    guarantee: Guarantee | None = None
+    calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(slots=True)
+class AnswerBuilder:
+    """Folds a stream: `add` each event, read ``text`` at any time, take the `Answer` at the end."""
+
+    text: str = ""
+    reasoning: str = ""
+    _calls: dict[int, CallDelta] = field(default_factory=dict)
+    _logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    def add(self, event: StreamEvent) -> Answer | None:
+        """Take the next event; the answer once the last one is taken."""
+        if isinstance(event, Finished):
+            return Answer(
+                text=self.text,
+                finish_reason=event.finish_reason,
+                usage=event.usage,
+                timings=event.timings,
+                provenance=event.provenance,
+                guarantee=event.guarantee,
+                calls=self._complete_calls(event.finish_reason),
+                reasoning=self.reasoning,
+                logprobs=tuple(self._logprobs),
+            )
+        self.text += event.text
+        self.reasoning += event.reasoning
+        self._logprobs.extend(event.logprobs)
+        for delta in event.calls:
+            known = self._calls.get(delta.index, delta)
+            if known is not delta:
+                known = replace(known, arguments=known.arguments + delta.arguments)
+            self._calls[delta.index] = known
+        return None
+
+    @property
+    def call_names(self) -> tuple[str, ...]:
+        """Functions called so far, the one being written included."""
+        return tuple(self._calls[index].name for index in sorted(self._calls))
+
+    def _complete_calls(self, reason: FinishReason) -> tuple[ToolCall, ...]:
+        """The calls as written, without a last one that broke off."""
+        ordered = [self._calls[index] for index in sorted(self._calls)]
+        complete = ordered if reason == "tool_calls" else ordered[:-1]
+        return tuple(ToolCall(call.id, call.name, call.arguments) for call in complete)
+
+
+async def collect(stream: AsyncGenerator[StreamEvent, None]) -> Answer:
+    """The whole answer of a stream, which is closed. Raises what the stream raises."""
+    builder = AnswerBuilder()
+    async with aclosing(stream) as events:
+        async for event in events:
+            answer = builder.add(event)
+            if answer:
+                return answer
+    raise AssertionError("a stream ended without Finished")
