@@ -1,4 +1,4 @@
-"""The `finetune` command. Knows flags and what is printed; heavy libraries are imported late."""
+"""The `finetune` command. Its commands import heavy libraries when they run, for a quick --help."""
 
 import sys
 
@@ -45,7 +45,7 @@ cli.command("import")(import_adapter)
 
 
 def main() -> None:
-    """The entry point: what is wrong is one line. Exits with 1 for bad input, 2 for wrong usage."""
+    """Run the command. Errors of ours are one line; exits with 1 for bad input, 2 for wrong usage."""
     quiet_libraries()
     try:
         cli()
