@@ -45,7 +45,7 @@ cli.command("import")(import_adapter)
 
 
 def main() -> None:
-    """Run the command. Errors of ours are one line; exits with 1 for bad input, 2 for wrong usage."""
+    """Run the command. Errors are one line; bad input exits with 1, wrong usage with 2."""
     quiet_libraries()
     try:
         cli()
