@@ -1,5 +1,6 @@
 """Near the end of its token budget a structured answer is brought to its end."""
 
+import asyncio
 import json
 
 import pytest
@@ -33,9 +34,11 @@ NOISE = "Name: Anna; with as many tags as there can be"
 async def test_a_schemas_answer_ends_within_its_budget(
     backend: LocalBackend, max_tokens: int
 ) -> None:
-    for seed in range(8):
-        sampling = Sampling(temperature=1.8, seed=seed, max_tokens=max_tokens)
-        got = await answer(backend, json_request("embedded", NOISE, SCHEMA, sampling), tries=1)
+    requests = [
+        json_request("embedded", NOISE, SCHEMA, Sampling(1.8, seed=seed, max_tokens=max_tokens))
+        for seed in range(8)
+    ]
+    for got in await asyncio.gather(*(answer(backend, each, tries=1) for each in requests)):
         assert got.finish_reason == "stop"
         assert Draft202012Validator(SCHEMA).is_valid(json.loads(got.text))
 
@@ -49,15 +52,17 @@ async def test_a_budget_that_no_answer_fits_ends_in_length(backend: LocalBackend
 
 async def test_calls_end_within_their_budget(backend: LocalBackend) -> None:
     tool = Tool("note_down", "Note down the text.", SCHEMA)
-    for seed in range(8):
-        request = Request(
+    requests = [
+        Request(
             "embedded",
             (Message("user", NOISE),),
             tools=(tool,),
             tool_choice=ToolChoice("required"),
             sampling=Sampling(temperature=1.8, seed=seed, max_tokens=64),
         )
-        got = await answer(backend, request)
+        for seed in range(8)
+    ]
+    for got in await asyncio.gather(*(answer(backend, request) for request in requests)):
         assert got.finish_reason == "tool_calls"
         for call in got.calls:
             assert Draft202012Validator(SCHEMA).is_valid(json.loads(call.arguments))

@@ -2,6 +2,7 @@
 and small chat templates of the same wire forms.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -135,8 +136,7 @@ def asked(
 
 
 async def test_required_calls_always_fit_their_schema(family: LocalBackend) -> None:
-    for seed in range(20):
-        got = await answer(family, asked(family, seed))
+    for got in await asyncio.gather(*(answer(family, asked(family, seed)) for seed in range(20))):
         assert got.finish_reason == "tool_calls"
         assert got.text == ""
         for call in got.calls:
@@ -146,8 +146,8 @@ async def test_required_calls_always_fit_their_schema(family: LocalBackend) -> N
 
 
 async def test_free_answers_are_text_or_valid_calls(family: LocalBackend) -> None:
-    for seed in range(20):
-        got = await answer(family, asked(family, seed, "auto"))
+    requests = [asked(family, seed, "auto") for seed in range(20)]
+    for got in await asyncio.gather(*(answer(family, request) for request in requests)):
         assert "<tool_call>" not in got.text
         assert got.calls or got.text or got.finish_reason in ("stop", "length")
 

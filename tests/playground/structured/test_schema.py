@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playground.errors import InvalidRequest
-from playground.structured.schema import MAX_SCHEMA_DEPTH, MAX_SCHEMA_CHARACTERS, compile_schema
+from playground.structured.schema import MAX_SCHEMA_CHARACTERS, MAX_SCHEMA_DEPTH, compile_schema
 
 
 @pytest.mark.parametrize(
