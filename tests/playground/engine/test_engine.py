@@ -106,8 +106,7 @@ def test_error_fails_its_own_request_only(loaded: LoadedModel) -> None:
         hook = embedding.register_forward_pre_hook(fail)
         try:
             sinks = [
-                start(engine, Prompt(render(loaded, text)))
-                for text in ("planets", *QUESTIONS[:2])
+                start(engine, Prompt(render(loaded, text))) for text in ("planets", *QUESTIONS[:2])
             ]
             errors = [sink.error() for sink in sinks]
         finally:

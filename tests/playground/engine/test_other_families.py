@@ -121,7 +121,9 @@ def test_adapters_reach_modules_that_transformers_calls(
     adapter = read_adapter(tmp_path)
     base = random(kind, sizes, loaded.tokenizer.vocabulary_size)
     expected = [generated(base, loaded), generated(tuned, loaded)]
-    prompts = [Prompt(ids, max_tokens=NEW, adapter=each) for each in (None, adapter) for ids in PROMPTS]
+    prompts = [
+        Prompt(ids, max_tokens=NEW, adapter=each) for each in (None, adapter) for ids in PROMPTS
+    ]
     with Engine(in_engine(base, kind, loaded), Limits(kv_cache_gib=0.1)) as engine:
         got = token_ids(generate_all(engine, prompts))
     assert got == [*expected[0], *expected[1]]

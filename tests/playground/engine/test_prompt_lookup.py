@@ -137,18 +137,13 @@ def test_rejected_drafts_pause_and_resume() -> None:
 
 
 def test_invalid_draft_row_is_computed_again() -> None:
-    sink = CollectingSink()
-    request = Prompt([1, 2, 3]).request(sink)
+    prompt = Prompt([1, 2, 3], Sampling(temperature=1.0, seed=1))
+    request = prompt.request(CollectingSink())
     sequence = Sequence.begin(request, 60, 10, frozenset({9}), None)
     chunks = [
-        ScheduledChunk(sequence.cache, [3], 2, wants_logits=True),
-        ScheduledChunk(sequence.cache, [4], 3, wants_logits=True),
-        ScheduledChunk(sequence.cache, [5], 4, wants_logits=True),
+        ScheduledChunk(sequence.cache, [token_id], position, wants_logits=True)
+        for token_id, position in ((3, 2), (4, 3), (5, 4))
     ]
-    sequence = Sequence.begin(
-        Prompt([1, 2, 3], Sampling(temperature=1.0, seed=1)).request(sink), 60, 10,
-        frozenset({9}), None,
-    )  # fmt: skip
     logits = torch.full((3, 10), -1000.0)
     logits[0, 4] = 1000.0
     logits[1] = float("nan")

@@ -82,7 +82,7 @@ def draw_truncated(rows: SamplingBatch) -> Tensor:
     tokens = way(rows)
     unsure = tokens == NEEDS_FULL_SORT
     if unsure.any():
-        tokens[unsure] = draw_wider(batch.select(unsure))
+        tokens[unsure] = draw_wider(rows.select(unsure))
     return tokens
 
 
@@ -209,7 +209,7 @@ def test_wide_nucleus_sorts_its_row() -> None:
     order = logits[1].argsort(descending=True, stable=True)
     place = int((order == tokens[1]).nonzero())
     assert 0.79 * LARGE < place < 0.8 * LARGE
-    assert tokens[[0, 2]].tolist() == draw_truncated(batch.select(torch.tensor([0, 2]))).tolist()
+    assert tokens[[0, 2]].tolist() == draw_truncated(rows.select(torch.tensor([0, 2]))).tolist()
 
 
 def test_flat_distribution_is_cut_by_id() -> None:
@@ -334,9 +334,7 @@ SAMPLINGS = st.builds(
 
 @given(st.lists(SAMPLINGS, min_size=1, max_size=8), st.integers(0, 1000), st.booleans())
 @settings(max_examples=80, deadline=None, derandomize=True)
-def test_row_choices_are_independent(
-    asked: list[Sampling], seed: int, ties: bool
-) -> None:
+def test_row_choices_are_independent(asked: list[Sampling], seed: int, ties: bool) -> None:
     logits = (tied_logits if ties else random_logits)(len(asked), seed=seed)
     before = logits.clone()
     together = draws(logits, asked, steps=4)
