@@ -1,4 +1,4 @@
-"""The forward of the Llama and Mistral family without its modules: a third of the calls a layer.
+"""The forward of the Llama and Mistral family without its modules: a third of the calls per layer.
 
 The same weights and the same arithmetic as transformers' (models/llama/modeling_llama.py and
 models/mistral/modeling_mistral.py, 5.23), with matmuls over the same rows joined, residuals added

@@ -73,7 +73,7 @@ class ShortestCompletion:
         return None
 
     def _order(self, first: bytes) -> TokenIds:
-        """Order tokens with text: closers that begin with ``first``, other closers, then the rest."""
+        """Order tokens with text: closers beginning with ``first``, other closers, the rest."""
 
         def rank(token: int) -> tuple[int, int, int]:
             text = self._tokens[token]

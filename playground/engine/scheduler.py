@@ -102,13 +102,13 @@ class Scheduler:
         chunks = list(itertools.chain.from_iterable(schedule.values()))
         rows_left = MAX_DRAFT_ROWS - sum(len(chunk.token_ids) for chunk in chunks)
         min_acceptance = min_acceptance_rate(len(chunks))
-        for sequence, own_chunks in schedule.items():
+        for sequence, sequence_chunks in schedule.items():
             if rows_left <= 0:
                 return
-            if own_chunks[-1].wants_logits:
+            if sequence_chunks[-1].wants_logits:
                 draft = sequence.draft(rows_left, min_acceptance)
                 rows_left -= len(draft)
-                own_chunks += (
+                sequence_chunks += (
                     ScheduledChunk(sequence.cache, [token_id], position, True, sequence.slot)
                     for position, token_id in enumerate(draft, start=len(sequence.tokens))
                 )

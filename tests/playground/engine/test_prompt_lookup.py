@@ -62,10 +62,10 @@ def test_drafts_change_no_answer(
     engines: tuple[Engine, Engine], loaded: LoadedModel, name: str
 ) -> None:
     drafting, plain = engines
-    asked = prompts(loaded, SAMPLINGS[name])
-    expected = generate_all(plain, asked)
-    together = generate_all(drafting, asked)
-    alone = [generate(drafting, prompt) for prompt in asked]
+    batch = prompts(loaded, SAMPLINGS[name])
+    expected = generate_all(plain, batch)
+    together = generate_all(drafting, batch)
+    alone = [generate(drafting, prompt) for prompt in batch]
     for answers in (together, alone):
         assert [a.token_ids for a in answers] == [a.token_ids for a in expected]
         assert [a.scores for a in answers] == [a.scores for a in expected]

@@ -1,7 +1,6 @@
 """A row's token follows its own logits, parameters and seed: transformers' processors, by rows."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from transformers import (
+    LogitsProcessor,
     LogitsProcessorList,
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
@@ -53,9 +53,9 @@ def state(sampling: Sampling, vocabulary: int = VOCABULARY) -> SamplerState:
     return SamplerState(sampling, PROMPT, vocabulary, max_new_tokens=64)
 
 
-def draws(logits: Tensor, asked: Sequence[Sampling], steps: int) -> list[list[Choice]]:
+def draws(logits: Tensor, samplings: Sequence[Sampling], steps: int) -> list[list[Choice]]:
     """By row, what is chosen in some steps over the same logits."""
-    states = [state(each, logits.shape[-1]) for each in asked]
+    states = [state(sampling, logits.shape[-1]) for sampling in samplings]
     return [list(row) for row in zip(*(choose(logits, states) for _ in range(steps)), strict=True)]
 
 
@@ -63,9 +63,9 @@ def column(value: float, rows: int = 1) -> Tensor:
     return torch.full((rows, 1), value, dtype=torch.float64)
 
 
-def rows_of(logits: Tensor, uniform: Tensor | None = None, **asked: float) -> SamplingBatch:
+def rows_of(logits: Tensor, uniform: Tensor | None = None, **options: float) -> SamplingBatch:
     """All rows alike but for their uniform number."""
-    values = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0} | asked
+    values = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0} | options
     columns = {name: column(value, len(logits)) for name, value in values.items()}
     return SamplingBatch(
         logits,
@@ -86,20 +86,20 @@ def draw_truncated(rows: SamplingBatch) -> Tensor:
     return tokens
 
 
-def probabilities(logits: Tensor, width: int, **asked: float) -> Tensor:
+def probabilities(logits: Tensor, width: int, **options: float) -> Tensor:
     """Probabilities ``[rows, vocabulary]`` of what is drawn, read off the weights of a ranking."""
-    rows = rows_of(logits, **asked)
+    rows = rows_of(logits, **options)
     scaled = (logits.double() - rows.peak) / rows.temperature
     ranking = rank(logits, width)
-    weights, found = truncate(ranking, rows, scaled.exp().sum(dim=-1, keepdim=True))
-    assert bool(found.all())
+    weights, complete = truncate(ranking, rows, scaled.exp().sum(dim=-1, keepdim=True))
+    assert bool(complete.all())
     weights /= weights.sum(dim=-1, keepdim=True)
     return torch.zeros_like(scaled).scatter_(-1, ranking.ids, weights)
 
 
-@pytest.mark.parametrize("width", [WIDTHS[0], VOCABULARY], ids=["likeliest", "all sorted"])
+@pytest.mark.parametrize("width", [WIDTHS[0], VOCABULARY], ids=["most likely", "all sorted"])
 @pytest.mark.parametrize(
-    ("asked", "warpers"),
+    ("options", "warpers"),
     [
         ({"temperature": 0.3, "top_k": 2}, [TemperatureLogitsWarper(0.3), TopKLogitsWarper(2)]),
         ({"top_k": 7}, [TopKLogitsWarper(7)]),
@@ -119,12 +119,12 @@ def probabilities(logits: Tensor, width: int, **asked: float) -> Tensor:
     ids=["low and top-k", "top-k", "top-p", "top-p 0", "min-p", "all"],
 )
 def test_probabilities_equal_transformers(
-    asked: dict[str, float], warpers: list[Any], width: int
+    options: dict[str, float], warpers: list[LogitsProcessor], width: int
 ) -> None:
     logits = random_logits(8)
     warped = LogitsProcessorList(warpers)(torch.empty(8, 0, dtype=torch.long), logits)
     expected = torch.softmax(warped.double(), dim=-1)
-    got = probabilities(logits, width, **asked)
+    got = probabilities(logits, width, **options)
     assert torch.equal(got > 0, expected > 0)
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-9)
 
@@ -166,10 +166,10 @@ def test_largest_min_p_keeps_all_ties() -> None:
 def test_wide_top_k_is_renormalized() -> None:
     logits = random_logits(1) / 6
     uniform = torch.linspace(0, 1, 301, dtype=torch.float64)[:-1, None]
-    asked = {"top_k": 600.0, "top_p": 0.5}
-    kept = probabilities(logits, VOCABULARY, **asked)[0]
+    options = {"top_k": 600.0, "top_p": 0.5}
+    kept = probabilities(logits, VOCABULARY, **options)[0]
     assert int((kept > 0).sum()) < WIDTHS[0]
-    tokens = draw_truncated(rows_of(logits.expand(300, -1), uniform, **asked))
+    tokens = draw_truncated(rows_of(logits.expand(300, -1), uniform, **options))
     warped = TopPLogitsWarper(0.5)(None, TopKLogitsWarper(600)(None, logits))[0]
     assert set(tokens.tolist()) <= set(warped.isfinite().nonzero().flatten().tolist())
     order = torch.sort(logits[0], descending=True, stable=True).indices
@@ -178,18 +178,18 @@ def test_wide_top_k_is_renormalized() -> None:
     assert (tokens != expected).sum() <= 1
 
 
-@pytest.mark.parametrize("asked", [{}, {"top_k": 30, "top_p": 0.95}], ids=str)
-def test_draw_frequencies_match_probabilities(asked: dict[str, float]) -> None:
+@pytest.mark.parametrize("options", [{}, {"top_k": 30, "top_p": 0.95}], ids=str)
+def test_draw_frequencies_match_probabilities(options: dict[str, float]) -> None:
     logits, count = random_logits(1, vocabulary=600), 20_000
     generator = torch.Generator().manual_seed(11)
     uniform = torch.rand(count, 1, generator=generator, dtype=torch.float64)
-    rows = rows_of(logits.expand(count, -1), uniform, **asked)
-    tokens = draw_truncated(rows) if asked else draw_untruncated(rows)
-    expected = count * probabilities(logits, 600, **asked)[0]
-    found = torch.bincount(tokens, minlength=600).double()
-    assert not found[expected == 0].any()
+    rows = rows_of(logits.expand(count, -1), uniform, **options)
+    tokens = draw_truncated(rows) if options else draw_untruncated(rows)
+    expected = count * probabilities(logits, 600, **options)[0]
+    drawn = torch.bincount(tokens, minlength=600).double()
+    assert not drawn[expected == 0].any()
     common = expected >= 5
-    cells = torch.stack([found, expected])
+    cells = torch.stack([drawn, expected])
     cells = torch.cat([cells[:, common], cells[:, ~common].sum(dim=-1, keepdim=True)], dim=-1)
     cells = cells[:, cells[1] > 0]
     chi_square = ((cells[0] - cells[1]) ** 2 / cells[1]).sum()
@@ -203,8 +203,8 @@ def test_wide_nucleus_sorts_its_row() -> None:
     uniform = torch.tensor([[0.3], [0.999], [0.6]], dtype=torch.float64)
     rows = rows_of(logits, uniform, top_p=0.8)
     ranking = rank(logits, WIDTHS[-1])
-    _, found = truncate(ranking, rows, logits.double().softmax(-1).amax(-1, keepdim=True) ** -1)
-    assert found.tolist() == [True, False, True]
+    _, complete = truncate(ranking, rows, logits.double().softmax(-1).amax(-1, keepdim=True) ** -1)
+    assert complete.tolist() == [True, False, True]
     tokens = draw_truncated(rows)
     order = logits[1].argsort(descending=True, stable=True)
     place = int((order == tokens[1]).nonzero())
@@ -244,22 +244,28 @@ def test_negative_zero_ranks_as_zero() -> None:
 @pytest.mark.parametrize("temperature", [1e-320, 1e-12, 0.0])
 def test_coldest_temperature_takes_the_maximum(temperature: float) -> None:
     logits = random_logits(4)
-    for asked in ({}, {"top_p": 0.9}, {"top_k": 5}):
-        sampling = Sampling(temperature=temperature, **asked)  # type: ignore[arg-type]
+    for sampling in (
+        Sampling(temperature=temperature),
+        Sampling(temperature=temperature, top_p=0.9),
+        Sampling(temperature=temperature, top_k=5),
+    ):
         got = choose(logits, [state(sampling) for _ in range(4)])
         assert [choice.token_id for choice in got] == logits.argmax(dim=-1).tolist()
 
 
 def test_repetition_penalty_equals_transformers() -> None:
     logits, answer = random_logits(2), [3, 9, 9, 1000]
-    asked = Penalties(Sampling(repetition_penalty=1.3), PROMPT, VOCABULARY)
+    penalties = Penalties(Sampling(repetition_penalty=1.3), PROMPT, VOCABULARY)
     for token_id in answer:
-        asked.count(token_id)
+        penalties.count(token_id)
     got = logits.clone()
-    apply_penalties(got, {1: asked})
+    apply_penalties(got, {1: penalties})
     processor = RepetitionPenaltyLogitsProcessor(1.3)
     assert torch.equal(got[1:], processor(torch.tensor([PROMPT + answer]), logits[1:].clone()))
     assert torch.equal(got[0], logits[0])
+
+
+PenaltyRow = tuple[float, float, float, dict[int, float], list[int]]
 
 
 @given(
@@ -276,7 +282,7 @@ def test_repetition_penalty_equals_transformers() -> None:
     )
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_batched_penalties_equal_dense_ones(rows: list[Any]) -> None:
+def test_batched_penalties_equal_dense_ones(rows: list[PenaltyRow]) -> None:
     logits, by_row, expected = random_logits(len(rows), 100), {}, []
     for row, (repetition, presence, frequency, bias, answer) in enumerate(rows):
         sampling = Sampling(
@@ -334,11 +340,14 @@ SAMPLINGS = st.builds(
 
 @given(st.lists(SAMPLINGS, min_size=1, max_size=8), st.integers(0, 1000), st.booleans())
 @settings(max_examples=80, deadline=None, derandomize=True)
-def test_row_choices_are_independent(asked: list[Sampling], seed: int, ties: bool) -> None:
-    logits = (tied_logits if ties else random_logits)(len(asked), seed=seed)
+def test_row_choices_are_independent(samplings: list[Sampling], seed: int, ties: bool) -> None:
+    logits = (tied_logits if ties else random_logits)(len(samplings), seed=seed)
     before = logits.clone()
-    together = draws(logits, asked, steps=4)
-    alone = [draws(logits[row : row + 1], asked[row : row + 1], 4)[0] for row in range(len(asked))]
+    together = draws(logits, samplings, steps=4)
+    alone = [
+        draws(logits[row : row + 1], samplings[row : row + 1], 4)[0]
+        for row in range(len(samplings))
+    ]
     assert together == alone
     assert torch.equal(logits, before)
 
@@ -346,28 +355,36 @@ def test_row_choices_are_independent(asked: list[Sampling], seed: int, ties: boo
 def test_large_vocabulary_rows_are_independent() -> None:
     logits = tied_logits(6, LARGE) * torch.tensor([[0.01], [0.3], [1], [1], [0.2], [2]])
     ways = [{"top_p": 0.9}, {"top_p": 0.5}, {"top_k": 40}, {"top_k": 5000}, {}, {"min_p": 0.02}]
-    asked = [
+    samplings = [
         Sampling(temperature=1.0, seed=seed, logprobs=5, **way)  # type: ignore[arg-type]
         for seed, way in enumerate(ways)
     ]
-    alone = [draws(logits[row : row + 1], asked[row : row + 1], 3)[0] for row in range(6)]
-    assert draws(logits, asked, 3) == alone
-    assert draws(logits[[3, 1]], [asked[3], asked[1]], 3) == [alone[3], alone[1]]
+    alone = [draws(logits[row : row + 1], samplings[row : row + 1], 3)[0] for row in range(6)]
+    assert draws(logits, samplings, 3) == alone
+    assert draws(logits[[3, 1]], [samplings[3], samplings[1]], 3) == [alone[3], alone[1]]
 
 
 def test_seed_repeats_its_answer() -> None:
     logits = random_logits(3) / 3
-    asked = [Sampling(temperature=1.0, seed=seed) for seed in (1, 1, 2)]
-    first, same, other = draws(logits[:1].expand(3, -1), asked, 20)
+    samplings = [Sampling(temperature=1.0, seed=seed) for seed in (1, 1, 2)]
+    first, same, other = draws(logits[:1].expand(3, -1), samplings, 20)
     assert first == same != other
     unseeded = [Sampling(temperature=1.0)] * 2
     one, two = draws(logits[:1].expand(2, -1), unseeded, 20)
     assert one != two
 
 
-@pytest.mark.parametrize("asked", [{}, {"top_p": 0.9}, {"top_k": 400, "min_p": 0.01}], ids=str)
-def test_each_token_takes_one_uniform_number(asked: dict[str, Any]) -> None:
-    drawn = state(Sampling(temperature=1.0, seed=4, **asked))
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=1.0, seed=4),
+        Sampling(temperature=1.0, seed=4, top_p=0.9),
+        Sampling(temperature=1.0, seed=4, top_k=400, min_p=0.01),
+    ],
+    ids=["whole", "nucleus", "ranked"],
+)
+def test_each_token_takes_one_uniform_number(sampling: Sampling) -> None:
+    drawn = state(sampling)
     for _ in range(3):
         choose(tied_logits(1) * 0.01, [drawn])
     numbers = torch.rand(4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
@@ -376,9 +393,9 @@ def test_each_token_takes_one_uniform_number(asked: dict[str, Any]) -> None:
 
 def test_invalid_row_raises_and_changes_nothing() -> None:
     logits = random_logits(2)
-    asked = Sampling(temperature=1.0, seed=9)
-    expected = draws(logits[:1], [asked], 1)[0]
-    first, broken = state(asked), state(asked)
+    sampling = Sampling(temperature=1.0, seed=9)
+    expected = draws(logits[:1], [sampling], 1)[0]
+    first, broken = state(sampling), state(sampling)
     for value in (float("nan"), float("inf")):
         logits[1, 70] = value
         with pytest.raises(ValueError, match="no finite maximum"):
@@ -386,19 +403,19 @@ def test_invalid_row_raises_and_changes_nothing() -> None:
     assert choose(logits[:1], [first]) == expected
 
 
-ASKED: dict[str, dict[str, Any]] = {
-    "likeliest": {"temperature": 0},
-    "whole": {},
-    "nucleus": {"top_p": 0.9},
-    "ranked": {"top_k": 40, "top_p": 0.8, "min_p": 0.01},
-    "penalised": {"repetition_penalty": 1.2, "presence_penalty": 0.5, "logit_bias": {3: -1.0}},
+BY_METHOD = {
+    "most likely": Sampling(temperature=0),
+    "whole": Sampling(),
+    "nucleus": Sampling(top_p=0.9),
+    "ranked": Sampling(top_k=40, top_p=0.8, min_p=0.01),
+    "penalized": Sampling(repetition_penalty=1.2, presence_penalty=0.5, logit_bias={3: -1.0}),
 }
 
 
-@pytest.mark.parametrize("names", [*[[name] for name in ASKED], list(ASKED)], ids=str)
+@pytest.mark.parametrize("names", [*[[name] for name in BY_METHOD], list(BY_METHOD)], ids=str)
 def test_draw_reads_nothing_from_the_device(names: list[str]) -> None:
     """Tensors without values, from which nothing can be read."""
-    states = [state(Sampling(**{"temperature": 0.7, **ASKED[name]})) for name in names]
+    states = [state(BY_METHOD[name]) for name in names]
     logits = torch.empty(len(states), VOCABULARY, device="meta")
     tokens = draw(adjust(logits, states), states)
     assert tokens.shape == (len(states),)
@@ -428,7 +445,13 @@ class Watched(torch.utils._python_dispatch.TorchDispatchMode):
         super().__init__()
         self.names: list[str] = []
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: torch._ops.OpOverload[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         self.names.append(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
 
