@@ -14,7 +14,7 @@ from playground.engine import (
 from playground.errors import PlaygroundError
 from playground.models.adapters import Adapter
 from playground.models.loaded import LoadedModel
-from playground.protocol import Message, Sampling
+from playground.protocol import Message, Role, Sampling
 from playground.protocol.request import new_request_id
 
 GREEDY = Sampling(temperature=0.0)
@@ -126,7 +126,7 @@ def token_ids(answers: Sequence[Answer]) -> list[list[int]]:
 
 def render(loaded: LoadedModel, *texts: str) -> list[int]:
     """Return the prompt of a conversation that a user begins."""
-    roles = ("user", "assistant")
+    roles: tuple[Role, Role] = ("user", "assistant")
     messages = [Message(roles[i % 2], text) for i, text in enumerate(texts)]
     return loaded.tokenizer.render(messages)
 

@@ -67,7 +67,7 @@ def generated(adapter: Adapter, text: str, loaded: LoadedModel) -> list[int]:
     """Generate with this adapter by PEFT and transformers."""
     model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, adapter.folder)
     prompt = render(loaded, text)
-    out = model.generate(
+    out: list[int] = model.generate(
         input_ids=torch.tensor([prompt]), max_new_tokens=20, do_sample=False, pad_token_id=11
     )[0, len(prompt) :].tolist()
     end = next(iter(loaded.tokenizer.end_ids))

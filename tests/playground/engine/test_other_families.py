@@ -109,7 +109,7 @@ def test_other_families_answer_alone_and_say_so(
 def test_adapters_reach_modules_that_transformers_calls(
     kind: str, loaded: LoadedModel, tmp_path: Path
 ) -> None:
-    sizes = (PACKED | ALONE)[kind]
+    sizes = {**PACKED, **ALONE}[kind]
     config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
     tuned = get_peft_model(random(kind, sizes, loaded.tokenizer.vocabulary_size), config)
     generator = torch.Generator().manual_seed(6)

@@ -88,7 +88,7 @@ def draw_truncated(rows: SamplingBatch) -> Tensor:
 
 def probabilities(logits: Tensor, width: int, **options: float) -> Tensor:
     """Probabilities ``[rows, vocabulary]`` of what is drawn, read off the weights of a ranking."""
-    rows = rows_of(logits, **options)
+    rows = rows_of(logits, None, **options)
     scaled = (logits.double() - rows.peak) / rows.temperature
     ranking = rank(logits, width)
     weights, complete = truncate(ranking, rows, scaled.exp().sum(dim=-1, keepdim=True))
@@ -438,11 +438,11 @@ def test_logprobs_ignore_penalties() -> None:
         np.testing.assert_allclose(values, expected[row, ids])
 
 
-class Watched(torch.utils._python_dispatch.TorchDispatchMode):
+class Watched(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every operation that torch runs."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names: list[str] = []
 
     def __torch_dispatch__(
