@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -18,15 +19,15 @@ from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.shared_weights import shared_weight_copy
-from playground.models.spec import ModelSpec
+from playground.models.spec import ModelSpec, Quantization
 from playground.protocol import Message, Sampling
 from tests.playground.engine.driver import Prompt, generate_all, render, token_ids
 
 QUESTIONS = ("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 4
 
 
-def base(quantization: str) -> LoadedModel:
-    return load(ModelSpec("embedded", quantization=quantization))  # type: ignore[arg-type]
+def base(quantization: Quantization) -> LoadedModel:
+    return load(ModelSpec("embedded", quantization=quantization))
 
 
 def data(loaded: LoadedModel) -> Data:
@@ -41,7 +42,7 @@ def data(loaded: LoadedModel) -> Data:
     return Data([v for talk in talks for v in to_examples(talk, loaded.tokenizer, 512)[0]])
 
 
-def recipe_of(quantization: str) -> Recipe:
+def recipe_of(quantization: Quantization) -> Recipe:
     return replace(
         embedded_cpu(),
         num_train_epochs=4.0,
@@ -49,7 +50,7 @@ def recipe_of(quantization: str) -> Recipe:
         replay_fraction=0.0,
         lora_dropout=0.1,
         quantization=quantization,
-    )  # type: ignore[arg-type]
+    )
 
 
 def curve(run: Path) -> list[tuple[float, float]]:
@@ -70,7 +71,7 @@ def answers(engine: Engine) -> list[list[int]]:
 
 
 def test_shared_weight_copy_shares_all_weights() -> None:
-    for quantization in ("none", "int8", "nf4"):
+    for quantization in get_args(Quantization):
         loaded = base(quantization)
         copied = shared_weight_copy(loaded)
         addresses = {p.data_ptr() for p in loaded.model.parameters()}
@@ -86,7 +87,7 @@ def test_shared_weight_copy_shares_all_weights() -> None:
     ],
 )  # fmt: skip
 def test_training_and_answers_ignore_each_other(
-    quantization: str, priority: TrainingPriority, tmp_path: Path
+    quantization: Quantization, priority: TrainingPriority, tmp_path: Path
 ) -> None:
     recipe = recipe_of(quantization)
     alone = base(quantization)
