@@ -19,8 +19,9 @@ from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.shared_weights import shared_weight_copy
-from playground.models.spec import ModelSpec, Quantization
+from playground.models.spec import ModelSpec
 from playground.protocol import Message, Sampling
+from playground.settings import Quantization
 from tests.playground.engine.driver import Prompt, generate_all, render, token_ids
 
 QUESTIONS = ("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 4
