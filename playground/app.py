@@ -56,7 +56,6 @@ def engine_limits(settings: Settings) -> "Limits":
     return Limits(
         **settings.engine.model_dump(),
         training=settings.training.priority,
-        stream_interval_s=settings.server.stream_interval_ms / 1000,
     )
 
 
@@ -66,7 +65,12 @@ def start_backend(settings: Settings) -> "LocalBackend":
     from playground.models.loader import load
 
     loaded = load(model_spec(settings), home=settings.home)
-    backend = LocalBackend(loaded, _describe(loaded), engine_limits(settings))
+    backend = LocalBackend(
+        loaded,
+        _describe(loaded),
+        engine_limits(settings),
+        stream_interval_s=settings.server.stream_interval_ms / 1000,
+    )
     try:
         for adapter in settings.adapters.load:
             name, _, folder = adapter.rpartition("=")

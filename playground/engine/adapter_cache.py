@@ -1,86 +1,56 @@
-"""Which adapters are served under which names, and which of them are resident.
+"""Which adapter versions are resident, and in which slot of the bank.
 
-A name points at one version; a request resolves it once and keeps that version to its end. A
-version takes a slot when a request needs it, and leaves it when another needs the slot and nobody
-uses it. The engine's thread alone places and frees; names are read and written from any thread.
+A version takes a slot when a request needs it, and leaves it when another version needs the slot
+and no running sequence uses it. Lives on the engine's thread. Knows no names: a name is resolved
+to a version by the backend.
 """
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from playground.engine.lora import BASE, AdapterBank
+from playground.engine.lora import AdapterBank
 from playground.models.adapters import Adapter
 
 
 @dataclass(eq=False, slots=True)
-class Resident:
-    """A version in use: ``users`` running sequences; ``slot`` once it is placed."""
+class CachedAdapter:
+    """A resident version: its slot, and how many running sequences use it."""
 
-    adapter: Adapter
+    slot: int
     users: int = 0
-    slot: int = BASE
 
 
 class AdapterCache:
-    """Names, versions and slots."""
+    """Places versions in slots by content hash; the least recently used unused one is evicted."""
 
     def __init__(self, bank: AdapterBank) -> None:
         self._bank = bank
-        self._names: dict[str, Adapter] = {}
-        self._unlisted: set[str] = set()
-        self._names_lock = threading.Lock()
-        self._placed: OrderedDict[str, Resident] = OrderedDict()  # by content hash, by last use
-
-    def publish(self, adapter: Adapter, *, listed: bool = True) -> None:
-        """Answer new requests to ``adapter.name`` with this version."""
-        with self._names_lock:
-            self._names[adapter.name] = adapter
-            (self._unlisted.discard if listed else self._unlisted.add)(adapter.name)
-
-    def withdraw(self, name: str) -> Adapter | None:
-        """Take a name away from new requests; running ones end with what they have."""
-        with self._names_lock:
-            return self._names.pop(name, None)
-
-    def find(self, name: str) -> Adapter | None:
-        """The version that the name stands for now."""
-        with self._names_lock:
-            return self._names.get(name)
-
-    def published(self, *, unlisted: bool = False) -> tuple[Adapter, ...]:
-        """What every name stands for now, in the order of publication."""
-        with self._names_lock:
-            return tuple(
-                adapter
-                for name, adapter in self._names.items()
-                if unlisted or name not in self._unlisted
-            )
+        self._resident: OrderedDict[str, CachedAdapter] = OrderedDict()  # by last use
 
     def acquire(self, adapter: Adapter) -> int | None:
-        """The slot of a version, placing it if need be; None while all slots are in use."""
-        resident = self._placed.get(adapter.content_hash)
+        """Return the slot of a version, placing it if need be; None while all are in use."""
+        resident = self._resident.get(adapter.content_hash)
         if resident is None:
             slot = self._free_slot()
             if slot is None:
                 return None
             self._bank.put(slot, adapter)
-            resident = self._placed[adapter.content_hash] = Resident(adapter, slot=slot)
-        self._placed.move_to_end(adapter.content_hash)
+            resident = self._resident[adapter.content_hash] = CachedAdapter(slot)
+        self._resident.move_to_end(adapter.content_hash)
         resident.users += 1
         return resident.slot
 
     def release(self, adapter: Adapter) -> None:
-        """One sequence less uses this version."""
-        self._placed[adapter.content_hash].users -= 1
+        """Count one running sequence less for this version."""
+        self._resident[adapter.content_hash].users -= 1
 
     def _free_slot(self) -> int | None:
-        taken = {resident.slot for resident in self._placed.values()}
+        taken = {resident.slot for resident in self._resident.values()}
         free = [slot for slot in range(self._bank.slots) if slot not in taken]
         if free:
             return free[0]
-        for key, resident in self._placed.items():
+        for content_hash, resident in self._resident.items():
             if not resident.users:
-                del self._placed[key]
+                del self._resident[content_hash]
                 return resident.slot
         return None

@@ -1,4 +1,4 @@
-"""What a step is made of: stretches of sequences, and the rows they come to side by side."""
+"""A step's work: the chunks that the scheduler chose, and the rows they make up side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ from playground.engine.lora import BASE
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Token ids ``start … start + len(token_ids)`` of a sequence, to be run in this step by the
-    base and the adapter in ``slot``.
+class ScheduledChunk:
+    """Tokens of one sequence to compute in the coming step, the first at position ``start``.
+
+    ``wants_logits``: a next token is chosen after its last token. ``slot`` is the resident adapter
+    that answers with the base. A drafted token is a chunk of its own.
     """
 
     cache: SequenceCache
@@ -23,44 +25,58 @@ class Piece:
     wants_logits: bool
     slot: int = BASE
 
+    @property
+    def stop(self) -> int:
+        """The position after its last token."""
+        return self.start + len(self.token_ids)
+
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Pieces one after another, padded: a token, its position and its adapter's slot for each row;
-    the rows that ``keep`` names are followed by a choice, of which ``wanted`` are no padding.
+class StepInputs:
+    """A step's chunks one after another, padded: token, position and adapter slot of each row.
+
+    ``logits_rows`` are the rows after which a next token is chosen, padded too; the first
+    ``num_logits`` of them are wanted.
     """
 
     token_ids: list[int]
     positions: list[int]
     slots: list[int]
-    keep: list[int]
-    wanted: int
+    logits_rows: list[int]
+    num_logits: int
 
     @classmethod
-    def of(cls, pieces: Sequence[Piece], multiple: int, with_adapters: int) -> Self:
-        """Padded to whole multiples of so many rows, or of ``with_adapters`` where one is used."""
+    def of(
+        cls, chunks: Sequence[ScheduledChunk], row_multiple: int, adapter_row_multiple: int
+    ) -> Self:
+        """Pad to a multiple of ``row_multiple`` rows, or of the other where adapters are used."""
         token_ids: list[int] = []
         positions: list[int] = []
         slots: list[int] = []
-        keep: list[int] = []
-        for piece in pieces:
-            token_ids += piece.token_ids
-            positions += range(piece.start, piece.start + len(piece.token_ids))
-            slots += [piece.slot] * len(piece.token_ids)
-            if piece.wants_logits:
-                keep.append(len(token_ids) - 1)
-        wanted = len(keep)
-        if any(piece.slot != BASE for piece in pieces):
-            multiple = max(multiple, with_adapters)
-        last = slots[-1]  # so that a step of one adapter is one still
-        for values, padding in ((token_ids, 0), (positions, 0), (slots, last), (keep, 0)):
-            values += [padding] * (-len(values) % multiple)
-        return cls(token_ids, positions, slots, keep or [0] * multiple, wanted)
+        logits_rows: list[int] = []
+        for chunk in chunks:
+            token_ids += chunk.token_ids
+            positions += range(chunk.start, chunk.stop)
+            slots += [chunk.slot] * len(chunk.token_ids)
+            if chunk.wants_logits:
+                logits_rows.append(len(token_ids) - 1)
+        num_logits = len(logits_rows)
+        if any(chunk.slot != BASE for chunk in chunks):
+            row_multiple = max(row_multiple, adapter_row_multiple)
+        last_slot = slots[-1]  # so that a step of one adapter remains one
+        for values, padding in (
+            (token_ids, 0),
+            (positions, 0),
+            (slots, last_slot),
+            (logits_rows, 0),
+        ):
+            values += [padding] * (-len(values) % row_multiple)
+        return cls(token_ids, positions, slots, logits_rows or [0] * row_multiple, num_logits)
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Token ids, positions and the rows to keep."""
+        """Return token ids, positions and logits rows as a `Forward` takes them."""
         return (
             torch.tensor(self.token_ids, device=device),
             torch.tensor(self.positions, device=device),
-            torch.tensor(self.keep, device=device),
+            torch.tensor(self.logits_rows, device=device),
         )

@@ -1,13 +1,13 @@
-"""The local engine: one thread owns the model; any thread's event loop may ask it.
+"""The engine: one thread owns the model and answers requests in token ids, in one batch.
 
-Commands go in through a queue, events come back to each caller's loop, one hop a step. Knows
-requests and events; the work of a step is the scheduler's, the runner's and the sampler's.
+Requests go in through a queue from any thread; tokens come back to each request's sink on the
+engine's thread. The work of a step is the scheduler's, the runner's and the sampler's. Knows no
+text, no message and no name of an adapter.
 """
 
 import queue
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass
 from typing import Self
@@ -15,12 +15,12 @@ from typing import Self
 import torch
 
 from playground.engine.adapter_cache import AdapterCache
-from playground.engine.batch import Piece
-from playground.engine.grammar import Grammars
+from playground.engine.batch import ScheduledChunk
+from playground.engine.grammar import GrammarCompiler
 from playground.engine.lora import BASE
 from playground.engine.request import GenerationRequest
-from playground.engine.runner import Layout, runner_of
-from playground.engine.scheduler import Scheduler, Segment
+from playground.engine.runner import Layout, choose_runner
+from playground.engine.scheduler import Schedule, Scheduler
 from playground.engine.sequence import Sequence
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.engine.verification import verify_drafts_and_append
@@ -36,6 +36,8 @@ from playground.models.loaded import LoadedModel, wants_one_thread
 from playground.models.plan import available_bytes, kv_bytes_per_token
 
 GIB = 2**30
+CACHE_FRACTION = {"cuda": 0.5, "cpu": 0.25}
+"""Of the free memory, for keys and values; the rest is left for training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,10 @@ class Limits:
     """How much the engine takes on.
 
     ``max_sequences`` answers in one batch, ``step_tokens`` prompt tokens in one step,
-    ``max_waiting`` requests that may wait, ``kv_cache_gib`` of keys and values (chosen from what is
-    free if None) laid out by ``kv_layout``; whether those of finished sequences are kept for the
-    next that begins alike (``prefix_cache``), and whether answers that repeat their prompt are
-    drafted from it (``drafts``); ``max_adapters`` resident at once; what ``training`` beside the
-    answers may take; how often a stream's pieces leave (``stream_interval_s``).
+    ``max_waiting`` requests in the queue. ``kv_cache_gib`` of keys and values (a fraction of the
+    free memory if None) in ``kv_layout``. ``prefix_cache`` keeps those of finished sequences,
+    ``drafts`` turns on prompt lookup, ``max_adapters`` are resident at once. ``training`` is the
+    priority of training beside the answers.
     """
 
     max_sequences: int = 32
@@ -59,11 +60,15 @@ class Limits:
     drafts: bool = True
     max_adapters: int = 8
     training: TrainingPriority = "low"
-    stream_interval_s: float = 0.04
 
 
 class Engine:
-    """A `Backend` over one resident model. Use it as a context manager, or call `close`."""
+    """Answers requests with one resident model. Use it as a context manager, or call `close`.
+
+    ``context_length`` is the model's unless a shorter one is given. ``after_step`` is called on the
+    engine's thread after each step, when it wakes up, and at its end: sinks may hold back tokens
+    until then.
+    """
 
     def __init__(
         self,
@@ -73,23 +78,26 @@ class Engine:
         context_length: int | None = None,
         after_step: Callable[[], None] | None = None,
     ) -> None:
-        self._loaded = loaded
+        self.loaded = loaded
         self._limits = limits or Limits()
-        self._after_step = after_step or _wake
-        wanted = context_length or loaded.context_length
-        self._runner = runner_of(loaded.model, self._limits.max_adapters, self._limits.kv_layout)
-        self._grammars = Grammars(loaded.tokenizer)
+        self._after_step = after_step or _do_nothing
+        self._runner = choose_runner(
+            loaded.model, self._limits.max_adapters, self._limits.kv_layout
+        )
+        self._grammars = GrammarCompiler(loaded.tokenizer)
         self._adapter_cache = AdapterCache(self._runner.adapters)
-        self._parked: list[Sequence] = []
-        budget = self._runner.budget(self._cache_tokens(), wanted)
-        self._context_length = min(wanted, budget.total)
+        self._waiting_for_slot: list[Sequence] = []
+        wanted = loaded.context_length if context_length is None else context_length
+        budget = self._runner.budget(self._cache_tokens(wanted), wanted)
+        self.context_length = min(wanted, budget.total)
+        batching = self._runner.supports_batching
         self._scheduler = Scheduler(
             budget,
             max_sequences=self._limits.max_sequences,
             step_tokens=self._limits.step_tokens,
-            prefix_cache=self._limits.prefix_cache and self._runner.packs,
-            chunks=self._runner.packs,
-            drafts=self._limits.drafts and self._runner.packs,
+            prefix_cache=self._limits.prefix_cache and batching,
+            chunked_prefill=batching,
+            drafts=self._limits.drafts and batching,
         )
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._live: dict[str, Sequence] = {}
@@ -106,16 +114,11 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Stop after the present step; streams that still run raise `EngineStopped`."""
+        """Stop after the current step; live requests fail with `EngineStopped`."""
         self._stopped.set()
-        self._commands.put(_wake)
+        self._commands.put(_do_nothing)  # ends the wait for a command
         if threading.current_thread() is not self._thread:
             self._thread.join()
-
-    @property
-    def loaded(self) -> LoadedModel:
-        """What it serves; others may read it, and train on a twin of it."""
-        return self._loaded
 
     @property
     def running(self) -> bool:
@@ -127,86 +130,92 @@ class Engine:
         """Requests waiting or being answered."""
         return len(self._live)
 
-    @property
-    def context_length(self) -> int:
-        """Tokens that a sequence may have."""
-        return self._context_length
-
-    def forget_adapter(self, content_hash: str) -> None:
-        """Drop what was computed with this version."""
-        self._commands.put(lambda: self._scheduler.prefixes.forget(content_hash))
-
-    def uses_of(self, content_hash: str) -> int:
-        """Running and waiting requests of a version; see `AdapterHost`."""
-        with self._live_lock:
-            live = list(self._live.values())
-        return sum(each.weights == content_hash for each in live)
-
     def submit(self, request: GenerationRequest) -> None:
-        """Queue a generation."""
-        prompt = list(request.prompt)
-        room = self._context_length - len(prompt)
-        if room < 1:
-            raise ContextOverflow(len(prompt), self._context_length)
-        grammar = request.grammar
-        sequence = Sequence.begin(
-            request,
-            self._loaded.tokenizer,
-            prompt,
-            min(request.max_tokens or room, room),
-            matcher=self._grammars.matcher(grammar) if grammar else None,
-        )
-        self._enter(sequence)
+        """Queue a request; its sink hears from the engine's thread from now on.
+
+        May take a while to compile a grammar. Raises `ContextOverflow`, `InvalidRequest`,
+        `Overloaded` or `EngineStopped` before anything of the sink is called. The adapter must fit
+        the model (`check_fits`).
+        """
+        sequence = self._new_sequence(request)
+        with self._live_lock:
+            if not self.running:
+                raise EngineStopped("the engine is shutting down")
+            if request.id in self._live:
+                raise InvalidRequest("id", f"a request with id {request.id!r} is already running")
+            waiting = len(self._live) - self._limits.max_sequences
+            if waiting >= self._limits.max_waiting:
+                raise Overloaded(waiting)
+            self._live[request.id] = sequence
+            self.throttle.set_busy(True)
+        self._commands.put(lambda: self._enqueue(sequence))
 
     def cancel(self, request_id: str) -> None:
-        """End a request with finish reason ``cancelled``, at the latest after the present step."""
+        """End a request with reason ``cancelled`` after the current step; ignore unknown ids."""
         with self._live_lock:
             sequence = self._live.get(request_id)
         if sequence is not None:
             sequence.cancelled = True
 
-    def _enter(self, sequence: Sequence) -> None:
-        request_id = sequence.request.id
+    def uses_of(self, content_hash: str) -> int:
+        """Return the number of live requests with this adapter version."""
         with self._live_lock:
-            if not self.running:
-                raise EngineStopped("the engine is shutting down")
-            if request_id in self._live:
-                raise InvalidRequest("id", f"a request with id {request_id!r} is already running")
-            waiting = len(self._live) - self._limits.max_sequences
-            if waiting >= self._limits.max_waiting:
-                raise Overloaded(waiting)
-            self._live[request_id] = sequence
-            self.throttle.answering(busy=True)
-        self._commands.put(lambda: self._queue(sequence))
+            live = list(self._live.values())
+        return sum(sequence.adapter_hash == content_hash for sequence in live)
+
+    def forget_adapter(self, content_hash: str) -> None:
+        """Drop the kept prefixes of an adapter version that gets no new requests."""
+        self._commands.put(lambda: self._scheduler.prefixes.forget(content_hash))
+
+    def _new_sequence(self, request: GenerationRequest) -> Sequence:
+        tokenizer = self.loaded.tokenizer
+        if len(request.prompt) == 0:
+            raise InvalidRequest("prompt", "must not be empty")
+        for token_id in (min(request.prompt), max(request.prompt)):
+            if not 0 <= token_id < tokenizer.vocabulary_size:
+                raise InvalidRequest("prompt", f"{token_id} is not a token id of this model")
+        room = self.context_length - len(request.prompt)
+        if room < 1:
+            raise ContextOverflow(len(request.prompt), self.context_length)
+        for token_id in request.sampling.logit_bias:
+            if token_id >= tokenizer.vocabulary_size:
+                raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
+        return Sequence.begin(
+            request,
+            min(request.max_tokens or room, room),
+            tokenizer.vocabulary_size,
+            tokenizer.end_ids,
+            self._grammars.compile(request.grammar) if request.grammar else None,
+        )
 
     # From here on: the engine's thread.
 
     def _serve(self) -> None:
         failure: PlaygroundError = EngineStopped("the engine was stopped")
         try:
-            if wants_one_thread(self._loaded.model):
+            if wants_one_thread(self.loaded.model):
                 torch.set_num_threads(1)
             while not self._stopped.is_set():
-                self._take_commands()
+                self._run_commands()
                 self._drop_cancelled()
-                segments = self._scheduler.next_step()
-                if segments:
-                    self._step(segments)
+                schedule = self._scheduler.next_step()
+                if schedule:
+                    self._step(schedule)
                 self._after_step()
-        except Exception as error:  # the thread's outer edge: whoever waits must hear of it
+        except Exception as error:  # the thread's outer edge: live requests must hear of it
             failure = EngineStopped(f"the engine's thread failed: {error!r}")
             raise
         finally:
             self._stopped.set()
             with self._live_lock:
-                stranded = list(self._live.values())
-            for sequence in stranded:
-                sequence.request.sink.fail(failure)
-            self._leave(stranded)
+                live = list(self._live.values())
+            for sequence in live:
+                sequence.fail(failure)
+            self._remove(live)
             self._after_step()
 
-    def _take_commands(self) -> None:
-        """Run what was asked since the last step; wait for something if there is nothing to do."""
+    def _run_commands(self) -> None:
+        """Run the commands that came since the last step; wait for one if there is no work."""
         try:
             while True:
                 self._commands.get(block=self._scheduler.idle)()
@@ -215,101 +224,93 @@ class Engine:
         except queue.Empty:
             return
 
-    def _queue(self, sequence: Sequence) -> None:
+    def _enqueue(self, sequence: Sequence) -> None:
         """Hand a sequence to the scheduler once its adapter is resident."""
-        if sequence.adapter:
+        adapter = sequence.request.adapter
+        if adapter:
             try:
-                slot = self._adapter_cache.acquire(sequence.adapter)
-            except RuntimeError as error:  # torch's word for no memory, among others
-                sequence.request.sink.fail(
-                    RequestFailed(f"its adapter cannot be made resident: {error}")
-                )
-                self._leave([sequence])
+                slot = self._adapter_cache.acquire(adapter)
+            except RuntimeError as error:  # torch raises it when memory runs out, among others
+                sequence.fail(RequestFailed(f"its adapter cannot be made resident: {error}"))
+                self._remove([sequence])
                 return
             if slot is None:
-                self._parked.append(sequence)
+                self._waiting_for_slot.append(sequence)
                 return
             sequence.slot = slot
         self._scheduler.add(sequence)
 
     def _drop_cancelled(self) -> None:
-        everyone = [*self._scheduler.sequences(), *self._parked]
-        cancelled = [each for each in everyone if each.cancelled]
+        sequences = [*self._scheduler.sequences(), *self._waiting_for_slot]
+        cancelled = [sequence for sequence in sequences if sequence.cancelled]
         for sequence in cancelled:
             sequence.finish("cancelled")
-        self._leave(cancelled)
+        self._remove(cancelled)
 
-    def _step(self, segments: AnySequence[Segment]) -> None:
-        by_sequence: defaultdict[Sequence, list[Segment]] = defaultdict(list)
-        for segment in segments:
-            by_sequence[segment.sequence].append(segment)
-        if len(by_sequence) > 1 and not self._runner.packs:
-            self._step_each(by_sequence.values())
+    def _step(self, schedule: Schedule) -> None:
+        if len(schedule) > 1 and not self._runner.supports_batching:
+            self._step_one_by_one(schedule)
             return
         try:
-            self._advance(segments)
+            self._advance(schedule)
         except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
-            if len(by_sequence) > 1:  # find out whose fault it is
-                self._step_each(by_sequence.values())
+            if len(schedule) > 1:  # find out which request it is
+                self._step_one_by_one(schedule)
                 return
-            (sequence,) = by_sequence
+            (sequence,) = schedule
             failure = RequestFailed(f"the model failed on this request: {error}")
             failure.__cause__ = error
-            sequence.request.sink.fail(failure)
-            self._leave([sequence])
+            sequence.fail(failure)
+            self._remove([sequence])
 
-    def _step_each(self, by_sequence: Iterable[AnySequence[Segment]]) -> None:
-        for own in by_sequence:
-            self._step(own)
+    def _step_one_by_one(self, schedule: Schedule) -> None:
+        for sequence, chunks in schedule.items():
+            self._step({sequence: chunks})
 
-    def _advance(self, segments: AnySequence[Segment]) -> None:
-        segments = sorted(segments, key=_by_adapter)
-        logits = self._runner.forward([each for own in segments for each in _pieces_of(own)])
-        for segment in segments:
-            segment.sequence.computed = segment.stop
-        self._leave(verify_drafts_and_append(logits, [each for each in segments if each.completes]))
+    def _advance(self, schedule: Schedule) -> None:
+        pairs = [(sequence, chunk) for sequence, chunks in schedule.items() for chunk in chunks]
+        pairs.sort(key=_row_order)
+        logits = self._runner.forward([chunk for _, chunk in pairs])
+        for sequence, chunks in schedule.items():
+            sequence.num_computed = min(chunks[-1].stop, len(sequence.tokens))  # without drafts
+        wanted = [(sequence, chunk) for sequence, chunk in pairs if chunk.wants_logits]
+        self._remove(verify_drafts_and_append(logits, wanted))
 
-    def _leave(self, sequences: AnySequence[Sequence]) -> None:
+    def _remove(self, sequences: AnySequence[Sequence]) -> None:
+        """Forget sequences that ended; those that waited for their slots are tried again."""
         if not sequences:
             return
         self._scheduler.remove(sequences)
         with self._live_lock:
             for sequence in sequences:
                 self._live.pop(sequence.request.id, None)
-            self.throttle.answering(busy=bool(self._live))
-        freed = [each.adapter for each in sequences if each.adapter and each.slot != BASE]
+            self.throttle.set_busy(bool(self._live))
+        freed = [s.request.adapter for s in sequences if s.request.adapter and s.slot != BASE]
         for adapter in freed:
             self._adapter_cache.release(adapter)
-        parked = [each for each in self._parked if each not in sequences]
-        self._parked = [] if freed else parked
-        for sequence in parked if freed else ():
-            self._queue(sequence)
+        waiting = [sequence for sequence in self._waiting_for_slot if sequence not in sequences]
+        self._waiting_for_slot = [] if freed else waiting
+        for sequence in waiting if freed else ():
+            self._enqueue(sequence)
 
-    def _cache_tokens(self) -> int:
-        """Tokens of keys and values that the memory budget holds."""
-        model = self._loaded.model
+    def _cache_tokens(self, context_length: int) -> int:
+        """Return how many tokens of keys and values the memory budget holds."""
+        model = self.loaded.model
         if self._limits.kv_cache_gib is not None:
-            budget = self._limits.kv_cache_gib * GIB
+            budget_bytes = self._limits.kv_cache_gib * GIB
         else:
-            share = 0.5 if model.device.type == "cuda" else 0.25  # the rest is for training
-            budget = share * available_bytes(model.device)
+            fraction = CACHE_FRACTION["cuda" if model.device.type == "cuda" else "cpu"]
+            budget_bytes = fraction * available_bytes(model.device)
         per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
-        wanted = self._limits.max_sequences * self._loaded.context_length
-        return min(int(budget / per_token), 2 * wanted) if per_token else 2 * wanted
+        wanted = 2 * self._limits.max_sequences * context_length
+        return min(int(budget_bytes / per_token), wanted) if per_token else wanted
 
 
-def _by_adapter(segment: Segment) -> tuple[bool, int]:
-    """Single tokens before pieces of prompts, and each adapter's rows side by side."""
-    return segment.stop - segment.start > 1, segment.sequence.slot
+def _row_order(pair: tuple[Sequence, ScheduledChunk]) -> tuple[bool, int]:
+    """Order single tokens before longer chunks, and each adapter's rows side by side."""
+    _, chunk = pair
+    return len(chunk.token_ids) > 1, chunk.slot
 
 
-def _pieces_of(segment: Segment) -> Iterator[Piece]:
-    sequence = segment.sequence
-    ids = sequence.tokens[segment.start : segment.stop]
-    yield Piece(sequence.cache, ids, segment.start, segment.completes, sequence.slot)
-    for at, token_id in enumerate(segment.draft, start=segment.stop):
-        yield Piece(sequence.cache, [token_id], at, wants_logits=True, slot=sequence.slot)
-
-
-def _wake() -> None:
-    """A command that does nothing but end the wait for one."""
+def _do_nothing() -> None:
+    """Stand in for a command or a hook."""

@@ -6,10 +6,10 @@ its own row of logits. Knows grammar text and tokens; knows no JSON schema and n
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+from numpy.typing import NDArray
 
 from playground.errors import InvalidRequest
 from playground.models.tokenizer import ChatTokenizer
@@ -17,10 +17,17 @@ from playground.models.tokenizer import ChatTokenizer
 LIMITS = LLParserLimits(
     max_items_in_row=10_000, initial_lexer_fuel=5_000_000, step_lexer_fuel=1_000_000
 )
+COMMON_CLOSERS = 64
+"""Closing tokens that are tried before the whole vocabulary."""
+LITERALS = (b"0", b"1", b"null", b"true", b"false", b"{}", b"[]", b"{", b"[")
+"""Short JSON values and openings, the sooner closed the earlier."""
+
+TokenMask = NDArray[np.bool_]
+TokenIds = NDArray[np.int64]
 
 
 class _Vocabulary:
-    """What llguidance asks of a tokenizer: every token's bytes, and how text is cut."""
+    """The tokenizer as llguidance takes it: every token's bytes, and a way to tokenize text."""
 
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self._tokenizer = tokenizer
@@ -38,168 +45,171 @@ class _Vocabulary:
         return self._tokenizer.encode_plain(plain)
 
 
-COMMON_CLOSERS = 64
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
-
 class ShortestCompletion:
-    """In which order tokens are tried to bring an answer to its end soon.
+    """The order in which tokens are tried to bring a JSON answer to its end soon.
 
     Inside a string a closing bracket is ordinary text, and the quote ends it; elsewhere a quote
     would begin something. Both brackets are allowed at once inside strings only.
     """
 
-    def __init__(self, tokens: Sequence[bytes], end: int) -> None:
+    def __init__(self, tokens: Sequence[bytes], end_id: int) -> None:
         self._tokens = tokens
-        self.end = end
-
-        def order(first: bytes) -> "np.ndarray[Any, np.dtype[np.int64]]":
-            def rank(token: int) -> tuple[int, int, int]:
-                text = tokens[token]
-                if text and not text.strip(b'}]"'):
-                    return (0 if text[0] in first else 1, -len(text), token)
-                words = (b"0", b"1", b"null", b"true", b"false", b"{}", b"[]", b"{", b"[")
-                return (2 + words.index(text) if text in words else 20, len(text), token)
-
-            return np.array(sorted(filter(tokens.__getitem__, range(len(tokens))), key=rank))
-
-        self._in_string = order(b'"')
-        self._outside = order(b"}]")
-        self._brackets = [tokens.index(each) for each in (b"}", b"]") if each in tokens]
+        self.end_id = end_id
+        self._in_string = self._order(b'"')
+        self._outside = self._order(b"}]")
+        self._brackets = [tokens.index(text) for text in (b"}", b"]") if text in tokens]
 
     def is_control(self, token: int) -> bool:
-        """Whether it stands for no text."""
+        """Say whether a token stands for no text."""
         return not self._tokens[token]
 
-    def best(self, allowed: Mask) -> int | None:
-        """The allowed token that promises the soonest end."""
+    def best(self, allowed: TokenMask) -> int | None:
+        """Return the allowed token that promises the soonest end."""
         order = self._in_string if allowed[self._brackets].all() else self._outside
-        for tried in (order[:COMMON_CLOSERS], order):  # the first few mostly suffice
-            token = int(tried[int(allowed[tried].argmax())])
+        for candidates in (order[:COMMON_CLOSERS], order):  # the first few mostly suffice
+            token = int(candidates[int(allowed[candidates].argmax())])
             if allowed[token]:
                 return token
         return None
+
+    def _order(self, first: bytes) -> TokenIds:
+        """Order tokens with text: closers beginning with ``first``, other closers, the rest."""
+
+        def rank(token: int) -> tuple[int, int, int]:
+            text = self._tokens[token]
+            if text and not text.strip(b'}]"'):
+                return (0 if text[0] in first else 1, -len(text), token)
+            place = 2 + LITERALS.index(text) if text in LITERALS else 20
+            return (place, len(text), token)
+
+        with_text = filter(self._tokens.__getitem__, range(len(self._tokens)))
+        return np.array(sorted(with_text, key=rank))
 
 
 class Matcher:
     """Follows one sequence through its grammar. Lives on the engine's thread once it is made."""
 
     def __init__(
-        self, matcher: LLMatcher, vocabulary_size: int, closers: ShortestCompletion
+        self, matcher: LLMatcher, vocabulary_size: int, completion: ShortestCompletion
     ) -> None:
         self._matcher = matcher
         self._vocabulary_size = vocabulary_size
-        self._closers = closers
+        self._completion = completion
 
     @property
     def done(self) -> bool:
         """Whether nothing more can follow."""
         return bool(self._matcher.is_stopped())
 
-    def forbid(self, row: Mask) -> None:
-        """Mark in ``row`` the tokens that may not come next; ids beyond the vocabulary may not.
+    def fill_forbidden(self, row: TokenMask) -> None:
+        """Mark in ``row`` the tokens that may not come next, ids beyond the vocabulary included.
 
         Raises ValueError where the grammar cannot go on.
         """
         row[:] = True
         known = min(len(row), self._vocabulary_size)
         np.logical_not(self.allowed()[:known], out=row[:known])
-        self._check()
+        if self._matcher.is_error():
+            reason = _first_line(self._matcher.get_error())
+            raise ValueError(f"the grammar cannot go on: {reason}")
 
-    def within(self, token_id: int, left: int) -> int:
-        """``token_id`` if the answer can still end in ``left`` tokens after it; otherwise the token
-        that brings the end nearest. The same where no end is in reach anyway, and for a control
-        token after text, which is cut rather than ended.
+    def keep_closable(self, token_id: int, tokens_left: int) -> int:
+        """Return ``token_id`` if the answer can still end within ``tokens_left`` tokens after it,
+        otherwise the token that brings the end nearest.
+
+        ``token_id`` too where no end is in reach anyway, and for a control token after text: there
+        the answer is cut off rather than ended.
         """
-        if self._matcher.is_stopped() or token_id == self._closers.end:
+        if self._matcher.is_stopped() or token_id == self._completion.end_id:
             return token_id
         accepting = self._matcher.is_accepting()
         if not self._matcher.try_consume_tokens([token_id]):
             return token_id
         free_text = accepting and self._matcher.is_accepting()
-        closed = free_text or self._closing(left) is not None
+        closable = free_text or self._shortest_end(tokens_left) is not None
         self._matcher.rollback(1)
-        if closed:
+        if closable:
             return token_id
         if accepting:
-            return token_id if self._closers.is_control(token_id) else self._closers.end
-        closing = self._closing(left + 1)
-        return closing[0] if closing else token_id
+            is_control = self._completion.is_control(token_id)
+            return token_id if is_control else self._completion.end_id
+        path = self._shortest_end(tokens_left + 1)
+        return path[0] if path else token_id
 
-    def _closing(self, most: int) -> list[int] | None:
-        """Tokens that end the answer from here, the end token included where something else could
-        follow; at most this many, None if none are found.
+    def _shortest_end(self, max_tokens: int) -> list[int] | None:
+        """Return at most ``max_tokens`` that end the answer from here, None if none are found.
+
+        The end token is one of them where something else could follow.
         """
-        taken: list[int] = []
-        while not self._ended() and len(taken) < most:
-            token = self._closers.best(self.allowed())
+        path: list[int] = []
+        while not self._may_end() and len(path) < max_tokens:
+            token = self._completion.best(self.allowed())
             if token is None or not self._matcher.try_consume_tokens([token]):
                 break
-            taken.append(token)
-        ended, stopped = self._ended(), self._matcher.is_stopped()
-        if taken:
-            self._matcher.rollback(len(taken))
-        path = taken if stopped else [*taken, self._closers.end]
-        return path if ended and len(path) <= most else None
+            path.append(token)
+        ended, stopped = self._may_end(), self._matcher.is_stopped()
+        if path:
+            self._matcher.rollback(len(path))
+        if not stopped:
+            path = [*path, self._completion.end_id]
+        return path if ended and len(path) <= max_tokens else None
 
-    def _ended(self) -> bool:
+    def _may_end(self) -> bool:
         return bool(self._matcher.is_stopped() or self._matcher.is_accepting())
 
-    def allowed(self) -> Mask:
-        """Bool ``[vocabulary]``: the tokens that may come next."""
+    def allowed(self) -> TokenMask:
+        """Return bool ``[vocabulary]``: the tokens that may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         return np.unpackbits(bits, bitorder="little", count=self._vocabulary_size).view(np.bool_)
 
-    def take(self, token_id: int) -> None:
-        """Move on by a token that was allowed. What goes wrong is raised when a choice is next
-        asked for: by then all that was chosen beside it has been taken.
+    def consume(self, token_id: int) -> None:
+        """Move on by a token that was allowed.
+
+        An error is raised by the next `fill_forbidden`: by then all tokens that were chosen in the
+        same step have been consumed.
         """
         self._matcher.consume_token(token_id)
 
-    def forced(self) -> list[int]:
-        """Tokens that must follow now, taken already; they need no choosing."""
+    def consume_forced(self) -> list[int]:
+        """Consume and return the tokens that must follow now; they need no choosing."""
         tokens = [int(token) for token in self._matcher.compute_ff_tokens()]
         for token in tokens:
-            self.take(token)
+            self.consume(token)
         return tokens
 
-    def _check(self) -> None:
-        if self._matcher.is_error():
-            raise ValueError(f"the grammar cannot go on: {_first_line(self._matcher.get_error())}")
 
-
-class Grammars:
+class GrammarCompiler:
     """Makes matchers for one tokenizer. Safe to use from several threads."""
 
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
-        self._llg: LLTokenizer | None = None
-        self._closers: ShortestCompletion | None = None
+        self._shared: tuple[LLTokenizer, ShortestCompletion] | None = None
 
-    def matcher(self, grammar: str) -> Matcher:
-        """A fresh matcher for a grammar in llguidance's Lark. Raises `InvalidRequest`."""
-        vocabulary, closers = self._vocabulary()
+    def compile(self, grammar: str) -> Matcher:
+        """Return a fresh matcher for a grammar in llguidance's Lark. Raises `InvalidRequest`."""
+        vocabulary, completion = self._vocabulary()
         matcher = LLMatcher(vocabulary, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
             raise InvalidRequest("grammar", _first_line(matcher.get_error()))
-        return Matcher(matcher, self._tokenizer.vocabulary_size, closers)
+        return Matcher(matcher, self._tokenizer.vocabulary_size, completion)
 
     def _vocabulary(self) -> tuple[LLTokenizer, ShortestCompletion]:
+        """Return what all matchers share; made at the first grammar, which takes a while."""
         with self._lock:
-            if self._llg is None or self._closers is None:
+            if self._shared is None:
                 vocabulary = _Vocabulary(self._tokenizer)
-                wrapper = TokenizerWrapper(vocabulary)
                 names = self._tokenizer.control_tokens
-                self._closers = ShortestCompletion(
-                    [b"" if at in names else text for at, text in enumerate(vocabulary.tokens)],
-                    vocabulary.eos_token_id,
+                texts = [
+                    b"" if token in names else text for token, text in enumerate(vocabulary.tokens)
+                ]
+                llg = LLTokenizer(
+                    TokenizerWrapper(vocabulary),
+                    n_vocab=self._tokenizer.vocabulary_size,
+                    eos_token=sorted(self._tokenizer.end_ids),
                 )
-                ends: Sequence[int] = sorted(self._tokenizer.end_ids)
-                self._llg = LLTokenizer(
-                    wrapper, n_vocab=self._tokenizer.vocabulary_size, eos_token=list(ends)
-                )
-            return self._llg, self._closers
+                self._shared = llg, ShortestCompletion(texts, vocabulary.eos_token_id)
+            return self._shared
 
 
 def _first_line(error: str) -> str:

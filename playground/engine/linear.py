@@ -1,9 +1,10 @@
-"""LoraMatmul with the resident weights: one call for linear modules that read the same rows.
+"""Matmuls with the resident weights: one call for linear modules that read the same rows.
 
 On a CPU oneDNN's prepacked weights are used where torch has them: up to twice as fast as `F.linear`
-for few rows (docs/log.md), and from two rows on a row's result in fp32 does not depend on the
-others. They are copies: the modules' own weights stay, for the twin that trains. Everything else
-(quantised modules, GPUs) is called as it is. Knows no layers and no adapters.
+for few rows (docs/log.md, "Packed products, microseconds"), and with two rows or more a row's
+result in fp32 does not depend on the others. They are copies: the modules' own weights stay, for
+the shared-weight copy that trains. Everything else (quantized modules, GPUs) is called as it is.
+Knows no layers and no adapters.
 """
 
 from collections.abc import Sequence
@@ -12,20 +13,21 @@ import torch
 from torch import Tensor, nn
 
 MKL_ROWS = 16
-"""From how many rows on a row of MKL's fp32 products, which `F.linear` is, does not depend on the
-others, with one thread (docs/log.md)."""
+"""Row count from which a row of MKL's fp32 matmul, which `F.linear` is, does not depend on the
+others, with one thread (docs/log.md, "When does a row depend on its batch? Another CPU")."""
 PACKED_ROWS = {torch.float32: 2, torch.bfloat16: 4}
-"""Of how many rows packed products are given whole multiples: in fp32 a single row differs from the
-same among others; in bf16, 61 rows take a fifth longer than 64 (docs/log.md)."""
+"""Pad the row count of packed matmuls to a multiple of this: in fp32 a single row differs from the
+same among others; in bf16, 61 rows take a fifth longer than 64 (docs/log.md, "Packed products,
+microseconds")."""
 ROWS_HINT = 16
-"""For which number of rows oneDNN chooses the layout of packed weights; it serves any."""
+"""Row count for which oneDNN chooses the layout of packed weights; it serves any."""
 
 
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether this build of torch and this machine have packed products for ``dtype``.
+    """Say whether this build of torch and this machine have packed matmuls for ``dtype``.
 
     The operators are those that torch's inductor uses on a CPU (torch/_inductor/mkldnn_ir.py);
-    they are not public, so that their absence is nothing but slower.
+    they are not public: where they are missing, the engine is slower and nothing else.
     """
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
@@ -46,32 +48,32 @@ class PackedLinear:
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS_HINT)
         self._bias = bias
 
-    def __call__(self, x: Tensor, add: Tensor | None = None) -> Tensor:
-        """``[rows, in]`` to ``[rows, out]``; ``add``, of the result's shape, is added to it."""
-        product = torch.ops.mkldnn._linear_pointwise
-        if add is None:
-            return product.default(x, self._weight, self._bias, "none", [], "")  # type: ignore[no-any-return]
-        return product.binary(x, add, self._weight, self._bias, "add")  # type: ignore[no-any-return]
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map ``[rows, in]`` to ``[rows, out]``; ``residual`` of that shape is added."""
+        matmul = torch.ops.mkldnn._linear_pointwise
+        if residual is None:
+            return matmul.default(x, self._weight, self._bias, "none", [], "")  # type: ignore[no-any-return]
+        return matmul.binary(x, residual, self._weight, self._bias, "add")  # type: ignore[no-any-return]
 
 
 class SeparateLinear:
-    """The modules one after the other, their results side by side."""
+    """Modules called one after the other, their results side by side."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._modules = modules
 
-    def __call__(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """As `PackedLinear`."""
-        each = [module(x) for module in self._modules]
-        whole = torch.cat(each, dim=-1) if len(each) > 1 else each[0]
-        return whole if add is None else whole + add
+        outputs = [module(x) for module in self._modules]
+        joined = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
+        return joined if residual is None else joined + residual
 
 
 Linear = PackedLinear | SeparateLinear
 
 
-def linear_of(modules: Sequence[nn.Module], *, packed: bool) -> Linear:
-    """One product for modules that read the same rows, packed if wanted and if they are plain."""
+def join_linears(modules: Sequence[nn.Module], *, packed: bool) -> Linear:
+    """Join modules that read the same rows; packed if wanted and if they are plain `nn.Linear`."""
     if not packed or any(type(module) is not nn.Linear for module in modules):
         return SeparateLinear(modules)
     weight = torch.cat([module.weight for module in modules])  # type: ignore[misc]

@@ -1,32 +1,33 @@
-"""Keys and values in pages, and attention over them: the way of GPUs, whose kernels follow a table.
+"""Keys and values in blocks, and attention over them: for GPUs, whose kernels follow a block table.
 
-One pool holds the pages of all sequences. A step's tables say where each row's keys and values go
-and which pages each sequence reads, so that one call a layer attends all rows and its tensors can
-stay where they are from step to step (`graphs`). Source: vLLM's PagedAttention (arXiv:2309.06180);
-the kernel is FlashAttention's in torch (`torch.nn.attention.varlen`). Where there is none, pages
-are gathered and attended sequence by sequence, which is slower and right.
+One pool holds the blocks of all sequences. A step's metadata says where each row's keys and values
+go and which blocks each sequence reads, so that one call a layer attends all rows and its tensors
+can stay where they are from step to step (`graphs`). Source: vLLM's PagedAttention
+(arXiv:2309.06180); the kernel is FlashAttention's in torch (`torch.nn.attention.varlen`). Where
+there is none, blocks are gathered and attended sequence by sequence, which is slower and right.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
 
-from playground.engine.batch import Piece
+from playground.engine.batch import ScheduledChunk
 from playground.engine.kv_cache import CacheBudget, SequenceCache
+from playground.engine.lora import StepAdapters
 
-PAGE = 256
-"""Tokens; FlashAttention 2 takes no pages but whole multiples of it."""
-SPARE = 0
-"""The page that rows of no sequence write to."""
+BLOCK_SIZE = 256
+"""Tokens; FlashAttention 2 takes no blocks but multiples of it."""
+PADDING_BLOCK = 0
+"""The block that rows of no sequence write to."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolShape:
-    """What a token's keys and values are in every layer."""
+    """The shape of a token's keys and values in every layer."""
 
     layers: int
     kv_heads: int
@@ -35,145 +36,140 @@ class PoolShape:
     device: torch.device
 
 
-class PagedCache(SequenceCache):
-    """One sequence's pages, in order; ``capacity`` is what they hold."""
-
-    def __init__(self, pool: "PagePool") -> None:
-        super().__init__()
-        self._pool = pool
-        self.pages: list[int] = []
-
-    def copy_from(self, other: SequenceCache, tokens: int) -> None:
-        """See `SequenceCache`; whole pages are copied."""
-        assert isinstance(other, PagedCache)
-        count = -(-tokens // PAGE)
-        with torch.inference_mode():
-            self._pool.copy(other.pages[:count], self.pages[:count])
-
-    def place(self, position: int) -> int:
-        """Where in the pool a token's keys and values lie."""
-        return self.pages[position // PAGE] * PAGE + position % PAGE
-
-
-class PagePool(CacheBudget):
-    """The budget of a GPU: as many pages as ``tokens`` fill, made at once."""
+class BlockPool(CacheBudget):
+    """The budget of a GPU: as many blocks as ``tokens`` fill, allocated at once."""
 
     def __init__(self, shape: PoolShape, tokens: int) -> None:
-        pages = max(1, tokens // PAGE)
-        super().__init__(total=pages * PAGE)
+        blocks = max(1, tokens // BLOCK_SIZE)
+        super().__init__(total=blocks * BLOCK_SIZE)
         self.shape = shape
-        self._free = list(range(pages, SPARE, -1))
+        self._free = list(range(blocks, PADDING_BLOCK, -1))
         self._stored = torch.zeros(
             2 * shape.layers,
-            pages + 1,
-            PAGE,
+            blocks + 1,
+            BLOCK_SIZE,
             shape.kv_heads,
             shape.head_dim,
             dtype=shape.dtype,
             device=shape.device,
         )
 
-    def new(self) -> PagedCache:
-        """A cache without pages."""
-        return PagedCache(self)
-
     def fits(self, cache: SequenceCache, capacity: int) -> bool:
         """See `CacheBudget`."""
-        return self._missing(cache, capacity) <= len(self._free)
+        return _missing_blocks(cache, capacity) <= len(self._free)
 
     def grow(self, cache: SequenceCache, capacity: int) -> None:
-        """Give ``cache`` pages for ``capacity`` tokens."""
-        assert isinstance(cache, PagedCache)
-        for _ in range(self._missing(cache, capacity)):
-            cache.pages.append(self._free.pop())
-        self.used += len(cache.pages) * PAGE - cache.capacity
-        cache.capacity = len(cache.pages) * PAGE
+        """Give ``cache`` blocks for ``capacity`` tokens."""
+        for _ in range(_missing_blocks(cache, capacity)):
+            cache.blocks.append(self._free.pop())
+        self.used += len(cache.blocks) * BLOCK_SIZE - cache.capacity
+        cache.capacity = len(cache.blocks) * BLOCK_SIZE
+
+    def copy(self, source: SequenceCache, target: SequenceCache, tokens: int) -> None:
+        """See `CacheBudget`; whole blocks are copied."""
+        count = -(-tokens // BLOCK_SIZE)
+        blocks = [source.blocks[:count], target.blocks[:count]]
+        with torch.inference_mode():
+            table = torch.tensor(blocks, device=self.shape.device)
+            self._stored[:, table[1]] = self._stored[:, table[0]]
 
     def release(self, cache: SequenceCache) -> None:
-        """Take its pages back."""
-        assert isinstance(cache, PagedCache)
+        """Take its blocks back."""
         super().release(cache)
-        self._free += cache.pages
-        cache.pages, cache.capacity = [], 0
+        self._free += cache.blocks
+        cache.blocks, cache.capacity = [], 0
 
     def layer(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of a layer, each ``[pages, PAGE, kv_heads, head_dim]``."""
+        """Return a layer's keys and values, each ``[blocks, BLOCK_SIZE, kv_heads, head_dim]``."""
         return self._stored[2 * layer], self._stored[2 * layer + 1]
 
-    def copy(self, source: Sequence[int], target: Sequence[int]) -> None:
-        """Copy pages."""
-        where = torch.tensor([list(source), list(target)], device=self.shape.device)
-        self._stored[:, where[1]] = self._stored[:, where[0]]
 
-    @staticmethod
-    def _missing(cache: SequenceCache, capacity: int) -> int:
-        assert isinstance(cache, PagedCache)
-        return max(0, -(-capacity // PAGE) - len(cache.pages))
+def _missing_blocks(cache: SequenceCache, capacity: int) -> int:
+    return max(0, -(-capacity // BLOCK_SIZE) - len(cache.blocks))
 
 
-@dataclass(slots=True)
-class Tables:
-    """A step as tensors. ``places`` ``[rows]`` is where each row's keys and values go; ``begins``
-    ``[sequences + 1]`` at which row each sequence starts; ``used`` ``[sequences]`` its tokens so
-    far and ``begins_k`` ``[sequences + 1]`` their sums; ``pages`` ``[sequences, most]``.
+@dataclass(frozen=True, slots=True)
+class AttentionMetadata:
+    """A step as the kernel takes it, a sequence for each chunk and each row of padding.
+
+    ``slot_mapping`` ``[rows]``: the place in the pool of each row's keys and values.
+    ``cu_seqlens_q`` ``[sequences + 1]``: the row at which each sequence starts. ``seqlens_k``
+    ``[sequences]``: its tokens so far; ``cu_seqlens_k``: their cumulative sums, from 0.
+    ``block_table`` ``[sequences, blocks]``. No sequence has more than ``max_seqlen_q`` rows and
+    ``max_seqlen_k`` tokens.
     """
 
-    places: Tensor
-    begins: Tensor
-    used: Tensor
-    begins_k: Tensor
-    pages: Tensor
+    slot_mapping: Tensor
+    cu_seqlens_q: Tensor
+    seqlens_k: Tensor
+    cu_seqlens_k: Tensor
+    block_table: Tensor
+    max_seqlen_q: int
+    max_seqlen_k: int
 
     @classmethod
-    def of(cls, pieces: Sequence[Piece], rows: int, device: torch.device) -> "Tables":
-        """Of a step that is padded to ``rows``; the padding belongs to one more sequence."""
-        places: list[int] = []
-        begins, used, tables = [0], [], []
-        for piece in pieces:
-            cache = piece.cache
-            assert isinstance(cache, PagedCache)
-            stop = piece.start + len(piece.token_ids)
-            places += map(cache.place, range(piece.start, stop))
-            begins.append(len(places))
-            used.append(stop)
-            tables.append(cache.pages[: -(-stop // PAGE)])
-        for _ in range(rows - len(places)):
-            places.append(SPARE * PAGE)
-            begins.append(len(places))
-            used.append(1)
-            tables.append([SPARE])
-        most = max(map(len, tables))
-        sums = [0]
-        for each in used:
-            sums.append(sums[-1] + each)
-        padded = [each + [SPARE] * (most - len(each)) for each in tables]
+    def of(
+        cls, chunks: Sequence[ScheduledChunk], rows: int, device: torch.device
+    ) -> "AttentionMetadata":
+        """Describe a step that is padded to ``rows``."""
+        slot_mapping: list[int] = []
+        cu_seqlens_q, seqlens_k, tables = [0], [], []
+        for chunk in chunks:
+            blocks = chunk.cache.blocks
+            slot_mapping += (
+                blocks[position // BLOCK_SIZE] * BLOCK_SIZE + position % BLOCK_SIZE
+                for position in range(chunk.start, chunk.stop)
+            )
+            cu_seqlens_q.append(len(slot_mapping))
+            seqlens_k.append(chunk.stop)
+            tables.append(blocks[: -(-chunk.stop // BLOCK_SIZE)])
+        for _ in range(rows - len(slot_mapping)):
+            slot_mapping.append(PADDING_BLOCK * BLOCK_SIZE)
+            cu_seqlens_q.append(len(slot_mapping))
+            seqlens_k.append(1)
+            tables.append([PADDING_BLOCK])
+        width = max(map(len, tables))
+        cu_seqlens_k = [0]
+        for tokens in seqlens_k:
+            cu_seqlens_k.append(cu_seqlens_k[-1] + tokens)
+
+        def int32(values: list[int] | list[list[int]]) -> Tensor:
+            return torch.tensor(values, dtype=torch.int32, device=device)
+
         return cls(
-            torch.tensor(places, device=device),
-            *(
-                torch.tensor(each, dtype=torch.int32, device=device)
-                for each in (begins, used, sums, padded)
-            ),
+            slot_mapping=torch.tensor(slot_mapping, device=device),
+            cu_seqlens_q=int32(cu_seqlens_q),
+            seqlens_k=int32(seqlens_k),
+            cu_seqlens_k=int32(cu_seqlens_k),
+            block_table=int32([table + [PADDING_BLOCK] * (width - len(table)) for table in tables]),
+            max_seqlen_q=max(len(chunk.token_ids) for chunk in chunks),
+            max_seqlen_k=max(chunk.stop for chunk in chunks),
         )
 
 
 class PagedStep:
-    """What a `Forward` asks of attention (`PackedStep`), over a pool.
+    """An `attention.Step` over a pool.
 
-    ``longest`` bounds the tokens of any sequence and ``widest`` the rows of any. The kernel may
-    divide a long sequence's keys among a GPU's processors only where every sequence has one row,
-    with neither window nor causal mask, and several heads share their keys: there it moves those
-    heads to where a prompt's rows would be. Elsewhere torch 2.13 would write what it divided to the
-    first sequence's rows, whosever it is (pytorch/pytorch issue 194167).
+    The kernel may divide a long sequence's keys among a GPU's processors only where every sequence
+    has one row, with neither window nor causal mask, and several heads share their keys: there it
+    moves those heads to where a prompt's rows would be. Elsewhere torch 2.13 would write what it
+    divided to the first sequence's rows, whichever sequence it belongs to (pytorch/pytorch issue
+    194167).
     """
 
     def __init__(
-        self, pool: PagePool, tables: Tables, *, longest: int, widest: int, kernel: bool
+        self,
+        pool: BlockPool,
+        metadata: AttentionMetadata,
+        adapters: StepAdapters,
+        *,
+        use_kernel: bool,
     ) -> None:
-        self.longest = longest
+        self.max_seqlen_k = metadata.max_seqlen_k
+        self.adapters = adapters
         self._pool = pool
-        self._tables = tables
-        self._widest = widest
-        self._kernel = kernel
+        self._metadata = metadata
+        self._use_kernel = use_kernel
 
     def attend(
         self,
@@ -184,57 +180,56 @@ class PagedStep:
         scaling: float | None,
         window: int | None = None,
     ) -> Tensor:
-        """See `PackedStep.attend`."""
+        """See `attention.Step`."""
+        metadata = self._metadata
         keys, values = self._pool.layer(layer)
-        keys.view(-1, *key.shape[1:]).index_copy_(0, self._tables.places, key)
-        values.view(-1, *value.shape[1:]).index_copy_(0, self._tables.places, value)
-        if not self._kernel:
-            return _attend_gathered(query, keys, values, self._tables, scaling, window)
-        splits = self._widest == 1 and not window and query.shape[1] > key.shape[1]
+        keys.view(-1, *key.shape[1:]).index_copy_(0, metadata.slot_mapping, key)
+        values.view(-1, *value.shape[1:]).index_copy_(0, metadata.slot_mapping, value)
+        if not self._use_kernel:
+            return _attend_gathered(query, keys, values, metadata, scaling, window)
+        may_split = metadata.max_seqlen_q == 1 and not window and query.shape[1] > key.shape[1]
         before = window - 1 if window else -1
         attended = varlen_attn(
             query,
             keys,
             values,
-            self._tables.begins,
-            self._tables.begins_k,
-            self._widest,
-            self.longest,
+            metadata.cu_seqlens_q,
+            metadata.cu_seqlens_k,
+            metadata.max_seqlen_q,
+            metadata.max_seqlen_k,
             scale=scaling,
-            window_size=(-1, -1) if splits else (before, 0),  # nothing follows a single row
+            window_size=(-1, -1) if may_split else (before, 0),  # nothing follows a single row
             enable_gqa=query.shape[1] != key.shape[1],
-            seqused_k=self._tables.used,
-            block_table=self._tables.pages,
-            num_splits=None if splits else 1,
+            seqused_k=metadata.seqlens_k,
+            block_table=metadata.block_table,
+            num_splits=None if may_split else 1,
         )
-        assert isinstance(
-            attended, Tensor
-        )  # the log-sum-exp, which would come beside, is not wanted
+        assert isinstance(attended, Tensor)  # a tuple only where the log-sum-exp is asked for
         return attended
 
 
 def _attend_gathered(
-    query: Tensor, keys: Tensor, values: Tensor, tables: Tables, scaling: float | None,
-    window: int | None,
+    query: Tensor, keys: Tensor, values: Tensor, metadata: AttentionMetadata,
+    scaling: float | None, window: int | None,
 ) -> Tensor:  # fmt: skip
-    """The same without the kernel; waits for the tables."""
+    """The same without the kernel; waits for the metadata."""
     output = query.new_zeros(*query.shape[:2], values.shape[-1])
-    begins, used = tables.begins.tolist(), tables.used.tolist()
-    for own, stop in enumerate(used):
-        rows = slice(begins[own], begins[own + 1])
-        pages = tables.pages[own, : -(-stop // PAGE)].long()
-        mine, theirs = (
-            each[pages].flatten(0, 1)[:stop].transpose(0, 1)[None] for each in (keys, values)
+    cu_seqlens_q, seqlens_k = metadata.cu_seqlens_q.tolist(), metadata.seqlens_k.tolist()
+    for i, stop in enumerate(seqlens_k):
+        rows = slice(cu_seqlens_q[i], cu_seqlens_q[i + 1])
+        blocks = metadata.block_table[i, : -(-stop // BLOCK_SIZE)].long()
+        sequence_keys, sequence_values = (
+            stored[blocks].flatten(0, 1)[:stop].transpose(0, 1)[None] for stored in (keys, values)
         )
-        place = torch.arange(stop, device=query.device)
-        asking = place[stop - (rows.stop - rows.start) :, None]
-        mask = place <= asking
+        positions = torch.arange(stop, device=query.device)
+        row_positions = positions[stop - (rows.stop - rows.start) :, None]
+        mask = positions <= row_positions
         if window:
-            mask &= place > asking - window
+            mask &= positions > row_positions - window
         attended = scaled_dot_product_attention(
             query[rows].transpose(0, 1)[None],
-            mine,
-            theirs,
+            sequence_keys,
+            sequence_values,
             attn_mask=mask,
             scale=scaling,
             enable_gqa=query.shape[1] != keys.shape[2],
@@ -244,28 +239,32 @@ def _attend_gathered(
 
 
 @torch.inference_mode()
-def kernel_agrees(shape: PoolShape, heads: int) -> bool:
-    """Whether this machine has the kernel and it computes what is computed without it, for prompts
-    and for single rows after them.
+def kernel_agrees(shape: PoolShape, heads: int, adapters: StepAdapters) -> bool:
+    """Say whether this machine has the kernel and it computes what gathering blocks does, for
+    prompts and for single rows after them.
     """
     if shape.device.type != "cuda" or shape.dtype not in (torch.float16, torch.bfloat16):
         return False
-    lengths = (5 * PAGE + 7, 3, PAGE)
-    one = PoolShape(1, shape.kv_heads, shape.head_dim, shape.dtype, shape.device)
-    pool = PagePool(one, 16 * PAGE)
-    caches = [pool.new() for _ in lengths]
-    for cache, length in zip(caches, lengths, strict=True):
+    lengths = (5 * BLOCK_SIZE + 7, 3, BLOCK_SIZE)
+    one_layer = PoolShape(1, shape.kv_heads, shape.head_dim, shape.dtype, shape.device)
+    pool = BlockPool(one_layer, 16 * BLOCK_SIZE)
+    prompts, decodes = [], []
+    for length in lengths:
+        cache = pool.new()
         pool.grow(cache, length + 1)
-    prompts = [Piece(own, [0] * end, 0, True) for own, end in zip(caches, lengths, strict=True)]
-    singles = [Piece(own, [0], end, True) for own, end in zip(caches, lengths, strict=True)]
-    return all(_agrees(pool, heads, pieces) for pieces in (prompts, singles))
+        prompts.append(ScheduledChunk(cache, [0] * length, 0, wants_logits=True))
+        decodes.append(ScheduledChunk(cache, [0], length, wants_logits=True))
+    return all(_agrees(pool, heads, chunks, adapters) for chunks in (prompts, decodes))
 
 
-def _agrees(pool: PagePool, heads: int, pieces: Sequence[Piece]) -> bool:
-    """For a step of random queries, keys and values, padded by a row."""
-    shape, widest = pool.shape, max(len(piece.token_ids) for piece in pieces)
-    rows = sum(len(piece.token_ids) for piece in pieces) + 1
-    tables = Tables.of(pieces, rows, shape.device)
+def _agrees(
+    pool: BlockPool, heads: int, chunks: Sequence[ScheduledChunk], adapters: StepAdapters
+) -> bool:
+    """Compare both for a step of random queries, keys and values, padded by a row."""
+    shape = pool.shape
+    rows = sum(len(chunk.token_ids) for chunk in chunks) + 1
+    metadata = AttentionMetadata.of(chunks, rows, shape.device)
+    metadata = replace(metadata, max_seqlen_k=8 * BLOCK_SIZE)
     generator = torch.Generator(shape.device).manual_seed(0)
     query, key, value = (
         torch.randn(
@@ -273,12 +272,12 @@ def _agrees(pool: PagePool, heads: int, pieces: Sequence[Piece]) -> bool:
         )
         for count in (heads, shape.kv_heads, shape.kv_heads)
     )
-    answers = []
-    for kernel in (True, False):
-        step = PagedStep(pool, tables, longest=8 * PAGE, widest=widest, kernel=kernel)
+    results = []
+    for use_kernel in (True, False):
+        step = PagedStep(pool, metadata, adapters, use_kernel=use_kernel)
         try:
-            answers.append(step.attend(0, query, key, value, shape.head_dim**-0.5))
+            results.append(step.attend(0, query, key, value, shape.head_dim**-0.5))
         except (RuntimeError, ValueError, NotImplementedError):
             return False
-    ours, theirs = answers
-    return torch.allclose(ours, theirs, atol=0.02, rtol=0.02)
+    by_kernel, gathered = results
+    return torch.allclose(by_kernel, gathered, atol=0.02, rtol=0.02)

@@ -1,4 +1,4 @@
-"""Packed steps over pages of one pool, decode steps as graphs: the way of GPUs.
+"""Packed steps over the blocks of one pool, decode steps as CUDA graphs: the runner for GPUs.
 
 Knows tensors and caches; knows no request, no sampling, no text.
 """
@@ -9,22 +9,28 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from playground.engine.batch import Piece, Rows
+from playground.engine.batch import ScheduledChunk, StepInputs
 from playground.engine.forward import Forward
 from playground.engine.graphs import DecodeGraphs
-from playground.engine.lora import AdapterBank
-from playground.engine.paged import PagedStep, PagePool, PoolShape, Tables, kernel_agrees
+from playground.engine.lora import BASE, AdapterBank
+from playground.engine.paged import (
+    AttentionMetadata,
+    BlockPool,
+    PagedStep,
+    PoolShape,
+    kernel_agrees,
+)
 
 
 class PagedRunner:
-    """Runs packed steps of one model of the lean family; `budget` comes before the first step.
+    """Runs packed steps of a model that `FusedLlamaForward` knows; call `budget` before the first.
 
-    ``kernel`` says whether this machine attends over pages by a kernel: else they are no gain. An
-    int8 model's steps are not captured: LLM.int8() (arXiv:2208.07339) looks for outliers on the
-    host.
+    Without ``use_kernel`` this machine has no kernel for attention over blocks, and they gain
+    nothing. An int8 model's steps are not captured: LLM.int8() (arXiv:2208.07339) looks for
+    outliers on the host.
     """
 
-    packs = True
+    supports_batching = True
 
     def __init__(self, model: PreTrainedModel, adapters: AdapterBank, forward: Forward) -> None:
         config = model.config
@@ -36,37 +42,37 @@ class PagedRunner:
             dtype=model.dtype,
             device=model.get_input_embeddings().weight.device,
         )
-        self.kernel = kernel_agrees(self._shape, heads)
+        self.use_kernel = kernel_agrees(self._shape, heads, adapters.for_rows([BASE]))
         self._captures = not getattr(model, "is_loaded_in_8bit", False)
         self._forward = forward
         self.adapters = adapters
-        self._pool: PagePool | None = None
+        self._pool: BlockPool | None = None
         self._graphs: DecodeGraphs | None = None
 
-    def budget(self, tokens: int, context: int) -> PagePool:
-        """The pool: room for keys and values of so many tokens, at most ``context`` a sequence."""
-        self._pool = PagePool(self._shape, tokens)
-        if self._captures and (self.kernel or self._shape.device.type == "cpu"):
+    def budget(self, tokens: int, context_length: int) -> BlockPool:
+        """Allocate the pool: ``tokens`` in all, at most ``context_length`` a sequence."""
+        self._pool = BlockPool(self._shape, tokens)
+        if self._captures and (self.use_kernel or self._shape.device.type == "cpu"):
             self._graphs = DecodeGraphs(
-                self._forward, self.adapters, self._pool, context=context, kernel=self.kernel
+                self._forward,
+                self.adapters,
+                self._pool,
+                context_length=context_length,
+                use_kernel=self.use_kernel,
             )
         return self._pool
 
     @torch.inference_mode()
-    def forward(self, pieces: Sequence[Piece]) -> Tensor:
+    def forward(self, chunks: Sequence[ScheduledChunk]) -> Tensor:
         """See `PackedRunner.forward`."""
-        assert self._pool is not None
-        logits = self._graphs.run(pieces) if self._graphs else None
+        if self._pool is None:
+            raise RuntimeError("call budget() before the first step")
+        logits = self._graphs.run(chunks) if self._graphs else None
         if logits is not None:
             return logits.float()
-        rows = Rows.of(pieces, self._forward.row_multiple, self.adapters.row_multiple)
-        self.adapters.select(rows.slots)
+        inputs = StepInputs.of(chunks, self._forward.row_multiple, self.adapters.row_multiple)
         device = self._shape.device
-        step = PagedStep(
-            self._pool,
-            Tables.of(pieces, len(rows.token_ids), device),
-            longest=max(piece.start + len(piece.token_ids) for piece in pieces),
-            widest=max(len(piece.token_ids) for piece in pieces),
-            kernel=self.kernel,
-        )
-        return self._forward(*rows.tensors(device), step)[: rows.wanted].float()
+        metadata = AttentionMetadata.of(chunks, len(inputs.token_ids), device)
+        adapters = self.adapters.for_rows(inputs.slots)
+        step = PagedStep(self._pool, metadata, adapters, use_kernel=self.use_kernel)
+        return self._forward(*inputs.tensors(device), step)[: inputs.num_logits].float()

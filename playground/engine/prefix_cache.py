@@ -1,10 +1,10 @@
 """Keys and values that outlive their sequence, for the next one that begins with the same tokens.
 
-A finished sequence's cache is kept until its room is needed. A new sequence continues the kept one
-when that is what it extends (the next turn of a conversation: nothing is copied), and copies the
-common beginning otherwise (another conversation under the same system prompt), from running
-sequences too. Keys and values depend on the base, the adapter and the tokens before them: the first
-two are the entry's ``key``. Knows no scheduling and no text.
+A finished sequence's cache is kept until its room is needed. A new sequence takes the kept cache
+over when it extends it (the next turn of a conversation: nothing is copied), and copies the common
+prefix otherwise (another conversation under the same system prompt), from running sequences too.
+Keys and values depend on the base, the adapter and the tokens before them; one engine has one base,
+the adapter is the entry's ``adapter_hash``. Knows no scheduling and no text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 
 from playground.engine.kv_cache import CacheBudget, SequenceCache, capacity_for
 
-FEWEST_TOKENS = 16
-"""Shorter common beginnings are computed anew sooner than they are found and copied."""
-MOST_ENTRIES = 256
+MIN_PREFIX_TOKENS = 16
+"""Shorter common prefixes are computed anew faster than they are found and copied."""
+MAX_ENTRIES = 256
 
 Tokens = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Computed:
-    """Tokens whose keys and values ``cache`` holds, under the weights that ``key`` names."""
+class CachedPrefix:
+    """Tokens whose keys and values ``cache`` holds, under this adapter ("" is the base alone)."""
 
-    key: str
+    adapter_hash: str
     tokens: Tokens
     cache: SequenceCache
 
     @classmethod
-    def of(cls, key: str, tokens: Sequence[int], cache: SequenceCache) -> "Computed":
-        """From a list of token ids."""
-        return cls(key, np.asarray(tokens, dtype=np.int32), cache)
+    def of(cls, adapter_hash: str, tokens: Sequence[int], cache: SequenceCache) -> "CachedPrefix":
+        """Make one from a list of token ids."""
+        return cls(adapter_hash, np.asarray(tokens, dtype=np.int32), cache)
 
 
 class PrefixCache:
@@ -42,73 +42,74 @@ class PrefixCache:
     def __init__(self, budget: CacheBudget, enabled: bool = True) -> None:
         self._budget = budget
         self._enabled = enabled
-        self._entries: list[Computed] = []
+        self._entries: list[CachedPrefix] = []
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def keep(self, entry: Computed) -> None:
+    def keep(self, entry: CachedPrefix) -> None:
         """Take over a finished sequence's cache, whose room stays counted."""
-        if not self._enabled or len(entry.tokens) < FEWEST_TOKENS:
+        if not self._enabled or len(entry.tokens) < MIN_PREFIX_TOKENS:
             self._budget.release(entry.cache)
             return
         self._entries.append(entry)
-        if len(self._entries) > MOST_ENTRIES:
+        if len(self._entries) > MAX_ENTRIES:
             self._evict(self._entries[0])
 
-    def forget(self, key: str) -> None:
-        """Drop what was computed under weights that are gone."""
-        for entry in [each for each in self._entries if each.key == key]:
+    def forget(self, adapter_hash: str) -> None:
+        """Drop the entries of an adapter version that is gone."""
+        for entry in [entry for entry in self._entries if entry.adapter_hash == adapter_hash]:
             self._evict(entry)
 
     def make_room(self, cache: SequenceCache, capacity: int) -> bool:
-        """Whether ``cache`` may grow to ``capacity`` tokens, evicting the longest unused entries
-        as far as that helps.
-        """
+        """Evict the least recently used entries until ``cache`` may grow; False if it cannot."""
         while self._entries and not self._budget.fits(cache, capacity):
             self._evict(self._entries[0])
         return self._budget.fits(cache, capacity)
 
     def begin(
-        self, key: str, tokens: Sequence[int], running: Iterable[Computed]
+        self, adapter_hash: str, tokens: Sequence[int], running: Iterable[CachedPrefix]
     ) -> tuple[SequenceCache, int]:
-        """A cache for a sequence of ``tokens`` and how many of them it already holds.
+        """Return a cache for a sequence of ``tokens`` and how many of them it already holds.
 
-        At least the last token is left to compute: its logits are what the sequence wants.
+        At least the last token is left to compute: the sequence needs the logits after it.
         """
-        nothing = self._budget.new(), 0
+        empty = self._budget.new(), 0
         if not self._enabled:
-            return nothing
+            return empty
         wanted = np.asarray(tokens[:-1], dtype=np.int32)
-        own = max(self._entries, key=lambda each: _common(key, wanted, each), default=None)
-        shared = max(running, key=lambda each: _common(key, wanted, each), default=None)
-        kept = _common(key, wanted, own) if own else 0
-        lent = _common(key, wanted, shared) if shared else 0
-        if max(kept, lent) < FEWEST_TOKENS:
-            return nothing
-        if own and kept >= lent:
-            self._entries.remove(own)
-            if 2 * kept >= len(own.tokens):  # what it holds beyond is the lesser part
-                return own.cache, kept
-            self._entries.append(own)
-        source, length = (own, kept) if own and kept >= lent else (shared, lent)
-        assert source is not None
-        capacity = capacity_for(len(tokens) + 1)
-        cache = self._budget.new()
-        if not self._budget.fits(cache, capacity):
-            return nothing
+
+        def common(entry: CachedPrefix) -> int:
+            return _common_length(adapter_hash, wanted, entry)
+
+        kept = max(self._entries, key=common, default=None)
+        shared = max(running, key=common, default=None)
+        kept_length = common(kept) if kept else 0
+        shared_length = common(shared) if shared else 0
+        if max(kept_length, shared_length) < MIN_PREFIX_TOKENS:
+            return empty
+        source, length = shared, shared_length
+        if kept and kept_length >= shared_length:
+            source, length = kept, kept_length
+            self._entries.remove(kept)
+            if 2 * length >= len(kept.tokens):  # the rest of it is the smaller part
+                return kept.cache, length
+            self._entries.append(kept)
+        cache, capacity = self._budget.new(), capacity_for(len(tokens) + 1)
+        if source is None or not self._budget.fits(cache, capacity):
+            return empty
         self._budget.grow(cache, capacity)
-        cache.copy_from(source.cache, length)
+        self._budget.copy(source.cache, cache, length)
         return cache, length
 
-    def _evict(self, entry: Computed) -> None:
+    def _evict(self, entry: CachedPrefix) -> None:
         self._entries.remove(entry)
         self._budget.release(entry.cache)
 
 
-def _common(key: str, wanted: Tokens, entry: Computed) -> int:
-    """How many tokens both begin with."""
-    if entry.key != key:
+def _common_length(adapter_hash: str, wanted: Tokens, entry: CachedPrefix) -> int:
+    """Return how many tokens both begin with; 0 under another adapter."""
+    if entry.adapter_hash != adapter_hash:
         return 0
     length = min(len(wanted), len(entry.tokens))
     differs = wanted[:length] != entry.tokens[:length]

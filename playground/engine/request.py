@@ -1,6 +1,6 @@
-"""What the engine is asked and what it gives back: token ids in, token ids out.
+"""The engine's interface: a request in token ids, a sink for the tokens, a result at the end.
 
-Knows no text, no message and no schema.
+Knows no text: rendering, detokenizing and stop strings belong to the backend.
 """
 
 from collections.abc import Sequence
@@ -11,47 +11,65 @@ from playground.errors import PlaygroundError
 from playground.models.adapters import Adapter
 from playground.protocol import Priority, Sampling, Timings
 
+FinishReason = Literal["stop", "length", "cancelled"]
+"""``stop``: an end token, the sink's stop, or a grammar that allows nothing more; ``length``: the
+token limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenScore:
-    """A token's natural log-probability, and the most likely token ids with theirs."""
+    """A token's natural log-probability under the model itself, before penalties and truncation.
+
+    ``alternatives`` are the most likely tokens with theirs, most likely first.
+    """
 
     logprob: float
-    alternatives: tuple[tuple[int, float], ...] = ()
+    alternatives: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationResult:
-    """How a generation ended; ``steered`` if the token limit made its grammar close early."""
+    """The end of an answer. End tokens are not counted.
 
-    reason: Literal["stop", "length", "cancelled"]
+    ``cached_tokens`` of the prompt came from the prefix cache. ``steered``: near the token limit
+    the grammar replaced a token so that the answer could still be closed.
+    """
+
+    reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
     timings: Timings
-    steered: bool = False
+    steered: bool
 
 
 class TokenSink(Protocol):
-    """Receives a generation's tokens, on the engine's thread."""
+    """Receives one answer, on the engine's thread only. Its methods must be quick and not raise."""
 
     def push(self, token_id: int, score: TokenScore | None) -> bool:
-        """Take the next token; True ends the generation with reason ``stop``."""
+        """Take the next token; True ends the answer here with reason ``stop``.
+
+        ``score`` is given where `Sampling.logprobs` asks for it. The end token is not pushed.
+        """
         ...
 
     def finish(self, result: GenerationResult) -> None:
-        """The generation is over; called once, unless `fail` is."""
+        """Take the end of the answer; called once, unless `fail` is."""
         ...
 
     def fail(self, error: PlaygroundError) -> None:
-        """The generation failed."""
+        """Take the error that ended the answer: `RequestFailed` or `EngineStopped`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """A prompt to continue. ``max_tokens`` of None runs to the end of the context; ``grammar`` is
-    llguidance's Lark, empty for none; ``adapter`` of None is the base.
+    """One answer to one prompt of token ids.
+
+    ``max_tokens`` of None means to the end of the context; it is what holds, not the limit that
+    ``sampling`` carries, whose stop strings are not read here either. ``grammar`` is llguidance
+    Lark, "" for none. ``adapter`` is the version that answers with the base; None is the base
+    alone. ``id`` must differ from those of all live requests.
     """
 
     id: str

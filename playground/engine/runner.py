@@ -3,7 +3,6 @@
 Chooses the way a model is run. Knows tensors and caches; knows no request, no sampling, no text.
 """
 
-import itertools
 import logging
 from collections.abc import Sequence
 from typing import Literal
@@ -12,8 +11,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from playground.engine.attention import PackedSegment, PackedStep
-from playground.engine.batch import Piece, Rows
+from playground.engine.attention import PackedStep
+from playground.engine.batch import ScheduledChunk, StepInputs
 from playground.engine.forward import Forward, TransformersForward
 from playground.engine.fused_llama import FusedLlamaForward, is_fusable
 from playground.engine.kv_cache import CacheBudget, SequenceCache
@@ -23,17 +22,17 @@ from playground.engine.paged_runner import PagedRunner
 from playground.engine.sequential import SequentialRunner
 from playground.models.plan import available_bytes
 
-SHARE_FOR_COPIES = 0.5
-"""Of the free memory: a larger model's weights are used as they are."""
-TRIED = ([5, 3, 8, 2, 7], [4, 9, 3])
-"""Token ids that say whether a model computes the same packed as alone; any would do."""
-ROUNDING = {torch.float32: 0.01}
-ROUNDING_IN_16_BITS = 0.2
-"""Largest difference of log-probabilities that is rounding."""
+MAX_COPY_FRACTION = 0.5
+"""Of the free memory: a larger model's weights are not copied into the CPU's packed layout."""
+PROBE_PROMPTS = ([5, 3, 8, 2, 7], [4, 9, 3])
+"""Token ids that show whether a model computes the same packed as alone; any would do."""
+TOLERANCE = {torch.float32: 0.01}
+TOLERANCE_IN_16_BITS = 0.2
+"""Largest difference of log-probabilities that counts as rounding."""
 
 Layout = Literal["auto", "contiguous", "paged"]
-"""How keys and values lie: each sequence's in one piece, or in pages of one pool, which is what
-"auto" means where there is a kernel for it."""
+"""How keys and values lie: one tensor a sequence, or blocks of one pool, which is what "auto" means
+where there is a kernel for it."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ log = logging.getLogger(__name__)
 class PackedRunner:
     """Runs packed steps on one model."""
 
-    packs = True
+    supports_batching = True
 
     def __init__(self, model: PreTrainedModel, adapters: AdapterBank, forward: Forward) -> None:
         self._device = model.get_input_embeddings().weight.device
@@ -49,89 +48,85 @@ class PackedRunner:
         self._forward = forward
         self.adapters = adapters
 
-    def budget(self, tokens: int, context: int) -> CacheBudget:  # noqa: ARG002 - pages need it
-        """Room for keys and values of so many tokens, of at most ``context`` for each sequence."""
+    def budget(self, tokens: int, context_length: int) -> CacheBudget:  # noqa: ARG002 - paging needs it
+        """Return the budget that sequences share: ``tokens`` of keys and values."""
         return CacheBudget(tokens)
 
     @torch.inference_mode()
-    def forward(self, pieces: Sequence[Piece]) -> Tensor:
-        """Logits ``[pieces that want them, vocabulary]`` after each such piece's last token, fp32.
+    def forward(self, chunks: Sequence[ScheduledChunk]) -> Tensor:
+        """Return logits ``[chunks that want them, vocabulary]`` after their last tokens, fp32.
 
-        Keys and values of all pieces are stored in their caches, which must have room. Running the
-        same pieces again stores and returns the same.
+        Keys and values of all chunks are stored in their caches, which must have room. Running the
+        same chunks again stores and returns the same.
         """
-        rows = Rows.of(pieces, self._forward.row_multiple, self.adapters.row_multiple)
-        self.adapters.select(rows.slots)
-        begins = itertools.accumulate((len(piece.token_ids) for piece in pieces), initial=0)
-        segments = [
-            PackedSegment(piece.cache, begin, piece.start, piece.start + len(piece.token_ids))
-            for piece, begin in zip(pieces, begins, strict=False)
-        ]
-        step = PackedStep(segments, self._layers)
-        return self._forward(*rows.tensors(self._device), step)[: rows.wanted].float()
+        inputs = StepInputs.of(chunks, self._forward.row_multiple, self.adapters.row_multiple)
+        step = PackedStep(chunks, self._layers, self.adapters.for_rows(inputs.slots))
+        return self._forward(*inputs.tensors(self._device), step)[: inputs.num_logits].float()
 
 
 Runner = PackedRunner | PagedRunner | SequentialRunner
 
 
-def runner_of(model: PreTrainedModel, adapter_slots: int = 8, layout: Layout = "auto") -> Runner:
-    """The fastest way this model can be run and be right; says so where it is the slower one."""
+def choose_runner(
+    model: PreTrainedModel, adapter_slots: int = 8, layout: Layout = "auto"
+) -> Runner:
+    """Return the fastest runner that is right for this model; warn where it is the slower one."""
     adapters = AdapterBank(model, adapter_slots)
     if is_fusable(model):
         copies = model.num_parameters() * model.dtype.itemsize
-        fit = copies <= SHARE_FOR_COPIES * available_bytes(model.device)
+        fit = copies <= MAX_COPY_FRACTION * available_bytes(model.device)
         packed = fit and can_pack(model.dtype, model.device)
         forward = FusedLlamaForward(model, adapters, packed=packed)
         paged = PagedRunner(model, adapters, forward)
-        if layout == "paged" or (layout == "auto" and paged.kernel):
+        if layout == "paged" or (layout == "auto" and paged.use_kernel):
             return paged
         return PackedRunner(model, adapters, forward)
-    why = "its attention does not go through transformers' interface"
+    reason = "its attention does not go through transformers' interface"
     if getattr(model, "_supports_attention_backend", False):
-        before, alone = model.config._attn_implementation, _alone(model)
-        runner = PackedRunner(model, adapters, TransformersForward(model))
-        why = _disagreement(runner, alone, model.dtype)
-        if not why:
+        before, reference = model.config._attn_implementation, _probe_alone(model)
+        runner = PackedRunner(model, adapters, TransformersForward(model, adapters))
+        reason = _check_packed_matches(runner, reference, model.dtype)
+        if not reason:
             return runner
         model.set_attn_implementation(before)
     log.warning(
-        "%s answers one sequence after another, which is slower: %s", type(model).__name__, why
+        "%s answers one sequence after another, which is slower: %s", type(model).__name__, reason
     )
     return SequentialRunner(model, adapters)
 
 
 @torch.inference_mode()
-def _alone(model: PreTrainedModel) -> list[Tensor]:
-    """What transformers computes after each of the sequences tried."""
+def _probe_alone(model: PreTrainedModel) -> list[Tensor]:
+    """Return what transformers computes after each of the probe prompts."""
     device = model.get_input_embeddings().weight.device
     return [
         model(torch.tensor([ids], device=device), use_cache=False).logits[0, -1].float()
-        for ids in TRIED
+        for ids in PROBE_PROMPTS
     ]
 
 
-def _disagreement(runner: PackedRunner, alone: list[Tensor], dtype: torch.dtype) -> str:
-    """Why packed steps are not what the model computes; empty if they are.
+def _check_packed_matches(runner: PackedRunner, reference: list[Tensor], dtype: torch.dtype) -> str:
+    """Return why packed steps are not what the model computes; empty if they are.
 
-    Sequences are run side by side and in two steps each, so that all that is carried from one
-    step to the next would have to be in our cache.
+    The probes are run side by side and in two steps each, so that all that is carried from one step
+    to the next would have to be in our cache.
     """
-    caches = [SequenceCache() for _ in TRIED]
+    caches = [SequenceCache() for _ in PROBE_PROMPTS]
     for cache in caches:
-        cache.reserve(len(TRIED[0]))
+        cache.reserve(len(PROBE_PROMPTS[0]))
     try:
         for begin, end in ((0, 2), (2, None)):
-            pieces = [
-                Piece(cache, ids[begin:end], begin, wants_logits=True)
-                for cache, ids in zip(caches, TRIED, strict=True)
+            chunks = [
+                ScheduledChunk(cache, ids[begin:end], begin, wants_logits=True)
+                for cache, ids in zip(caches, PROBE_PROMPTS, strict=True)
             ]
-            logits = runner.forward(pieces)
+            logits = runner.forward(chunks)
     except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         return f"packed steps fail: {error}"
-    furthest = max(
-        (ours.log_softmax(-1) - theirs.log_softmax(-1)).abs().max().item()
-        for ours, theirs in zip(logits, alone, strict=True)
+    difference = max(
+        (packed.log_softmax(-1) - alone.log_softmax(-1)).abs().max().item()
+        for packed, alone in zip(logits, reference, strict=True)
     )
-    if furthest <= ROUNDING.get(dtype, ROUNDING_IN_16_BITS):
+    if difference <= TOLERANCE.get(dtype, TOLERANCE_IN_16_BITS):
         return ""
-    return f"packed steps give other probabilities, by up to {furthest:.2g}"
+    return f"packed steps give other probabilities, by up to {difference:.2g}"

@@ -12,42 +12,35 @@ import torch
 from torch import Tensor
 
 from playground.engine.grammar import Matcher
-from playground.engine.penalties import Penalties, penalise
+from playground.engine.penalties import Penalties, apply_penalties
+from playground.engine.request import TokenScore
 from playground.engine.truncation import (
-    NOTHING,
-    WIDER,
-    Rows,
+    INVALID_LOGITS,
+    NEEDS_FULL_SORT,
+    SamplingBatch,
     draw_nucleus,
     draw_ranked,
     draw_untruncated,
     draw_wider,
-    likeliest,
+    most_likely,
 )
 from playground.protocol import Sampling
 
 CLOSING_WINDOW = 128
-"""From how many tokens before the end of the budget on a grammar's answer is kept closable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A chosen token's log-probability under the model, and the likeliest alternatives."""
-
-    logprob: float
-    alternatives: tuple[tuple[int, float], ...]
+"""Within this many tokens of its limit a grammar's answer is kept closable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The token chosen for a row, scored if its request asked for log-probabilities."""
+    """The token chosen for a row, with its score if the request asked for log-probabilities."""
 
     token_id: int
-    scored: Scored | None = None
+    score: TokenScore | None = None
 
 
 class SamplerState:
-    """What one sequence's sampling remembers: its generator, the tokens that penalties count, and
-    where it is in its grammar.
+    """One sequence's sampling state: its generator, the tokens that penalties count, the place in
+    its grammar and the tokens left of its limit.
     """
 
     def __init__(
@@ -55,13 +48,14 @@ class SamplerState:
         sampling: Sampling,
         prompt_ids: Sequence[int],
         vocabulary_size: int,
-        max_new: int,
+        max_new_tokens: int,
         matcher: Matcher | None = None,
     ) -> None:
-        self._matcher = matcher
-        self._left = max_new
         self.sampling = sampling
+        self.matcher = matcher
         self.penalties = Penalties(sampling, prompt_ids, vocabulary_size)
+        self.steered = False
+        self._tokens_left = max_new_tokens
         self._uniform: float | None = None
         self._generator = torch.Generator()
         if sampling.seed is None:
@@ -70,136 +64,143 @@ class SamplerState:
             self._generator.manual_seed(sampling.seed)
 
     @property
-    def matcher(self) -> Matcher | None:
-        """What follows the grammar, if there is one."""
-        return self._matcher
-
-    @property
-    def ended(self) -> bool:
-        """Whether the grammar lets nothing follow."""
-        return self._matcher is not None and self._matcher.done
+    def grammar_done(self) -> bool:
+        """Whether there is a grammar and it lets nothing follow."""
+        return self.matcher is not None and self.matcher.done
 
     def uniform(self) -> float:
-        """The number that its next token is drawn with, from [0, 1); another once it is counted."""
+        """Return the number from [0, 1) that the next token is drawn with, until it is counted."""
         if self._uniform is None:
             self._uniform = torch.rand((), generator=self._generator, dtype=torch.float64).item()
         return self._uniform
 
-    def forced(self) -> list[int]:
-        """Tokens that the grammar leaves no choice about; counted already. None where scores are
-        wanted: what is not chosen has none.
+    def count_forced(self) -> list[int]:
+        """Count and return the tokens that the grammar leaves no choice about.
+
+        None where scores are asked for: a token that is not chosen has none.
         """
-        if self._matcher is None or self.sampling.logprobs is not None or self._matcher.done:
+        if self.matcher is None or self.sampling.logprobs is not None or self.matcher.done:
             return []
-        tokens = self._matcher.forced()
-        self._left -= len(tokens)
+        tokens = self.matcher.consume_forced()
+        self._tokens_left -= len(tokens)
         for token_id in tokens:
             self.penalties.count(token_id)
         return tokens
 
-    def within_budget(self, token_id: int) -> int:
-        """The token, or near the end of the budget one after which the grammar can still close."""
-        if self._matcher is None or self._left > CLOSING_WINDOW:
+    def steer(self, token_id: int) -> int:
+        """Return the token, or near the limit one after which the grammar can still close."""
+        if self.matcher is None or self._tokens_left > CLOSING_WINDOW:
             return token_id
-        return self._matcher.within(token_id, self._left - 1)
+        steered = self.matcher.keep_closable(token_id, self._tokens_left - 1)
+        self.steered |= steered != token_id
+        return steered
 
     def count(self, token_id: int) -> None:
-        """Remember a token of the answer."""
-        self._left -= 1
+        """Remember a chosen token of the answer."""
+        self._tokens_left -= 1
         self._uniform = None
-        if self._matcher is not None:
-            self._matcher.take(token_id)
+        if self.matcher is not None:
+            self.matcher.consume(token_id)
         self.penalties.count(token_id)
 
 
 def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
-    """The next token of each row of ``logits`` ``[rows, vocabulary]``, in fp32, which stay.
+    """Choose the next token of each row of fp32 ``logits`` ``[rows, vocabulary]``, which stay.
 
     Raises `ValueError` if a row to draw from has no largest logit, before any state is changed.
     """
     adjusted = adjust(logits, states)
     chosen = draw(adjusted, states).tolist()
-    if NOTHING in chosen:
+    if INVALID_LOGITS in chosen:
         raise ValueError("no token can be drawn: a row of logits has no finite maximum")
-    unsure = [row for row, token_id in enumerate(chosen) if token_id == WIDER]
-    if unsure:
-        found = draw_wider(_rows(adjusted, states, unsure)).tolist()
-        for row, token_id in zip(unsure, found, strict=True):
+    open_rows = [row for row, token_id in enumerate(chosen) if token_id == NEEDS_FULL_SORT]
+    if open_rows:
+        drawn = draw_wider(_sampling_batch(adjusted, states, open_rows)).tolist()
+        for row, token_id in zip(open_rows, drawn, strict=True):
             chosen[row] = token_id
     tokens: list[int] = []
     for token_id, state in zip(chosen, states, strict=True):
-        tokens.append(state.within_budget(token_id))
+        tokens.append(state.steer(token_id))
         state.count(tokens[-1])
     scores = _scores(logits, states, tokens)
     return [Choice(token_id, scores.get(row)) for row, token_id in enumerate(tokens)]
 
 
 def adjust(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
-    """The logits with penalties and bias, and what grammars forbid at minus infinity."""
-    penalties = {row: each.penalties for row, each in enumerate(states) if each.penalties.apply}
-    matchers = {row: each.matcher for row, each in enumerate(states) if each.matcher is not None}
+    """Return the logits with penalties and bias, minus infinity where a grammar forbids."""
+    penalties = {row: s.penalties for row, s in enumerate(states) if s.penalties.active}
+    matchers = {row: s.matcher for row, s in enumerate(states) if s.matcher is not None}
     if not penalties and not matchers:
         return logits
     logits = logits.clone()
-    penalise(logits, penalties)
+    apply_penalties(logits, penalties)
     if matchers:
         forbidden = np.empty((len(matchers), logits.shape[-1]), dtype=np.bool_)
         for row, matcher in zip(forbidden, matchers.values(), strict=True):
-            matcher.forbid(row)
+            matcher.fill_forbidden(row)
         mask = torch.from_numpy(forbidden).to(logits.device, non_blocking=True)
-        held = _index(list(matchers), logits)
-        logits[held] = logits[held].masked_fill_(mask, float("-inf"))
+        rows = _index(list(matchers), logits)
+        logits[rows] = logits[rows].masked_fill_(mask, float("-inf"))
     return logits
 
 
 def draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
-    """The likeliest token ``[rows]`` where the temperature is 0; elsewhere one drawn, `NOTHING` or
-    `WIDER`. Which rows are drawn how is known beforehand, so that no GPU has to be waited for.
+    """Return a token for each row: the most likely one at temperature 0, elsewhere a drawn one,
+    `INVALID_LOGITS` or `NEEDS_FULL_SORT`.
+
+    Rows are grouped by their parameters alone, so that no GPU has to be waited for (docs/log.md,
+    "Drawing without waiting").
     """
-    ways: dict[Way, list[int]] = {}
+    groups: dict[DrawMethod, list[int]] = {}
     for row, state in enumerate(states):
-        ways.setdefault(_way(state.sampling, logits.shape[-1]), []).append(row)
-    if len(ways) == 1:
-        ((way, rows),) = ways.items()
-        return _drawn(way, logits, states, rows)
+        groups.setdefault(_draw_method(state.sampling, logits.shape[-1]), []).append(row)
+    if len(groups) == 1:
+        ((method, rows),) = groups.items()
+        return _draw_rows(method, logits, states, rows)
     tokens = torch.empty(len(states), dtype=torch.int64, device=logits.device)
-    for way, rows in ways.items():
-        tokens[_index(rows, logits)] = _drawn(way, logits, states, rows)
+    for method, rows in groups.items():
+        tokens[_index(rows, logits)] = _draw_rows(method, logits, states, rows)
     return tokens
 
 
-Way = Callable[[Rows], Tensor] | None
-"""How a token is drawn; None is the likeliest one."""
+DrawMethod = Callable[[SamplingBatch], Tensor] | None
+"""How a token is drawn; None takes the most likely one."""
 
 
-def _way(sampling: Sampling, vocabulary: int) -> Way:
+def _draw_method(sampling: Sampling, vocabulary_size: int) -> DrawMethod:
     if sampling.temperature == 0:
         return None
-    top_k = 0 < sampling.top_k < vocabulary
+    top_k = 0 < sampling.top_k < vocabulary_size
     if sampling.top_p < 1 and not top_k:
         return draw_nucleus
     return draw_ranked if top_k or sampling.min_p > 0 else draw_untruncated
 
 
-def _drawn(way: Way, logits: Tensor, states: Sequence[SamplerState], rows: list[int]) -> Tensor:
-    if way is not None:
-        return way(_rows(logits, states, rows))
-    return _those(rows, logits).argmax(dim=-1)
+def _draw_rows(
+    method: DrawMethod, logits: Tensor, states: Sequence[SamplerState], rows: list[int]
+) -> Tensor:
+    if method is not None:
+        return method(_sampling_batch(logits, states, rows))
+    return _select(rows, logits).argmax(dim=-1)
 
 
-def _rows(logits: Tensor, states: Sequence[SamplerState], rows: list[int]) -> Rows:
-    numbers = []
+def _sampling_batch(
+    logits: Tensor, states: Sequence[SamplerState], rows: list[int]
+) -> SamplingBatch:
+    parameters = []
     for state in (states[row] for row in rows):
-        asked = state.sampling
-        top_k = asked.top_k if asked.top_k < logits.shape[-1] else 0
-        numbers.append([asked.temperature, top_k, asked.top_p, asked.min_p, state.uniform()])
-    columns = torch.tensor(numbers, dtype=torch.float64).to(logits.device, non_blocking=True)
-    logits = _those(rows, logits)
+        sampling = state.sampling
+        top_k = sampling.top_k if sampling.top_k < logits.shape[-1] else 0
+        parameters.append(
+            [sampling.temperature, top_k, sampling.top_p, sampling.min_p, state.uniform()]
+        )
+    columns = torch.tensor(parameters, dtype=torch.float64).to(logits.device, non_blocking=True)
+    logits = _select(rows, logits)
     peak = logits.amax(dim=-1, keepdim=True).double()
-    return Rows(logits, peak, *columns.unsqueeze(-1).unbind(dim=1))
+    return SamplingBatch(logits, peak, *columns.unsqueeze(-1).unbind(dim=1))
 
 
-def _those(rows: list[int], logits: Tensor) -> Tensor:
+def _select(rows: list[int], logits: Tensor) -> Tensor:
     return logits if len(rows) == len(logits) else logits[_index(rows, logits)]
 
 
@@ -209,8 +210,8 @@ def _index(rows: list[int], logits: Tensor) -> Tensor:
 
 def _scores(
     logits: Tensor, states: Sequence[SamplerState], tokens: Sequence[int]
-) -> dict[int, Scored]:
-    """By row, the scores that its request wants: of the model's own logits, before penalties."""
+) -> dict[int, TokenScore]:
+    """Return the scores that requests ask for, by row: of the model's own logits, unpenalized."""
     wanted = {
         row: min(state.sampling.logprobs, logits.shape[-1])
         for row, state in enumerate(states)
@@ -222,9 +223,10 @@ def _scores(
     logits = logits[rows]
     ids = torch.tensor([[tokens[row]] for row in rows], device=logits.device)
     if most:
-        ids = torch.cat([ids, likeliest(logits, most)], dim=-1)
-    values = torch.log_softmax(logits, dim=-1).gather(-1, ids).tolist()
-    return {
-        row: Scored(own[0], tuple(zip(others[1:], own[1:], strict=True))[: wanted[row]])
-        for row, own, others in zip(rows, values, ids.tolist(), strict=True)
-    }
+        ids = torch.cat([ids, most_likely(logits, most)], dim=-1)
+    logprobs = torch.log_softmax(logits, dim=-1).gather(-1, ids).tolist()
+    scores: dict[int, TokenScore] = {}
+    for row, row_ids, (chosen, *others) in zip(rows, ids.tolist(), logprobs, strict=True):
+        alternatives = tuple(zip(row_ids[1:], others, strict=True))
+        scores[row] = TokenScore(chosen, alternatives[: wanted[row]])
+    return scores

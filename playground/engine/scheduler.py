@@ -1,4 +1,4 @@
-"""Who runs in the next step: admission, the step's token budget, preemption.
+"""Chooses the sequences of the next step: admission, the step's token budget, preemption.
 
 Knows tokens and capacities; knows no model, no text and no thread.
 """
@@ -8,42 +8,28 @@ import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
+from playground.engine.batch import ScheduledChunk
 from playground.engine.kv_cache import CacheBudget, capacity_for
-from playground.engine.prefix_cache import FEWEST_TOKENS, Computed, PrefixCache
-from playground.engine.prompt_lookup import ROWS, min_acceptance_rate
+from playground.engine.prefix_cache import MIN_PREFIX_TOKENS, CachedPrefix, PrefixCache
+from playground.engine.prompt_lookup import MAX_DRAFT_ROWS, min_acceptance_rate
 from playground.engine.sequence import Sequence
 
 CHUNK_TOKENS = 256
-"""Prompts are computed in pieces of this many tokens, whatever else runs: the shape of a sequence's
+"""Prompts are computed in chunks of this many tokens, whatever else runs: the shape of a sequence's
 attention, and with it the last bit of its logits, then depends on that sequence alone."""
 
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Tokens ``start … stop`` of a sequence, to be run in the coming step, and after them drafted
-    ones, each of which may turn out to be the next.
-    """
-
-    sequence: Sequence
-    start: int
-    stop: int
-    draft: tuple[int, ...] = ()
-
-    @property
-    def completes(self) -> bool:
-        """Whether the next token can be chosen after it."""
-        return self.stop == len(self.sequence.tokens)
+Schedule = dict[Sequence, list[ScheduledChunk]]
+"""The chunks of a step by sequence, in order of position, drafted tokens last."""
 
 
 class Scheduler:
     """Continuous batching: sequences join and leave between steps.
 
     ``step_tokens`` bounds prompt tokens in a step that also decodes; decoding sequences always
-    take part. Without ``chunks`` a prompt is one segment, whatever its length. When keys and values
-    no longer fit, kept prefixes are dropped first; then the sequence admitted last gives way and is
-    computed anew later.
+    take part. Without ``chunked_prefill`` a prompt is one chunk, whatever its length. When keys and
+    values no longer fit, kept prefixes are dropped first; then the sequence admitted last is
+    preempted and recomputed later.
     """
 
     def __init__(
@@ -53,7 +39,7 @@ class Scheduler:
         max_sequences: int,
         step_tokens: int,
         prefix_cache: bool = True,
-        chunks: bool = True,
+        chunked_prefill: bool = True,
         drafts: bool = True,
     ) -> None:
         self._budget = budget
@@ -61,7 +47,7 @@ class Scheduler:
         self._max_sequences = max_sequences
         self._step_tokens = step_tokens
         self._drafts = drafts
-        self._chunk_tokens = CHUNK_TOKENS if chunks else sys.maxsize
+        self._chunk_tokens = CHUNK_TOKENS if chunked_prefill else sys.maxsize
         self._waiting: list[tuple[int, float, int, Sequence]] = []
         self._arrivals = itertools.count()
         self._running: list[Sequence] = []
@@ -72,12 +58,12 @@ class Scheduler:
         return not self._waiting and not self._running
 
     def sequences(self) -> Iterator[Sequence]:
-        """All sequences, running ones first."""
+        """Iterate over all sequences, running ones first."""
         return itertools.chain(self._running, (entry[-1] for entry in self._waiting))
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence by priority, then by arrival; nothing of it is computed yet."""
-        sequence.cache, sequence.computed = self._budget.new(), 0
+        sequence.cache, sequence.num_computed = self._budget.new(), 0
         key = (int(sequence.request.priority), sequence.arrived_s, next(self._arrivals))
         heapq.heappush(self._waiting, (*key, sequence))
 
@@ -85,49 +71,56 @@ class Scheduler:
         """Take sequences out, wherever they are; what they computed is kept as a prefix."""
         leaving = set(sequences)
         for sequence in leaving.intersection(self.sequences()):
-            self.prefixes.keep(_computed(sequence))
+            self.prefixes.keep(_computed_prefix(sequence))
         self._running = [sequence for sequence in self._running if sequence not in leaving]
         if any(entry[-1] in leaving for entry in self._waiting):
             self._waiting = [entry for entry in self._waiting if entry[-1] not in leaving]
             heapq.heapify(self._waiting)
 
-    def next_step(self) -> list[Segment]:
-        """Segments of the next step, with room for all of them in the caches."""
+    def next_step(self) -> Schedule:
+        """Schedule the next step, with room for all of its chunks in the caches."""
         self._admit()
-        segments: list[Segment] = []
-        left = self._step_tokens
+        schedule: Schedule = {}
+        tokens_left = self._step_tokens
         for sequence in sorted(self._running, key=_is_prefilling):
             if sequence not in self._running:  # preempted to make room for an earlier one
                 continue
-            if left <= 0 and _is_prefilling(sequence):
+            if tokens_left <= 0 and _is_prefilling(sequence):
                 break
             if not self._make_room(sequence):
                 continue
-            for segment in _pieces(sequence, left, self._chunk_tokens):
-                segments.append(segment)
-                left -= segment.stop - segment.start
-        segments = [segment for segment in segments if segment.sequence in self._running]
-        return self._drafted(segments) if self._drafts else segments
+            schedule[sequence] = _chunks(sequence, tokens_left, self._chunk_tokens)
+            tokens_left -= schedule[sequence][-1].stop - sequence.num_computed
+        running = set(self._running)
+        schedule = {seq: chunks for seq, chunks in schedule.items() if seq in running}
+        if self._drafts:
+            self._add_drafts(schedule)
+        return schedule
 
-    def _drafted(self, segments: list[Segment]) -> list[Segment]:
-        """The same, with drafts while the step is small."""
-        spare = ROWS - sum(segment.stop - segment.start for segment in segments)
-        needed = min_acceptance_rate(len(segments))
-        for at, segment in enumerate(segments):
-            if spare > 0 and segment.completes:
-                draft = segment.sequence.draft(spare, needed)
-                segments[at] = replace(segment, draft=tuple(draft))
-                spare -= len(draft)
-        return segments
+    def _add_drafts(self, schedule: Schedule) -> None:
+        """Draft tokens while the step is small."""
+        chunks = list(itertools.chain.from_iterable(schedule.values()))
+        rows_left = MAX_DRAFT_ROWS - sum(len(chunk.token_ids) for chunk in chunks)
+        min_acceptance = min_acceptance_rate(len(chunks))
+        for sequence, sequence_chunks in schedule.items():
+            if rows_left <= 0:
+                return
+            if sequence_chunks[-1].wants_logits:
+                draft = sequence.draft(rows_left, min_acceptance)
+                rows_left -= len(draft)
+                sequence_chunks += (
+                    ScheduledChunk(sequence.cache, [token_id], position, True, sequence.slot)
+                    for position, token_id in enumerate(draft, start=len(sequence.tokens))
+                )
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._max_sequences:
             sequence = self._waiting[0][-1]
-            if not sequence.computed:
-                sequence.cache, sequence.computed = self.prefixes.begin(
-                    sequence.weights, sequence.tokens, self._running_like(sequence)
+            if not sequence.num_computed:
+                sequence.cache, sequence.num_computed = self.prefixes.begin(
+                    sequence.adapter_hash, sequence.tokens, self._running_alike(sequence)
                 )
-                sequence.cached = max(sequence.cached, sequence.computed)
+                sequence.num_cached = max(sequence.num_cached, sequence.num_computed)
             capacity = sequence.cache.capacity
             if capacity <= len(sequence.tokens):
                 capacity = capacity_for(len(sequence.tokens) + 1)
@@ -140,12 +133,13 @@ class Scheduler:
             if fits:
                 self._budget.grow(sequence.cache, capacity)
 
-    def _running_like(self, sequence: Sequence) -> Iterator[Computed]:
-        """What running sequences that begin alike have computed."""
-        opening = sequence.tokens[:FEWEST_TOKENS]
+    def _running_alike(self, sequence: Sequence) -> Iterator[CachedPrefix]:
+        """Iterate over what running sequences that begin alike have computed."""
+        opening = sequence.tokens[:MIN_PREFIX_TOKENS]
         for other in self._running:
-            if other.computed >= FEWEST_TOKENS and other.tokens[:FEWEST_TOKENS] == opening:
-                yield _computed(other)
+            computed_enough = other.num_computed >= MIN_PREFIX_TOKENS
+            if computed_enough and other.tokens[:MIN_PREFIX_TOKENS] == opening:
+                yield _computed_prefix(other)
 
     def _make_room(self, sequence: Sequence) -> bool:
         """Grow a cache to hold all its tokens, preempting others admitted later if need be."""
@@ -170,27 +164,30 @@ class Scheduler:
         self.add(sequence)
 
 
-def _computed(sequence: Sequence) -> Computed:
-    known = sequence.tokens[: sequence.computed]
-    return Computed.of(sequence.weights, known, sequence.cache)
+def _computed_prefix(sequence: Sequence) -> CachedPrefix:
+    tokens = sequence.tokens[: sequence.num_computed]
+    return CachedPrefix.of(sequence.adapter_hash, tokens, sequence.cache)
 
 
 def _is_prefilling(sequence: Sequence) -> bool:
-    return len(sequence.tokens) - sequence.computed > 1
+    return len(sequence.tokens) - sequence.num_computed > 1
 
 
-def _pieces(sequence: Sequence, budget: int, chunk: int) -> Iterator[Segment]:
-    """A sequence's next chunks, the first whatever the budget, so that each step moves on.
+def _chunks(sequence: Sequence, budget: int, chunk_tokens: int) -> list[ScheduledChunk]:
+    """Return a sequence's next chunks, the first whatever the budget, so that each step moves on.
 
     A few tokens of an answer, which a grammar forced, are run as if each had been chosen.
     """
-    start = sequence.computed
-    if start >= sequence.prompt_length and len(sequence.tokens) - start <= ROWS:
-        chunk = 1
-    while start < len(sequence.tokens):
-        stop = min(len(sequence.tokens), start + chunk)
-        if start > sequence.computed and stop - start > budget:
-            return
-        yield Segment(sequence, start, stop)
+    start, end = sequence.num_computed, len(sequence.tokens)
+    if start >= sequence.prompt_length and end - start <= MAX_DRAFT_ROWS:
+        chunk_tokens = 1
+    chunks: list[ScheduledChunk] = []
+    while start < end:
+        stop = min(end, start + chunk_tokens)
+        if chunks and stop - start > budget:
+            break
+        token_ids = sequence.tokens[start:stop]
+        chunks.append(ScheduledChunk(sequence.cache, token_ids, start, stop == end, sequence.slot))
         budget -= stop - start
         start = stop
+    return chunks

@@ -1,9 +1,9 @@
-"""The slower way, for models whose sequences cannot share a step: each runs alone.
+"""The slower runner, for models whose sequences cannot share a step: each runs alone.
 
-State-space and hybrid models, and those that do not use transformers' attention interface. A
-model's state is whatever transformers' own generation loop carries from token to token
-(generation/utils.py, 5.23); it cannot be cut back, so that there are no chunks of prompts, no
-kept prefixes and no drafts here. Knows tensors and caches; knows no request.
+State-space and hybrid models, and those that do not use transformers' attention interface. The
+state of a sequence is whatever transformers' own generation loop carries from token to token
+(generation/utils.py, 5.23); it cannot be cut back, so that there is no chunked prefill, no prefix
+cache and no drafting here. Knows tensors and caches; knows no request.
 """
 
 from collections.abc import Sequence
@@ -12,53 +12,54 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from playground.engine.batch import Piece
+from playground.engine.batch import ScheduledChunk
 from playground.engine.kv_cache import CacheBudget
 from playground.engine.lora import AdapterBank
 
 
 class SequentialRunner:
-    """Runs the pieces of a step one after another; adapters as everywhere."""
+    """Runs the chunks of a step one after another; adapters as everywhere."""
 
-    packs = False
+    supports_batching = False
 
     def __init__(self, model: PreTrainedModel, adapters: AdapterBank) -> None:
         self._model = model
         self._device = model.get_input_embeddings().weight.device
         self.adapters = adapters
 
-    def budget(self, tokens: int, context: int) -> CacheBudget:  # noqa: ARG002 - pages need it
-        """What sequences may hold: counted in tokens, whatever a model keeps of them."""
+    def budget(self, tokens: int, context_length: int) -> CacheBudget:  # noqa: ARG002 - paging needs it
+        """Return the budget that sequences share, counted in tokens whatever a model keeps."""
         return CacheBudget(tokens)
 
     @torch.inference_mode()
-    def forward(self, pieces: Sequence[Piece]) -> Tensor:
-        """Logits ``[pieces that want them, vocabulary]`` after each such piece's last token, fp32.
+    def forward(self, chunks: Sequence[ScheduledChunk]) -> Tensor:
+        """Return logits ``[chunks that want them, vocabulary]`` after their last tokens, fp32.
 
-        Each piece moves its sequence's state on: one that fails must not be run again.
+        Each chunk moves its sequence's state on: one that fails must not be run again.
         """
-        logits = [self._advance(piece) for piece in pieces]
-        wanted = [row for row, piece in zip(logits, pieces, strict=True) if piece.wants_logits]
+        logits = [self._advance(chunk) for chunk in chunks]
+        wanted = [row for row, chunk in zip(logits, chunks, strict=True) if chunk.wants_logits]
         return torch.stack(wanted).float() if wanted else torch.empty(0)
 
-    def _advance(self, piece: Piece) -> Tensor:
-        """The prompt at once, or one token after another: states take no more at a time."""
-        cache, ids = piece.cache, list(piece.token_ids)
-        if piece.start == 0:
-            cache.state = {"use_cache": True, "attention_mask": self._tensor([1] * len(ids))}
-            return self._run(piece, ids, first=True)
-        return [self._run(piece, [token_id], first=False) for token_id in ids][-1]
+    def _advance(self, chunk: ScheduledChunk) -> Tensor:
+        """Run a prompt at once, later tokens one by one: states take no more at a time."""
+        token_ids = list(chunk.token_ids)
+        if chunk.start == 0:
+            mask = self._tensor([1] * len(token_ids))
+            chunk.cache.state = {"use_cache": True, "attention_mask": mask}
+            return self._run(chunk, token_ids, first=True)
+        return [self._run(chunk, [token_id], first=False) for token_id in token_ids][-1]
 
-    def _run(self, piece: Piece, ids: list[int], *, first: bool) -> Tensor:
-        self.adapters.select([piece.slot] * len(ids))
-        cache = piece.cache
+    def _run(self, chunk: ScheduledChunk, token_ids: list[int], *, first: bool) -> Tensor:
+        cache = chunk.cache
         inputs = self._model.prepare_inputs_for_generation(
-            self._tensor(ids),
-            next_sequence_length=None if first else len(ids),
+            self._tensor(token_ids),
+            next_sequence_length=None if first else len(token_ids),
             is_first_iteration=first,
             **cache.state,
         )
-        output = self._model(**inputs, return_dict=True)
+        with self.adapters.hooks_use(self.adapters.for_rows([chunk.slot] * len(token_ids))):
+            output = self._model(**inputs, return_dict=True)
         cache.state = self._model._update_model_kwargs_for_generation(output, cache.state)
         logits: Tensor = output.logits[0, -1]
         return logits

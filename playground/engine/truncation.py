@@ -1,9 +1,8 @@
 """Drawing a token of each row of logits: temperature, top-k, top-p, min-p, one uniform number.
 
-Knows tensors; knows no request. Every row is treated as if it were alone, and the most likely
-tokens are ranked by logit, then by id, however many of them are looked at: results depend neither
-on the other rows nor on the way that was taken. Of the ways to draw, only `draw_wider` waits for a
-GPU.
+Knows tensors; knows no request. Every row is treated as if it were alone, and tokens are ranked by
+logit, then by id, however many of them are ranked: results depend neither on the other rows nor on
+the method that was used. Of the methods, only `draw_wider` waits for a GPU.
 """
 
 import math
@@ -15,20 +14,19 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 WIDTHS = (256, 4096)
-"""How many of the likeliest tokens are looked at, one after the other, before all are sorted."""
-NOTHING, WIDER = -1, -2
-"""In place of a token: the row has no finite largest logit; its set is wider than looked at."""
-BLOCK = 512
+"""How many of the most likely tokens are ranked, one after the other, before all are sorted."""
+INVALID_LOGITS, NEEDS_FULL_SORT = -1, -2
+"""In place of a token: the row has no finite maximum; what may be drawn goes beyond the ranking."""
+BLOCK_TOKENS = 512
 """Tokens whose weights are summed up in fp32; the sums are added in double."""
-COLDEST = 1e-30
-"""The lowest temperature of weights in fp32: only the likeliest are left already."""
-
-FAINTEST = -80.0
-"""Logarithm of a weight that counts as nought: a CPU is slow on subnormal numbers and infinity."""
+MIN_TEMPERATURE = 1e-30
+"""The lowest temperature of weights in fp32: only the most likely tokens are left there anyway."""
+MIN_LOG_WEIGHT = -80.0
+"""Logarithm of a weight that counts as zero: a CPU is slow on subnormal numbers and infinity."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class SamplingBatch:
     """Rows to draw from: ``logits`` fp32 ``[rows, vocabulary]``, the others double ``[rows, 1]``.
 
     ``peak`` is a row's largest logit; ``uniform`` is from [0, 1); temperatures are above 0, and a
@@ -43,26 +41,26 @@ class Rows:
     min_p: Tensor
     uniform: Tensor
 
-    def at(self, rows: Tensor | slice) -> "Rows":
-        """Only those rows."""
-        return Rows(*(getattr(self, each.name)[rows] for each in fields(self)))
+    def select(self, rows: Tensor | slice) -> "SamplingBatch":
+        """Return only those rows."""
+        return SamplingBatch(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """The likeliest tokens, ``logits`` and ``ids`` ``[rows, width]``, the likeliest first.
+    """The most likely tokens, ``logits`` and ``ids`` ``[rows, width]``, most likely first.
 
-    The first ``certain`` ``[rows]`` of each are those that a stable sort of all would put first;
-    which come after is open, since more tokens have the last one's logit.
+    The first ``num_certain`` ``[rows]`` of each are those that a stable sort of all would put
+    first; the order of the others is open, since more tokens have the last one's logit.
     """
 
     logits: Tensor
     ids: Tensor
-    certain: Tensor
+    num_certain: Tensor
 
 
 def rank(logits: Tensor, width: int) -> Ranking:
-    """The ``width`` likeliest tokens of each row ``[rows, vocabulary]``; all of them if fewer."""
+    """Rank the ``width`` most likely tokens of each row ``[rows, vocabulary]``, all if fewer."""
     if width >= logits.shape[-1]:
         ids = _sorted(logits)
         return Ranking(logits.gather(-1, ids), ids, torch.full_like(ids[:, 0], logits.shape[-1]))
@@ -72,125 +70,127 @@ def rank(logits: Tensor, width: int) -> Ranking:
 
 
 def _sorted(logits: Tensor) -> Tensor:
-    """All ids ``[rows, vocabulary]``, the likeliest first, then the lowest.
+    """Return all ids ``[rows, vocabulary]`` by falling logit, then rising id.
 
-    On a CPU as numbers whose upper half orders as the logits fall, the lower being the id: NumPy
-    sorts those some four times as fast as torch sorts floats with their places.
+    On a CPU the keys are integers with the falling logit in the upper half and the id in the lower:
+    NumPy sorts those some four times as fast as torch sorts floats with their indices.
     """
     if logits.device.type != "cpu":
         return torch.sort(logits, dim=-1, descending=True, stable=True).indices
-    bits = (logits + 0.0).view(torch.int32)  # of a float: sign and size; -0 is made 0
+    bits = (logits + 0.0).view(torch.int32)  # sign and magnitude of a float; -0 becomes 0
     rising = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     keys = (~rising).long() << 32 | torch.arange(logits.shape[-1])
     return torch.from_numpy(np.sort(keys.numpy(), axis=-1)) & 0xFFFFFFFF
 
 
-def likeliest(logits: Tensor, count: int) -> Tensor:
-    """Ids ``[rows, count]`` of the likeliest tokens, as a stable sort would put them."""
+def most_likely(logits: Tensor, count: int) -> Tensor:
+    """Return the ids ``[rows, count]`` of the most likely tokens, as a stable sort orders them."""
     ranking = rank(logits, 2 * count)
     ids = ranking.ids[:, :count]
-    (unsure,) = (ranking.certain < count).nonzero(as_tuple=True)
-    if len(unsure):
-        ids[unsure] = rank(logits[unsure], logits.shape[-1]).ids[:, :count]
+    (uncertain,) = (ranking.num_certain < count).nonzero(as_tuple=True)
+    if len(uncertain):
+        ids[uncertain] = rank(logits[uncertain], logits.shape[-1]).ids[:, :count]
     return ids
 
 
-def draw_untruncated(rows: Rows) -> Tensor:
-    """A token ``[rows]`` of each row's whole distribution, or `NOTHING`. The distribution is
-    inverted in the order of ids: first to a block, then within it.
+def draw_untruncated(batch: SamplingBatch) -> Tensor:
+    """Draw a token ``[rows]`` from each row's whole distribution, or give `INVALID_LOGITS`.
+
+    The cumulative distribution is inverted in the order of ids: first to a block, then within it.
     """
-    blocks = _weights(rows)
+    blocks = _weights(batch)
     sums = blocks.sum(dim=-1).double()
     cumulative = _cumulative(sums)
-    target = rows.uniform * cumulative[:, -1:]
+    target = batch.uniform * cumulative[:, -1:]
     block = _invert(cumulative, target)
     target = target - (cumulative.gather(-1, block) - sums.gather(-1, block))
     within = blocks.take_along_dim(block.unsqueeze(-1), dim=1).squeeze(1).double()
-    place = _invert(_cumulative(within), target.clamp_min(0))
-    return _or_nothing((block * BLOCK + place).squeeze(-1), rows)
+    index = _invert(_cumulative(within), target.clamp_min(0))
+    return _or_invalid((block * BLOCK_TOKENS + index).squeeze(-1), batch)
 
 
-def draw_ranked(rows: Rows) -> Tensor:
-    """A token ``[rows]`` of what top-k, top-p and min-p leave of each row's distribution, which is
-    inverted in the order of rank; or `NOTHING`, or `WIDER` than ``WIDTHS[0]`` tokens. For rows with
-    a top-k or without a top-p.
+def draw_ranked(batch: SamplingBatch) -> Tensor:
+    """Draw a token ``[rows]`` from what top-k, top-p and min-p leave, by inverting in rank order.
+
+    For rows with a top-k or without a top-p. Gives `INVALID_LOGITS`, or `NEEDS_FULL_SORT` where
+    more than ``WIDTHS[0]`` tokens are left.
     """
-    return _draw_ranked(rows, torch.ones_like(rows.peak), WIDTHS[0])
+    return _draw_ranked(batch, torch.ones_like(batch.peak), WIDTHS[0])
 
 
-def draw_nucleus(rows: Rows) -> Tensor:
-    """As `draw_ranked`, for any rows: a top-p without a top-k is of the whole distribution."""
-    return _draw_ranked(rows, _mass(rows), WIDTHS[0])
+def draw_nucleus(batch: SamplingBatch) -> Tensor:
+    """As `draw_ranked`, for any rows: top-p without top-k needs the whole distribution's mass."""
+    return _draw_ranked(batch, _mass(batch), WIDTHS[0])
 
 
-def draw_wider(rows: Rows) -> Tensor:
-    """As `draw_nucleus`, looking at as many tokens as it takes: never `WIDER`."""
-    mass = _mass(rows)
-    tokens = _draw_ranked(rows, mass, WIDTHS[1])
-    for place in (tokens == WIDER).nonzero().flatten().tolist():
-        one = slice(place, place + 1)  # alone, or memory is many times the logits'
-        tokens[one] = _draw_ranked(rows.at(one), mass[one], rows.logits.shape[-1])
+def draw_wider(batch: SamplingBatch) -> Tensor:
+    """As `draw_nucleus`, ranking as many tokens as it takes: never `NEEDS_FULL_SORT`."""
+    mass = _mass(batch)
+    tokens = _draw_ranked(batch, mass, WIDTHS[1])
+    for row in (tokens == NEEDS_FULL_SORT).nonzero().flatten().tolist():
+        one = slice(row, row + 1)  # one by one, or it takes many times the logits' memory
+        tokens[one] = _draw_ranked(batch.select(one), mass[one], batch.logits.shape[-1])
     return tokens
 
 
-def _draw_ranked(rows: Rows, mass: Tensor, width: int) -> Tensor:
-    ranking = rank(rows.logits, width)
-    weights, found = truncated(ranking, rows, mass)
+def _draw_ranked(batch: SamplingBatch, mass: Tensor, width: int) -> Tensor:
+    ranking = rank(batch.logits, width)
+    weights, complete = truncate(ranking, batch, mass)
     cumulative = _cumulative(weights)
-    place = _invert(cumulative, rows.uniform * cumulative[:, -1:])
-    tokens = ranking.ids.gather(-1, place).squeeze(-1)
-    return _or_nothing(tokens.masked_fill_(~found, WIDER), rows)
+    index = _invert(cumulative, batch.uniform * cumulative[:, -1:])
+    tokens = ranking.ids.gather(-1, index).squeeze(-1)
+    return _or_invalid(tokens.masked_fill_(~complete, NEEDS_FULL_SORT), batch)
 
 
-def _or_nothing(tokens: Tensor, rows: Rows) -> Tensor:
-    return tokens.masked_fill_(~rows.peak.isfinite().squeeze(-1), NOTHING)
+def _or_invalid(tokens: Tensor, batch: SamplingBatch) -> Tensor:
+    return tokens.masked_fill_(~batch.peak.isfinite().squeeze(-1), INVALID_LOGITS)
 
 
-def truncated(ranking: Ranking, rows: Rows, mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights ``[rows, width]`` in double of the ranked tokens, nought where they are cut off, and
-    whether a row's set is found ``[rows]``: it may go on beyond the ranking.
+def truncate(ranking: Ranking, batch: SamplingBatch, mass: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights ``[rows, width]`` of the ranked tokens in double, zero where they are cut off,
+    and ``[rows]`` whether a row's set is complete: it may go on beyond the ranking.
 
-    The likeliest token's weight is 1; ``mass`` ``[rows, 1]`` is that of the whole vocabulary, of
-    use where there is a top-p and no top-k.
+    The most likely token's weight is 1; ``mass`` ``[rows, 1]`` is that of the whole vocabulary,
+    needed where there is a top-p and no top-k.
     """
-    weights = torch.exp((ranking.logits.double() - rows.peak) / rows.temperature)
-    place = torch.arange(weights.shape[-1], device=weights.device)
-    weights.masked_fill_((place >= rows.top_k) & (rows.top_k > 0), 0.0)
+    weights = torch.exp((ranking.logits.double() - batch.peak) / batch.temperature)
+    index = torch.arange(weights.shape[-1], device=weights.device)
+    weights.masked_fill_((index >= batch.top_k) & (batch.top_k > 0), 0.0)
     cumulative = weights.cumsum(dim=-1)  # nucleus sampling, arXiv:1904.09751
-    total = torch.where(rows.top_k > 0, cumulative[:, -1:], mass)
-    outside = (cumulative - weights >= rows.top_p * total) & (rows.top_p < 1) & (place > 0)
+    total = torch.where(batch.top_k > 0, cumulative[:, -1:], mass)
+    outside = (cumulative - weights >= batch.top_p * total) & (batch.top_p < 1) & (index > 0)
     weights.masked_fill_(outside, 0.0)
-    weights.masked_fill_(weights < rows.min_p, 0.0)  # arXiv:2407.01082
-    within = rows.top_k.squeeze(-1) <= weights.shape[-1]
-    return weights, within & ((weights > 0).sum(dim=-1) <= ranking.certain)
+    weights.masked_fill_(weights < batch.min_p, 0.0)  # arXiv:2407.01082
+    within = batch.top_k.squeeze(-1) <= weights.shape[-1]
+    return weights, within & ((weights > 0).sum(dim=-1) <= ranking.num_certain)
 
 
-def _mass(rows: Rows) -> Tensor:
-    """Double ``[rows, 1]``: the weight of the whole vocabulary."""
-    return _cumulative(_weights(rows).sum(dim=-1).double())[:, -1:]
+def _mass(batch: SamplingBatch) -> Tensor:
+    """Return double ``[rows, 1]``: the weight of the whole vocabulary."""
+    return _cumulative(_weights(batch).sum(dim=-1).double())[:, -1:]
 
 
-def _weights(rows: Rows) -> Tensor:
-    """Fp32 ``[rows, blocks, BLOCK]``: each token's weight, 1 for the likeliest, 0 for padding."""
-    temperature = rows.temperature.float().clamp_min(COLDEST)
-    below = (rows.logits - rows.peak.float()).div_(temperature).clamp_min_(FAINTEST)
-    weights = torch.threshold_(below.exp_(), 2 * math.exp(FAINTEST), 0.0)
-    missing = -weights.shape[-1] % BLOCK
+def _weights(batch: SamplingBatch) -> Tensor:
+    """Return fp32 ``[rows, blocks, BLOCK_TOKENS]``: 1 for the most likely token, 0 for padding."""
+    temperature = batch.temperature.float().clamp_min(MIN_TEMPERATURE)
+    below = (batch.logits - batch.peak.float()).div_(temperature).clamp_min_(MIN_LOG_WEIGHT)
+    weights = torch.threshold_(below.exp_(), 2 * math.exp(MIN_LOG_WEIGHT), 0.0)
+    missing = -weights.shape[-1] % BLOCK_TOKENS
     weights = pad(weights, (0, missing)) if missing else weights
-    return weights.view(len(weights), -1, BLOCK)
+    return weights.view(len(weights), -1, BLOCK_TOKENS)
 
 
 def _cumulative(weights: Tensor) -> Tensor:
-    """Cumulative sums ``[rows, n]`` that never fall, nor rise where there is no weight, though a
-    device may add in any order.
+    """Return cumulative sums ``[rows, n]`` that never fall, nor rise where there is no weight,
+    though a device may add in any order.
     """
     return weights.cumsum(dim=-1).masked_fill_(weights == 0, 0.0).cummax(dim=-1).values
 
 
 def _invert(cumulative: Tensor, target: Tensor) -> Tensor:
-    """The first place ``[rows, 1]`` whose cumulative sum is above the target, or the last with any
-    weight; any place where sums are not finite.
+    """Return the first index ``[rows, 1]`` whose cumulative sum is above the target, or the last
+    with any weight; any index where sums are not finite.
     """
     end = torch.nextafter(cumulative[:, -1:], torch.zeros_like(target))
-    place = torch.searchsorted(cumulative, torch.minimum(target, end), right=True)
-    return place.clamp_max_(cumulative.shape[-1] - 1)
+    index = torch.searchsorted(cumulative, torch.minimum(target, end), right=True)
+    return index.clamp_max_(cumulative.shape[-1] - 1)

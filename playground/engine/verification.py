@@ -1,63 +1,92 @@
-"""From a step's logits to answers that are some tokens longer: choosing, and checking drafts.
+"""From a step's logits to answers that are some tokens longer: choosing, and verifying drafts.
 
 Knows logits and sequences; knows no model.
 """
 
 import itertools
 from collections.abc import Sequence as AnySequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from playground.engine.batch import ScheduledChunk
 from playground.engine.sampler import choose
-from playground.engine.scheduler import Segment
 from playground.engine.sequence import Sequence
 
 
-def verify_drafts_and_append(logits: Tensor, segments: AnySequence[Segment]) -> list[Sequence]:
-    """Choose what follows each segment, and go on for as long as that is what was drafted; returns
-    the sequences whose answers are complete.
+@dataclass(eq=False, slots=True)
+class _Drafted:
+    """A sequence of ``length`` tokens, its draft, and the rows of logits after each of them."""
 
-    ``logits`` has a row for each segment, followed by one for each token of its draft. Every token
-    is chosen from the row after the tokens before it, in order, so that drafts change no answer.
-    Raises what `choose` raises, before anything is taken; what goes wrong in a draft is left to the
-    next step.
+    sequence: Sequence
+    length: int
+    rows: list[int] = field(default_factory=list)
+    draft: list[int] = field(default_factory=list)
+
+    @property
+    def gained(self) -> int:
+        """Tokens that the sequence gained in this step."""
+        return len(self.sequence.tokens) - self.length
+
+    @property
+    def accepted(self) -> int:
+        """Drafted tokens that the sequence gained, up to the first that differs."""
+        gained = self.sequence.tokens[self.length :]
+        pairs = zip(self.draft, gained, strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def verify_drafts_and_append(
+    logits: Tensor, chunks: AnySequence[tuple[Sequence, ScheduledChunk]]
+) -> list[Sequence]:
+    """Choose a next token for each sequence, and go on for as long as the choice is what was
+    drafted; return the sequences whose answers are complete.
+
+    ``logits`` has a row for each chunk: for each sequence the one that completes its tokens, and
+    one for each drafted token. Every token is chosen from the row after the tokens before it, so
+    that drafts change no answer. Raises what `choose` raises, before any token is appended; an
+    error in a draft's row is left to the next step.
     """
+    drafted = _by_sequence(chunks)
     done: list[Sequence] = []
-    counts = [1 + len(segment.draft) for segment in segments]
-    begins = list(itertools.accumulate(counts, initial=0))[:-1]
-    alive = list(zip(segments, begins, strict=True))
-    rows = begins
+    alive = drafted
+    interrupted: list[_Drafted] = []
+    first = True
     while alive:
-        chosen = logits if len(rows) == len(logits) else logits[rows]
+        rows = [entry.rows[entry.gained] for entry in alive]
         try:
-            choices = choose(chosen, [segment.sequence.sampler for segment, _ in alive])
+            chosen = logits if len(rows) == len(logits) else logits[rows]
+            choices = choose(chosen, [entry.sequence.sampler for entry in alive])
         except (RuntimeError, ValueError):
-            if rows is begins:
+            if first:
                 raise
+            interrupted = alive
             break
+        first = False
         agreeing = []
-        for (segment, begin), choice in zip(alive, choices, strict=True):
-            if segment.sequence.take(choice):
-                done.append(segment.sequence)
-            elif segment.draft and _agreed(segment) == _taken(segment):
-                agreeing.append((segment, begin))
+        for entry, choice in zip(alive, choices, strict=True):
+            if entry.sequence.append(choice):
+                done.append(entry.sequence)
+            elif entry.draft and entry.accepted == entry.gained:
+                agreeing.append(entry)
         alive = agreeing
-        rows = [begin + _taken(segment) for segment, begin in alive]
-    for segment in segments:
-        if segment.draft:
-            accepted = _agreed(segment)
-            segment.sequence.computed = segment.stop + accepted
-            segment.sequence.lookup.judge(len(segment.draft), accepted)
+    for entry in drafted:
+        if entry.draft:
+            accepted = entry.accepted
+            entry.sequence.num_computed = entry.length + accepted
+            if entry in interrupted:  # the logits after its last token are needed again
+                entry.sequence.num_computed -= 1
+            entry.sequence.lookup.update_acceptance(len(entry.draft), accepted)
     return done
 
 
-def _taken(segment: Segment) -> int:
-    """Tokens that the sequence gained after the segment."""
-    return len(segment.sequence.tokens) - segment.stop
-
-
-def _agreed(segment: Segment) -> int:
-    """How many of them are those of the draft, up to the first that is not."""
-    gained = segment.sequence.tokens[segment.stop :]
-    pairs = zip(segment.draft, gained, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _by_sequence(chunks: AnySequence[tuple[Sequence, ScheduledChunk]]) -> list[_Drafted]:
+    entries: dict[Sequence, _Drafted] = {}
+    for row, (sequence, chunk) in enumerate(chunks):
+        entry = entries.setdefault(sequence, _Drafted(sequence, len(sequence.tokens)))
+        if chunk.start < entry.length:
+            entry.rows.insert(0, row)  # chunks of several tokens come after drafts in a step
+        else:
+            entry.rows.append(row)
+            entry.draft += chunk.token_ids
+    return list(entries.values())

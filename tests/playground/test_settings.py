@@ -165,13 +165,12 @@ def test_engine_limits_follow_settings() -> None:
         {
             "engine.max_sequences": 3,
             "training.priority": "high",
-            "server.stream_interval_ms": 50,
         }
     )
     assert engine_limits(Settings()) == Limits()
-    limits = Limits(max_sequences=3, training="high", stream_interval_s=0.05)
+    limits = Limits(max_sequences=3, training="high")
     assert engine_limits(settings) == limits
-    elsewhere = {"training", "stream_interval_s"}
+    elsewhere = {"training"}
     fields = {field.name for field in dataclasses.fields(Limits)}
     assert fields - elsewhere == set(EngineSettings.model_fields)
 

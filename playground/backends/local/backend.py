@@ -30,6 +30,8 @@ from playground.protocol import (
 )
 
 LARGEST_SEED = 2**31 - 1
+STREAM_INTERVAL_S = 0.04
+"""Shortest time between two pieces of a stream."""
 
 
 class LocalBackend:
@@ -38,11 +40,14 @@ class LocalBackend:
     """
 
     def __init__(
-        self, loaded: LoadedModel, info: ModelInfo | None = None, limits: Limits | None = None
+        self,
+        loaded: LoadedModel,
+        info: ModelInfo | None = None,
+        limits: Limits | None = None,
+        stream_interval_s: float = STREAM_INTERVAL_S,
     ) -> None:
-        limits = limits or Limits()
         self._loaded = loaded
-        self._outbox = Outbox(limits.stream_interval_s)
+        self._outbox = Outbox(stream_interval_s)
         self._adapters = AdapterRegistry()
         self._info = self._complete(info)
         self._engine = Engine(
@@ -66,6 +71,11 @@ class LocalBackend:
     def loaded(self) -> LoadedModel:
         """The resident model; training works on a shared-weight copy of it."""
         return self._loaded
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, which knows token ids only."""
+        return self._engine
 
     @property
     def throttle(self) -> TrainingThrottle:

@@ -1,10 +1,10 @@
 """Training beside serving: one base in memory, neither notices the other."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -14,27 +14,21 @@ from finetune.data.rows import Conversation
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
 from finetune.training.train import Data, TrainingHooks, train
-from playground.backends.chat import answer
 from playground.engine import Engine, Limits
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.shared_weights import shared_weight_copy
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Request, Sampling
+from playground.protocol import Message, Sampling
+from playground.settings import Quantization
+from tests.playground.engine.driver import Prompt, generate_all, render, token_ids
 
-ASKED = [
-    Request(
-        "embedded",
-        (Message("user", text),),
-        sampling=Sampling(temperature=0.0 if at % 2 else 1.0, seed=at, max_tokens=40),
-    )
-    for at, text in enumerate(("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 4)
-]
+QUESTIONS = ("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 4
 
 
-def base(quantization: str) -> LoadedModel:
-    return load(ModelSpec("embedded", quantization=quantization))  # type: ignore[arg-type]
+def base(quantization: Quantization) -> LoadedModel:
+    return load(ModelSpec("embedded", quantization=quantization))
 
 
 def data(loaded: LoadedModel) -> Data:
@@ -49,7 +43,7 @@ def data(loaded: LoadedModel) -> Data:
     return Data([v for talk in talks for v in to_examples(talk, loaded.tokenizer, 512)[0]])
 
 
-def recipe_of(quantization: str) -> Recipe:
+def recipe_of(quantization: Quantization) -> Recipe:
     return replace(
         embedded_cpu(),
         num_train_epochs=4.0,
@@ -57,7 +51,7 @@ def recipe_of(quantization: str) -> Recipe:
         replay_fraction=0.0,
         lora_dropout=0.1,
         quantization=quantization,
-    )  # type: ignore[arg-type]
+    )
 
 
 def curve(run: Path) -> list[tuple[float, float]]:
@@ -65,38 +59,45 @@ def curve(run: Path) -> list[tuple[float, float]]:
     return [(line["loss"], line["grad_norm"]) for line in lines if "grad_norm" in line]
 
 
-async def answers(engine: Engine) -> list[str]:
-    got = await asyncio.gather(*(answer(engine, replace(r, id=f"{id(r)}")) for r in ASKED))
-    return [each.text for each in got]
+def answers(engine: Engine) -> list[list[int]]:
+    prompts = [
+        Prompt(
+            render(engine.loaded, text),
+            Sampling(temperature=0.0 if i % 2 else 1.0, seed=i),
+            max_tokens=40,
+        )
+        for i, text in enumerate(QUESTIONS)
+    ]
+    return token_ids(generate_all(engine, prompts))
 
 
-def test_a_twin_takes_no_second_copy_of_the_weights() -> None:
-    for quantization in ("none", "int8", "nf4"):
+def test_shared_weight_copy_shares_all_weights() -> None:
+    for quantization in get_args(Quantization):
         loaded = base(quantization)
-        twin = shared_weight_copy(loaded)
-        own = {p.data_ptr() for p in loaded.model.parameters()}
-        assert {p.data_ptr() for p in twin.model.parameters()} == own
-        assert twin.model is not loaded.model
+        copied = shared_weight_copy(loaded)
+        addresses = {p.data_ptr() for p in loaded.model.parameters()}
+        assert {p.data_ptr() for p in copied.model.parameters()} == addresses
+        assert copied.model is not loaded.model
 
 
 @pytest.mark.parametrize(
-    ("quantization", "share"),
+    ("quantization", "priority"),
     [
         ("none", "balanced"), ("none", "high"), ("none", "low"), ("int8", "high"),
         ("nf4", "balanced"), ("nf4", "low"),
     ],
 )  # fmt: skip
-def test_answers_and_losses_are_what_they_are_alone(
-    quantization: str, share: TrainingPriority, tmp_path: Path
+def test_training_and_answers_ignore_each_other(
+    quantization: Quantization, priority: TrainingPriority, tmp_path: Path
 ) -> None:
     recipe = recipe_of(quantization)
     alone = base(quantization)
     train(recipe, alone, data(alone), tmp_path / "alone", "expert")
     loaded = base(quantization)
-    with Engine(loaded, limits=Limits(training=share)) as engine:
-        quiet = asyncio.run(answers(engine))
+    with Engine(loaded, Limits(training=priority)) as engine:
+        quiet = answers(engine)
         watch = TrainingHooks(turn=engine.throttle.wait)
-        beside: list[list[str]] = []
+        beside: list[list[list[int]]] = []
 
         def job() -> None:
             train(recipe, loaded, data(loaded), tmp_path / "beside", "expert", watch)
@@ -104,18 +105,18 @@ def test_answers_and_losses_are_what_they_are_alone(
         thread = threading.Thread(target=job)
         thread.start()
         for _ in range(3):
-            beside.append(asyncio.run(answers(engine)))
+            beside.append(answers(engine))
         thread.join()
-        assert asyncio.run(answers(engine)) == quiet
-    assert all(each == quiet for each in beside)
+        assert answers(engine) == quiet
+    assert all(answered == quiet for answered in beside)
     assert curve(tmp_path / "beside") == curve(tmp_path / "alone")
     name = "adapter/adapter_model.safetensors"
     assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
-def test_polite_training_waits_while_somebody_is_answered_and_hears_that_it_is_to_stop() -> None:
+def test_low_priority_training_waits_and_stops() -> None:
     throttle, stop, passed = TrainingThrottle("low"), threading.Event(), threading.Event()
-    throttle.answering(busy=True)
+    throttle.set_busy(True)
 
     def trains(wait: Callable[[threading.Event], None]) -> None:
         wait(stop)
@@ -130,13 +131,13 @@ def test_polite_training_waits_while_somebody_is_answered_and_hears_that_it_is_t
     passed.clear()
     other = threading.Thread(target=trains, args=(throttle.wait,))
     other.start()
-    throttle.answering(busy=False)
+    throttle.set_busy(False)
     assert passed.wait(5)
     thread.join()
     other.join()
 
 
-def test_training_leaves_the_serving_tree_without_gradients_and_in_eval_mode(
+def test_training_leaves_the_serving_tree_alone(
     tmp_path: Path,
 ) -> None:
     loaded = base("none")

@@ -1,6 +1,6 @@
-"""The lean forward computes what transformers computes, for every model that it takes over."""
+"""The fused forward computes what transformers computes, for every model that it takes over."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -12,14 +12,14 @@ from transformers import (
     PreTrainedModel,
 )
 
-from playground.engine.batch import Piece
+from playground.engine.batch import ScheduledChunk
 from playground.engine.fused_llama import FusedLlamaForward, is_fusable
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.linear import PackedLinear, can_pack
 from playground.engine.lora import AdapterBank
-from playground.engine.runner import PackedRunner, runner_of
+from playground.engine.runner import PackedRunner, choose_runner
 
-SIZES: dict[str, Any] = {
+SIZES: Mapping[str, int] = {
     "vocab_size": 512,
     "hidden_size": 64,
     "intermediate_size": 160,
@@ -28,7 +28,7 @@ SIZES: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 2048,
 }
-MODELS: dict[str, Any] = {
+MODELS: Mapping[str, Callable[[], PreTrainedModel]] = {
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SIZES, sliding_window=None)),
     "mistral, wide heads": lambda: MistralForCausalLM(
         MistralConfig(**SIZES, sliding_window=None, head_dim=32, tie_word_embeddings=True)
@@ -57,7 +57,7 @@ PROMPT = torch.randint(1, 512, (90,), generator=torch.Generator().manual_seed(3)
 
 def random(name: str) -> PreTrainedModel:
     torch.manual_seed(1)
-    model: PreTrainedModel = MODELS[name]()
+    model = MODELS[name]()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.1) if parameter.ndim == 1 else None
@@ -65,29 +65,29 @@ def random(name: str) -> PreTrainedModel:
 
 
 def packed_runner(model: PreTrainedModel) -> PackedRunner:
-    runner = runner_of(model)
+    runner = choose_runner(model)
     assert isinstance(runner, PackedRunner)
     return runner
 
 
 def in_two_steps(runner: PackedRunner) -> torch.Tensor:
     """Logits after the prompt, whose beginning was computed before, beside another sequence."""
-    own, other = SequenceCache(), SequenceCache()
-    own.reserve(128)
+    cache, other = SequenceCache(), SequenceCache()
+    cache.reserve(128)
     other.reserve(128)
-    runner.forward([Piece(own, PROMPT[:60], 0, wants_logits=False)])
-    runner.forward([Piece(own, PROMPT[60:-1], 60, wants_logits=True)])
+    runner.forward([ScheduledChunk(cache, PROMPT[:60], 0, wants_logits=False)])
+    runner.forward([ScheduledChunk(cache, PROMPT[60:-1], 60, wants_logits=True)])
     logits = runner.forward(
         [
-            Piece(other, PROMPT[:7], 0, wants_logits=True),
-            Piece(own, PROMPT[-1:], len(PROMPT) - 1, wants_logits=True),
+            ScheduledChunk(other, PROMPT[:7], 0, wants_logits=True),
+            ScheduledChunk(cache, PROMPT[-1:], len(PROMPT) - 1, wants_logits=True),
         ]
     )
     return logits[1]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_logits_are_those_of_transformers(name: str) -> None:
+def test_fused_logits_equal_transformers(name: str) -> None:
     model = random(name)
     assert is_fusable(model)
     with torch.inference_mode():
@@ -95,7 +95,7 @@ def test_logits_are_those_of_transformers(name: str) -> None:
     torch.testing.assert_close(in_two_steps(packed_runner(model)), expected, atol=2e-5, rtol=2e-5)
 
 
-def test_bf16_logits_are_as_near_to_fp32_as_those_of_transformers() -> None:
+def test_bf16_logits_are_as_exact() -> None:
     model = random("mistral")
     with torch.inference_mode():
         exact = model(torch.tensor([PROMPT])).logits[0, -1]
@@ -105,7 +105,7 @@ def test_bf16_logits_are_as_near_to_fp32_as_those_of_transformers() -> None:
     assert (ours - exact).abs().max() <= 1.5 * (theirs - exact).abs().max()
 
 
-def test_unpacked_products_give_the_same() -> None:
+def test_unpacked_matmuls_give_the_same() -> None:
     model = random("llama, biases")
     runner = packed_runner(model)
     packed = in_two_steps(runner)
@@ -114,17 +114,17 @@ def test_unpacked_products_give_the_same() -> None:
 
 
 @pytest.mark.parametrize("inputs", [64, 256, 768, 1024])
-def test_a_row_of_a_packed_fp32_product_does_not_depend_on_the_others(inputs: int) -> None:
+def test_packed_rows_are_independent(inputs: int) -> None:
     assert can_pack(torch.float32, torch.device("cpu"))
     generator = torch.Generator().manual_seed(inputs)
-    product = PackedLinear(torch.randn(384, inputs, generator=generator))
+    linear = PackedLinear(torch.randn(384, inputs, generator=generator))
     rows = torch.randn(300, inputs, generator=generator)
-    whole = product(rows)
+    expected = linear(rows)
     for count in (2, 4, 6, 16, 34, 128, 256):
-        assert torch.equal(product(rows[:count]), whole[:count])
+        assert torch.equal(linear(rows[:count]), expected[:count])
 
 
-def test_a_rope_that_depends_on_the_length_is_left_to_transformers() -> None:
+def test_dynamic_rope_is_not_fusable() -> None:
     config = LlamaConfig(
         **SIZES, rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
     )

@@ -1,9 +1,9 @@
-"""Pages and captured steps, as GPUs use them, change no answer. Here without a GPU: the attention
-kernel is replaced by gathering pages, and captured steps are run over the same fixed tensors.
+"""Blocks and captured steps, as GPUs use them, change no answer. Here without a GPU: the attention
+kernel is replaced by gathering blocks, and captured steps are run over the same fixed tensors.
 """
 
-import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,46 +11,58 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from playground.backends.chat import answer
 from playground.engine import Engine, Limits
-from playground.engine.batch import Piece
+from playground.engine.batch import ScheduledChunk
 from playground.engine.graphs import DecodeGraphs
-from playground.engine.paged import PAGE, PagedCache, PagedStep, PagePool, PoolShape, Tables
+from playground.engine.lora import BASE, AdapterBank, RowSpan
+from playground.engine.paged import (
+    BLOCK_SIZE,
+    AttentionMetadata,
+    BlockPool,
+    PagedStep,
+    PoolShape,
+)
 from playground.engine.paged_runner import PagedRunner
-from playground.engine.runner import runner_of
+from playground.engine.runner import choose_runner
+from playground.models.adapters import Adapter, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, ModelInfo, Request, Sampling
 from tests.playground.adapter_files import random_adapter
+from tests.playground.engine.driver import Prompt, generate, generate_all, render, token_ids
 from tests.playground.engine.test_fused_llama import MODELS, PROMPT, random
 
 QUESTIONS = ("What is the capital of Japan?", "Hello!", "What is 3 + 4?", "Wer bist du?")
 
 
 def long_prompt(name: str) -> list[int]:
-    """Longer than a page, where the model's window allows it."""
+    """Longer than a block, where the model's window allows it."""
     return PROMPT * 4 if name != "mistral, window" else PROMPT
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_logits_over_pages_are_those_of_transformers(name: str) -> None:
+def test_paged_logits_equal_transformers(name: str) -> None:
     model, prompt = random(name), long_prompt(name)
-    runner = runner_of(model, layout="paged")
+    runner = choose_runner(model, layout="paged")
     assert isinstance(runner, PagedRunner)
-    pool = runner.budget(8 * PAGE, context=2 * PAGE)
-    own, other = pool.new(), pool.new()
+    pool = runner.budget(8 * BLOCK_SIZE, context_length=2 * BLOCK_SIZE)
+    cache, other = pool.new(), pool.new()
     pool.grow(other, 7)
-    pool.grow(own, len(prompt))
-    runner.forward([Piece(own, prompt[:60], 0, wants_logits=False)])
+    pool.grow(cache, len(prompt))
+    runner.forward([ScheduledChunk(cache, prompt[:60], 0, wants_logits=False)])
     runner.forward(
-        [Piece(other, prompt[:6], 0, wants_logits=True), Piece(own, prompt[60:-2], 60, False)]
+        [
+            ScheduledChunk(other, prompt[:6], 0, True),
+            ScheduledChunk(cache, prompt[60:-2], 60, False),
+        ]
     )
-    runner.forward([Piece(own, prompt[-2:-1], len(prompt) - 2, wants_logits=True)])  # captured
+    runner.forward(
+        [ScheduledChunk(cache, prompt[-2:-1], len(prompt) - 2, wants_logits=True)]
+    )  # captured
     got = runner.forward(
         [
-            Piece(other, prompt[6:7], 6, wants_logits=True),
-            Piece(own, prompt[-1:], len(prompt) - 1, wants_logits=True),
+            ScheduledChunk(other, prompt[6:7], 6, wants_logits=True),
+            ScheduledChunk(cache, prompt[-1:], len(prompt) - 1, wants_logits=True),
         ]
     )
     with torch.inference_mode():
@@ -62,10 +74,10 @@ def kernel_of_torch_2_13(
     query: Tensor,
     keys: Tensor,
     values: Tensor,
-    begins: Tensor,
-    begins_k: Tensor,
-    max_q: int,
-    max_k: int,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
     *,
     scale: float,
     window_size: tuple[int, int],
@@ -74,190 +86,204 @@ def kernel_of_torch_2_13(
     block_table: Tensor,
     num_splits: int | None,
 ) -> Tensor:
-    """What `varlen_attn` is documented to do, and what it does where it divides keys that it should
-    not (pytorch/pytorch issue 194167).
+    """Do what `varlen_attn` is documented to do, and what it does where it divides keys that it
+    should not (pytorch/pytorch issue 194167).
     """
-    rows = begins.diff()
-    assert rows.max() <= max_q
-    assert seqused_k.max() <= max_k
-    assert len(block_table) == len(seqused_k) == len(begins_k) - 1 == len(rows)
+    rows = cu_seqlens_q.diff()
+    assert rows.max() <= max_seqlen_q
+    assert seqused_k.max() <= max_seqlen_k
+    assert len(block_table) == len(seqused_k) == len(cu_seqlens_k) - 1 == len(rows)
     assert enable_gqa == (query.shape[1] != keys.shape[2])
     output = torch.zeros_like(query)
-    before, after = (side if side >= 0 else max_k for side in window_size)
-    for own, used in enumerate(seqused_k.tolist()):
-        own_rows = slice(int(begins[own]), int(begins[own + 1]))
-        mine, theirs = (
-            each[block_table[own].long()].flatten(0, 1)[:used].transpose(0, 1)
-            for each in (keys, values)
+    before, after = (side if side >= 0 else max_seqlen_k for side in window_size)
+    for i, used in enumerate(seqused_k.tolist()):
+        sequence_rows = slice(int(cu_seqlens_q[i]), int(cu_seqlens_q[i + 1]))
+        sequence_keys, sequence_values = (
+            stored[block_table[i].long()].flatten(0, 1)[:used].transpose(0, 1)
+            for stored in (keys, values)
         )
-        place = torch.arange(used)
-        asking = place[used - int(rows[own]) :, None]
-        mask = (place <= asking + after) & (place >= asking - before)
-        output[own_rows] = scaled_dot_product_attention(
-            query[own_rows].transpose(0, 1), mine, theirs, mask, scale=scale, enable_gqa=enable_gqa
+        positions = torch.arange(used)
+        row_positions = positions[used - int(rows[i]) :, None]
+        mask = (positions <= row_positions + after) & (positions >= row_positions - before)
+        output[sequence_rows] = scaled_dot_product_attention(
+            query[sequence_rows].transpose(0, 1),
+            sequence_keys,
+            sequence_values,
+            mask,
+            scale=scale,
+            enable_gqa=enable_gqa,
         ).transpose(0, 1)
-    regrouped = max_q == 1 and window_size == (-1, -1) and enable_gqa
+    regrouped = max_seqlen_q == 1 and window_size == (-1, -1) and enable_gqa
     if num_splits != 1 and not regrouped:
-        output[int(begins[1]) :] = torch.nan
+        output[int(cu_seqlens_q[1]) :] = torch.nan
     return output
 
 
 @pytest.mark.parametrize("window", [None, 20])
 @pytest.mark.parametrize("kv_heads", [2, 8])
-def test_the_kernel_is_asked_for_what_gathered_pages_give(
+def test_kernel_arguments_equal_gathering(
     monkeypatch: pytest.MonkeyPatch, kv_heads: int, window: int | None
 ) -> None:
     monkeypatch.setattr("playground.engine.paged.varlen_attn", kernel_of_torch_2_13)
-    pool = PagePool(PoolShape(1, kv_heads, 16, torch.float32, torch.device("cpu")), 8 * PAGE)
-    lengths = (PAGE + 9, 3, PAGE)
-    caches = [pool.new() for _ in lengths]
-    for cache, length in zip(caches, lengths, strict=True):
+    pool = BlockPool(PoolShape(1, kv_heads, 16, torch.float32, torch.device("cpu")), 8 * BLOCK_SIZE)
+    no_adapters = AdapterBank(random("llama"), 1).for_rows([BASE])
+    prompts, decodes = [], []
+    for length in (BLOCK_SIZE + 9, 3, BLOCK_SIZE):
+        cache = pool.new()
         pool.grow(cache, length + 1)
-    prompts = [Piece(own, [0] * end, 0, True) for own, end in zip(caches, lengths, strict=True)]
-    singles = [Piece(own, [0], end, True) for own, end in zip(caches, lengths, strict=True)]
-    for pieces in (prompts, singles, [prompts[1], singles[0]]):
-        rows = sum(len(piece.token_ids) for piece in pieces) + 2
-        tables = Tables.of(pieces, rows, torch.device("cpu"))
+        prompts.append(ScheduledChunk(cache, [0] * length, 0, wants_logits=True))
+        decodes.append(ScheduledChunk(cache, [0], length, wants_logits=True))
+    for chunks in (prompts, decodes, [prompts[1], decodes[0]]):
+        rows = sum(len(chunk.token_ids) for chunk in chunks) + 2
+        metadata = AttentionMetadata.of(chunks, rows, torch.device("cpu"))
+        metadata = replace(metadata, max_seqlen_k=3 * BLOCK_SIZE)
         torch.manual_seed(2)
         query, key, value = (torch.randn(rows, count, 16) for count in (8, kv_heads, kv_heads))
-        widest = max(len(piece.token_ids) for piece in pieces)
         by_kernel, gathered = (
-            PagedStep(pool, tables, longest=3 * PAGE, widest=widest, kernel=kernel).attend(
+            PagedStep(pool, metadata, no_adapters, use_kernel=use_kernel).attend(
                 0, query, key, value, 0.25, window
             )
-            for kernel in (True, False)
+            for use_kernel in (True, False)
         )
         torch.testing.assert_close(by_kernel, gathered)
 
 
-def test_a_pool_gives_each_page_once_and_takes_all_back() -> None:
+def test_pool_gives_each_block_once() -> None:
     shape = PoolShape(1, 2, 4, torch.float32, torch.device("cpu"))
-    pool = PagePool(shape, 5 * PAGE)
+    pool = BlockPool(shape, 5 * BLOCK_SIZE)
     caches = [pool.new() for _ in range(3)]
-    for cache, tokens in zip(caches, (PAGE + 1, 10, 2 * PAGE), strict=True):
+    for cache, tokens in zip(caches, (BLOCK_SIZE + 1, 10, 2 * BLOCK_SIZE), strict=True):
         assert pool.fits(cache, tokens)
         pool.grow(cache, tokens)
-    pages = [page for cache in caches for page in cache.pages]
-    assert len(set(pages)) == len(pages) == 5
+    blocks = [block for cache in caches for block in cache.blocks]
+    assert len(set(blocks)) == len(blocks) == 5
     assert pool.used == pool.total
-    assert not pool.fits(caches[1], PAGE + 1)
+    assert not pool.fits(caches[1], BLOCK_SIZE + 1)
     for cache in caches:
         pool.release(cache)
     assert pool.used == 0
-    assert pool.fits(pool.new(), 5 * PAGE)
+    assert pool.fits(pool.new(), 5 * BLOCK_SIZE)
 
 
-def test_a_copied_beginning_is_the_same_and_its_own() -> None:
+def test_copied_prefix_has_blocks_of_its_own() -> None:
     shape = PoolShape(2, 1, 4, torch.float32, torch.device("cpu"))
-    pool = PagePool(shape, 4 * PAGE)
+    pool = BlockPool(shape, 4 * BLOCK_SIZE)
     first, second = pool.new(), pool.new()
-    assert isinstance(second, PagedCache)
-    pool.grow(first, PAGE + 9)
-    pool.grow(second, PAGE + 9)
+    pool.grow(first, BLOCK_SIZE + 9)
+    pool.grow(second, BLOCK_SIZE + 9)
     for layer in (0, 1):
         for stored in pool.layer(layer):
-            stored[first.pages] = torch.randn(2, PAGE, 1, 4)
-    second.copy_from(first, PAGE + 9)
-    assert not set(first.pages) & set(second.pages)
+            stored[first.blocks] = torch.randn(2, BLOCK_SIZE, 1, 4)
+    pool.copy(first, second, BLOCK_SIZE + 9)
+    assert not set(first.blocks) & set(second.blocks)
     for layer in (0, 1):
         for stored in pool.layer(layer):
-            assert torch.equal(stored[first.pages], stored[second.pages])
+            assert torch.equal(stored[first.blocks], stored[second.blocks])
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
+def engines() -> Iterator[dict[str, Engine]]:
     """Contiguous, paged, and paged with so little room that sequences are preempted."""
-    folder: Path = tmp_path_factory.mktemp("adapters")
-    folders = [random_adapter(folder / name, seed, r=8) for seed, name in enumerate("ab")]
     limits = {
         "contiguous": Limits(kv_cache_gib=0.05),
         "paged": Limits(kv_cache_gib=0.05, kv_layout="paged"),
         "tight": Limits(kv_cache_gib=0.003, kv_layout="paged", max_sequences=5, step_tokens=64),
     }
-    running: dict[str, Engine] = {}
-    for name, limit in limits.items():
-        loaded: LoadedModel = load(ModelSpec("embedded"))
-        info = ModelInfo(loaded.name, loaded.context_length, created=1)
-        running[name] = Engine(loaded, info, limit)
-        for adapter in folders:
-            running[name].load_adapter(adapter)
+    running = {name: Engine(load(ModelSpec("embedded")), limit) for name, limit in limits.items()}
     yield running
     for engine in running.values():
         engine.close()
 
 
-async def ask_all(engine: Engine) -> list[str]:
-    sampling = Sampling(temperature=0.0, max_tokens=40)
-    requests = [
-        Request(model, (Message("user", text * times),), sampling=sampling)
-        for model in ("embedded", "a", "b")
-        for text in QUESTIONS
-        for times in (1, 9)
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return [
+        read_adapter(random_adapter(folder / name, seed, r=8)) for seed, name in enumerate("ab")
     ]
-    return [each.text for each in await asyncio.gather(*(answer(engine, r) for r in requests))]
 
 
 @pytest.mark.parametrize("layout", ["paged", "tight"])
-async def test_answers_are_the_same_in_pages(engines: dict[str, Engine], layout: str) -> None:
-    expected = await ask_all(engines["contiguous"])
-    assert await ask_all(engines[layout]) == expected
-    assert await ask_all(engines[layout]) == expected  # now with kept prefixes
-
-
-async def test_a_captured_step_follows_a_swapped_adapter(
-    engines: dict[str, Engine], tmp_path: Path
+def test_paged_answers_equal_contiguous(
+    engines: dict[str, Engine], adapters: list[Adapter], loaded: LoadedModel, layout: str
 ) -> None:
-    texts = []
+    prompts = [
+        Prompt(render(loaded, text * times), max_tokens=40, adapter=adapter)
+        for adapter in (None, *adapters)
+        for text in QUESTIONS
+        for times in (1, 9)
+    ]
+    expected = token_ids(generate_all(engines["contiguous"], prompts))
+    assert token_ids(generate_all(engines[layout], prompts)) == expected
+    assert token_ids(generate_all(engines[layout], prompts)) == expected  # now with kept prefixes
+
+
+def test_captured_step_follows_swapped_adapter(
+    engines: dict[str, Engine], loaded: LoadedModel, tmp_path: Path
+) -> None:
+    answers = []
     for seed in (5, 6):
-        folder = random_adapter(tmp_path / str(seed), seed, r=8)
-        by_layout = []
-        for layout in ("contiguous", "paged"):
-            engines[layout].load_adapter(folder, "swapped")
-            asked = Request(
-                "swapped", (Message("user", QUESTIONS[0]),), sampling=Sampling(temperature=0.0)
-            )
-            by_layout.append((await answer(engines[layout], asked)).text)
-        assert by_layout[0] == by_layout[1]
-        texts.append(by_layout[0])
-    assert texts[0] != texts[1]
+        adapter = read_adapter(random_adapter(tmp_path / str(seed), seed, r=8), "swapped")
+        prompt = Prompt(render(loaded, QUESTIONS[0]), max_tokens=None, adapter=adapter)
+        contiguous, paged = (
+            generate(engines[layout], prompt).token_ids for layout in ("contiguous", "paged")
+        )
+        assert contiguous == paged
+        answers.append(contiguous)
+    assert answers[0] != answers[1]
 
 
-async def test_decode_steps_are_captured_once_a_size(
+@pytest.mark.parametrize("slots", [[0] + [BASE] * 19, [1] * 20, [0, 1] * 10, [BASE] * 20])
+def test_captured_step_reads_the_slots_it_is_given(slots: list[int], tmp_path: Path) -> None:
+    """Decode steps over fixed tensors, filled twice with other slots, against steps of one row."""
+    runner = choose_runner(load(ModelSpec("embedded")).model, layout="paged")
+    assert isinstance(runner, PagedRunner)
+    for slot in range(2):
+        adapter = read_adapter(random_adapter(tmp_path / str(slot), slot, r=8))
+        runner.adapters.put(slot, adapter)
+    pool = runner.budget(64 * BLOCK_SIZE, context_length=BLOCK_SIZE)
+    caches = [pool.new() for _ in slots]
+    for cache in caches:
+        pool.grow(cache, 2)
+    for given in (slots, slots[::-1]):
+        chunks = [
+            ScheduledChunk(cache, [300 + i], 0, wants_logits=True, slot=slot)
+            for i, (cache, slot) in enumerate(zip(caches, given, strict=True))
+        ]
+        together = runner.forward(chunks).clone()
+        alone = torch.cat([runner.forward([chunk]).clone() for chunk in chunks])
+        torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+
+
+def test_decode_steps_are_captured_once_a_size(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     capture = DecodeGraphs._capture
 
-    def counted(graphs: DecodeGraphs, size: int) -> object:
+    def counted(graphs: DecodeGraphs, size: int, spans: tuple[RowSpan, ...]) -> object:
         sizes.append(size)
-        return capture(graphs, size)
+        return capture(graphs, size, spans)
 
     monkeypatch.setattr(DecodeGraphs, "_capture", counted)
-    info = ModelInfo(loaded.name, loaded.context_length, created=1)
+    prompts = [Prompt(render(loaded, text), max_tokens=None) for text in QUESTIONS]
     limits = Limits(kv_cache_gib=0.05, kv_layout="paged", drafts=False)
-    with Engine(load(ModelSpec("embedded")), info, limits) as engine:
+    with Engine(load(ModelSpec("embedded")), limits) as engine:
         for _ in range(2):
-            await ask_four(engine)
+            generate_all(engine, prompts)
     assert sizes
     assert len(sizes) == len(set(sizes))
 
 
-async def ask_four(engine: Engine) -> None:
-    asked = [
-        Request("embedded", (Message("user", text),), sampling=Sampling(temperature=0.0))
-        for text in QUESTIONS
-    ]
-    await asyncio.gather(*(answer(engine, each) for each in asked))
-
-
-def test_steps_of_an_int8_model_are_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
-    def capture(_graphs: DecodeGraphs, _size: int) -> None:
-        raise AssertionError("its products wait for the GPU")
+def test_int8_steps_are_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def capture(_graphs: DecodeGraphs, _size: int, _spans: tuple[RowSpan, ...]) -> None:
+        raise AssertionError("its matmuls wait for the GPU")
 
     monkeypatch.setattr(DecodeGraphs, "_capture", capture)
     loaded = load(ModelSpec("embedded", quantization="int8"))
-    runner = runner_of(loaded.model, layout="paged")
-    pool = runner.budget(PAGE, context=PAGE)
+    runner = choose_runner(loaded.model, layout="paged")
+    pool = runner.budget(BLOCK_SIZE, context_length=BLOCK_SIZE)
     cache = pool.new()
     pool.grow(cache, 8)
-    assert runner.forward([Piece(cache, [5], 0, wants_logits=True)]).isfinite().all()
+    chunk = ScheduledChunk(cache, [5], 0, wants_logits=True)
+    assert runner.forward([chunk]).isfinite().all()

@@ -1,64 +1,73 @@
-"""Keys and values kept from one request to the next: found when they fit, and only then."""
+"""Keys and values kept from one request to the next: used where they fit, and only there."""
 
-import asyncio
 import random
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from playground.backends.chat import Answer, answer
 from playground.engine import Engine, Limits
 from playground.engine.kv_cache import CacheBudget, SequenceCache
-from playground.engine.prefix_cache import Computed, PrefixCache
+from playground.engine.prefix_cache import CachedPrefix, PrefixCache
 from playground.models.loaded import LoadedModel
-from playground.protocol import Message, ModelInfo, Request, Sampling
+from playground.protocol import Message
+from tests.playground.engine.driver import (
+    Prompt,
+    decode,
+    generate,
+    generate_all,
+    render,
+    token_ids,
+)
 
 FILLER = "The price of a lamp is 12 euros. The train to Oslo leaves at 10:15. "
-GREEDY = Sampling(temperature=0.0, max_tokens=24)
-
-
-def conversation(*texts: str) -> Request:
-    roles = ("user", "assistant")
-    messages = tuple(Message(roles[at % 2], text) for at, text in enumerate(texts))
-    return Request("embedded", messages, sampling=GREEDY)
+MAX_TOKENS = 24
 
 
 @pytest.fixture(scope="module")
 def engines(loaded: LoadedModel) -> Iterator[tuple[Engine, Engine]]:
     """One engine that keeps prefixes, and one that does not."""
-    info = ModelInfo(loaded.name, loaded.context_length, created=1)
     with (
-        Engine(loaded, info, Limits(kv_cache_gib=0.02)) as keeping,
-        Engine(loaded, info, Limits(prefix_cache=False)) as plain,
+        Engine(loaded, Limits(kv_cache_gib=0.02)) as keeping,
+        Engine(loaded, Limits(prefix_cache=False)) as plain,
     ):
         yield keeping, plain
 
 
-async def test_the_next_turn_computes_only_what_is_new(engines: tuple[Engine, Engine]) -> None:
+def conversation(loaded: LoadedModel, *texts: str) -> Prompt:
+    return Prompt(render(loaded, *texts), max_tokens=MAX_TOKENS)
+
+
+def test_next_turn_reuses_prompt_and_answer(
+    engines: tuple[Engine, Engine], loaded: LoadedModel
+) -> None:
     keeping, _ = engines
     opening = FILLER * 6 + "What is the capital of Japan?"
-    first = await answer(keeping, conversation(opening))
-    second = await answer(keeping, conversation(opening, first.text, "And of Norway?"))
-    assert first.usage.cached_tokens == 0
+    first = generate(keeping, conversation(loaded, opening))
+    text = decode(loaded, first.token_ids)
+    second = generate(keeping, conversation(loaded, opening, text, "And of Norway?"))
+    assert first.result.cached_tokens == 0
     # the answer too, as far as its text is cut into tokens as the model wrote them
-    assert second.usage.cached_tokens > first.usage.prompt_tokens
+    assert second.result.cached_tokens > first.result.prompt_tokens
 
 
-async def test_a_shared_system_prompt_is_computed_once(engines: tuple[Engine, Engine]) -> None:
+def test_shared_system_prompt_is_computed_once(
+    engines: tuple[Engine, Engine], loaded: LoadedModel
+) -> None:
     keeping, _ = engines
     system = Message("system", "Answer in one word. " + "Be exact and polite. " * 12)
-    asked = [
-        Request("embedded", (system, Message("user", text)), sampling=GREEDY)
-        for text in ("What is the capital of Japan?", "What is 3 + 4?", "What comes after Friday?")
+    questions = ("What is the capital of Japan?", "What is 3 + 4?", "What comes after Friday?")
+    prompts = [
+        Prompt(loaded.tokenizer.render([system, Message("user", text)]), max_tokens=MAX_TOKENS)
+        for text in questions
     ]
-    first = await answer(keeping, asked[0])
-    others = await asyncio.gather(*(answer(keeping, request) for request in asked[1:]))
-    assert first.usage.cached_tokens < 10
-    assert all(other.usage.cached_tokens > 60 for other in others)
+    first = generate(keeping, prompts[0])
+    others = generate_all(keeping, prompts[1:])
+    assert first.result.cached_tokens < 10
+    assert all(other.result.cached_tokens > 60 for other in others)
 
 
-async def test_answers_are_the_same_with_and_without_kept_prefixes(
-    engines: tuple[Engine, Engine],
+def test_kept_prefixes_change_no_answer(
+    engines: tuple[Engine, Engine], loaded: LoadedModel
 ) -> None:
     keeping, plain = engines
     rng = random.Random(4)
@@ -67,37 +76,28 @@ async def test_answers_are_the_same_with_and_without_kept_prefixes(
     for _ in range(5):
         for turns in history:
             turns.append(rng.choice(texts))
-        requests = [conversation(*turns) for turns in history]
-        kept = await asyncio.gather(*(answer(keeping, request) for request in requests))
-        cold = await asyncio.gather(*(answer(plain, fresh(request)) for request in requests))
-        assert _texts(kept) == _texts(cold)
-        for turns, got in zip(history, kept, strict=True):
-            turns.append(got.text)
+        prompts = [conversation(loaded, *turns) for turns in history]
+        kept = generate_all(keeping, prompts)
+        assert token_ids(kept) == token_ids(generate_all(plain, prompts))
+        for turns, answer in zip(history, kept, strict=True):
+            turns.append(decode(loaded, answer.token_ids))
 
 
-def fresh(request: Request) -> Request:
-    return Request(request.model, request.messages, sampling=request.sampling)
-
-
-def _texts(answers: Sequence[Answer]) -> list[str]:
-    return [each.text for each in answers]
-
-
-def kept(budget: CacheBudget, key: str, tokens: Sequence[int]) -> Computed:
+def kept(budget: CacheBudget, adapter_hash: str, tokens: Sequence[int]) -> CachedPrefix:
     cache = SequenceCache()
     budget.grow(cache, 64)
-    return Computed.of(key, tokens, cache)
+    return CachedPrefix.of(adapter_hash, tokens, cache)
 
 
-def test_what_other_weights_computed_is_never_found() -> None:
+def test_other_adapters_prefix_is_never_found() -> None:
     budget = CacheBudget(1024)
     prefixes = PrefixCache(budget)
-    prefixes.keep(kept(budget, "base", range(40)))
-    assert prefixes.begin("base+expert@2", list(range(40)), ())[1] == 0
-    assert prefixes.begin("base", list(range(40)), ())[1] == 39
+    prefixes.keep(kept(budget, "", range(40)))
+    assert prefixes.begin("another", list(range(40)), ())[1] == 0
+    assert prefixes.begin("", list(range(40)), ())[1] == 39
 
 
-def test_the_longest_unused_prefix_goes_first_when_room_is_needed() -> None:
+def test_least_recently_used_prefix_is_evicted() -> None:
     budget = CacheBudget(192)
     prefixes = PrefixCache(budget)
     for first in (0, 100, 200):
@@ -109,9 +109,9 @@ def test_the_longest_unused_prefix_goes_first_when_room_is_needed() -> None:
     assert prefixes.begin("", list(range(100, 140)), ())[1] == 39
 
 
-def test_forgotten_weights_leave_no_room_taken() -> None:
+def test_forgotten_adapter_frees_its_room() -> None:
     budget = CacheBudget(192)
     prefixes = PrefixCache(budget)
-    prefixes.keep(kept(budget, "expert@1", range(40)))
-    prefixes.forget("expert@1")
+    prefixes.keep(kept(budget, "adapter", range(40)))
+    prefixes.forget("adapter")
     assert (budget.used, len(prefixes)) == (0, 0)

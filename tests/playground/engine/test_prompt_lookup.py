@@ -1,19 +1,28 @@
 """Drafts and forced tokens change no answer: greedy or drawn, alone or beside others."""
 
-import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import pytest
+import torch
 
-from playground.backends.chat import Answer, answer
 from playground.engine import Engine, Limits
-from playground.engine.prompt_lookup import LONGEST, PAUSE, PromptLookup
-from playground.engine.scheduler import Scheduler
+from playground.engine.batch import ScheduledChunk
+from playground.engine.prompt_lookup import MAX_DRAFT_TOKENS, PAUSE_TOKENS, PromptLookup
+from playground.engine.scheduler import Schedule, Scheduler
+from playground.engine.sequence import Sequence
+from playground.engine.verification import verify_drafts_and_append
 from playground.models.loaded import LoadedModel
-from playground.protocol import Message, ModelInfo, Request, Sampling
+from playground.protocol import Message, Sampling
 from recipes.tiny_mistral.evaluate import held_out_rows
+from tests.playground.engine.driver import (
+    CollectingSink,
+    Prompt,
+    decode,
+    generate,
+    generate_all,
+    render,
+)
 
 FAMILIES = ("extraction", "copying", "system.json", "tools.answer", "chat.facts")
 NOTE = "The order 5581 of Marie Dupont from Lyon has 3 lamps, 2 chairs and 14 green cups."
@@ -21,58 +30,49 @@ NOTE = "The order 5581 of Marie Dupont from Lyon has 3 lamps, 2 chairs and 14 gr
 
 @pytest.fixture(scope="module")
 def engines(loaded: LoadedModel) -> Iterator[tuple[Engine, Engine]]:
-    """With drafts and without; no kept prefixes, which are computed in other pieces."""
-    info = ModelInfo(loaded.name, loaded.context_length, created=1)
+    """With drafts and without; no kept prefixes, which are computed in other chunks."""
     with (
-        Engine(loaded, info, Limits(prefix_cache=False)) as drafting,
-        Engine(loaded, info, Limits(prefix_cache=False, drafts=False)) as plain,
+        Engine(loaded, Limits(prefix_cache=False)) as drafting,
+        Engine(loaded, Limits(prefix_cache=False, drafts=False)) as plain,
     ):
         yield drafting, plain
 
 
-def requests(**sampling: Any) -> list[Request]:
+def prompts(loaded: LoadedModel, sampling: Sampling) -> list[Prompt]:
     chats = [
-        tuple(
-            Message(turn.role, turn.text) for turn in row.turns if turn.role in ("system", "user")
-        )
+        [Message(turn.role, turn.text) for turn in row.turns if turn.role in ("system", "user")]
         for family in FAMILIES
         for row in held_out_rows(family, 8)
     ]
-    chats += [(Message("user", f"Repeat after me: {NOTE}"),), (Message("user", NOTE * 3),)]
-    return [
-        Request("embedded", chat[:2], sampling=Sampling(max_tokens=60, logprobs=0, **sampling))
-        for chat in chats
-    ]
+    chats += [[Message("user", f"Repeat after me: {NOTE}")], [Message("user", NOTE * 3)]]
+    return [Prompt(loaded.tokenizer.render(chat[:2]), sampling) for chat in chats]
 
 
-async def answers(engine: Engine, asked: list[Request]) -> list[Answer]:
-    again = [Request(r.model, r.messages, sampling=r.sampling, grammar=r.grammar) for r in asked]
-    return list(await asyncio.gather(*(answer(engine, each) for each in again)))
-
-
-SAMPLINGS: dict[str, dict[str, Any]] = {
-    "greedy": {"temperature": 0.0},
-    "drawn": {"temperature": 1.0, "seed": 7, "top_p": 0.95},
-    "penalties": {"temperature": 0.0, "frequency_penalty": 0.4, "repetition_penalty": 1.1},
+SAMPLINGS: Mapping[str, Sampling] = {
+    "greedy": Sampling(temperature=0.0, logprobs=0),
+    "drawn": Sampling(temperature=1.0, seed=7, top_p=0.95, logprobs=0),
+    "penalties": Sampling(
+        temperature=0.0, frequency_penalty=0.4, repetition_penalty=1.1, logprobs=0
+    ),
 }
 
 
-@pytest.mark.parametrize("how", SAMPLINGS)
-async def test_an_answer_is_the_same_with_drafts_and_without(
-    engines: tuple[Engine, Engine], how: str
+@pytest.mark.parametrize("name", SAMPLINGS)
+def test_drafts_change_no_answer(
+    engines: tuple[Engine, Engine], loaded: LoadedModel, name: str
 ) -> None:
     drafting, plain = engines
-    asked = requests(**SAMPLINGS[how])
-    expected = await answers(plain, asked)
-    together = await answers(drafting, asked)
-    alone = [(await answers(drafting, [each]))[0] for each in asked]
-    for got in (together, alone):
-        assert [each.text for each in got] == [each.text for each in expected]
-        assert [each.logprobs for each in got] == [each.logprobs for each in expected]
+    batch = prompts(loaded, SAMPLINGS[name])
+    expected = generate_all(plain, batch)
+    together = generate_all(drafting, batch)
+    alone = [generate(drafting, prompt) for prompt in batch]
+    for answers in (together, alone):
+        assert [a.token_ids for a in answers] == [a.token_ids for a in expected]
+        assert [a.scores for a in answers] == [a.scores for a in expected]
 
 
-async def test_tokens_that_a_grammar_forces_are_those_it_would_have_allowed(
-    engines: tuple[Engine, Engine],
+def test_forced_tokens_equal_chosen_ones(
+    engines: tuple[Engine, Engine], loaded: LoadedModel
 ) -> None:
     """Scores keep forced tokens from being taken at once: each is then chosen on its own."""
     schema = {
@@ -82,57 +82,71 @@ async def test_tokens_that_a_grammar_forces_are_those_it_would_have_allowed(
         "additionalProperties": False,
     }
     grammar = f"start: %json {json.dumps(schema)}"
+    prompt = render(loaded, NOTE)
     for engine in engines:
-        sampling = {"temperature": 0.0, "max_tokens": 80}
-        texts = [
-            (await answer(engine, Request(
-                "embedded", (Message("user", NOTE),), grammar=grammar,
-                sampling=Sampling(**sampling, logprobs=logprobs),
-            ))).text
-            for logprobs in (None, 0)
-        ]  # fmt: skip
-        assert texts[0] == texts[1]
-        assert set(json.loads(texts[0])) == {"customer_name", "city"}
+        forced, chosen = (
+            generate(engine, Prompt(prompt, sampling, max_tokens=80, grammar=grammar))
+            for sampling in (Sampling(temperature=0.0), Sampling(temperature=0.0, logprobs=0))
+        )
+        text = decode(loaded, forced.token_ids)
+        assert text == decode(loaded, chosen.token_ids)
+        assert set(json.loads(text)) == {"customer_name", "city"}
 
 
-async def test_an_answer_that_repeats_its_prompt_takes_fewer_steps(
-    engines: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
+def test_copied_answer_takes_fewer_steps(
+    engines: tuple[Engine, Engine], loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = 0
     next_step = Scheduler.next_step
 
-    def counted(scheduler: Scheduler) -> Any:
+    def counted(scheduler: Scheduler) -> Schedule:
         nonlocal steps
-        segments = next_step(scheduler)
-        steps += bool(segments)
-        return segments
+        schedule = next_step(scheduler)
+        steps += bool(schedule)
+        return schedule
 
     monkeypatch.setattr(Scheduler, "next_step", counted)
     taken = []
     for engine in engines:
         before = steps
         for row in held_out_rows("copying", 12):
-            messages = (Message("user", row.turns[0].text),)
-            await answer(engine, Request("embedded", messages, sampling=Sampling(temperature=0.0)))
+            generate(engine, Prompt(render(loaded, row.turns[0].text), max_tokens=None))
         taken.append(steps - before)
     drafting, plain = taken
     assert drafting < plain
 
 
-def test_a_draft_is_what_followed_before() -> None:
+def test_draft_is_what_followed_before() -> None:
     tokens = [9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3]
-    assert PromptLookup().draft(tokens, most=3, needed=0.2) == [4, 5, 6]
-    assert PromptLookup().draft(tokens, most=99, needed=0.2) == [4, 5, 6, 7, 8, 1, 2, 3][:LONGEST]
-    assert PromptLookup().draft([*tokens, 99], most=3, needed=0.2) == []
+    followed = [4, 5, 6, 7, 8, 1, 2, 3]
+    assert PromptLookup().draft(tokens, 3, min_acceptance=0.2) == [4, 5, 6]
+    assert PromptLookup().draft(tokens, 99, min_acceptance=0.2) == followed[:MAX_DRAFT_TOKENS]
+    assert PromptLookup().draft([*tokens, 99], 3, min_acceptance=0.2) == []
 
 
-def test_drafts_that_lose_are_switched_off_and_tried_again_later() -> None:
+def test_rejected_drafts_pause_and_resume() -> None:
     lookup = PromptLookup()
     tokens = [1, 2, 3, 4] * 4
-    while lookup.draft(tokens, most=4, needed=0.3):
-        lookup.judge(drafted=4, accepted=0)
+    while lookup.draft(tokens, 4, min_acceptance=0.3):
+        lookup.update_acceptance(drafted=4, accepted=0)
         tokens += [7, 1, 2, 3]
-    switched_off = len(tokens)
-    assert not lookup.draft([*tokens, 1, 2, 3], most=4, needed=0.3)
-    later = [1, 2, 3, 4] * switched_off
-    assert lookup.draft(later[: switched_off + PAUSE], most=4, needed=0.3)
+    paused_at = len(tokens)
+    assert not lookup.draft([*tokens, 1, 2, 3], 4, min_acceptance=0.3)
+    later = [1, 2, 3, 4] * paused_at
+    assert lookup.draft(later[: paused_at + PAUSE_TOKENS], 4, min_acceptance=0.3)
+
+
+def test_invalid_draft_row_is_computed_again() -> None:
+    prompt = Prompt([1, 2, 3], Sampling(temperature=1.0, seed=1))
+    request = prompt.request(CollectingSink())
+    sequence = Sequence.begin(request, 60, 10, frozenset({9}), None)
+    chunks = [
+        ScheduledChunk(sequence.cache, [token_id], position, wants_logits=True)
+        for token_id, position in ((3, 2), (4, 3), (5, 4))
+    ]
+    logits = torch.full((3, 10), -1000.0)
+    logits[0, 4] = 1000.0
+    logits[1] = float("nan")
+    assert verify_drafts_and_append(logits, [(sequence, chunk) for chunk in chunks]) == []
+    assert sequence.tokens == [1, 2, 3, 4]
+    assert sequence.num_computed == 3
