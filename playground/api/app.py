@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from playground.api.adapters import adapters_router
+from playground.api.adapters import adapters_router, checkpoint_loader
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
@@ -67,13 +67,14 @@ def _api(backend: Backend, settings: Settings, studio: Studio | None) -> FastAPI
 
     uploads = Uploads(settings.home)
     keyed = APIRouter(dependencies=[Depends(key_check(settings.api_key))])
+    checkpoints = [Depends(checkpoint_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
+        for router in (chat_router(backend), completion_router(backend)):
+            keyed.include_router(router, prefix=f"{base}/v1", dependencies=checkpoints)
         for router in (
-            chat_router(backend),
-            completion_router(backend),
             models_router(backend),
-            adapters_router(backend, settings),
+            adapters_router(backend, settings, studio),
             *([files_router(uploads)] if studio else []),
             *([fine_tuning_router(backend, studio, uploads)] if studio else []),
         ):

@@ -1,7 +1,6 @@
 """The database's tables. A change here needs a migration beside it; a test compares the two."""
 
 import datetime
-from typing import Any
 
 from sqlalchemy import JSON, Boolean, DateTime, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -22,8 +21,8 @@ class Exchange(Table):
     __tablename__ = "exchanges"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
-    messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
-    tools: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    messages: Mapped[list[dict[str, object]]] = mapped_column(JSON)
+    tools: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
     blind: Mapped[bool] = mapped_column(Boolean, default=False)
     answers: Mapped[list["Answer"]] = relationship(
         back_populates="exchange", order_by="Answer.lane", cascade="all, delete-orphan"
@@ -40,10 +39,10 @@ class Answer(Table):
     lane: Mapped[int] = mapped_column(Integer)
     model: Mapped[str] = mapped_column(String(256))
     system: Mapped[str] = mapped_column(Text, default="")
-    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    provenance: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    settings: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
+    provenance: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     text: Mapped[str] = mapped_column(Text)
-    calls: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    calls: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
     exchange: Mapped[Exchange] = relationship(back_populates="answers")
     edits: Mapped[list["Edit"]] = relationship(cascade="all, delete-orphan", order_by="Edit.id")
     thumbs: Mapped[list["Thumb"]] = relationship(cascade="all, delete-orphan", order_by="Thumb.id")

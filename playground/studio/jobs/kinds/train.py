@@ -5,6 +5,7 @@ How a run is trained, its card made and its adapter published is handed in; know
 
 import json
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -103,6 +104,7 @@ class TrainKind:
         self._publish = publish
         self._discard = discard
         self._open_runs: OrderedDict[Path, _OpenRun] = OrderedDict()
+        self._open_runs_lock = threading.Lock()
 
     def run(self, job: Job, hooks: JobHooks) -> Mapping[str, object] | None:
         """Train, make the report card, publish."""
@@ -139,7 +141,8 @@ class TrainKind:
 
     def snapshot(self, basis: JobSnapshot) -> JobSnapshot:
         """Add recipe, files, samples, checkpoints, adapter, report card and published versions."""
-        opened = self._open(basis.folder)
+        with self._open_runs_lock:
+            opened = self._open(basis.folder)
         folder = basis.folder / ADAPTER
         adapter = folder if folder.is_dir() else None
         run = opened.run
@@ -157,7 +160,8 @@ class TrainKind:
 
     def discard(self, job: Job) -> None:
         """Stop serving the job's checkpoints."""
-        self._open_runs.pop(job.folder, None)
+        with self._open_runs_lock:
+            self._open_runs.pop(job.folder, None)
         if self._discard:
             self._discard(job.id)
 
