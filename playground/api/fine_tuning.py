@@ -1,7 +1,8 @@
 """``/v1/fine_tuning/jobs`` as OpenAI has it, over the same training jobs that the page shows.
 
 A job that is created here publishes and promotes its adapter when it is done; the model is then
-named ``BASE:SUFFIX``, and ``SUFFIX`` for short. Its checkpoints are served once a request names one.
+named ``BASE:SUFFIX``, and ``SUFFIX`` for short. Its checkpoints are served once a request names
+one.
 """
 
 import asyncio

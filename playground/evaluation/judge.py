@@ -36,7 +36,7 @@ class Judge:
 
 
 async def preference(backend: Backend, judge: Judge, question: str, new: str, other: str) -> float:
-    """Return 1 if the new answer is better in both orders, 0 if the other is, else a value between."""
+    """Return 1 if the new answer wins in both orders, 0 if the other does, else what is between."""
     new_shown_first, other_shown_first = await asyncio.gather(
         _better(backend, judge, question, new, other),
         _better(backend, judge, question, other, new),

@@ -1,7 +1,7 @@
 """The report card: base and adapters on the same rows, with intervals and a verdict.
 
-Data only; how it is written is `playground.evaluation.report_card_formats`. Knows no model. A *lane*
-is one of the compared models: the base first, the adapter that the card is about last.
+Data only; `playground.evaluation.report_card_formats` writes it. Knows no model. A *lane* is one of
+the compared models: the base first, the adapter that the card is about last.
 """
 
 import math

@@ -123,7 +123,9 @@ def _plot(card: ReportCard, section: ReportSection) -> _Plot:
         bars = []
         for number, lane in enumerate(card.lanes):
             color = BAR_COLORS[min(number, 1) if number < len(card.lanes) - 1 else -1]
-            bars.append(_bar(lane, section.measures[lane][metric], y, color))
+            estimate = section.measures[lane].get(metric)
+            if estimate:
+                bars.append(_bar(lane, estimate, y, color))
             y += BAR_HEIGHT
         groups.append(_Group(metric, heading_y, tuple(bars)))
         y += GROUP_GAP

@@ -13,7 +13,7 @@ from playground.protocol import Message, Tool
 class EvaluationRow:
     """A conversation up to its last answer, and the answer that is wanted there.
 
-    ``messages`` end before that answer. ``token_ids`` are the rendered conversation with the answer,
+    ``messages`` end before that answer. ``token_ids`` are the rendered conversation with it,
     ``labels`` the same ids where they count for the loss and `IGNORE_INDEX` elsewhere. ``line`` is
     the row's place in its file, from 1.
     """

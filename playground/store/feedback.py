@@ -293,7 +293,13 @@ def _kept(exchange: Exchange) -> KeptExchange:
     return KeptExchange(
         exchange.id,
         tuple(
-            KeptAnswer(each.id, each.lane, each.model, each.text, Provenance(**each.provenance))
-            for each in exchange.answers
+            KeptAnswer(
+                answer.id,
+                answer.lane,
+                answer.model,
+                answer.text,
+                Provenance(**{name: str(value) for name, value in answer.provenance.items()}),
+            )
+            for answer in exchange.answers
         ),
     )

@@ -1,4 +1,4 @@
-"""The database's tables. A change here needs a migration beside it; a test compares the two."""
+"""The database's tables. A change here needs a migration; a test compares the two."""
 
 import datetime
 
@@ -15,7 +15,7 @@ class Table(DeclarativeBase):
 
 
 class Exchange(Table):
-    """A conversation that was answered, once or by several lanes. ``messages`` and ``tools`` are in
+    """A conversation and its answers, one of each compared model. ``messages`` and ``tools`` are in
     OpenAI's form; the system prompt is each answer's own."""
 
     __tablename__ = "exchanges"
@@ -31,7 +31,7 @@ class Exchange(Table):
 
 
 class Answer(Table):
-    """One lane's answer and what made it: model, settings with the seed, hashes of the weights."""
+    """An answer with its model, sampling settings (with the seed) and hashes of the weights."""
 
     __tablename__ = "answers"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -50,7 +50,7 @@ class Answer(Table):
 
 
 class Vote(Table):
-    """Which answer was best; ``winner_id`` is null where all were equally good, or bad."""
+    """A vote for the best answer; ``winner_id`` is null where all were equally good, or bad."""
 
     __tablename__ = "votes"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -62,7 +62,7 @@ class Vote(Table):
 
 
 class Thumb(Table):
-    """An answer was good, or was not."""
+    """A thumb up or down for an answer."""
 
     __tablename__ = "thumbs"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -73,7 +73,7 @@ class Thumb(Table):
 
 
 class Edit(Table):
-    """What the answer should have been."""
+    """The text that an answer should have had."""
 
     __tablename__ = "edits"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)

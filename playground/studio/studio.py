@@ -307,8 +307,8 @@ class Studio:
         spec, recipe = self._loaded.spec, run.recipe
         if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
             raise InvalidSettings(
-                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and {spec.source} "
-                f"({spec.quantization}) is resident; train it with --isolated"
+                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and "
+                f"{spec.source} ({spec.quantization}) is resident; train it with --isolated"
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -39,7 +39,7 @@ class Job:
     phase: str = ""
     message: str = ""
     notes: tuple[str, ...] = ()
-    progress: Progress = Progress()
+    progress: Progress = field(default_factory=Progress)
     created_s: float = 0.0
     queued_s: float = 0.0
     ended_s: float | None = None

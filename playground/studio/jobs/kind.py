@@ -1,4 +1,4 @@
-"""What a kind of job is to the queue. A new kind is a new class in `playground.studio.jobs.kinds`."""
+"""The protocol between queue and kinds. A new kind is a class in `playground.studio.jobs.kinds`."""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """A job's log, read as it grows: only the lines that came since the last look are parsed.
 
-A log is a file of JSON objects, one a line (``metrics.jsonl``); ``step`` and ``steps`` in it are the
-job's progress. Knows no job.
+A log is a file of JSON objects, one a line (``metrics.jsonl``); ``step`` and ``steps`` in it are
+the job's progress. Knows no queue.
 """
 
 import json

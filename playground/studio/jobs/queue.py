@@ -157,7 +157,7 @@ class Jobs:
             self._changed.notify_all()
 
     def delete(self, job_id: str) -> None:
-        """Remove a job's folder; what was published of it stays. Raises `Conflict` while it runs."""
+        """Remove a job's folder; what was published stays. Raises `Conflict` while it runs."""
         with self._changed:
             self.require_available()
             job = self._index.find(job_id)

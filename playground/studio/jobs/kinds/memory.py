@@ -20,7 +20,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def halved(recipe: Recipe) -> Recipe | None:
-    """Return a recipe of the same optimizer steps in half the memory; None at one row a micro batch."""
+    """Return the same optimizer steps in half the memory; None for micro batches of one row."""
     if recipe.micro_batch_size < 2:
         return None
     batch = 1 if recipe.micro_batch_size % 2 else recipe.micro_batch_size // 2

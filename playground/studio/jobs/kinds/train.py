@@ -66,7 +66,7 @@ class TrainingSnapshot(JobSnapshot):
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Steps whose weights can be served: those of the checkpoints, and the finished adapter's."""
+        """Steps whose weights can be served: the checkpoints', and the finished adapter's."""
         steps = {step_of(checkpoint) for checkpoint in self.checkpoints}
         return tuple(sorted(steps | ({self.progress.done} if self.adapter else set())))
 

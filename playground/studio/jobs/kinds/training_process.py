@@ -1,7 +1,7 @@
 """Training in a process of its own: on another GPU, on another base, or on a CPU that serves.
 
-The same code runs there (``python -m playground.studio.jobs.kinds.training_process RUN``); the run's
-folder is how the two talk. SIGTERM asks the child to save a checkpoint and to end.
+The same code runs there (``python -m`` this module, with the run's folder); the two talk through
+that folder. SIGTERM asks the child to save a checkpoint and to end.
 """
 
 import json
