@@ -40,8 +40,8 @@ class AdapterBackend(Backend, AdapterHost, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """What is scored beside the metrics that every row has: a pattern searched in every answer in
-    text, and a judge that compares the last two lanes."""
+    """Scores beside the metrics that every row has: a pattern searched in every answer in text, and
+    a judge that compares the last two lanes."""
 
     regex: str | None = None
     judge: Judge | None = None

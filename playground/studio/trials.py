@@ -18,7 +18,7 @@ MAX_TRIALS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What one user has loaded; ``origin`` is the job or version that it is of."""
+    """A user's trial adapter; ``origin`` is the job or version that it comes from."""
 
     folder: Path
     origin: str

@@ -1,4 +1,4 @@
-"""What page and API show of jobs: plain values, taken once a poll; no attribute opens a file."""
+"""Jobs as page and API show them: plain values, taken once a poll; no attribute opens a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class JobSummary:
 
     @property
     def live(self) -> bool:
-        """Whether it runs or is going to."""
+        """True while it runs or waits to."""
         return self.state in ("queued", "running")
 
 

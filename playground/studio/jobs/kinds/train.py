@@ -73,7 +73,7 @@ class TrainingSnapshot(JobSnapshot):
 
 @dataclass(frozen=True, slots=True)
 class _OpenRun:
-    """What was read of a run's folder, with the signatures of the files that it was read from."""
+    """A run's folder as it was read, with the signatures of the files that it was read from."""
 
     run: Run
     recipe: Recipe | None
