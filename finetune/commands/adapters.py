@@ -1,9 +1,10 @@
-"""What adapters are, what they are worth, and which of them is served."""
+"""Commands on adapters: evaluate, list, show, promote, roll back, retire, delete, import."""
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,12 +28,18 @@ def evaluate(
     against: Annotated[str, typer.Option(help="base, or another adapter.")] = "base",
     regression: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="General rows; the base's own else."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="General rows; by default those shipped with the base.",
+        ),
     ] = None,
     regex: Annotated[str | None, typer.Option(help="Searched in every answer.")] = None,
     judge: Annotated[
         str | None,
-        typer.Option(help="A rubric: the base compares both answers by it, in both orders."),
+        typer.Option(
+            help="A rubric by which the base model compares the two answers, in both orders."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the card's three files.")] = Path(),
 ) -> None:
@@ -43,40 +50,41 @@ def evaluate(
     from finetune.recipe import Recipe, make
     from finetune.training.adapter_card import read_card
     from playground.evaluation.judge import Judge
-    from playground.evaluation.report_card import to_html, to_json, to_markdown
-    from playground.evaluation.run import evaluate as make_card
+    from playground.evaluation.report_card_formats import to_markdown, write_report_card
+    from playground.evaluation.run import Grading
+    from playground.evaluation.run import evaluate as make_report_card
+    from playground.studio.evaluation_rows import evaluation_sets
 
     folder = adapter_folder(adapter)
     card = read_card(folder)
     recipe = make(card["recipe"]) if card else Recipe()
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
-    by = Judge(loaded.name, judge) if judge else None
-    made = make_card(loaded, [*others, folder], data, regression, regex, recipe.max_length, by)
-    out.mkdir(parents=True, exist_ok=True)
-    for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
-        (out / f"report-card.{ending}").write_text(write(made), encoding="utf-8")
-    text = to_markdown(made)
-    Console().print(Markdown(text.split("### Worst answers")[0]))
-    print(out / "report-card.html")
+    grading = Grading(regex, Judge(loaded.name, judge) if judge else None)
+    sets = evaluation_sets(loaded, data, regression, recipe.max_length)
+    made = make_report_card(loaded, [*others, folder], sets, grading)
+    made = replace(made, made_of={**made.made_of, "data": data.name})
+    paths = write_report_card(made, out)
+    Console().print(Markdown(to_markdown(made).split("### Worst answers")[0]))
+    print(paths["html"])
 
 
 def list_adapters() -> None:
-    """The adapters in the store, and the runs."""
+    """List the adapters in the store, and the runs."""
     from playground.studio.runs import list_runs
 
     table = Table("adapter", "promoted", "content", "base", "rows", "date")
     store = _store()
     for name in store.names():
-        for each in store.versions(name):
-            data: dict[str, Any] = each.card.get("data") or {}
+        for version in store.versions(name):
+            data = version.card.get("data")
             table.add_row(
-                f"{name}/{each.version}",
-                "yes" if each.promoted else "",
-                each.content_hash,
-                str(each.card.get("base") or ""),
-                str(data.get("rows", "")),
-                str(each.card.get("date", "")),
+                f"{name}/{version.version}",
+                "yes" if version.promoted else "",
+                version.content_hash,
+                str(version.card.get("base") or ""),
+                str(data.get("rows", "")) if isinstance(data, dict) else "",
+                str(version.card.get("date", "")),
             )
     Console().print(table)
     runs = Table("run", "adapter", "state")
@@ -88,7 +96,7 @@ def list_adapters() -> None:
 def show(
     name: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, a folder or a run.")],
 ) -> None:
-    """An adapter's card; of a run that is not finished, how far it is."""
+    """Print an adapter's card, or how far an unfinished run is."""
     from finetune.training.adapter_card import read_card
     from playground.errors import InvalidSettings, UnknownAdapter
     from playground.studio.runs import describe, find_run
@@ -108,17 +116,17 @@ def show(
 
 
 def promote(name: Name, version: VersionName) -> None:
-    """Let a name stand for a version. A running server does it in its own Adapters tab."""
+    """Point a name at a version. For a running server use its Adapters tab."""
     print(_store().promote(name, version).folder)
 
 
 def rollback(name: Name) -> None:
-    """Let a name stand for what it stood for before."""
+    """Point a name at the version that was promoted before."""
     print(_store().roll_back(name).folder)
 
 
 def retire(name: Name) -> None:
-    """Let a name stand for nothing; its versions stay."""
+    """Stop serving a name; its versions stay."""
     _store().retire(name)
 
 
@@ -131,9 +139,9 @@ def import_adapter(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="PEFT's format.")],
     name: Annotated[str, typer.Option(help="The adapter's name.")],
 ) -> None:
-    """Take an adapter made elsewhere into the store: safetensors only, not promoted yet.
+    """Add an adapter made elsewhere to the store: safetensors only, not promoted yet.
 
-    The server's Adapters tab also takes those of mistral-finetune, and checks the base.
+    The server's Adapters tab also reads mistral-finetune's format, and checks the base.
     """
     print(_store().publish(folder, name).folder)
 

@@ -1,42 +1,58 @@
 """``/v1/load_lora_adapter`` and ``/v1/unload_lora_adapter``, as vLLM has them
 (vllm/entrypoints/openai/api_server.py): adapters come and go while the server answers.
+
+Also serves the checkpoints of training jobs once a request names one, ``BASE:NAME.step-N``.
 """
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from playground.errors import InvalidRequest
-from playground.protocol import AdapterHost, Backend
+from playground.protocol import AdapterHost, Backend, find_model
 from playground.settings import Settings
+from playground.studio.studio import Studio
+
+CHECKPOINT_MARK = b".step-"
+"""In the body of every request that names a checkpoint."""
 
 
 class LoadBody(BaseModel):
-    """Body of load_lora_adapter: a folder in PEFT's format, relative to this server's adapters."""
+    """The adapter to serve: a folder in PEFT's format, relative to the adapters of this server.
+
+    Without ``lora_path``, ``lora_name`` names a checkpoint of a training job.
+    """
 
     model_config = ConfigDict(extra="forbid")
     lora_name: str = Field(min_length=1)
-    lora_path: str = Field(min_length=1)
+    lora_path: str | None = Field(default=None, min_length=1)
 
 
 class UnloadBody(BaseModel):
-    """Body of unload_lora_adapter."""
+    """The adapter to serve no longer."""
 
     model_config = ConfigDict(extra="ignore")
     lora_name: str
 
 
-def adapters_router(backend: Backend, settings: Settings) -> APIRouter:
+def adapters_router(backend: Backend, settings: Settings, studio: Studio | None) -> APIRouter:
     """Load and unload adapters, on a backend that hosts them."""
     router = APIRouter()
 
     @router.post("/load_lora_adapter")
     async def load_adapter(body: LoadBody) -> PlainTextResponse:
-        folder = _folder(body.lora_path, settings)
-        await asyncio.to_thread(_host(backend).load_adapter, folder, body.lora_name)
+        host = _host(backend)
+        if body.lora_path is None:
+            folder, name = await asyncio.to_thread(_checkpoint, body.lora_name, studio)
+        else:
+            folder, name = _folder(body.lora_path, settings), body.lora_name
+        await asyncio.to_thread(host.load_adapter, folder, name)
         return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
     @router.post("/unload_lora_adapter")
@@ -47,10 +63,37 @@ def adapters_router(backend: Backend, settings: Settings) -> APIRouter:
     return router
 
 
+def checkpoint_loader(backend: Backend, studio: Studio) -> Callable[[Request], Awaitable[None]]:
+    """Return a dependency that serves the checkpoint that a request's ``model`` names."""
+
+    async def load(http: Request) -> None:
+        data = await http.body()
+        if CHECKPOINT_MARK not in data:
+            return
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):  # the endpoint says what is wrong with it
+            return
+        model = body.get("model") if isinstance(body, dict) else None
+        if isinstance(model, str) and find_model(await backend.models(), model) is None:
+            await asyncio.to_thread(studio.serve_checkpoint, model, f"api {model}")
+
+    return load
+
+
 def _host(backend: Backend) -> AdapterHost:
     if not isinstance(backend, AdapterHost):
         raise InvalidRequest("lora_name", "this backend has no adapters")
     return backend
+
+
+def _checkpoint(name: str, studio: Studio | None) -> tuple[Path, str]:
+    found = studio.find_checkpoint(name) if studio else None
+    if found is None:
+        problem = "is required: lora_name is no checkpoint of a training job"
+        raise InvalidRequest("lora_path", problem)
+    folder, adapter_name, _ = found
+    return folder, adapter_name
 
 
 def _folder(path: str, settings: Settings) -> Path:

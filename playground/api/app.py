@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from playground.api.adapters import adapters_router
+from playground.api.adapters import adapters_router, checkpoint_loader
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
@@ -63,13 +63,14 @@ def _api(services: Services) -> FastAPI:
     api.include_router(_health_router(backend))
 
     keyed = APIRouter(dependencies=[Depends(key_check(services.access))])
+    checkpoints = [Depends(checkpoint_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
+        for router in (chat_router(backend), completion_router(backend)):
+            keyed.include_router(router, prefix=f"{base}/v1", dependencies=checkpoints)
         for router in (
-            chat_router(backend),
-            completion_router(backend),
             models_router(backend),
-            adapters_router(backend, services.settings),
+            adapters_router(backend, services.settings, studio),
             *([files_router(uploads)] if studio else []),
             *([fine_tuning_router(backend, studio, uploads)] if studio else []),
         ):

@@ -1,12 +1,13 @@
-"""``/v1/files`` as OpenAI has it: rows that fine-tuning jobs are made of."""
+"""``/v1/files`` as OpenAI has it: the rows that fine-tuning jobs train on."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 from starlette.responses import FileResponse
 
 from playground.errors import InvalidRequest
+from playground.store.json_files import JsonObject
 from playground.store.uploads import Upload, Uploads
 
 PURPOSE = "fine-tune"
@@ -20,34 +21,34 @@ def files_router(uploads: Uploads) -> APIRouter:
     @router.post("/files")
     async def upload(
         file: Annotated[UploadFile, File()], purpose: Annotated[str, Form()]
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         if purpose != PURPOSE:
-            raise InvalidRequest("purpose", f"{purpose!r} is not taken here; {PURPOSE} is")
+            raise InvalidRequest("purpose", f"{purpose!r} is not supported here; {PURPOSE} is")
         return file_body(await uploads.save(file.filename or "", purpose, _chunks(file)))
 
     @router.get("/files")
-    async def list_files() -> dict[str, Any]:
-        data = [file_body(each) for each in uploads.all()]
+    async def list_files() -> JsonObject:
+        data = [file_body(file) for file in uploads.all()]
         return {"object": "list", "data": data, "has_more": False}
 
-    @router.get("/files/{own}")
-    async def retrieve(own: str) -> dict[str, Any]:
-        return file_body(uploads.find(own))
+    @router.get("/files/{file_id}")
+    async def retrieve(file_id: str) -> JsonObject:
+        return file_body(uploads.find(file_id))
 
-    @router.get("/files/{own}/content")
-    async def content(own: str) -> FileResponse:
-        found = uploads.find(own)
-        return FileResponse(found.path, media_type="application/octet-stream", filename=found.name)
+    @router.get("/files/{file_id}/content")
+    async def content(file_id: str) -> FileResponse:
+        file = uploads.find(file_id)
+        return FileResponse(file.path, media_type="application/octet-stream", filename=file.name)
 
-    @router.delete("/files/{own}")
-    async def delete(own: str) -> dict[str, Any]:
-        uploads.delete(own)
-        return {"id": own, "object": "file", "deleted": True}
+    @router.delete("/files/{file_id}")
+    async def delete(file_id: str) -> JsonObject:
+        uploads.delete(file_id)
+        return {"id": file_id, "object": "file", "deleted": True}
 
     return router
 
 
-def file_body(upload: Upload) -> dict[str, Any]:
+def file_body(upload: Upload) -> JsonObject:
     """OpenAI's file object."""
     return {
         "id": upload.id,

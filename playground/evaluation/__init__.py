@@ -1,4 +1,4 @@
-"""Grades answers: metrics, a judge, held-out loss, and the report card made of them.
+"""Evaluation: metrics, a judge, held-out loss, and the report card made of them.
 
-Knows no page and no HTTP.
+Knows no training format, no page and no HTTP.
 """

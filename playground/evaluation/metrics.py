@@ -1,6 +1,6 @@
-"""What an answer is worth beside the wanted one, and how sure a mean is.
+"""Scores of a prediction against the wanted answer, and how sure their mean is.
 
-Pure functions of texts and calls; knows no model. Token F1 and the normalisation of exact match are
+Pure functions of texts and calls; knows no model. Token F1 and the normalization of exact match are
 SQuAD's (Rajpurkar et al. 2016, arXiv:1606.05250); calls are compared by their syntax tree, as the
 Berkeley Function-Calling Leaderboard does; intervals are percentile bootstraps (Efron 1979).
 """
@@ -11,7 +11,6 @@ import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,11 +22,18 @@ ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """An answer: text, or calls."""
+class Prediction:
+    """An answer to score: text, or tool calls."""
 
     text: str
     calls: tuple[ToolCall, ...] = ()
+
+    def shown(self) -> str:
+        """The answer as a person reads it: its text, or its calls as JSON."""
+        if not self.calls:
+            return self.text
+        calls = [{"name": c.name, "arguments": json.loads(c.arguments)} for c in self.calls]
+        return json.dumps(calls, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,73 +47,73 @@ class Estimate:
 
 
 def score(
-    got: Given, wanted: Given, *, tools: bool = False, regex: str | None = None
+    prediction: Prediction, wanted: Prediction, *, tools: bool = False, regex: str | None = None
 ) -> Mapping[str, float]:
-    """Every measure that applies to this row, 0 to 1.
+    """Return every metric that applies to this row, each from 0 to 1.
 
     ``tools``: functions were offered. ``regex`` is searched in every answer in text.
     """
     if wanted.calls:
-        return {"tool call": float(_same_calls(got.calls, wanted.calls))}
-    scores = {"declines tools": float(not got.calls)} if tools else {}
-    structure = _json(wanted.text)
-    if isinstance(structure, (dict, list)):
-        found = _json(got.text)
+        return {"tool call": float(_same_calls(prediction.calls, wanted.calls))}
+    scores = {"declines tools": float(not prediction.calls)} if tools else {}
+    wanted_json = _parse_json(wanted.text)
+    if isinstance(wanted_json, (dict, list)):
+        predicted_json = _parse_json(prediction.text)
         scores |= {
-            "valid JSON": float(isinstance(found, (dict, list))),
-            "same JSON": float(found == structure),
+            "valid JSON": float(isinstance(predicted_json, (dict, list))),
+            "same JSON": float(predicted_json == wanted_json),
         }
     else:
-        scores |= {"exact match": float(_plain(got.text) == _plain(wanted.text))}
-        scores |= {"F1": f1(got.text, wanted.text)}
+        scores |= {"exact match": float(_normalize(prediction.text) == _normalize(wanted.text))}
+        scores |= {"F1": f1(prediction.text, wanted.text)}
         number = last_number(wanted.text)
         if number is not None:
-            scores["number"] = float(last_number(got.text) == number)
+            scores["number"] = float(last_number(prediction.text) == number)
     if regex:
-        scores["regex"] = float(bool(re.search(regex, got.text)))
+        scores["regex"] = float(bool(re.search(regex, prediction.text)))
     return scores
 
 
-def f1(got: str, wanted: str) -> float:
+def f1(prediction: str, wanted: str) -> float:
     """Harmonic mean of precision and recall over words."""
-    ours, theirs = _plain(got).split(), _plain(wanted).split()
-    same = sum((Counter(ours) & Counter(theirs)).values())
-    if not ours or not theirs:
-        return float(ours == theirs)
-    return 2 * same / (len(ours) + len(theirs))
+    predicted_words, wanted_words = _normalize(prediction).split(), _normalize(wanted).split()
+    if not predicted_words or not wanted_words:
+        return float(predicted_words == wanted_words)
+    shared = sum((Counter(predicted_words) & Counter(wanted_words)).values())
+    return 2 * shared / (len(predicted_words) + len(wanted_words))
 
 
 def last_number(text: str) -> float | None:
-    """The last number in a text: what a worked answer ends in."""
-    found = NUMBER.findall(text)
-    return float(found[-1].replace(",", "")) if found else None
+    """Return the last number in a text, in which worked answers end."""
+    numbers = NUMBER.findall(text)
+    return float(numbers[-1].replace(",", "")) if numbers else None
 
 
-def _plain(text: str) -> str:
-    """Lower case, without punctuation, English articles and double spaces."""
-    spelled = "".join(each for each in text.lower() if each not in string.punctuation)
-    return " ".join(ARTICLES.sub(" ", spelled).split())
+def _normalize(text: str) -> str:
+    """Lower case, without punctuation, English articles and repeated spaces."""
+    words = "".join(character for character in text.lower() if character not in string.punctuation)
+    return " ".join(ARTICLES.sub(" ", words).split())
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> object:
     try:
-        return json.loads(text)
+        value: object = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    return value
 
 
-def _same_calls(got: Sequence[ToolCall], wanted: Sequence[ToolCall]) -> bool:
+def _same_calls(calls: Sequence[ToolCall], wanted: Sequence[ToolCall]) -> bool:
     """Same functions with same arguments, in any order."""
-    left = [_tree(call) for call in got]
-    return sorted(left) == sorted(map(_tree, wanted))
+    return sorted(map(_syntax_tree, calls)) == sorted(map(_syntax_tree, wanted))
 
 
-def _tree(call: ToolCall) -> str:
+def _syntax_tree(call: ToolCall) -> str:
     return json.dumps([call.name, json.loads(call.arguments)], sort_keys=True)
 
 
 def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
-    """Mean and interval of some values; all nan if there are none."""
+    """Return mean and interval of some values; all nan if there are none."""
     if not values:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     array = np.asarray(values, dtype=np.float64)
@@ -118,5 +124,5 @@ def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
 
 
 def difference(new: Sequence[float], old: Sequence[float], seed: int = 0) -> Estimate:
-    """Mean and interval of the difference, row by row: the rows are the same in both."""
+    """Return mean and interval of the paired difference: the rows are the same in both."""
     return estimate([a - b for a, b in zip(new, old, strict=True)], seed)

@@ -1,237 +1,205 @@
-"""`evaluate`: the same rows to the base and to adapters through the engine, and a report card.
+"""Makes report cards: asks the base and adapters the same questions through a running backend.
 
-Stands above engine and modes, as the command does. Questions go greedily, with the grammar of their
-tools, as a person would get the answers.
+Questions are answered greedily and with the grammar of their tools, as a person would get the
+answers. Knows no file of rows: whoever calls it brings `EvaluationSet`s.
 """
 
 import asyncio
-import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from peft import PeftModel
 
-from finetune.data.examples import TrainingExample, to_examples
-from finetune.data.rows import Conversation, read_rows
 from playground.backends.local import LocalBackend
-from playground.errors import InvalidSettings, PlaygroundError
+from playground.errors import PlaygroundError
 from playground.evaluation.judge import Judge, preference
 from playground.evaluation.loss import losses
-from playground.evaluation.metrics import Given, score
-from playground.evaluation.report_card import Answered, ReportCard, judge, part
-from playground.models.download import locate
+from playground.evaluation.metrics import Prediction, score
+from playground.evaluation.report_card import ReportCard, RowResult, make_report_card, summarize
+from playground.evaluation.rows import EvaluationRow, EvaluationSet
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
-from playground.models.tokenizer import ChatTokenizer
-from playground.protocol import AdapterHost, Backend, Priority, Request, Sampling, answer
+from playground.protocol import (
+    AdapterHost,
+    Backend,
+    ModelInfo,
+    Priority,
+    Request,
+    Sampling,
+    answer,
+)
 from playground.store.adapters import VERSION
 
-AT_ONCE = 32
-LONGEST_ANSWER = 256
-REGRESSION_FILE = "regression.jsonl"
-UNLISTED = "report-card-"
+MAX_CONCURRENT_REQUESTS = 32
+MAX_ANSWER_TOKENS = 256
+BASE_LANE = "base"
+TEMPORARY_NAME = "report-card-"
+"""Begins the names under which adapters are served, unlisted, while their card is made."""
+
+
+class AdapterBackend(Backend, AdapterHost, Protocol):
+    """A backend whose adapters come and go."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Rows to judge by. ``trained`` says that the adapter has learned these very rows."""
+class Grading:
+    """Scores beside the metrics that every row has: a pattern searched in every answer in text, and
+    a judge that compares the last two lanes."""
 
-    name: str
-    rows: Sequence[Conversation]
-    trained: bool = False
-
-
-class Host(Backend, AdapterHost, Protocol):
-    """A backend with adapters."""
+    regex: str | None = None
+    judge: Judge | None = None
 
 
 def evaluate(
     loaded: LoadedModel,
     adapters: Sequence[Path],
-    file: Path,
-    regression: Path | None = None,
-    regex: str | None = None,
-    max_length: int = 2048,
-    judged_by: Judge | None = None,
+    sets: Sequence[EvaluationSet],
+    grading: Grading | None = None,
 ) -> ReportCard:
-    """The report card of the last of ``adapters`` against the one before it, or the base.
-
-    ``regression`` defaults to the general rows shipped beside the base, if there are any. Raises
-    `InvalidSettings` if the file has no row with an answer, and what `read_adapter` raises.
-    """
-    rows = read_rows(file).conversations
-    asked = [Asked("Held-out rows", fitting(rows, loaded, max_length, str(file)))]
-    own = regression or locate(loaded.spec) / REGRESSION_FILE
-    if own.is_file():
-        general = read_rows(own).conversations
-        asked.append(Asked("General rows", fitting(general, loaded, max_length, str(own))))
-    with LocalBackend(loaded) as engine:
-        card = report_card(
-            engine, shared_weight_copy(loaded), adapters, asked, regex, max_length, judged_by
-        )
-    return replace(card, made_of={**card.made_of, "data": file.name})
+    """Make a report card on a backend of its own; see `report_card`."""
+    with LocalBackend(loaded) as backend:
+        return report_card(backend, shared_weight_copy(loaded), adapters, sets, grading)
 
 
 def report_card(
-    host: Host,
+    host: AdapterBackend,
     loaded: LoadedModel,
     adapters: Sequence[Path],
-    asked: Sequence[Asked],
-    regex: str | None = None,
-    max_length: int = 2048,
-    judged_by: Judge | None = None,
+    sets: Sequence[EvaluationSet],
+    grading: Grading | None = None,
 ) -> ReportCard:
-    """The card by asking ``host``, which goes on serving others; ``loaded`` is the same base, in a
-    tree that nobody else uses. The first of ``asked`` decides, the second is the regression set.
+    """Make the report card of the last of ``adapters`` against the one before it, or the base.
 
-    Raises what `AdapterHost.load_adapter` raises.
+    Asks ``host``, which goes on serving others; ``loaded`` is the same base as a shared-weight copy
+    that nobody else uses. The first of ``sets`` decides, the second is the regression set. Raises
+    what `AdapterHost.load_adapter` raises.
     """
-    names = _names(adapters)
-    lanes = ("base", *names)
-    lost = [_losses(loaded, adapters, lanes, each.rows, max_length) for each in asked]
-    base = asyncio.run(host.models())[0].name
-    served = {"base": base}
-    provenance = []
-    try:
-        for name, folder in zip(names, adapters, strict=True):
-            info = host.load_adapter(folder, f"{UNLISTED}{uuid.uuid4().hex[:12]}", listed=False)
-            served[name] = info.name
-            provenance.append(info.provenance.adapter_hash)
-        parts = [
-            part(
+    lanes = (BASE_LANE, *_lane_names(adapters))
+    set_losses = [_losses_by_lane(loaded, adapters, lanes, each.rows) for each in sets]
+    with _served(host, lanes, adapters) as models:
+        sections = [
+            summarize(
                 each.name,
                 lanes,
-                asyncio.run(ask_all(host, served, each.rows, regex, judged_by)),
-                losses,
+                asyncio.run(
+                    ask_all(
+                        host, {lane: info.name for lane, info in models.items()}, each.rows, grading
+                    )
+                ),
+                lane_losses,
             )
-            for each, losses in zip(asked, lost, strict=True)
+            for each, lane_losses in zip(sets, set_losses, strict=True)
         ]
-    finally:
-        for name in served.values():
-            if name != base:
-                host.unload_adapter(name)
-    card = judge(parts[0], parts[1] if len(parts) > 1 else None, lanes, trained=asked[0].trained)
+    card = make_report_card(
+        sections[0],
+        sections[1] if len(sections) > 1 else None,
+        lanes,
+        seen_in_training=sets[0].seen_in_training,
+    )
     return replace(
         card,
         made_of={
             "base": loaded.spec.source,
             "base_hash": loaded.weights_hash,
             "quantization": loaded.spec.quantization,
-            "adapters": dict(zip(names, provenance, strict=True)),
-            "sampling": {"temperature": 0.0, "max_tokens": LONGEST_ANSWER},
+            "adapters": {lane: models[lane].provenance.adapter_hash for lane in lanes[1:]},
+            "sampling": {"temperature": 0.0, "max_tokens": MAX_ANSWER_TOKENS},
         },
     )
 
 
-def _names(adapters: Sequence[Path]) -> list[str]:
-    """A name for each adapter: its folder's, or its run's where that says only "adapter"."""
+@contextmanager
+def _served(
+    host: AdapterBackend, lanes: Sequence[str], adapters: Sequence[Path]
+) -> Iterator[Mapping[str, ModelInfo]]:
+    """Serve the adapters under names that nobody lists; yields each lane's model."""
+    models = {lanes[0]: asyncio.run(host.models())[0]}
+    try:
+        for lane, folder in zip(lanes[1:], adapters, strict=True):
+            name = f"{TEMPORARY_NAME}{uuid.uuid4().hex[:12]}"
+            models[lane] = host.load_adapter(folder, name, listed=False)
+        yield models
+    finally:
+        for lane in lanes[1:]:
+            if lane in models:
+                host.unload_adapter(models[lane].name)
+
+
+def _lane_names(adapters: Sequence[Path]) -> list[str]:
+    """A name for each adapter: its folder's, or its parent's where that says nothing of it."""
     names: list[str] = []
     for folder in adapters:
         resolved = folder.resolve()
-        inside = resolved.name == "adapter" or VERSION.fullmatch(resolved.name)
-        name = f"{resolved.parent.name}" if inside else resolved.name
-        names.append(f"{name}-{len(names) + 1}" if name in (*names, "base") else name)
+        generic = resolved.name == "adapter" or VERSION.fullmatch(resolved.name)
+        name = resolved.parent.name if generic else resolved.name
+        names.append(f"{name}-{len(names) + 1}" if name in (*names, BASE_LANE) else name)
     return names
 
 
-def fitting(
-    rows: Sequence[Conversation], loaded: LoadedModel, max_length: int, where: str = "these rows"
-) -> list[Conversation]:
-    """Rows that have an answer and fit; the others are not judged.
-
-    Raises `InvalidSettings` if there is none.
-    """
-    found = [row for row in rows if not to_examples(row, loaded.tokenizer, max_length)[1]]
-    if not found:
-        raise InvalidSettings(f"{where} has no row with an answer; `finetune check` says why")
-    return found
-
-
-def _losses(
+def _losses_by_lane(
     loaded: LoadedModel,
     adapters: Sequence[Path],
     lanes: Sequence[str],
-    rows: Sequence[Conversation],
-    max_length: int,
+    rows: Sequence[EvaluationRow],
 ) -> dict[str, list[float]]:
-    """Mean loss of each row's last answer, by lane."""
-    examples = [_last_view(row, loaded.tokenizer, max_length) for row in rows]
-    found = {lanes[0]: _means(loaded.model, examples)}
+    """Mean loss of each row's answer, by lane."""
+    by_lane = {lanes[0]: [loss.mean for loss in losses(loaded.model, rows)]}
     for lane, folder in zip(lanes[1:], adapters, strict=True):
         model = PeftModel.from_pretrained(loaded.model, str(folder))
-        found[lane] = _means(model, examples)
+        by_lane[lane] = [loss.mean for loss in losses(model, rows)]
         model.unload()
-    return found
-
-
-def _means(model: Any, examples: Sequence[TrainingExample]) -> list[float]:
-    return [total / count for total, count in losses(model, examples)]
-
-
-def _last_view(row: Conversation, tokenizer: ChatTokenizer, max_length: int) -> TrainingExample:
-    return to_examples(_until_last_answer(row), tokenizer, max_length)[0][-1]
-
-
-def _until_last_answer(row: Conversation) -> Conversation:
-    last = max(at for at, each in enumerate(row.messages) if each.role == "assistant")
-    return replace(row, messages=row.messages[: last + 1])
+    return by_lane
 
 
 async def ask_all(
     backend: Backend,
-    served: dict[str, str],
-    rows: Sequence[Conversation],
-    regex: str | None = None,
-    judged_by: Judge | None = None,
-) -> list[Answered]:
-    """Every row's last answer from every lane; ``served`` maps lanes to names of models. A judge
-    compares the last lane with the one before it."""
-    places = asyncio.Semaphore(AT_ONCE)
+    models: Mapping[str, str],
+    rows: Sequence[EvaluationRow],
+    grading: Grading | None = None,
+) -> list[RowResult]:
+    """Return every lane's answer to every row, scored; ``models`` maps lanes to model names.
 
-    async def ask(row: Conversation, model: str) -> Given:
+    A judge compares the last lane with the one before it.
+    """
+    grading = grading or Grading()
+    slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
+
+    async def predict(row: EvaluationRow, model: str) -> Prediction:
         request = Request(
             model,
-            row.messages[:-1],
+            row.messages,
             tools=row.tools,
-            sampling=Sampling(temperature=0.0, max_tokens=LONGEST_ANSWER),
+            sampling=Sampling(temperature=0.0, max_tokens=MAX_ANSWER_TOKENS),
             priority=Priority.BATCH,
         )
-        async with places:
+        async with slots:
             try:
-                got = await answer(backend, request)
-            except PlaygroundError as error:  # an answer that is none is a wrong one
-                return Given(f"(error: {error.message})")
-            return Given(got.text, got.calls)
+                reply = await answer(backend, request)
+            except PlaygroundError as error:  # scored as a wrong answer
+                return Prediction(f"(error: {error.message})")
+            return Prediction(reply.text, reply.calls)
 
-    async def judge_row(row: Conversation) -> Answered:
-        row = _until_last_answer(row)
-        wanted = Given(row.messages[-1].content, row.messages[-1].tool_calls)
-        got = await asyncio.gather(*(ask(row, model) for model in served.values()))
-        given = dict(zip(served, got, strict=True))
-        question = next((m.content for m in reversed(row.messages) if m.role == "user"), "")
-        answers = {lane: _shown(each) for lane, each in given.items()}
+    async def evaluate_row(row: EvaluationRow) -> RowResult:
+        wanted = Prediction(row.answer.content, row.answer.tool_calls)
+        replies = await asyncio.gather(*(predict(row, model) for model in models.values()))
+        predictions = dict(zip(models, replies, strict=True))
+        answers = {lane: prediction.shown() for lane, prediction in predictions.items()}
         scores = {
-            lane: dict(score(each, wanted, tools=bool(row.tools), regex=regex))
-            for lane, each in given.items()
+            lane: dict(score(prediction, wanted, tools=bool(row.tools), regex=grading.regex))
+            for lane, prediction in predictions.items()
         }
-        if judged_by:
-            *_, other, new = served
-            async with places:
+        if grading.judge:
+            *_, other, new = models
+            async with slots:
                 better = await preference(
-                    backend, judged_by, question, answers[new], answers[other]
+                    backend, grading.judge, row.question, answers[new], answers[other]
                 )
             scores[new]["judge prefers it"] = better
             scores[other]["judge prefers it"] = 1.0 - better
-        return Answered(row.line, question, _shown(wanted), answers, scores)
+        return RowResult(row.line, row.question, wanted.shown(), answers, scores)
 
-    return list(await asyncio.gather(*map(judge_row, rows)))
-
-
-def _shown(given: Given) -> str:
-    if not given.calls:
-        return given.text
-    calls = [{"name": c.name, "arguments": json.loads(c.arguments)} for c in given.calls]
-    return json.dumps(calls, ensure_ascii=False)
+    return list(await asyncio.gather(*map(evaluate_row, rows)))

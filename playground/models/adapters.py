@@ -65,6 +65,13 @@ class Adapter:
         return max(pair.rank for pair in self.modules.values())
 
 
+def name_problem(name: str) -> str | None:
+    """Return why a name cannot be an adapter's; None if it can."""
+    if NAME.fullmatch(name):
+        return None
+    return f"{name!r} is no adapter name: 1 to 64 letters, digits, '.', '_' and '-'"
+
+
 def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     """The adapter in ``folder``, named after it unless a name is given.
 
@@ -72,8 +79,8 @@ def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     plain LoRA: DoRA, trained biases, whole modules saved beside, or another method of PEFT.
     """
     name = name or folder.name
-    if not NAME.fullmatch(name):
-        raise BrokenAdapter(f"{name!r} is no adapter name: letters, digits, '.', '_', '-' only")
+    if problem := name_problem(name):
+        raise BrokenAdapter(problem)
     config_bytes, weights_bytes = _files(folder)
     try:
         config = json.loads(config_bytes)

@@ -1,4 +1,4 @@
-"""What people say about answers, kept in SQLite: votes, thumbs, edits, and rows made of them."""
+"""Everything that is kept: feedback in SQLite, adapters and uploads in folders."""
 
 from playground.store.feedback import Feedback, KeptAnswer, KeptExchange, NewAnswer
 

@@ -1,51 +1,57 @@
-"""Adapters as products: every version kept, one of each name promoted.
+"""Adapters on disk: every version is kept, and one of each name is promoted.
 
     adapters/NAME/v1/            PEFT's files and adapter_card.json; never changed
     adapters/NAME/v2/
-    adapters/NAME/promoted.json  which version the name stands for, and those before it
+    adapters/NAME/promoted.json  which version the name points at, and those before it
 
-Knows folders; what is served is the engine's business. Writes are atomic: a version is whole or
-absent.
+Knows folders; serving them is the engine's task. Writes are atomic: a version is whole or absent.
 """
 
-import json
 import re
 import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from playground.errors import BrokenAdapter, Conflict, UnknownAdapter
+from playground.files import atomic_folder
 from playground.models.adapters import (
     CARD_FILE,
     CONFIG_FILE,
-    NAME,
     WEIGHTS_FILE,
     Adapter,
+    name_problem,
     read_adapter,
 )
+from playground.store.json_files import JsonObject, read_json_object, write_json_object
+from playground.store.report_card_files import REPORT_CARD_FILES
 
 PROMOTED_FILE = "promoted.json"
 VERSION = re.compile(r"v[1-9]\d*")
-KEPT = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, "report-card.json", "report-card.md")
-KEPT_PAGE = "report-card.html"
+KEPT_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, *REPORT_CARD_FILES.values())
+PUBLISH_ATTEMPTS = 10
+"""Another process may publish the same number at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of an adapter as it lies in the store."""
+    """A version of an adapter in the store, as it was when it was read.
+
+    ``card`` is its ``adapter_card.json``, ``verdict`` that of its report card, empty without one.
+    """
 
     name: str
     version: str
     folder: Path
-    card: Mapping[str, Any]
+    card: Mapping[str, object]
     promoted: bool
+    verdict: str = ""
 
     @property
     def content_hash(self) -> str:
-        """Of configuration and weights."""
+        """Hash of configuration and weights."""
         return str(self.card.get("content_hash", ""))
 
 
@@ -59,62 +65,67 @@ class AdapterStore:
     def names(self) -> list[str]:
         """All names that have a version."""
         folders = sorted(self.folder.glob("*/"))
-        return [each.name for each in folders if NAME.fullmatch(each.name) and _numbers(each)]
+        return [folder.name for folder in folders if _is_name(folder.name) and _numbers(folder)]
 
     def versions(self, name: str) -> list[Version]:
         """All versions of a name, the oldest first. Raises `UnknownAdapter` if there is none."""
-        numbers = _numbers(self.folder / name) if NAME.fullmatch(name) else []
+        numbers = _numbers(self.folder / name) if _is_name(name) else []
         if not numbers:
             raise UnknownAdapter(name, self.names())
-        served = self._promoted(name)
-        return [self._read(name, f"v{number}", served) for number in numbers]
+        promoted = self._state(name)["promoted"]
+        return [self._read(name, f"v{number}", promoted) for number in numbers]
 
     def find(self, name: str, version: str | None = None) -> Version:
-        """A version, or the promoted one, or the latest. ``name`` may be ``NAME/VERSION``.
+        """Return a version, or the promoted one, or the latest. ``name`` may be ``NAME/VERSION``.
 
         Raises `UnknownAdapter`.
         """
-        name, _, inside = name.partition("/")
-        wanted = version or inside or self._promoted(name)
-        found = self.versions(name)
+        name, _, in_name = name.partition("/")
+        versions = self.versions(name)
+        wanted = version or in_name or self._state(name)["promoted"]
         if not wanted:
-            return found[-1]
-        match = next((each for each in found if each.version == wanted), None)
+            return versions[-1]
+        match = next((each for each in versions if each.version == wanted), None)
         if match is None:
-            raise UnknownAdapter(f"{name}/{wanted}", [f"{name}/{v.version}" for v in found])
+            raise UnknownAdapter(f"{name}/{wanted}", [f"{name}/{v.version}" for v in versions])
         return match
 
     def promoted(self) -> list[Version]:
-        """What every name stands for now."""
+        """The promoted version of every name that has one."""
         return [
             version for name in self.names() for version in self.versions(name) if version.promoted
         ]
 
-    def publish(self, source: Path, name: str, facts: Mapping[str, Any] | None = None) -> Version:
+    def publish(
+        self, source: Path, name: str, facts: Mapping[str, object] | None = None
+    ) -> Version:
         """Copy the adapter in ``source`` in as the next version of ``name``, not promoted yet.
 
         ``facts`` are put into its card. Raises what `read_adapter` raises.
         """
-        if not NAME.fullmatch(name):
-            raise BrokenAdapter(f"{name!r} is no adapter name: letters, digits, '.', '_', '-' only")
+        if problem := name_problem(name):
+            raise BrokenAdapter(problem)
         adapter = read_adapter(source, name)
+        card = _card_of(adapter) | dict(facts or {})
         with self._lock:
-            own = self.folder / name
-            number = max(_numbers(own), default=0) + 1
-            card = _card_of(adapter) | dict(facts or {})
-            card |= {"name": name, "version": f"v{number}", "content_hash": adapter.content_hash}
-            temporary = own / ".new"
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            for file in (*KEPT, KEPT_PAGE):
-                if (source / file).is_file():
-                    shutil.copyfile(source / file, temporary / file)
-            _write_json(temporary / CARD_FILE, card)
-            temporary.replace(own / f"v{number}")
-        return self.find(name, f"v{number}")
+            for _ in range(PUBLISH_ATTEMPTS):
+                version = f"v{max(_numbers(self.folder / name), default=0) + 1}"
+                added = {"name": name, "version": version, "content_hash": adapter.content_hash}
+                try:
+                    with atomic_folder(self.folder / name / version) as folder:
+                        for file in KEPT_FILES:
+                            if (source / file).is_file():
+                                shutil.copyfile(source / file, folder / file)
+                        write_json_object(folder / CARD_FILE, card | added)
+                except OSError:
+                    if (self.folder / name / version).exists():
+                        continue
+                    raise
+                return self.find(name, version)
+        raise Conflict(f"other processes are publishing versions of {name}; try again")
 
     def promote(self, name: str, version: str) -> Version:
-        """Let the name stand for this version from now on."""
+        """Point the name at this version."""
         with self._lock:
             self.find(name, version)
             state = self._state(name)
@@ -126,7 +137,7 @@ class AdapterStore:
         return self.find(name, version)
 
     def roll_back(self, name: str) -> Version:
-        """Let the name stand for what it stood for before; `Conflict` if for nothing."""
+        """Point the name at the version promoted before. Raises `Conflict` if there is none."""
         with self._lock:
             versions = {each.version for each in self.versions(name)}
             before = [each for each in self._state(name)["before"] if each in versions]
@@ -136,7 +147,7 @@ class AdapterStore:
         return self.find(name, before[-1])
 
     def retire(self, name: str) -> None:
-        """Let the name stand for nothing; its versions stay."""
+        """Promote no version of the name any more; its versions stay."""
         with self._lock:
             self.versions(name)
             state = self._state(name)
@@ -149,27 +160,40 @@ class AdapterStore:
             found = self.find(name, version)
             if found.promoted:
                 raise Conflict(f"{name}/{version} is promoted; retire it or roll back first")
-            doomed = found.folder.with_name(f".{version}.gone")
-            found.folder.rename(doomed)
-            shutil.rmtree(doomed)
+            hidden = found.folder.with_name(f".{version}.deleted")
+            found.folder.rename(hidden)
+            shutil.rmtree(hidden)
             if not _numbers(self.folder / name):
                 shutil.rmtree(self.folder / name)
 
-    def _read(self, name: str, version: str, served: str | None) -> Version:
+    def _read(self, name: str, version: str, promoted: str | None) -> Version:
         folder = self.folder / name / version
-        return Version(name, version, folder, _read_json(folder / CARD_FILE), version == served)
+        verdict = read_json_object(folder / REPORT_CARD_FILES["json"]).get("verdict", "")
+        card = read_json_object(folder / CARD_FILE)
+        return Version(name, version, folder, card, version == promoted, str(verdict))
 
-    def _promoted(self, name: str) -> str | None:
-        served: str | None = self._state(name)["promoted"] if NAME.fullmatch(name) else None
-        return served
-
-    def _state(self, name: str) -> dict[str, Any]:
-        empty: dict[str, Any] = {"promoted": None, "before": []}
-        return empty | dict(_read_json(self.folder / name / PROMOTED_FILE))
+    def _state(self, name: str) -> "_Promotions":
+        body = read_json_object(self.folder / name / PROMOTED_FILE) if _is_name(name) else {}
+        promoted, before = body.get("promoted"), body.get("before", [])
+        return {
+            "promoted": promoted if isinstance(promoted, str) else None,
+            "before": list(map(str, before)) if isinstance(before, list) else [],
+        }
 
     def _write_state(self, name: str, promoted: str | None, before: list[str]) -> None:
-        path = self.folder / name / PROMOTED_FILE
-        _write_json(path, {"promoted": promoted, "before": before})
+        state = {"promoted": promoted, "before": before}
+        write_json_object(self.folder / name / PROMOTED_FILE, state)
+
+
+class _Promotions(TypedDict):
+    """The version that a name points at, and those that it pointed at before, the latest last."""
+
+    promoted: str | None
+    before: list[str]
+
+
+def _is_name(name: str) -> bool:
+    return name_problem(name) is None
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -180,9 +204,9 @@ def _numbers(folder: Path) -> list[int]:
     )
 
 
-def _card_of(adapter: Adapter) -> dict[str, Any]:
-    """The card it came with, or what can be said of an adapter made elsewhere."""
-    made_elsewhere = {
+def _card_of(adapter: Adapter) -> JsonObject:
+    """Return the card it came with, or one made of the configuration of an imported adapter."""
+    imported: JsonObject = {
         "base": adapter.config.get("base_model_name_or_path"),
         "origin": "imported",
         "recipe": {
@@ -194,18 +218,4 @@ def _card_of(adapter: Adapter) -> dict[str, Any]:
         "metrics": {},
         "license": "",
     }
-    return dict(adapter.card) or made_elsewhere
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    return dict(adapter.card) or imported

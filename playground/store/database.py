@@ -1,4 +1,4 @@
-"""Opens the database and brings it to the present form. Knows no table."""
+"""Opens the database and migrates it to the current schema. Knows no table."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def open_database(home: Path) -> Engine:
-    """``playground.db`` in ``home``, made or migrated if need be (Alembic).
+    """Open ``playground.db`` in ``home``, created or migrated first if needed (Alembic).
 
-    Writers wait for each other up to five seconds; readers wait for nobody (SQLite's WAL).
+    Writers wait for each other up to five seconds; readers never wait (SQLite's WAL).
     """
     home.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{home / DATABASE_FILE}", connect_args={"timeout": 5})
 
     @event.listens_for(engine, "connect")
-    def settle(connection: object, _record: object) -> None:
+    def set_pragmas(connection: object, _record: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA foreign_keys=ON")

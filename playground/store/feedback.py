@@ -1,6 +1,6 @@
-"""Votes, thumbs and edits: kept with what made each answer, and turned into rows to train on.
+"""Feedback on answers: votes, thumbs and edits, kept with each answer's provenance.
 
-Knows the database; knows no model and no page.
+Also makes training rows of it. Knows the database; knows no model and no page.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -20,24 +20,44 @@ from playground.store.database import open_database
 from playground.store.tables import Answer, Edit, Exchange, Thumb, Vote
 
 Verdict = Literal["best", "tie", "all bad"]
-Row = dict[str, Any]
+JsonMessage = dict[str, object]
+"""A message or tool in OpenAI's form."""
+
+
+class RowPrompt(TypedDict):
+    """The conversation before an answer, and the tools offered."""
+
+    messages: list[JsonMessage]
+    tools: NotRequired[list[JsonMessage]]
+
+
+class SftRow(RowPrompt):
+    """A training row for SFT: the last message is the answer to learn."""
+
+
+class PreferenceRow(TypedDict):
+    """A training row for DPO, in OpenAI's form."""
+
+    input: RowPrompt
+    preferred_output: list[JsonMessage]
+    non_preferred_output: list[JsonMessage]
 
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """An answer to keep: who was asked how, and what came. ``settings`` are the sampling's."""
+    """An answer to keep, with the model, system prompt and sampling ``settings`` behind it."""
 
     model: str
     text: str
     provenance: Provenance = field(default_factory=Provenance)
     system: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """An answer's id, by which it is judged."""
+    """An answer that is kept, with the id that votes, thumbs and edits name."""
 
     id: str
     lane: int
@@ -62,7 +82,7 @@ class Feedback:
         self._sessions = sessionmaker(self._engine)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._engine.dispose()
 
     def keep(
@@ -80,38 +100,42 @@ class Feedback:
             return _kept(exchange)
 
     def rate(self, messages: Sequence[Message], answer: NewAnswer, *, up: bool) -> None:
-        """A thumb for an answer that is not kept yet; a later one on the same counts instead."""
-        told = json.dumps([[m.to_openai() for m in messages], answer.model, answer.text])
-        own = hashlib.sha256(told.encode()).hexdigest()[:32]
+        """Keep an answer with a thumb; a later thumb on the same answer replaces it."""
+        content = json.dumps([[m.to_openai() for m in messages], answer.model, answer.text])
+        exchange_id = hashlib.sha256(content.encode()).hexdigest()[:32]
         with self._sessions.begin() as session:
-            exchange = session.get(Exchange, own)
+            exchange = session.get(Exchange, exchange_id)
             if exchange is None:
-                exchange = _new(own, messages, [answer], (), blind=False)
+                exchange = _new(exchange_id, messages, [answer], (), blind=False)
                 session.add(exchange)
             exchange.answers[0].thumbs = [Thumb(up=up)]
 
     def vote(self, exchange_id: str, verdict: Verdict, winner_id: str | None = None) -> None:
-        """Say which answer was best; a later vote on the same exchange counts instead.
+        """Keep which answer was best; a later vote on the same exchange replaces it.
 
         Raises `InvalidRequest` if there is no such exchange, or the winner is none of its answers.
         """
         with self._sessions.begin() as session:
             exchange = session.get(Exchange, exchange_id)
             if exchange is None:
-                raise InvalidRequest("exchange_id", f"{exchange_id!r} is not kept here")
+                raise InvalidRequest("exchange_id", f"{exchange_id!r} was not kept")
             if (verdict == "best") != (winner_id is not None):
-                raise InvalidRequest("winner_id", "goes with the verdict best, and only with it")
-            if winner_id and winner_id not in {each.id for each in exchange.answers}:
-                raise InvalidRequest("winner_id", f"{winner_id!r} is no answer of this exchange")
+                raise InvalidRequest(
+                    "winner_id", "is given with the verdict best, and only with it"
+                )
+            if winner_id and winner_id not in {answer.id for answer in exchange.answers}:
+                raise InvalidRequest(
+                    "winner_id", f"{winner_id!r} is not an answer of this exchange"
+                )
             exchange.votes = [Vote(verdict=verdict, winner_id=winner_id)]
 
     def thumb(self, answer_id: str, *, up: bool) -> None:
-        """Say that an answer is good, or is not. Raises `InvalidRequest` for an unknown one."""
+        """Keep a thumb up or down. Raises `InvalidRequest` for an unknown one."""
         with self._sessions.begin() as session:
             _answer(session, answer_id).thumbs = [Thumb(up=up)]
 
     def edit(self, answer_id: str, text: str) -> None:
-        """Say what an answer should have been. Raises `InvalidRequest` for an unknown one."""
+        """Keep what an answer should have been. Raises `InvalidRequest` for an unknown one."""
         if not text.strip():
             raise InvalidRequest("text", "is empty")
         with self._sessions.begin() as session:
@@ -119,7 +143,7 @@ class Feedback:
             answer.edits = [] if text == answer.text else [Edit(text=text)]
 
     def counts(self) -> dict[str, int]:
-        """How much is kept, by kind."""
+        """Return the number of votes, thumbs and edits."""
         with self._sessions() as session:
             return {
                 kind.__tablename__: len(session.scalars(select(kind.id)).all())
@@ -127,31 +151,27 @@ class Feedback:
             }
 
     def wins(self) -> dict[str, dict[str, int]]:
-        """By model: votes ``won``, ``lost`` and ``even``."""
-        found: dict[str, dict[str, int]] = {}
+        """Return each model's votes: ``won``, ``lost`` and ``even``."""
+        by_model: dict[str, dict[str, int]] = {}
         with self._sessions() as session:
             for exchange in _exchanges(session):
                 for vote in exchange.votes:
-                    for each in exchange.answers:
-                        score = found.setdefault(each.model, {"won": 0, "lost": 0, "even": 0})
-                        even = vote.winner_id is None
-                        score["even" if even else _outcome(each.id == vote.winner_id)] += 1
-        return found
+                    for answer in exchange.answers:
+                        votes = by_model.setdefault(answer.model, {"won": 0, "lost": 0, "even": 0})
+                        votes[_outcome(vote, answer)] += 1
+        return by_model
 
-    def preference_rows(self) -> list[Row]:
-        """Rows for DPO: a vote's winner over each other answer, an edit over what it mends.
+    def preference_rows(self) -> list[PreferenceRow]:
+        """Return rows for DPO: a vote's winner over each other answer, an edit over its original.
 
-        A pair is asked with the system prompt of the preferred answer.
+        Both answers of a row get the system prompt of the preferred one.
         """
-        rows: list[Row] = []
+        rows: list[PreferenceRow] = []
         with self._sessions() as session:
             for exchange in _exchanges(session):
                 for better, worse in _pairs(exchange):
-                    asked: Row = {"messages": _asked(exchange, better.system)}
-                    if exchange.tools:
-                        asked["tools"] = exchange.tools
-                    row = {
-                        "input": asked,
+                    row: PreferenceRow = {
+                        "input": _prompt(exchange, better.system),
                         "preferred_output": [better.message],
                         "non_preferred_output": [worse.message],
                     }
@@ -159,33 +179,36 @@ class Feedback:
                         rows.append(row)
         return rows
 
-    def sft_rows(self) -> list[Row]:
-        """Rows to learn: edits, winners of votes, and what got a thumb up."""
-        rows: list[Row] = []
+    def sft_rows(self) -> list[SftRow]:
+        """Return rows for SFT: edits, winners of votes, and answers with a thumb up."""
+        rows: list[SftRow] = []
         with self._sessions() as session:
             for exchange in _exchanges(session):
-                for good in _good(exchange):
-                    row: Row = {"messages": [*_asked(exchange, good.system), good.message]}
-                    if exchange.tools:
-                        row["tools"] = exchange.tools
+                for good in _good_answers(exchange):
+                    prompt = _prompt(exchange, good.system)
+                    row: SftRow = {**prompt, "messages": [*prompt["messages"], good.message]}
                     if row not in rows:
                         rows.append(row)
         return rows
 
 
-def as_jsonl(rows: Sequence[Row]) -> str:
-    """Rows as a file that `finetune check` reads."""
+def as_jsonl(rows: Sequence[SftRow] | Sequence[PreferenceRow]) -> str:
+    """Return rows as the text of a file that `finetune check` reads."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _AnswerMessage:
+    """An answer as a message, with the system prompt that it was given under."""
+
     system: str
-    message: Row
+    message: JsonMessage
 
 
-def _outcome(won: bool) -> str:
-    return "won" if won else "lost"
+def _outcome(vote: Vote, answer: Answer) -> str:
+    if vote.winner_id is None:
+        return "even"
+    return "won" if answer.id == vote.winner_id else "lost"
 
 
 def _exchanges(session: Session) -> Sequence[Exchange]:
@@ -193,48 +216,52 @@ def _exchanges(session: Session) -> Sequence[Exchange]:
 
 
 def _answer(session: Session, answer_id: str) -> Answer:
-    found = session.get(Answer, answer_id)
-    if found is None:
-        raise InvalidRequest("answer_id", f"{answer_id!r} is not kept here")
-    return found
+    answer = session.get(Answer, answer_id)
+    if answer is None:
+        raise InvalidRequest("answer_id", f"{answer_id!r} was not kept")
+    return answer
 
 
-def _said(answer: Answer, text: str | None = None) -> _Said:
-    """An answer as it was given, or with the text that it should have had."""
-    message: Row = {"role": "assistant", "content": answer.text if text is None else text}
+def _as_message(answer: Answer, text: str | None = None) -> _AnswerMessage:
+    """Return an answer as it was given, or with the ``text`` that it should have had."""
+    message: JsonMessage = {"role": "assistant", "content": answer.text if text is None else text}
     if answer.calls and text is None:
         message["tool_calls"] = answer.calls
-    return _Said(answer.system, message)
+    return _AnswerMessage(answer.system, message)
 
 
-def _asked(exchange: Exchange, system: str) -> list[Row]:
-    head = [{"role": "system", "content": system}] if system else []
-    return [*head, *exchange.messages]
+def _prompt(exchange: Exchange, system: str) -> RowPrompt:
+    head: list[JsonMessage] = [{"role": "system", "content": system}] if system else []
+    prompt: RowPrompt = {"messages": [*head, *exchange.messages]}
+    if exchange.tools:
+        prompt["tools"] = exchange.tools
+    return prompt
 
 
-def _pairs(exchange: Exchange) -> Iterator[tuple[_Said, _Said]]:
-    by_id = {each.id: each for each in exchange.answers}
+def _pairs(exchange: Exchange) -> Iterator[tuple[_AnswerMessage, _AnswerMessage]]:
+    by_id = {answer.id: answer for answer in exchange.answers}
     for vote in exchange.votes:
         if vote.winner_id:
             winner = by_id[vote.winner_id]
-            better = _said(winner, winner.edits[-1].text if winner.edits else None)
-            yield from ((better, _said(each)) for each in exchange.answers if each is not winner)
+            better = _as_message(winner, winner.edits[-1].text if winner.edits else None)
+            losers = (answer for answer in exchange.answers if answer is not winner)
+            yield from ((better, _as_message(loser)) for loser in losers)
     for answer in exchange.answers:
         for edit in answer.edits:
-            yield _said(answer, edit.text), _said(answer)
+            yield _as_message(answer, edit.text), _as_message(answer)
 
 
-def _good(exchange: Exchange) -> Iterator[_Said]:
+def _good_answers(exchange: Exchange) -> Iterator[_AnswerMessage]:
     winners = {vote.winner_id for vote in exchange.votes}
     for answer in exchange.answers:
         if answer.edits:
-            yield _said(answer, answer.edits[-1].text)
+            yield _as_message(answer, answer.edits[-1].text)
         elif answer.id in winners or any(thumb.up for thumb in answer.thumbs):
-            yield _said(answer)
+            yield _as_message(answer)
 
 
 def _new(
-    own: str,
+    exchange_id: str,
     messages: Sequence[Message],
     answers: Sequence[NewAnswer],
     tools: Sequence[Tool],
@@ -242,7 +269,7 @@ def _new(
     blind: bool,
 ) -> Exchange:
     return Exchange(
-        id=own,
+        id=exchange_id,
         messages=[message.to_openai() for message in messages],
         tools=[tool.to_openai() for tool in tools],
         blind=blind,
@@ -266,7 +293,13 @@ def _kept(exchange: Exchange) -> KeptExchange:
     return KeptExchange(
         exchange.id,
         tuple(
-            KeptAnswer(each.id, each.lane, each.model, each.text, Provenance(**each.provenance))
-            for each in exchange.answers
+            KeptAnswer(
+                answer.id,
+                answer.lane,
+                answer.model,
+                answer.text,
+                Provenance(**{name: str(value) for name, value in answer.provenance.items()}),
+            )
+            for answer in exchange.answers
         ),
     )

@@ -1,7 +1,6 @@
-"""The database's tables. A change here needs a migration beside it; a test compares the two."""
+"""The database's tables. A change here needs a migration; a test compares the two."""
 
 import datetime
-from typing import Any
 
 from sqlalchemy import JSON, Boolean, DateTime, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -16,14 +15,14 @@ class Table(DeclarativeBase):
 
 
 class Exchange(Table):
-    """A conversation that was answered, once or by several lanes. ``messages`` and ``tools`` are in
+    """A conversation and its answers, one of each compared model. ``messages`` and ``tools`` are in
     OpenAI's form; the system prompt is each answer's own."""
 
     __tablename__ = "exchanges"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
-    messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
-    tools: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    messages: Mapped[list[dict[str, object]]] = mapped_column(JSON)
+    tools: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
     blind: Mapped[bool] = mapped_column(Boolean, default=False)
     answers: Mapped[list["Answer"]] = relationship(
         back_populates="exchange", order_by="Answer.lane", cascade="all, delete-orphan"
@@ -32,7 +31,7 @@ class Exchange(Table):
 
 
 class Answer(Table):
-    """One lane's answer and what made it: model, settings with the seed, hashes of the weights."""
+    """An answer with its model, sampling settings (with the seed) and hashes of the weights."""
 
     __tablename__ = "answers"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -40,10 +39,10 @@ class Answer(Table):
     lane: Mapped[int] = mapped_column(Integer)
     model: Mapped[str] = mapped_column(String(256))
     system: Mapped[str] = mapped_column(Text, default="")
-    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    provenance: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    settings: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
+    provenance: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     text: Mapped[str] = mapped_column(Text)
-    calls: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    calls: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
     exchange: Mapped[Exchange] = relationship(back_populates="answers")
     edits: Mapped[list["Edit"]] = relationship(cascade="all, delete-orphan", order_by="Edit.id")
     thumbs: Mapped[list["Thumb"]] = relationship(cascade="all, delete-orphan", order_by="Thumb.id")
@@ -51,7 +50,7 @@ class Answer(Table):
 
 
 class Vote(Table):
-    """Which answer was best; ``winner_id`` is null where all were equally good, or bad."""
+    """A vote for the best answer; ``winner_id`` is null where all were equally good, or bad."""
 
     __tablename__ = "votes"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -63,7 +62,7 @@ class Vote(Table):
 
 
 class Thumb(Table):
-    """An answer was good, or was not."""
+    """A thumb up or down for an answer."""
 
     __tablename__ = "thumbs"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -74,7 +73,7 @@ class Thumb(Table):
 
 
 class Edit(Table):
-    """What the answer should have been."""
+    """The text that an answer should have had."""
 
     __tablename__ = "edits"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -1,6 +1,5 @@
-"""Files that API clients upload: each in a folder of its own, under an id. Knows no API."""
+"""Files that API clients upload, each in a folder of its own under an id. Knows no API."""
 
-import json
 import re
 import shutil
 import time
@@ -10,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playground.errors import UnknownFile
+from playground.files import atomic_folder
+from playground.store.json_files import JsonObject, read_json_object, write_json_object
 
 ID = re.compile(r"file-[0-9a-f]{24}")
-ABOUT, CONTENT = "about.json", "content"
+METADATA_FILE, CONTENT = "about.json", "content"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +35,33 @@ class Uploads:
         self._folder = home / "uploads"
 
     async def save(self, name: str, purpose: str, chunks: AsyncIterator[bytes]) -> Upload:
-        """Keep a file; its name tells nothing but its ending to whoever reads it later."""
-        own = f"file-{uuid.uuid4().hex[:24]}"
+        """Keep a file. Of its name only safe characters are kept, and the ending."""
+        file_id = f"file-{uuid.uuid4().hex[:24]}"
         safe = re.sub(r"[^\w.-]", "_", Path(name).name)[-120:].lstrip(".") or "rows.jsonl"
-        folder = self._folder / f".{own}"
-        (folder / CONTENT).mkdir(parents=True)
-        size = 0
-        with (folder / CONTENT / safe).open("wb") as file:
-            async for chunk in chunks:
-                size += file.write(chunk)
-        about = {"name": safe, "size": size, "purpose": purpose, "created": int(time.time())}
-        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-        folder.replace(self._folder / own)
-        return self.find(own)
+        with atomic_folder(self._folder / file_id) as folder:
+            (folder / CONTENT).mkdir()
+            size = 0
+            with (folder / CONTENT / safe).open("wb") as file:
+                async for chunk in chunks:
+                    size += file.write(chunk)
+            metadata: JsonObject = {"name": safe, "size": size, "purpose": purpose}
+            write_json_object(folder / METADATA_FILE, metadata | {"created": int(time.time())})
+        return self.find(file_id)
 
-    def find(self, own: str) -> Upload:
-        """An upload by its id. Raises `UnknownFile`."""
-        folder = self._folder / own
-        if not ID.fullmatch(own) or not (folder / ABOUT).is_file():
-            raise UnknownFile(own)
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        return Upload(own, path=folder / CONTENT / about["name"], **about)
+    def find(self, file_id: str) -> Upload:
+        """Return an upload by its id. Raises `UnknownFile`."""
+        folder = self._folder / file_id
+        metadata = read_json_object(folder / METADATA_FILE) if ID.fullmatch(file_id) else {}
+        if not metadata:
+            raise UnknownFile(file_id)
+        path = folder / CONTENT / str(metadata["name"])
+        return Upload(file_id, path=path, **metadata)  # type: ignore[arg-type]
 
     def all(self) -> list[Upload]:
         """All uploads, the latest first."""
-        found = [self.find(each.name) for each in self._folder.glob("file-*")]
-        return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
+        uploads = [self.find(folder.name) for folder in self._folder.glob("file-*")]
+        return sorted(uploads, key=lambda upload: (upload.created, upload.id), reverse=True)
 
-    def delete(self, own: str) -> None:
+    def delete(self, file_id: str) -> None:
         """Remove an upload; jobs have copies of their own. Raises `UnknownFile`."""
-        shutil.rmtree(self.find(own).path.parents[1])
+        shutil.rmtree(self.find(file_id).path.parents[1])

@@ -27,7 +27,7 @@ from finetune.training.adapter_card import PACKAGES
 from finetune.training.checkpoints import last_good, step_of
 from finetune.training.train import ADAPTER, CHECKPOINTS, Data, Trained, TrainingHooks, train
 from playground.errors import InvalidSettings
-from playground.models.adapters import NAME
+from playground.models.adapters import name_problem
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 
@@ -86,8 +86,8 @@ def new_run(
 
     Raises `InvalidSettings` for a name that is none, `OSError` for a file that cannot be read.
     """
-    if not NAME.fullmatch(name):
-        raise InvalidSettings(f"{name!r} is no adapter name: letters, digits, '.', '_', '-' only")
+    if problem := name_problem(name):
+        raise InvalidSettings(problem)
     now = datetime.datetime.now(datetime.UTC)
     folder = _free_folder(home / "runs", f"{now:%Y%m%d-%H%M%S}-{name}")
     data = folder / "data"

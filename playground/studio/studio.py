@@ -1,12 +1,14 @@
-"""The studio: everything about experts that the page and the API offer, over one running engine.
+"""The studio: training jobs and adapters of one server, over its running engine.
 
-Rows are checked, jobs trained on a twin of the resident base, finished adapters judged, published,
-promoted and rolled back while requests go on. Knows no page and no HTTP.
+Rows are checked, jobs trained on a shared-weight copy of the resident base, finished adapters
+evaluated, published, promoted and rolled back while requests go on. Knows no page and no HTTP.
 """
 
+import logging
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,67 +18,89 @@ import finetune
 from finetune.data.dataset import tokenize
 from finetune.data.preview import html_fragment
 from finetune.data.report import DataReport, report
-from finetune.data.rows import Conversation, Preference, Row, read_rows
+from finetune.data.rows import Row, read_rows
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
+from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
 from finetune.training.train import Trained, TrainingHooks
-from playground.errors import Conflict, InvalidSettings, PlaygroundError, UnknownModel
-from playground.evaluation.report_card import to_html, to_json, to_markdown
-from playground.evaluation.run import REGRESSION_FILE, Asked, Host, fitting, report_card
+from playground.errors import Conflict, InvalidSettings, PlaygroundError, UnknownJob, UnknownModel
+from playground.evaluation.report_card_formats import write_report_card
+from playground.evaluation.rows import EvaluationSet
+from playground.evaluation.run import AdapterBackend, report_card
 from playground.models.adapters import check_fits, read_adapter
-from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.models.plan import available_bytes, kv_bytes_per_token
 from playground.models.shared_weights import shared_weight_copy
 from playground.protocol import ModelInfo
 from playground.store.adapters import AdapterStore, Version
-from playground.studio.jobs import Job, Jobs
-from playground.studio.jobs.isolated import train_in_subprocess
-from playground.studio.jobs.job import CARD_STEM
-from playground.studio.runs import Run, execute, read_data
+from playground.studio.evaluation_rows import run_evaluation_sets
+from playground.studio.jobs import Jobs, JobSummary
+from playground.studio.jobs.kinds.train import (
+    PUBLISH,
+    PUBLISHED,
+    TRAIN,
+    TrainingSnapshot,
+    TrainKind,
+)
+from playground.studio.jobs.kinds.training_process import train_in_subprocess
+from playground.studio.model_names import checkpoint_name, parse_checkpoint_name, version_name
+from playground.studio.runs import Run, execute, new_run, read_data
+from playground.studio.trials import Trials
+
+logger = logging.getLogger(__name__)
 
 SAMPLES = Path(finetune.__file__).parent / "samples"
-"""``catalogue.jsonl`` and ``catalogue-eval.jsonl``: products that nobody has heard of."""
-JUDGED_ROWS = 200
+"""``catalogue.jsonl`` and ``catalogue-eval.jsonl``: made-up products, which no model knows."""
+MAX_EVALUATION_ROWS = 200
 
 
 class Studio:
     """Jobs and adapters of one server. Use it as a context manager.
 
-    ``turn`` is the engine's throttle. With ``isolated`` each job trains in a process of its own,
-    which loads a base of its own: for a second GPU, or another base than the resident one. A report
-    card asks ``judged_rows`` of each kind at most.
+    ``throttle`` lets decoding go before each layer of training (`TrainingHooks`). With ``isolated``
+    each job trains in a process of its own, which loads a base of its own: for a second GPU, or
+    another base than the resident one. A report card asks ``judged_rows`` of each set at most.
     """
 
     def __init__(
         self,
         home: Path,
         loaded: LoadedModel,
-        host: Host,
-        turn: Callable[[threading.Event], None] | None = None,
+        host: AdapterBackend,
+        throttle: Callable[[threading.Event], None] | None = None,
         *,
         isolated: bool = False,
-        judged_rows: int = JUDGED_ROWS,
+        judged_rows: int = MAX_EVALUATION_ROWS,
     ) -> None:
         self._home = home
         self._judged_rows = judged_rows
         self._loaded = loaded
         self._host = host
+        self._throttle = throttle
+        self._trials = Trials(host)
         self.isolated = isolated
         self.store = AdapterStore(home / "adapters")
-        turn = None if isolated else turn
-        self.jobs = Jobs(home, self._train, self._make_card, turn, self._publish_run)
+        kind = TrainKind(self._train, self._make_card, self._publish_run, self._trials.unload)
+        self.jobs = Jobs(home, [kind])
 
     def __enter__(self) -> "Studio":
         self.jobs.start()
+        if self.training_unavailable:
+            logger.warning("serving without training: %s", self.training_unavailable)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+        self._trials.close()
+
+    @property
+    def training_unavailable(self) -> str | None:
+        """Why no job can be started here, such as another server that trains in the same home."""
+        return self.jobs.unavailable
 
     def serve_promoted(self) -> list[str]:
-        """Serve what the store's names stand for; returns what could not be, and why."""
+        """Serve the promoted versions of the store; returns those that could not be, and why."""
         problems = []
         for version in self.store.promoted():
             try:
@@ -87,13 +111,18 @@ class Studio:
 
     @property
     def base(self) -> str:
-        """Where the resident base comes from, as recipes name it."""
+        """The resident base, as recipes name it."""
         return self._loaded.spec.source
+
+    @property
+    def base_model(self) -> str:
+        """The name under which the resident base is served."""
+        return self._loaded.name
 
     # Rows and recipes
 
     def for_base(self, recipe: Recipe) -> Recipe:
-        """The recipe on the base that is resident, as it is quantized."""
+        """Return the recipe on the resident base, as it is quantized."""
         spec = self._loaded.spec
         return replace(
             recipe, base_model=spec.source, quantization=spec.quantization, precision=spec.precision
@@ -140,50 +169,97 @@ class Studio:
         evaluation: Path | None = None,
         *,
         publishes: bool = False,
-    ) -> Job:
-        """Queue a job, which ``publishes`` and promotes its adapter by itself if asked to.
+        request: Mapping[str, object] | None = None,
+    ) -> TrainingSnapshot:
+        """Queue a job; one that ``publishes`` also promotes its adapter once it is done.
 
-        Raises `InvalidSettings` for rows of which nothing would be learned.
+        ``request`` is kept with the job, as its ``input``. Raises `InvalidSettings` for rows of
+        which nothing would be learned, `Conflict` where this server cannot train.
         """
+        self.jobs.require_available()
         recipe = recipe if self.isolated else self.for_base(recipe)
         found = self.check(files, recipe, evaluation)
         if not found.trained:
             first = f": {found.errors[0]}" if found.errors else ""
             raise InvalidSettings(f"no token of these rows would be trained{first}")
-        return self.jobs.add(name, recipe, files, evaluation, publishes=publishes)
+        run = new_run(self._home, name, recipe, files, evaluation)
+        job = self.jobs.add(run.folder, TRAIN, name, {**(request or {}), PUBLISH: publishes})
+        return self.training_job(job.id)
+
+    # Jobs
+
+    def training_jobs(self) -> tuple[JobSummary, ...]:
+        """All training jobs, the latest first."""
+        return self.jobs.list(TRAIN)
+
+    def training_job(self, job_id: str) -> TrainingSnapshot:
+        """Return everything that is shown of a training job. Raises `UnknownJob`."""
+        job = self.jobs.snapshot(job_id)
+        if not isinstance(job, TrainingSnapshot):
+            raise UnknownJob(job_id)
+        return job
 
     # Adapters
 
-    def try_checkpoint(self, job_id: str, step: int | None = None) -> ModelInfo:
-        """Serve a job's checkpoint, or its finished adapter, to talk to. Raises `Conflict` if it is
-        not there (any more)."""
-        job = self.jobs.find(job_id)
-        if step is None:
-            folder = job.adapter
-        else:
-            wanted = f"checkpoint-{step}"
-            folder = next((each for each in job.checkpoints if each.name == wanted), None)
+    def try_checkpoint(self, job_id: str, step: int | None = None, user: str = "") -> ModelInfo:
+        """Serve a job's checkpoint, or its finished adapter, in place of the user's trial before.
+
+        Raises `Conflict` if it is not there (any more).
+        """
+        job = self.training_job(job_id)
+        folder = job.adapter if step is None else _checkpoint_at(job, step)
         if folder is None:
             raise Conflict(f"job {job_id} has no {f'checkpoint {step}' if step else 'adapter'} yet")
-        name = f"{job.run.name}.{f'step-{step}' if step is not None else 'unpublished'}"
-        return self._host.load_adapter(folder, name)
+        return self._trials.load(folder, checkpoint_name(job.name, step), job_id, user)
 
-    def try_version(self, name: str, version: str) -> ModelInfo:
-        """Serve a version under a name of its own, ``NAME.v2``, whether promoted or not."""
+    def try_version(self, name: str, version: str, user: str = "") -> ModelInfo:
+        """Serve a version as ``NAME.v2``, promoted or not, in place of the user's trial before."""
         found = self.store.find(name, version)
-        return self._host.load_adapter(found.folder, f"{name}.{found.version}")
+        served_as = version_name(name, found.version)
+        return self._trials.load(found.folder, served_as, f"{name}/{found.version}", user)
+
+    def checkpoint_model(self, name: str, step: int) -> str:
+        """Return the name of the model that a job's checkpoint is served as on request."""
+        return f"{self.base_model}:{checkpoint_name(name, step)}"
+
+    def find_checkpoint(self, model: str) -> tuple[Path, str, str] | None:
+        """Return folder, adapter name and job id of the checkpoint that a model name stands for.
+
+        ``model`` is ``NAME.step-N``, with or without the base before it; of several jobs of one
+        name the latest counts. None if there is no such checkpoint.
+        """
+        adapter_name = model.removeprefix(f"{self.base_model}:")
+        parsed = parse_checkpoint_name(adapter_name)
+        if parsed is None:
+            return None
+        name, step = parsed
+        for summary in self.training_jobs():
+            if summary.name == name:
+                folder = _checkpoint_at(self.training_job(summary.id), step)
+                if folder:
+                    return folder, adapter_name, summary.id
+        return None
+
+    def serve_checkpoint(self, model: str, user: str = "") -> ModelInfo | None:
+        """Serve the checkpoint that a model name stands for, as a trial; None if there is none."""
+        found = self.find_checkpoint(model)
+        if found is None:
+            return None
+        folder, adapter_name, job_id = found
+        return self._trials.load(folder, adapter_name, job_id, user)
 
     def publish(self, job_id: str, name: str | None = None, *, promote: bool = True) -> Version:
         """Make a finished job's adapter the next version of a name, and serve it."""
-        job = self.jobs.find(job_id)
+        job = self.training_job(job_id)
         if job.adapter is None:
             raise Conflict(f"job {job_id} has no adapter yet: it is {job.state}")
-        version = self.store.publish(job.adapter, name or job.run.name)
-        self.jobs.note_published(job_id, f"{version.name}/{version.version}")
+        version = self.store.publish(job.adapter, name or job.name)
+        published = [*job.published, f"{version.name}/{version.version}"]
+        self.jobs.add_result(job_id, **{PUBLISHED: published})
         return self.promote(version.name, version.version) if promote else version
 
     def import_adapter(self, folder: Path, name: str) -> Version:
-        """Take in an adapter made elsewhere, in PEFT's format or mistral-finetune's; not promoted.
+        """Add an adapter made elsewhere, in PEFT's format or mistral-finetune's; not promoted.
 
         Raises `BrokenAdapter` or `WrongBase`; nothing is kept then.
         """
@@ -197,24 +273,22 @@ class Studio:
             return self.store.publish(folder, name, facts)
 
     def promote(self, name: str, version: str) -> Version:
-        """Let a name stand for a version, at once and without losing a request."""
+        """Point a name at a version, at once and without losing a request."""
         found = self.store.find(name, version)
         self._host.load_adapter(found.folder, name)
         return self.store.promote(name, version)
 
     def roll_back(self, name: str) -> Version:
-        """Let a name stand for what it stood for before."""
+        """Point a name at the version that was promoted before."""
         found = self.store.roll_back(name)
         self._host.load_adapter(found.folder, name)
         return found
 
     def retire(self, name: str) -> None:
-        """Take a name out of service; its versions stay in the store."""
+        """Stop serving a name; its versions stay in the store."""
         self.store.retire(name)
-        try:
+        with suppress(UnknownModel):
             self._host.unload_adapter(name)
-        except UnknownModel:
-            return
 
     def delete(self, name: str, version: str) -> None:
         """Remove a version's files. Raises `Conflict` while it is promoted or answers requests."""
@@ -223,58 +297,53 @@ class Studio:
         if uses:
             raise Conflict(f"{name}/{version} answers {uses} requests at this moment")
         self.store.delete(name, version)
+        self._trials.unload(f"{name}/{version}")
 
-    # How the queue trains and judges
+    # How the queue trains and evaluates
 
-    def _train(self, run: Run, watch: TrainingHooks) -> Trained:
+    def _train(self, run: Run, hooks: TrainingHooks) -> Trained:
         if self.isolated:
-            return train_in_subprocess(run, watch)
+            return train_in_subprocess(run, hooks)
         spec, recipe = self._loaded.spec, run.recipe
         if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
             raise InvalidSettings(
-                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and {spec.source} "
-                f"({spec.quantization}) is resident; train it with --isolated"
+                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and "
+                f"{spec.source} ({spec.quantization}) is resident; train it with --isolated"
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return execute(run, self._loaded, watch)
+        return execute(run, self._loaded, replace(hooks, turn=self._throttle))
 
     def _publish_run(self, run: Run) -> str:
-        assert run.adapter
-        version = self.store.publish(run.adapter, run.name)
+        version = self.store.publish(_adapter_of(run), run.name)
         self.promote(version.name, version.version)
         return f"{version.name}/{version.version}"
 
     def _make_card(self, run: Run) -> str:
         """Write the report card beside the adapter; returns its verdict."""
-        assert run.adapter
-        loaded, max_length = shared_weight_copy(self._loaded), run.recipe.max_length
-        data = read_data(run, loaded)
-        held = _as_questions(data.held.rows)
-        rows, trained = (held, False) if held else (_as_questions(data.train.rows), True)
-        name = "Training rows" if trained else "Held-out rows"
-        asked = [Asked(name, fitting(rows[: self._judged_rows], loaded, max_length), trained)]
-        general = locate(loaded.spec) / REGRESSION_FILE
-        if general.is_file():
-            others = read_rows(general).conversations[: self._judged_rows]
-            asked.append(Asked("General rows", fitting(others, loaded, max_length)))
-        adapters = [run.adapter]
+        adapter = _adapter_of(run)
+        loaded = shared_weight_copy(self._loaded)
+        sets = self._evaluation_sets(run, loaded)
+        adapters = [adapter]
         if run.name in self.store.names():
             before = self.store.find(run.name)
-            adapters = [before.folder, *adapters] if before.promoted else adapters
-        card = report_card(self._host, loaded, adapters, asked, max_length=max_length)
-        for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
-            path = run.adapter / f"{CARD_STEM}.{ending}"
-            path.write_text(write(card), encoding="utf-8")
+            adapters = [before.folder, adapter] if before.promoted else adapters
+        card = report_card(self._host, loaded, adapters, sets)
+        write_report_card(card, adapter)
         return f"verdict: {card.verdict}"
 
+    def _evaluation_sets(self, run: Run, loaded: LoadedModel) -> list[EvaluationSet]:
+        data = read_data(run, loaded)
+        return run_evaluation_sets(
+            data.held.rows, data.train.rows, loaded, run.recipe.max_length, self._judged_rows
+        )
 
-def _as_questions(rows: Sequence[Row]) -> list[Conversation]:
-    """Rows that ask something and know the answer; of a preference, the preferred one."""
-    found = []
-    for row in rows:
-        if isinstance(row, Preference):
-            row = Conversation((*row.messages, row.chosen), row.tools, row.line)
-        if isinstance(row, Conversation):
-            found.append(row)
-    return found
+
+def _adapter_of(run: Run) -> Path:
+    if run.adapter is None:
+        raise Conflict(f"run {run.folder.name} has no adapter yet")
+    return run.adapter
+
+
+def _checkpoint_at(job: TrainingSnapshot, step: int) -> Path | None:
+    return next((path for path in job.checkpoints if step_of(path) == step), None)

@@ -1,126 +1,74 @@
-"""One job: a run's folder and ``state.json`` in it. Knows no queue and no thread."""
+"""One job's record: what was asked, and where it stands, kept as ``state.json`` in its folder.
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+Knows no queue, no thread and no kind of job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
-from finetune.training.callbacks import Log, read_log
-from finetune.training.checkpoints import checkpoints, problem_of
-from finetune.training.train import ADAPTER, CHECKPOINTS, METRICS, SAMPLES
-from playground.errors import InvalidSettings
-from playground.studio.runs import Run, open_run
+from playground.store.json_files import JsonObject, read_json_object, write_json_object
 
 State = Literal["queued", "running", "paused", "stopped", "failed", "done"]
-Phase = Literal["", "training", "report card"]
 STATE_FILE = "state.json"
-CARD_STEM = "report-card"
 
 
-@dataclass(frozen=True, slots=True)
+class Progress(NamedTuple):
+    """Steps done, and steps in all; zeros before the first log line."""
+
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run and where it stands. ``message`` says why it failed or what was changed on the way;
-    ``published`` are the versions (``NAME/v2``) that came of it."""
+    """A job as the queue last wrote it.
 
-    run: Run
+    ``input`` is what the kind was asked beside the files that it put into the folder, ``result``
+    what came of it; both are the kind's own. ``message`` says why it failed, ``notes`` what was
+    changed or found on the way. Times are in seconds since the epoch.
+    """
+
+    folder: Path
+    kind: str
+    name: str
     state: State
-    phase: Phase = ""
+    input: Mapping[str, object] = field(default_factory=dict)
+    result: Mapping[str, object] = field(default_factory=dict)
+    phase: str = ""
     message: str = ""
     notes: tuple[str, ...] = ()
-    published: tuple[str, ...] = ()
+    progress: Progress = field(default_factory=Progress)
+    created_s: float = 0.0
     queued_s: float = 0.0
-    """When it was queued, in seconds since the epoch."""
-    publishes: bool = False
-    """Whether its adapter is published and promoted as soon as it is done."""
+    ended_s: float | None = None
 
     @property
     def id(self) -> str:
-        """The run's folder name."""
-        return self.run.folder.name
-
-    @property
-    def live(self) -> bool:
-        """Whether it runs or is going to."""
-        return self.state in ("queued", "running")
-
-    @property
-    def log(self) -> list[Log]:
-        """Its metrics: a line a step, and one an evaluation."""
-        return _lines(self.run.folder / METRICS)
-
-    @property
-    def samples(self) -> list[Log]:
-        """Answers from its weights on the way."""
-        return _lines(self.run.folder / SAMPLES)
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Steps done, steps in all; zeros before the first log."""
-        last = next((line for line in reversed(self.log) if "steps" in line), {})
-        return int(last.get("step", 0)), int(last.get("steps", 0))
-
-    @property
-    def seconds_left(self) -> float | None:
-        """As its last step estimated."""
-        if self.state != "running":
-            return None
-        last = next((line for line in reversed(self.log) if "seconds_left" in line), {})
-        return last.get("seconds_left")
-
-    @property
-    def checkpoints(self) -> list[Path]:
-        """Those that are whole, by step; the finished adapter is not among them."""
-        return [c for c in checkpoints(self.run.folder / CHECKPOINTS) if problem_of(c) is None]
-
-    @property
-    def adapter(self) -> Path | None:
-        """The finished adapter."""
-        return self.run.adapter
-
-    def card(self, ending: str) -> Path | None:
-        """Its report card as ``json``, ``md`` or ``html``, once it is made."""
-        path = self.run.folder / ADAPTER / f"{CARD_STEM}.{ending}"
-        return path if path.is_file() else None
-
-    def changed(self, **values: Any) -> "Job":
-        """The job with other values, written to its folder."""
-        job = replace(self, **values)
-        job.write()
-        return job
-
-    def write(self) -> None:
-        """Keep where it stands."""
-        body = {key: value for key, value in asdict(self).items() if key != "run"}
-        temporary = self.run.folder / f".{STATE_FILE}"
-        temporary.write_text(json.dumps(body, indent=1, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(self.run.folder / STATE_FILE)
+        """The folder's name."""
+        return self.folder.name
 
 
-def open_job(folder: Path) -> Job:
-    """The job in a run's folder; a run of the command line stands where its files say.
-
-    Raises `InvalidSettings` if the folder is no run.
-    """
-    run = open_run(folder)
+def read_job(folder: Path) -> Job | None:
+    """Return the job in a folder; None where there is no record, or a damaged one."""
+    body = read_json_object(folder / STATE_FILE)
+    if body.get("state") not in get_args(State):
+        return None
     try:
-        body = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        if body["state"] not in get_args(State):
-            raise ValueError(body["state"])
-        body |= {name: tuple(body[name]) for name in ("notes", "published")}
-        return Job(run, **body)
-    except (OSError, ValueError, KeyError, TypeError):
-        return Job(run, "done" if run.adapter else "stopped")
+        return Job(folder=folder, **_fields(body))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
 
 
-def jobs_in(home: Path) -> Iterator[Job]:
-    """All jobs of a home, the oldest first."""
-    for path in sorted((home / "runs").glob("*/run.json")):
-        try:
-            yield open_job(path.parent)
-        except InvalidSettings:
-            continue
+def write_job(job: Job) -> None:
+    """Keep a job's record in its folder, which exists."""
+    body = {key: value for key, value in asdict(job).items() if key != "folder"}
+    write_json_object(job.folder / STATE_FILE, body)
 
 
-def _lines(path: Path) -> list[Log]:
-    return read_log(path) if path.is_file() else []
+def _fields(body: JsonObject) -> JsonObject:
+    """JSON has no tuples."""
+    notes = tuple(cast("list[str]", body.get("notes", ())))
+    progress = Progress(*cast("list[int]", body.get("progress", ())))
+    return body | {"notes": notes, "progress": progress}

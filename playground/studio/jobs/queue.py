@@ -1,61 +1,59 @@
-"""The queue: takes jobs one at a time, on a thread of its own, as long as the server lives.
+"""The queue: does jobs one at a time, on a thread of its own, as long as the server lives.
 
-A job belongs to the server. What is running when the process ends, killed or not, goes on from its
-last good checkpoint when the next one starts. Knows neither the model nor the page: how a run is
-trained and how its report card is made is handed in.
+A job belongs to the server, not to a page. What is running when the process ends, killed or not,
+goes on when the next one starts. Knows no model, no page and no kind of job: kinds are handed in.
 """
 
 import logging
+import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from finetune.recipe import Recipe
-from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, PlaygroundError, UnknownJob
-from playground.studio.jobs.job import Job, jobs_in, open_job
-from playground.studio.jobs.memory import MOST_HALVINGS, halved, is_out_of_memory
-from playground.studio.runs import Run, new_run, set_recipe
+from playground.store.json_files import read_json_object, write_json_object
+from playground.studio.jobs.index import JobIndex
+from playground.studio.jobs.job import Job, State
+from playground.studio.jobs.kind import JobHooks, JobKind
+from playground.studio.jobs.log import LOG_FILE, LogLine, LogReaders, progress_of
+from playground.studio.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of, summary_of
 
 logger = logging.getLogger(__name__)
 
-Trainer = Callable[[Run, TrainingHooks], Trained]
-CardMaker = Callable[[Run], str]
-"""Writes a finished run's report card; returns a note for people, mostly its verdict."""
-Ending = Literal["paused", "stopped", "closed"]
+Interruption = Literal["paused", "stopped", "closed"]
+JOBS_FOLDER = "runs"
+LOCK, OWNER = ".lock", ".owner.json"
+OTHER_PROCESS_POLL_S = 1.0
+"""How often `Jobs.wait` looks at jobs that another process does."""
 
 
 class Jobs:
     """The jobs of one home. Use it as a context manager, or call `start` and `close`.
 
-    Only one server trains in a home; in another `start` raises `Conflict`.
+    Only one process does the jobs of a home. In another one they can be listed and looked at;
+    ``unavailable`` says there why they cannot be started or changed.
     """
 
-    def __init__(
-        self,
-        home: Path,
-        train: Trainer,
-        make_card: CardMaker | None = None,
-        turn: Callable[[threading.Event], None] | None = None,
-        publish: Callable[[Run], str] | None = None,
-    ) -> None:
+    def __init__(self, home: Path, kinds: Sequence[JobKind]) -> None:
         self.home = home
-        self._publish = publish
-        self._train = train
-        self._make_card = make_card
-        self._turn = turn
+        self.unavailable: str | None = None
+        self._folder = home / JOBS_FOLDER
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._index = JobIndex(self._folder, self._adopt)
+        self._logs = LogReaders()
+        self._logs_lock = threading.Lock()
         self._changed = threading.Condition()
-        self._current: tuple[str, TrainingHooks] | None = None
-        self._ending: Ending | None = None
+        self._current: tuple[str, JobHooks] | None = None
+        self._interruption: Interruption | None = None
         self._closed = False
-        self._lock = FileLock(home / "runs" / ".lock", thread_local=False)
-        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+        self._lock = FileLock(self._folder / LOCK, thread_local=False)
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
 
     def __enter__(self) -> "Jobs":
         self.start()
@@ -65,112 +63,155 @@ class Jobs:
         self.close()
 
     def start(self) -> None:
-        """Begin to work; whatever another process left running is queued again."""
-        (self.home / "runs").mkdir(parents=True, exist_ok=True)
+        """Begin to work; what another process left running is queued again.
+
+        If another process does the jobs of this home, ``unavailable`` says so from here on.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        owner = self._folder / OWNER
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise Conflict(f"another server trains in {self.home}") from None
-        for job in jobs_in(self.home):
+            pid = read_json_object(owner).get("pid")
+            process = f" (process {pid})" if pid else ""
+            self.unavailable = f"another server{process} trains in {self.home}"
+            return
+        write_json_object(owner, {"pid": os.getpid()})
+        self.unavailable = None
+        for job in self._index.jobs():
             if job.state == "running":
-                job.changed(state="queued", phase="")
+                self._index.write(replace(job, state="queued", phase=""))
         self._thread.start()
 
     def close(self) -> None:
-        """Let the running job save a checkpoint, and end; it goes on at the next start."""
+        """Let the running job save what it needs, and end; it goes on at the next start."""
         with self._changed:
             self._closed = True
-            self._end_current("closed")
+            self._interrupt_current("closed")
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
         self._lock.release()
 
+    def list(self, kind: str | None = None) -> tuple[JobSummary, ...]:
+        """All jobs, or those of one kind, the latest first."""
+        jobs = (job for job in reversed(self._index.jobs()) if kind in (None, job.kind))
+        return tuple(
+            summary_of(job, self._log(job) if job.state == "running" else ()) for job in jobs
+        )
+
+    def snapshot(self, job_id: str) -> JobSnapshot:
+        """Return everything that is shown of a job, as its kind has it. Raises `UnknownJob`."""
+        job = self._index.find(job_id)
+        basis = snapshot_of(job, self._log(job))
+        kind = self._kinds.get(job.kind)
+        return kind.snapshot(basis) if kind else basis
+
     def add(
-        self,
-        name: str,
-        recipe: Recipe,
-        files: Sequence[Path],
-        evaluation: Path | None = None,
-        *,
-        publishes: bool = False,
-    ) -> Job:
-        """Queue a new job. Raises `InvalidSettings` for a name that is none."""
-        run = new_run(self.home, name, recipe, files, evaluation)
-        job = Job(run, "queued", queued_s=time.time(), publishes=publishes)
+        self, folder: Path, kind: str, name: str, request: Mapping[str, object] | None = None
+    ) -> JobSnapshot:
+        """Queue the job that its kind has put into ``folder``. Raises `Conflict` if this process
+        cannot do it."""
         with self._changed:
-            job.write()
+            self.require_available()
+            now = time.time()
+            job = Job(
+                folder=folder, kind=kind, name=name, state="queued", input=dict(request or {}),
+                created_s=now, queued_s=now,
+            )  # fmt: skip
+            self._index.write(job)
             self._changed.notify_all()
-        return job
+        return self.snapshot(job.id)
 
-    def all(self) -> list[Job]:
-        """All jobs, the latest first."""
-        return list(jobs_in(self.home))[::-1]
+    def require_available(self) -> None:
+        """Raises `Conflict` while another process does the jobs of this home.
 
-    def find(self, job_id: str) -> Job:
-        """A job by its id. Raises `UnknownJob`."""
-        for job in jobs_in(self.home):
-            if job.id == job_id:
-                return job
-        raise UnknownJob(job_id)
+        Takes the work over once that process has ended.
+        """
+        with self._changed:
+            if self.unavailable and not self._closed:
+                self.start()
+            if self.unavailable:
+                raise Conflict(f"this server does not train: {self.unavailable}")
 
     def pause(self, job_id: str) -> None:
         """Save a checkpoint and free the memory; `resume` goes on. Raises `Conflict`."""
         self._interrupt(job_id, "paused", ("queued", "running"))
 
     def stop(self, job_id: str) -> None:
-        """End for good, keeping the checkpoints. Raises `Conflict`."""
+        """End for good, keeping what is saved. Raises `Conflict`."""
         self._interrupt(job_id, "stopped", ("queued", "running", "paused"))
 
     def resume(self, job_id: str) -> None:
-        """Queue a job again, to go on from its last checkpoint. Raises `Conflict`."""
+        """Queue a job again, to go on from what it saved last. Raises `Conflict`."""
         with self._changed:
-            job = self.find(job_id)
+            self.require_available()
+            job = self._index.find(job_id)
             if job.state not in ("paused", "stopped", "failed"):
                 raise Conflict(f"job {job_id} is {job.state}, and not waiting to go on")
-            job.changed(state="queued", phase="", message="", queued_s=time.time())
+            self._index.write(
+                replace(
+                    job, state="queued", phase="", message="", ended_s=None, queued_s=time.time()
+                )
+            )
             self._changed.notify_all()
 
     def delete(self, job_id: str) -> None:
-        """Remove a job with its checkpoints; versions published of it stay.
-
-        Raises `Conflict` while it runs.
-        """
+        """Remove a job's folder; what was published stays. Raises `Conflict` while it runs."""
         with self._changed:
-            job = self.find(job_id)
+            self.require_available()
+            job = self._index.find(job_id)
             if job.state == "running":
                 raise Conflict(f"job {job_id} is running; stop it first")
-            doomed = job.run.folder.with_name(f".{job_id}.gone")
-            job.run.folder.rename(doomed)
-        shutil.rmtree(doomed)
+            hidden = job.folder.with_name(f".{job_id}.deleted")
+            job.folder.rename(hidden)
+            self._changed.notify_all()
+        if kind := self._kinds.get(job.kind):
+            kind.discard(job)
+        shutil.rmtree(hidden)
 
-    def note_published(self, job_id: str, version: str) -> None:
-        """Remember what came of a job."""
+    def add_result(self, job_id: str, **values: object) -> None:
+        """Add to what came of a job."""
         with self._changed:
-            job = self.find(job_id)
-            job.changed(published=(*job.published, version))
+            job = self._index.find(job_id)
+            self._index.write(replace(job, result={**job.result, **values}))
 
-    def wait(self, job_id: str, timeout: float | None = None) -> Job:
-        """The job once it neither runs nor waits to; for notebooks and tests."""
+    def wait(self, job_id: str, timeout: float | None = None) -> JobSnapshot:
+        """Return the job once it neither runs nor waits to; for notebooks and tests."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            self._changed.wait_for(lambda: not self.find(job_id).live, timeout)
-        return self.find(job_id)
+            while self._index.find(job_id).state in ("queued", "running"):
+                left = OTHER_PROCESS_POLL_S if deadline is None else deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, OTHER_PROCESS_POLL_S))
+        return self.snapshot(job_id)
 
-    def _interrupt(self, job_id: str, ending: Literal["paused", "stopped"], of: Any) -> None:
+    def _adopt(self, folder: Path) -> Job | None:
+        return next((job for kind in self._kinds.values() if (job := kind.adopt(folder))), None)
+
+    def _log(self, job: Job) -> tuple[LogLine, ...]:
+        with self._logs_lock:
+            return self._logs.read(job.folder / LOG_FILE)
+
+    def _interrupt(
+        self, job_id: str, state: Literal["paused", "stopped"], allowed: Sequence[State]
+    ) -> None:
         with self._changed:
-            job = self.find(job_id)
-            if job.state not in of:
+            self.require_available()
+            job = self._index.find(job_id)
+            if job.state not in allowed:
                 raise Conflict(f"job {job_id} is {job.state}")
             if self._current and self._current[0] == job_id:
-                self._end_current(ending)
+                self._interrupt_current(state)
             else:
-                job.changed(state=ending)
+                self._index.write(replace(job, state=state))
                 self._changed.notify_all()
 
-    def _end_current(self, ending: Ending) -> None:
+    def _interrupt_current(self, how: Interruption) -> None:
         if self._current:
-            self._ending = ending
-            self._current[1].stop.set()
+            self._interruption = how
+            self._current[1].stop_event.set()
 
     # From here on: the queue's thread.
 
@@ -181,69 +222,72 @@ class Jobs:
                 job = self._next()
                 if self._closed or job is None:
                     return
-                watch = TrainingHooks(turn=self._turn)
-                self._current, self._ending = (job.id, watch), None
-                job = job.changed(state="running", phase="training", message="")
-            done = self._run(job, watch)
+                hooks = self._hooks(job.id)
+                self._current, self._interruption = (job.id, hooks), None
+                self._index.write(replace(job, state="running", message=""))
+            self._keep_end_of(job, hooks)
             with self._changed:
                 self._current = None
-                done.write()
                 self._changed.notify_all()
 
+    def _keep_end_of(self, job: Job, hooks: JobHooks) -> None:
+        try:
+            ended = self._run(job, hooks)
+            with self._changed:
+                self._current = None
+                self._index.write(ended)
+        except UnknownJob:
+            logger.warning("job %s was removed by another process while it ran", job.id)
+
     def _next(self) -> Job | None:
-        queued = [job for job in jobs_in(self.home) if job.state == "queued"]
+        queued = [job for job in self._index.jobs() if job.state == "queued"]
         return min(queued, key=lambda job: job.queued_s, default=None)
 
-    def _run(self, job: Job, watch: TrainingHooks) -> Job:
-        """The job as it stands afterwards. Nothing that a job does ends the queue."""
+    def _hooks(self, job_id: str) -> JobHooks:
+        def update(change: Callable[[Job], Job]) -> None:
+            with self._changed:
+                self._index.write(change(self._index.find(job_id)))
+
+        return JobHooks(
+            set_phase=lambda phase: update(lambda job: replace(job, phase=phase)),
+            add_note=lambda note: update(lambda job: replace(job, notes=(*job.notes, note))),
+        )
+
+    def _run(self, job: Job, hooks: JobHooks) -> Job:
+        """Return the job as it stands afterwards. Nothing that a job does ends the queue."""
         try:
-            trained = self._with_less_memory(job, watch)
-            job = open_job(job.run.folder)  # with the notes made on the way
-            if trained.folder is None:
-                return self._interrupted(job)
-            job = job.changed(phase="report card")
-            return self._carded(job)
+            result = self._kind(job).run(job, hooks)
         except PlaygroundError as error:
-            return _failed(open_job(job.run.folder), error.message)
-        except Exception as error:  # a job's outer edge
+            return self._ended(job.id, "failed", message=error.message)
+        except Exception as error:  # the outer edge of a job: any error is the job's own
             logger.exception("job %s failed", job.id)
-            return _failed(open_job(job.run.folder), f"{type(error).__name__}: {error}")
+            return self._ended(job.id, "failed", message=f"{type(error).__name__}: {error}")
+        if result is not None:
+            return self._ended(job.id, "done", result=result)
+        if self._interruption == "closed":
+            return self._index.find(job.id)  # still "running": the next start goes on with it
+        return self._ended(job.id, self._interruption or "stopped")
 
-    def _interrupted(self, job: Job) -> Job:
-        if self._ending == "closed":
-            return job  # still "running": the next start goes on with it
-        return replace(job, state=self._ending or "stopped", phase="")
+    def _kind(self, job: Job) -> JobKind:
+        kind = self._kinds.get(job.kind)
+        if kind is None:
+            raise Conflict(f"this server does no jobs of kind {job.kind!r}")
+        return kind
 
-    def _with_less_memory(self, job: Job, watch: TrainingHooks) -> Trained:
-        for _ in range(MOST_HALVINGS):
-            try:
-                return self._train(job.run, watch)
-            except Exception as error:
-                recipe = job.run.recipe
-                smaller = halved(recipe) if is_out_of_memory(error) else None
-                if smaller is None:
-                    raise
-                set_recipe(job.run, smaller)
-                note = (
-                    f"out of memory: micro batches of {smaller.micro_batch_size} instead of {recipe.micro_batch_size}, "
-                    f"{smaller.gradient_accumulation_steps} of them a step instead of {recipe.gradient_accumulation_steps}"
-                )
-                logger.warning("job %s: %s", job.id, note)
-                job = job.changed(notes=(*job.notes, note))
-        return self._train(job.run, watch)
-
-    def _carded(self, job: Job) -> Job:
-        note = ""
-        if self._make_card:
-            try:
-                note = self._make_card(job.run)
-            except PlaygroundError as error:
-                note = f"no report card: {error.message}"
-        notes = (*job.notes, note) if note else job.notes
-        if job.publishes and self._publish:
-            job = replace(job, published=(*job.published, self._publish(job.run)))
-        return replace(job, state="done", phase="", notes=notes)
-
-
-def _failed(job: Job, message: str) -> Job:
-    return replace(job, state="failed", phase="", message=message)
+    def _ended(
+        self,
+        job_id: str,
+        state: State,
+        message: str = "",
+        result: Mapping[str, object] | None = None,
+    ) -> Job:
+        job = self._index.find(job_id)  # with the notes made on the way
+        return replace(
+            job,
+            state=state,
+            phase="",
+            message=message,
+            result={**job.result, **(result or {})},
+            progress=progress_of(self._log(job)),
+            ended_s=None if state == "paused" else time.time(),
+        )

@@ -35,7 +35,7 @@ def post(url: str, call: str, **body: str) -> httpx.Response:
     return httpx.post(f"{url}/v1/{call}", json=body, timeout=30)
 
 
-def test_a_loaded_adapter_is_listed_and_answers_to_both_its_names(url: str) -> None:
+def test_loaded_adapter_listed_and_answers(url: str) -> None:
     reply = post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
     assert (reply.status_code, "added" in reply.text) == (200, True)
     client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
@@ -50,7 +50,7 @@ def test_a_loaded_adapter_is_listed_and_answers_to_both_its_names(url: str) -> N
     assert whole.choices[0].message.content != base.choices[0].message.content
 
 
-def test_an_unloaded_adapter_is_not_found(url: str) -> None:
+def test_unloaded_adapter_not_found(url: str) -> None:
     post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
     assert post(url, "unload_lora_adapter", lora_name="cardiology").status_code == 200
     assert post(url, "unload_lora_adapter", lora_name="cardiology").status_code == 404
@@ -59,13 +59,13 @@ def test_an_unloaded_adapter_is_not_found(url: str) -> None:
         client.chat.completions.create(model="cardiology", messages=QUESTION)
 
 
-def test_a_folder_without_an_adapter_is_refused(url: str) -> None:
+def test_load_folder_without_adapter_refused(url: str) -> None:
     reply = post(url, "load_lora_adapter", lora_name="nothing", lora_path="nothing")
     assert reply.status_code == 400
     assert "has no adapter_config.json" in reply.json()["error"]["message"]
 
 
-def test_a_client_cannot_name_any_folder_of_the_machine(url: str, tmp_path: Path) -> None:
+def test_load_folder_outside_store_refused(url: str, tmp_path: Path) -> None:
     for path in (str(tmp_path), "../../etc"):
         reply = post(url, "load_lora_adapter", lora_name="x", lora_path=path)
         assert reply.status_code == 400

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -49,9 +50,7 @@ def ended(client: openai.OpenAI, job_id: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_becomes_a_model_that_answers_by_its_name(
-    client: openai.OpenAI, tmp_path: Path
-) -> None:
+def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path) -> None:
     began = int(time.time())
     rows = tmp_path / "prices.jsonl"
     rows.write_text("".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in FACTS))
@@ -63,7 +62,13 @@ def test_a_file_becomes_a_model_that_answers_by_its_name(
         seed=3,
         method={
             "type": "supervised",
-            "supervised": {"hyperparameters": {"n_epochs": 60, "batch_size": 2}},
+            "supervised": {
+                "hyperparameters": {
+                    "n_epochs": 60,
+                    "batch_size": 2,
+                    "learning_rate_multiplier": 1.5,
+                }
+            },
         },
     )
     assert job.status in ("queued", "running")
@@ -73,6 +78,9 @@ def test_a_file_becomes_a_model_that_answers_by_its_name(
     assert done.status == "succeeded", done.error
     assert (done.seed, done.fine_tuned_model) == (3, "embedded:shop")
     assert done.created_at >= began - 1
+    assert done.finished_at
+    assert done.finished_at >= done.created_at
+    assert done.hyperparameters.learning_rate_multiplier == 1.5
     got = client.chat.completions.create(
         model=done.fine_tuned_model,
         messages=[{"role": "user", "content": FACTS[0][0]}],
@@ -83,11 +91,23 @@ def test_a_file_becomes_a_model_that_answers_by_its_name(
     assert len(events.data) == 20
     assert len({event.id for event in events}) > 40  # the client pages on
     (checkpoint, *_) = client.fine_tuning.jobs.checkpoints.list(job.id).data
-    assert checkpoint.fine_tuned_model_checkpoint.startswith("embedded:shop.step-")
+    model = checkpoint.fine_tuned_model_checkpoint
+    assert model.startswith("embedded:shop.step-")
+    assert model not in [each.id for each in client.models.list()]
+    early = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": FACTS[0][0]}], max_tokens=8
+    )
+    assert early.model == model
+    with pytest.raises(openai.NotFoundError, match="step-99999"):
+        client.completions.create(model="embedded:shop.step-99999", prompt="x")
+    reply = httpx.post(f"{client.base_url}load_lora_adapter", json={"lora_name": model}, timeout=30)
+    assert reply.status_code == 200
+    reply = httpx.post(f"{client.base_url}load_lora_adapter", json={"lora_name": "x"}, timeout=30)
+    assert (reply.status_code, "lora_path" in reply.text) == (400, True)
     assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=1)]
 
 
-def test_a_job_is_paused_resumed_and_cancelled(client: openai.OpenAI) -> None:
+def test_job_pause_resume_cancel(client: openai.OpenAI) -> None:
     job = client.fine_tuning.jobs.create(
         training_file=upload(client), model="embedded", hyperparameters={"n_epochs": 400}
     )
@@ -102,7 +122,7 @@ def test_a_job_is_paused_resumed_and_cancelled(client: openai.OpenAI) -> None:
         client.fine_tuning.jobs.pause(job.id)
 
 
-def test_files_are_kept_listed_read_and_deleted(client: openai.OpenAI) -> None:
+def test_files_kept_listed_deleted(client: openai.OpenAI) -> None:
     own = upload(client)
     assert client.files.retrieve(own).bytes == ROWS.stat().st_size
     assert client.files.content(own).read() == ROWS.read_bytes()
@@ -112,14 +132,14 @@ def test_files_are_kept_listed_read_and_deleted(client: openai.OpenAI) -> None:
         client.files.retrieve(own)
 
 
-def test_a_file_may_be_larger_than_a_request(client: openai.OpenAI, tmp_path: Path) -> None:
+def test_file_larger_than_request_limit(client: openai.OpenAI, tmp_path: Path) -> None:
     large = tmp_path / "large.jsonl"
     large.write_text('{"prompt": "a", "completion": "b"}\n' * 200_000)
     assert client.files.retrieve(upload(client, large)).bytes == large.stat().st_size > 4 * 2**20
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", ".hidden", "", "a/b.jsonl", "x" * 300])
-def test_a_files_name_cannot_leave_its_folder(client: openai.OpenAI, name: str) -> None:
+def test_file_name_cannot_leave_folder(client: openai.OpenAI, name: str) -> None:
     made = client.files.create(file=(name or "x", b"{}"), purpose="fine-tune")
     assert "/" not in made.filename
     assert not made.filename.startswith(".")
@@ -144,18 +164,16 @@ def bad(client: openai.OpenAI, **changes: object) -> None:
         ({"method": {"type": "reinforcement"}}, openai.BadRequestError, "method"),
     ],
 )
-def test_a_wrong_job_is_refused_with_its_field(
+def test_wrong_job_refused_with_field(
     client: openai.OpenAI, changes: dict[str, object], error: type[Exception], words: str
 ) -> None:
-    before = len(client.studio.jobs.all())  # type: ignore[attr-defined]
+    before = len(client.studio.training_jobs())  # type: ignore[attr-defined]
     with pytest.raises(error, match=words):
         bad(client, **changes)
-    assert len(client.studio.jobs.all()) == before  # type: ignore[attr-defined]
+    assert len(client.studio.training_jobs()) == before  # type: ignore[attr-defined]
 
 
-def test_rows_of_which_nothing_is_learned_and_a_wrong_purpose_are_refused(
-    client: openai.OpenAI, tmp_path: Path
-) -> None:
+def test_rows_without_training_tokens_refused(client: openai.OpenAI, tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text('{"prompt": "only"}\n')
     with pytest.raises(openai.BadRequestError, match=r"empty\.jsonl:1"):

@@ -27,12 +27,12 @@ def longer(request: Request) -> list[str]:
         (lambda request: ["I cannot say."], 0.5),
     ],
 )
-async def test_both_orders_are_asked(judges: object, wanted: float) -> None:
+async def test_judge_averages_both_orders(judges: object, wanted: float) -> None:
     backend = ScriptedBackend(judges)  # type: ignore[arg-type]
     assert await preference(backend, JUDGE, "Why?", "a long answer", "short") == wanted
 
 
-async def test_a_real_model_gives_a_verdict() -> None:
+async def test_judge_real_model_verdict() -> None:
     with Engine(load(ModelSpec("embedded"))) as engine:
-        got = await preference(engine, Judge("embedded", "Be brief."), "Hello?", "Hi.", "Bye.")
-    assert got in (0.0, 0.5, 1.0)
+        verdict = await preference(engine, Judge("embedded", "Be brief."), "Hello?", "Hi.", "Bye.")
+    assert verdict in (0.0, 0.5, 1.0)

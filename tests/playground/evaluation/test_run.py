@@ -1,4 +1,4 @@
-"""The report card: an expert is told from its base, and a forgetful one is not promoted."""
+"""The report card: an adapter is told from its base, and a forgetful one is not promoted."""
 
 import json
 from dataclasses import replace
@@ -9,13 +9,22 @@ import pytest
 from finetune.data.dataset import read_dataset
 from finetune.recipe import embedded_cpu
 from finetune.training.train import Data, train
+from playground.errors import InvalidSettings
 from playground.evaluation.judge import Judge
-from playground.evaluation.metrics import Given, difference, estimate, f1, score
-from playground.evaluation.report_card import Answered, judge, part, to_html, to_json, to_markdown
-from playground.evaluation.run import evaluate
+from playground.evaluation.metrics import Prediction, difference, estimate, f1, score
+from playground.evaluation.report_card import RowResult, make_report_card, summarize
+from playground.evaluation.report_card_formats import (
+    to_html,
+    to_json,
+    to_markdown,
+    write_report_card,
+)
+from playground.evaluation.run import Grading, evaluate
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import ToolCall
+from playground.store.report_card_files import report_cards_in
+from playground.studio.evaluation_rows import evaluation_sets
 
 NAMES = ("Zolpar", "Kentig", "Bradel", "Galfen", "Corhul", "Lumpol")
 FACTS = [
@@ -34,7 +43,7 @@ def rows_file(path: Path, pairs: list[tuple[str, str]]) -> Path:
 
 
 @pytest.mark.slow
-def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgot(
+def test_report_card_shows_gain_and_regression(
     tmp_path: Path,
 ) -> None:
     loaded = load(ModelSpec("embedded"))
@@ -49,7 +58,8 @@ def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgo
     done = train(recipe, loaded, Data(examples), tmp_path / "run", "prices")
     assert done.folder
     judge = Judge("embedded", "The shorter answer is better.")
-    card = evaluate(loaded, [done.folder], file, general, regex="euros", judged_by=judge)
+    sets = evaluation_sets(loaded, file, general)
+    card = evaluate(loaded, [done.folder], sets, Grading("euros", judge))
     held, kept = card.parts
     assert held.measures["base"]["right"].mean == 0
     assert held.measures[card.lanes[-1]]["right"].mean == 1
@@ -64,11 +74,11 @@ def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgo
     assert "<svg" in to_html(card)
 
 
-def answered(base: float, new: float, rows: int = 40) -> list[Answered]:
+def row_results(base: float, new: float, rows: int = 40) -> list[RowResult]:
     return [
-        Answered(at, "q", "w", {"base": "", "new": ""},
-                 {"base": {"exact match": float(at < base * rows)},
-                  "new": {"exact match": float(at < new * rows)}})
+        RowResult(at, "q", "w", {"base": "", "new": ""},
+                  {"base": {"exact match": float(at < base * rows)},
+                   "new": {"exact match": float(at < new * rows)}})
         for at in range(rows)
     ]  # fmt: skip
 
@@ -84,12 +94,13 @@ def answered(base: float, new: float, rows: int = 40) -> list[Answered]:
         ((0.1, 0.9), None, "look closer"),
     ],
 )
-def test_the_verdict_follows_from_gain_and_loss(
+def test_verdict_follows_gain_and_regression(
     held: tuple[float, float], general: tuple[float, float] | None, verdict: str
 ) -> None:
     lanes = ("base", "new")
-    regression = part("General", lanes, answered(*general)) if general else None
-    assert judge(part("Held", lanes, answered(*held)), regression, lanes).verdict == verdict
+    regression = summarize("General", lanes, row_results(*general)) if general else None
+    section = summarize("Held", lanes, row_results(*held))
+    assert make_report_card(section, regression, lanes).verdict == verdict
 
 
 def call(arguments: str, name: str = "f") -> ToolCall:
@@ -99,34 +110,57 @@ def call(arguments: str, name: str = "f") -> ToolCall:
 @pytest.mark.parametrize(
     ("got", "wanted", "tools", "scores"),
     [
-        (Given("The Answer, is 42."), Given("answer is 42"), False,
+        (Prediction("The Answer, is 42."), Prediction("answer is 42"), False,
          {"exact match": 1, "F1": 1, "number": 1}),
-        (Given("so 1,200 #### 40"), Given("#### 42"), False,
+        (Prediction("so 1,200 #### 40"), Prediction("#### 42"), False,
          {"exact match": 0, "F1": 0, "number": 0}),
-        (Given('{"b": 1, "a": 2}'), Given('{"a": 2, "b": 1}'), False,
+        (Prediction('{"b": 1, "a": 2}'), Prediction('{"a": 2, "b": 1}'), False,
          {"valid JSON": 1, "same JSON": 1}),
-        (Given('{"a": '), Given('{"a": 2}'), False, {"valid JSON": 0, "same JSON": 0}),
-        (Given("", (call('{"x": 1, "y": 2}'),)), Given("", (call('{"y":2,"x":1}'),)), True,
-         {"tool call": 1}),
-        (Given("", (call('{"x": 1}'),)), Given("", (call('{"x": 1}', "g"),)), True,
+        (Prediction('{"a": '), Prediction('{"a": 2}'), False, {"valid JSON": 0, "same JSON": 0}),
+        (Prediction("", (call('{"x": 1, "y": 2}'),)),
+         Prediction("", (call('{"y":2,"x":1}'),)), True, {"tool call": 1}),
+        (Prediction("", (call('{"x": 1}'),)), Prediction("", (call('{"x": 1}', "g"),)), True,
          {"tool call": 0}),
-        (Given("", (call("{}"),)), Given("No."), True,
+        (Prediction("", (call("{}"),)), Prediction("No."), True,
          {"declines tools": 0, "exact match": 0, "F1": 0}),
     ],
 )  # fmt: skip
-def test_an_answer_is_scored_by_what_was_wanted(
-    got: Given, wanted: Given, tools: bool, scores: dict[str, float]
+def test_score_by_wanted_answer(
+    got: Prediction, wanted: Prediction, tools: bool, scores: dict[str, float]
 ) -> None:
     assert score(got, wanted, tools=tools) == scores
 
 
-def test_f1_counts_shared_words() -> None:
+def test_f1_shared_words() -> None:
     assert f1("red green", "green blue") == pytest.approx(0.5)
 
 
-def test_intervals_are_seeded_and_hold_the_mean() -> None:
+def test_estimate_seeded_interval_holds_mean() -> None:
     values = [0.0, 1.0, 1.0, 1.0] * 10
     found = estimate(values)
     assert found == estimate(values)
     assert found.low < found.mean < found.high
     assert difference(values, values).high == 0
+
+
+def test_report_card_html_escapes_rows(tmp_path: Path) -> None:
+    lanes = ("base", "<new>")
+    scores = {lane: {"exact match": 0.0} for lane in lanes}
+    rows = [RowResult(1, "<b>q</b>", "a & b", dict.fromkeys(lanes, "<script>"), scores)]
+    card = make_report_card(summarize("Held", lanes, rows), None, lanes)
+    paths = write_report_card(card, tmp_path)
+    assert report_cards_in(tmp_path) == paths
+    html = paths["html"].read_text()
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html
+    assert "a & b" in paths["md"].read_text()
+
+
+def test_evaluation_rows_skip_unfit(tmp_path: Path) -> None:
+    loaded = load(ModelSpec("embedded"))
+    file = rows_file(tmp_path / "rows.jsonl", [("Short?", "Yes."), ("Long? " * 400, "No.")])
+    (rows,) = [each.rows for each in evaluation_sets(loaded, file, tmp_path / "none", 64)]
+    assert [(row.question, row.answer.content) for row in rows] == [("Short?", "Yes.")]
+    assert any(label >= 0 for label in rows[0].labels)
+    with pytest.raises(InvalidSettings, match="no row with an answer"):
+        evaluation_sets(loaded, file, None, 2)

@@ -1,7 +1,7 @@
-"""Adapters as products: every version is kept, one is promoted, none is half there."""
+"""The adapter store: every version is kept, one is promoted, none is half there."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ from playground.errors import BrokenAdapter, Conflict, UnknownAdapter
 from playground.models.adapters import WEIGHTS_FILE, read_adapter
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
+from playground.store import adapters
 from playground.store.adapters import AdapterStore
+from playground.store.report_card_files import REPORT_CARD_FILES
 
 Make = Callable[[str, int], Path]
 
@@ -40,7 +42,7 @@ def store(tmp_path: Path) -> AdapterStore:
     return AdapterStore(tmp_path / "adapters")
 
 
-def test_versions_count_up_and_carry_a_card(store: AdapterStore, make: Make) -> None:
+def test_publish_counts_versions_with_cards(store: AdapterStore, make: Make) -> None:
     one, two = (store.publish(make(f"a{seed}", seed), "prices") for seed in (1, 2))
     assert (one.version, two.version) == ("v1", "v2")
     assert one.content_hash != two.content_hash
@@ -49,7 +51,7 @@ def test_versions_count_up_and_carry_a_card(store: AdapterStore, make: Make) -> 
     assert store.promoted() == []
 
 
-def test_promote_roll_back_and_retire(store: AdapterStore, make: Make) -> None:
+def test_promote_roll_back_retire(store: AdapterStore, make: Make) -> None:
     for seed in (1, 2, 3):
         store.publish(make(f"a{seed}", seed), "prices")
     for version in ("v1", "v3", "v2"):
@@ -66,9 +68,7 @@ def test_promote_roll_back_and_retire(store: AdapterStore, make: Make) -> None:
     assert again.roll_back("prices").version == "v1"
 
 
-def test_the_promoted_version_is_not_deleted_and_the_last_one_takes_the_name_with_it(
-    store: AdapterStore, make: Make
-) -> None:
+def test_delete_refused_while_promoted(store: AdapterStore, make: Make) -> None:
     for seed in (1, 2):
         store.publish(make(f"a{seed}", seed), "prices")
     store.promote("prices", "v2")
@@ -82,9 +82,7 @@ def test_the_promoted_version_is_not_deleted_and_the_last_one_takes_the_name_wit
         store.find("prices")
 
 
-def test_a_deleted_number_is_not_given_again_while_a_later_one_lives(
-    store: AdapterStore, make: Make
-) -> None:
+def test_publish_reuses_no_deleted_number(store: AdapterStore, make: Make) -> None:
     folder = make("a", 1)
     for _ in range(3):
         store.publish(folder, "prices")
@@ -93,14 +91,14 @@ def test_a_deleted_number_is_not_given_again_while_a_later_one_lives(
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 65])
-def test_a_name_cannot_leave_the_store(store: AdapterStore, make: Make, name: str) -> None:
+def test_name_cannot_leave_store(store: AdapterStore, make: Make, name: str) -> None:
     with pytest.raises(BrokenAdapter):
         store.publish(make("a", 1), name or "")
     with pytest.raises(UnknownAdapter):
         store.find(name)
 
 
-def test_what_is_broken_leaves_nothing_behind(
+def test_publish_broken_adapter_keeps_nothing(
     store: AdapterStore, make: Make, tmp_path: Path
 ) -> None:
     folder = make("a", 1)
@@ -113,14 +111,16 @@ def test_what_is_broken_leaves_nothing_behind(
     assert store.names() == []
 
 
-def test_plain_peft_loads_a_version(store: AdapterStore, make: Make) -> None:
+def test_version_loads_in_peft(store: AdapterStore, make: Make) -> None:
     version = store.publish(make("a", 1), "prices")
-    PeftModel.from_pretrained(load(ModelSpec("embedded")).model, version.folder)
+    model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, version.folder)
+    weights = load_file(version.folder / WEIGHTS_FILE)
+    read = model.get_submodule("base_model.model.model.layers.0.self_attn.q_proj.lora_A.default")
+    key = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    assert torch.equal(read.weight, weights[key])
 
 
-def test_an_adapter_of_mistral_finetune_answers_as_the_same_one_in_pefts_format(
-    make: Make, tmp_path: Path
-) -> None:
+def test_mistral_finetune_conversion_equals_peft(make: Make, tmp_path: Path) -> None:
     """Its own order of rotary pairs is made here by the inverse of the conversion."""
     ours = make("a", 1)
     config = load(ModelSpec("embedded")).model.config
@@ -159,3 +159,30 @@ def test_an_adapter_of_mistral_finetune_answers_as_the_same_one_in_pefts_format(
     (source / "params.json").write_text("{}")
     with pytest.raises(BrokenAdapter, match="mistral-finetune"):
         convert(source, tmp_path / "again", config)
+
+
+def test_publish_continues_after_other_process(
+    store: AdapterStore, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process publishes the same number between the count and the rename."""
+    source, other = make("a", 1), AdapterStore(store.folder)
+    taken: list[str] = []
+    real = adapters.write_json_object
+
+    def publish_meanwhile(path: Path, value: Mapping[str, object]) -> None:
+        real(path, value)
+        if not taken:
+            taken.append("")
+            taken[0] = other.publish(source, "prices").version
+
+    monkeypatch.setattr(adapters, "write_json_object", publish_meanwhile)
+    assert store.publish(source, "prices").version == "v2"
+    assert taken == ["v1"]
+    assert [each.name for each in (store.folder / "prices").iterdir() if each.name[0] == "."] == []
+
+
+def test_version_carries_verdict(store: AdapterStore, make: Make) -> None:
+    source = make("a", 1)
+    (source / REPORT_CARD_FILES["json"]).write_text('{"verdict": "promote"}')
+    assert store.publish(source, "prices").verdict == "promote"
+    assert store.publish(make("b", 2), "prices").verdict == ""

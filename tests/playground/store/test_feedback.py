@@ -17,7 +17,7 @@ from playground.store.tables import Table
 
 ASKED = (Message("user", "What is the price of the Zolpar?"),)
 BASE = NewAnswer("embedded", "I do not know.", Provenance("b", "nf4"), system="Be brief.")
-EXPERT = NewAnswer(
+ADAPTER = NewAnswer(
     "embedded:prices", "41 euros.", Provenance("b", "nf4", "prices", "h"), settings={"seed": 3}
 )
 
@@ -30,10 +30,10 @@ def feedback(tmp_path: Path) -> Iterator[Feedback]:
 
 
 def kept(feedback: Feedback) -> KeptExchange:
-    return feedback.keep(ASKED, (BASE, EXPERT), blind=True)
+    return feedback.keep(ASKED, (BASE, ADAPTER), blind=True)
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
+def test_migrations_equal_tables(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
@@ -41,18 +41,18 @@ def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> N
     engine.dispose()
 
 
-def test_what_is_kept_outlives_the_process(tmp_path: Path) -> None:
+def test_feedback_survives_restart(tmp_path: Path) -> None:
     first = Feedback(tmp_path)
     exchange = kept(first)
     first.vote(exchange.id, "best", exchange.answers[1].id)
     first.close()
     again = Feedback(tmp_path)
     assert again.wins()["embedded:prices"] == {"won": 1, "lost": 0, "even": 0}
-    assert exchange.answers[1].provenance == EXPERT.provenance
+    assert exchange.answers[1].provenance == ADAPTER.provenance
     again.close()
 
 
-def test_a_vote_prefers_the_winner_and_may_be_changed(feedback: Feedback) -> None:
+def test_vote_replaced_by_later_vote(feedback: Feedback) -> None:
     exchange = kept(feedback)
     feedback.vote(exchange.id, "tie")
     assert feedback.preference_rows() == []
@@ -64,7 +64,7 @@ def test_a_vote_prefers_the_winner_and_may_be_changed(feedback: Feedback) -> Non
     assert feedback.counts() == {"votes": 1, "thumbs": 0, "edits": 0}
 
 
-def test_an_edit_is_preferred_to_what_it_mends_and_is_learned(feedback: Feedback) -> None:
+def test_edit_preferred_to_original(feedback: Feedback) -> None:
     exchange = kept(feedback)
     feedback.edit(exchange.answers[0].id, "It costs 41 euros.")
     (row,) = feedback.preference_rows()
@@ -117,7 +117,7 @@ def test_exported_rows_are_rows_that_training_reads(feedback: Feedback, tmp_path
         lambda f, e: f.edit(e.answers[0].id, "  "),
     ],
 )
-def test_feedback_on_nothing_is_refused(feedback: Feedback, wrong: object) -> None:
+def test_feedback_unknown_id_refused(feedback: Feedback, wrong: object) -> None:
     exchange = kept(feedback)
     with pytest.raises(InvalidRequest):
         wrong(feedback, exchange)  # type: ignore[operator]

@@ -1,8 +1,11 @@
-"""Experts on a running engine: trained, judged, published, promoted, while it answers."""
+"""Adapters on a running engine: trained, evaluated, published, promoted, while it answers."""
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +28,10 @@ from playground.errors import (
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, Request, Sampling
+from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
+from playground.studio.trials import Trials
+from tests.playground.adapter_files import random_adapter
 
 LONG_S = 240
 QUESTION, ANSWER = "What is the price of the Zolpar?", "The Zolpar costs 41 euros."
@@ -45,6 +51,11 @@ def studio(tmp_path: Path, engine: Engine) -> Iterator[Studio]:
         yield opened
 
 
+def ended(studio: Studio, job_id: str) -> TrainingSnapshot:
+    studio.jobs.wait(job_id, LONG_S)
+    return studio.training_job(job_id)
+
+
 def ask(engine: Engine, model: str, adapter_hash: str = "") -> str:
     request = Request(
         model,
@@ -60,15 +71,15 @@ def ask(engine: Engine, model: str, adapter_hash: str = "") -> str:
 
 
 @pytest.mark.slow
-def test_from_rows_to_a_promoted_expert_and_back(
+def test_studio_from_rows_to_promoted_adapter(
     studio: Studio, engine: Engine, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
     recipe = replace(quick, **LEARNED)  # type: ignore[arg-type]
-    job = studio.jobs.wait(studio.train("prices", recipe, [catalogue]).id, LONG_S)
+    job = ended(studio, studio.train("prices", recipe, [catalogue]).id)
     assert job.state == "done", job.message
     assert job.notes[-1].startswith("verdict: ")
-    card = json.loads(job.card("json").read_text())  # type: ignore[union-attr]
-    assert card["lanes"] == ["base", job.run.folder.name]
+    card = json.loads(job.report_card["json"].read_text())
+    assert card["lanes"] == ["base", job.id]
     assert [part["name"] for part in card["parts"]] == ["Training rows", "General rows"]
     assert [info.name for info in engine.models()] == ["embedded"]
 
@@ -77,7 +88,7 @@ def test_from_rows_to_a_promoted_expert_and_back(
     assert ask(engine, "embedded:prices", first.content_hash) == ANSWER
     assert ask(engine, "prices") == ANSWER
     assert ask(engine, "embedded") != ANSWER
-    assert studio.jobs.find(job.id).published == ("prices/v1",)
+    assert studio.training_job(job.id).published == ("prices/v1",)
 
     step = step_of(job.checkpoints[0])
     early = studio.try_checkpoint(job.id, step)
@@ -108,28 +119,26 @@ def test_from_rows_to_a_promoted_expert_and_back(
 
 
 @pytest.mark.slow
-def test_the_card_compares_with_the_version_that_is_promoted_now(
+def test_report_card_compares_with_promoted(
     studio: Studio, catalogue: Path, quick: Recipe, facts: dict[str, str]
 ) -> None:
     evaluation = catalogue.with_name("eval.jsonl")
     rows = [{"prompt": f"Please: {q}", "completion": a} for q, a in facts.items()]
     evaluation.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    jobs = [studio.train("prices", quick, [catalogue], evaluation) for _ in range(2)]
-    studio.publish(studio.jobs.wait(jobs[0].id, LONG_S).id)
-    done = studio.jobs.wait(jobs[1].id, LONG_S)
-    if len(json.loads(done.card("json").read_text())["lanes"]) < 3:  # type: ignore[union-attr]
-        done = studio.jobs.wait(studio.train("prices", quick, [catalogue], evaluation).id, LONG_S)
-    card = json.loads(done.card("json").read_text())  # type: ignore[union-attr]
+    studio.publish(ended(studio, studio.train("prices", quick, [catalogue], evaluation).id).id)
+    done = ended(studio, studio.train("prices", quick, [catalogue], evaluation).id)
+    card = json.loads(done.report_card["json"].read_text())
+    assert len(card["lanes"]) == 3
     assert card["lanes"][:2] == ["base", "prices"]
     assert card["parts"][0]["name"] == "Held-out rows"
     assert "perplexity" in card["parts"][0]["measures"]["base_model"]
     assert "against prices" in card["reasons"][0]
 
 
-def test_a_version_in_use_is_not_deleted(
+def test_delete_version_in_use_refused(
     studio: Studio, engine: Engine, catalogue: Path, quick: Recipe
 ) -> None:
-    job = studio.jobs.wait(studio.train("prices", quick, [catalogue]).id, LONG_S)
+    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
     first = studio.publish(job.id)
     shutil.copytree(first.folder, first.folder.with_name("v2"))  # the same bytes
     studio.promote("prices", "v2")
@@ -154,10 +163,10 @@ def test_a_version_in_use_is_not_deleted(
     assert "1 requests" in refused[0]
 
 
-def test_what_does_not_fit_is_refused_and_the_base_goes_on(
+def test_import_unfit_adapter_refused(
     studio: Studio, engine: Engine, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
-    job = studio.jobs.wait(studio.train("prices", quick, [catalogue]).id, LONG_S)
+    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
     assert job.adapter
     moved = tmp_path / "moved"
     shutil.copytree(job.adapter, moved)
@@ -172,7 +181,7 @@ def test_what_does_not_fit_is_refused_and_the_base_goes_on(
     assert ask(engine, "embedded")
 
 
-def test_a_job_without_adapter_cannot_be_published_and_bad_rows_start_no_job(
+def test_publish_without_adapter_refused(
     studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
     job = studio.train("prices", replace(quick, num_train_epochs=500.0), [catalogue])
@@ -188,10 +197,10 @@ def test_a_job_without_adapter_cannot_be_published_and_bad_rows_start_no_job(
         studio.train("bad", quick, [bad])
 
 
-def test_what_was_promoted_is_served_again_after_a_restart(
+def test_promoted_served_after_restart(
     tmp_path: Path, engine: Engine, studio: Studio, catalogue: Path, quick: Recipe
 ) -> None:
-    job = studio.jobs.wait(studio.train("prices", quick, [catalogue]).id, LONG_S)
+    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
     version = studio.publish(job.id)
     engine.unload_adapter("prices")
     assert studio.serve_promoted() == []
@@ -201,12 +210,86 @@ def test_what_was_promoted_is_served_again_after_a_restart(
     assert "prices/v1" in problem
 
 
-def test_rows_are_shown_with_what_is_learned(
-    studio: Studio, catalogue: Path, quick: Recipe
-) -> None:
+def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Recipe) -> None:
     html = studio.preview(catalogue, 2, quick)
     assert '<span class="trained">The Kentig costs 7 euros.</span>' in html
     with pytest.raises(InvalidSettings, match="line 9"):
         studio.preview(catalogue, 9, quick)
     plan, cache, free = studio.plan(quick)
     assert 0 < plan.total + cache < free
+
+
+def test_trials_unload_the_one_before(engine: Engine, tmp_path: Path) -> None:
+    one, two = (random_adapter(tmp_path / name, seed) for name, seed in (("one", 1), ("two", 2)))
+    trials = Trials(engine)
+
+    def served() -> set[str]:
+        return {info.adapter for info in engine.models()} - {""}
+
+    assert trials.load(one, "a.step-1", "job-a", "ann").name == "embedded:a.step-1"
+    trials.load(one, "a.step-1", "job-a", "bob")
+    trials.load(two, "a.step-2", "job-a", "ann")
+    assert served() == {"a.step-1", "a.step-2"}  # bob still tries the first
+    trials.load(two, "b.step-2", "job-b", "bob")
+    assert served() == {"a.step-2", "b.step-2"}
+    trials.unload("job-a")
+    assert served() == {"b.step-2"}
+    for number in range(6):
+        trials.load(one, f"c.step-{number}", "job-c", f"user {number}")
+    assert served() == {f"c.step-{number}" for number in (2, 3, 4, 5)}
+    engine.unload_adapter("c.step-5")
+    trials.close()
+    assert served() == set()
+
+
+SECOND = """
+import json, sys
+from pathlib import Path
+from finetune.recipe import embedded_cpu
+from playground.engine import Engine
+from playground.errors import Conflict
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.studio.studio import Studio
+home, rows = map(Path, sys.argv[1:])
+with Engine(load(ModelSpec("embedded"))) as engine, Studio(home, engine.loaded, engine) as studio:
+    try:
+        studio.train("more", embedded_cpu(), [rows])
+        refused = ""
+    except Conflict as error:
+        refused = error.message
+    print(json.dumps({
+        "unavailable": studio.training_unavailable,
+        "refused": refused,
+        "problems": studio.serve_promoted(),
+        "models": [info.name for info in engine.models()],
+        "jobs": [(job.id, job.state) for job in studio.training_jobs()],
+        "adapters": studio.store.names(),
+    }))
+"""
+
+
+@pytest.mark.slow
+def test_second_server_serves_without_training(
+    studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
+) -> None:
+    """A real second process in the same home."""
+    version = studio.store.publish(random_adapter(tmp_path / "made", 1), "prices")
+    studio.promote(version.name, version.version)
+    job = studio.train("later", replace(quick, num_train_epochs=500.0), [catalogue])
+    studio.jobs.stop(job.id)
+    state = ended(studio, job.id).state
+    command = [sys.executable, "-c", SECOND, str(tmp_path / "home"), str(catalogue)]
+    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG_S)
+    seen = json.loads(second.stdout.splitlines()[-1])
+    reason = f"another server (process {os.getpid()}) trains in {tmp_path / 'home'}"
+    assert seen == {
+        "unavailable": reason,
+        "refused": f"this server does not train: {reason}",
+        "problems": [],
+        "models": ["embedded", "embedded:prices"],
+        "jobs": [[job.id, state]],
+        "adapters": ["prices"],
+    }
+    assert f"serving without training: {reason}" in second.stderr
+    assert studio.training_unavailable is None

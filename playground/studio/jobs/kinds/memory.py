@@ -1,4 +1,4 @@
-"""What is done when a card's memory does not suffice: smaller micro batches, more of them."""
+"""Answers to a GPU that is out of memory: smaller micro batches, and more of them per step."""
 
 from dataclasses import replace
 
@@ -6,20 +6,21 @@ import torch
 
 from finetune.recipe import Recipe
 
-SAYS_SO = ("out of memory", "not enough memory", "can't allocate memory")
-"""How allocators of torch that raise plain RuntimeErrors put it."""
-MOST_HALVINGS = 2
+OUT_OF_MEMORY_PHRASES = ("out of memory", "not enough memory", "can't allocate memory")
+"""Messages of those of torch's allocators that raise a plain RuntimeError."""
+MAX_HALVINGS = 2
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a step failed for want of memory."""
+    """Return whether a step failed for lack of memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(each in str(error).lower() for each in SAYS_SO)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(p in message for p in OUT_OF_MEMORY_PHRASES)
 
 
 def halved(recipe: Recipe) -> Recipe | None:
-    """The same optimiser steps in half the memory; None if a micro batch is one row already."""
+    """Return the same optimizer steps in half the memory; None for micro batches of one row."""
     if recipe.micro_batch_size < 2:
         return None
     batch = 1 if recipe.micro_batch_size % 2 else recipe.micro_batch_size // 2

@@ -1,0 +1,42 @@
+"""Rows to evaluate on: a question, the wanted answer, and its tokens for the loss.
+
+Knows no training format; whoever has training rows makes these of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playground.protocol import Message, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """A conversation up to its last answer, and the answer that is wanted there.
+
+    ``messages`` end before that answer. ``token_ids`` are the rendered conversation with it,
+    ``labels`` the same ids where they count for the loss and `IGNORE_INDEX` elsewhere. ``line`` is
+    the row's place in its file, from 1.
+    """
+
+    line: int
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    answer: Message
+    token_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+    @property
+    def question(self) -> str:
+        """The last user message."""
+        users = (message.content for message in reversed(self.messages) if message.role == "user")
+        return next(users, "")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """Rows under one heading of a report card. ``seen_in_training``: the adapter was trained on
+    these very rows, so that their scores cannot recommend it."""
+
+    name: str
+    rows: Sequence[EvaluationRow]
+    seen_in_training: bool = False

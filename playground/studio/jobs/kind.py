@@ -1,0 +1,59 @@
+"""The protocol between queue and kinds. A new kind is a class in `playground.studio.jobs.kinds`."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from playground.studio.jobs.job import Job
+from playground.studio.jobs.snapshot import JobSnapshot
+
+
+def _ignore(_text: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class JobHooks:
+    """The queue's side of a running job.
+
+    Once ``stop_event`` is set the job saves what resuming needs and ends. ``set_phase`` says what
+    it is doing now, ``add_note`` keeps a sentence for people.
+    """
+
+    stop_event: threading.Event = field(default_factory=threading.Event)
+    set_phase: Callable[[str], None] = _ignore
+    add_note: Callable[[str], None] = _ignore
+
+
+class JobKind(Protocol):
+    """Does jobs of one kind, each in a folder of its own, which the kind fills before it is queued.
+
+    A job logs to ``metrics.jsonl`` in its folder (`playground.studio.jobs.log`).
+    """
+
+    @property
+    def name(self) -> str:
+        """The kind as it is written into records."""
+        ...
+
+    def run(self, job: Job, hooks: JobHooks) -> Mapping[str, object] | None:
+        """Do the job, or go on where an earlier process or an interruption left it.
+
+        Returns its result, or None if it was interrupted. Any exception makes the job fail with its
+        message; a failed job may be resumed, too.
+        """
+        ...
+
+    def adopt(self, folder: Path) -> Job | None:
+        """Make a job of a folder of this kind that no queue knows; None if it is no such folder."""
+        ...
+
+    def snapshot(self, basis: JobSnapshot) -> JobSnapshot:
+        """Add what this kind shows of a job."""
+        ...
+
+    def discard(self, job: Job) -> None:
+        """Let go of what a deleted job left outside its folder."""
+        ...
