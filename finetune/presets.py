@@ -17,7 +17,7 @@ BILLION = 10**9
 LARGE = 2 * BILLION
 """Parameters from which activations are recomputed and a micro batch is one sequence."""
 SEQUENCES_A_STEP = 16
-SMALL_LEARNING_RATE = 1e-3
+SMALL_LEARNING_RATE = 5e-4
 
 
 def recipe_for(

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides a training run, frozen and validated, read from and written to YAML.
+"""Recipes: everything that decides a training run, frozen and validated, in YAML and out.
 
 Fields have the names of TRL and PEFT. Which recipe suits a base is `finetune.presets`.
 """
@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -163,7 +163,7 @@ _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 
 
 def make(values: Mapping[str, object]) -> Recipe:
-    """Make a recipe of these fields. Raises `InvalidSettings` naming the field, its value and why."""
+    """Make a recipe of these fields. Raises `InvalidSettings` with the wrong field and why."""
     known = {field.name for field in dataclasses.fields(Recipe)}
     unknown = sorted(map(str, set(values) - known))
     for name in unknown:
@@ -174,7 +174,7 @@ def make(values: Mapping[str, object]) -> Recipe:
             f"recipe.{unknown[0]}: no such field; known: {', '.join(sorted(known))}"
         )
     try:
-        return _ADAPTER.validate_python(dict(values))
+        return Recipe(**cast(dict[str, Any], values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InvalidSettings(
@@ -238,12 +238,14 @@ def lora_default() -> Recipe:
     return Recipe()
 
 
-PRESETS: Mapping[str, Callable[[], Recipe]] = MappingProxyType({
-    "embedded_cpu": embedded_cpu,
-    "mistral_small_24b_qlora": mistral_small_24b_qlora,
-    "mistral_small_24b_lora_bf16": mistral_small_24b_lora_bf16,
-    "lora_default": lora_default,
-})
+PRESETS: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
+    {
+        "embedded_cpu": embedded_cpu,
+        "mistral_small_24b_qlora": mistral_small_24b_qlora,
+        "mistral_small_24b_lora_bf16": mistral_small_24b_lora_bf16,
+        "lora_default": lora_default,
+    }
+)
 
 
 def read_recipe(name: str, changes: Mapping[str, object] | None = None) -> Recipe:

@@ -233,10 +233,12 @@ def plan(
 
 def _print_training_plans(settings: Settings, kinds: tuple[Quantization, ...], free: int) -> None:
     """What training an adapter takes, of the base's weights and of its own."""
-    from finetune.recipe import recipe_for
+    from finetune.presets import recipe_for
     from finetune.training.plan import plan as plan_training
 
-    recipes = [recipe_for(settings.model, kind, settings.precision) for kind in kinds]
+    recipes = [
+        recipe_for(settings.model, kind, settings.precision, settings.home) for kind in kinds
+    ]
     plans = [plan_training(recipe, home=settings.home) for recipe in recipes]
     unit, name = (2**30, "GiB") if plans[0].total > 2**30 else (2**20, "MiB")
     table = Table(

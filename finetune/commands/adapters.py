@@ -40,7 +40,7 @@ def evaluate(
 
     Writes report-card.json, .md and .html.
     """
-    from finetune.recipe import Recipe, make
+    from finetune.recipe import Recipe, make_recorded
     from finetune.training.adapter_card import read_card
     from playground.evaluation.judge import Judge
     from playground.evaluation.report_card import to_html, to_json, to_markdown
@@ -48,7 +48,8 @@ def evaluate(
 
     folder = adapter_folder(adapter)
     card = read_card(folder)
-    recipe = make(card["recipe"]) if card else Recipe()
+    recorded = card.get("recipe") if card else None
+    recipe = make_recorded(recorded) if isinstance(recorded, dict) else Recipe()
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
     by = Judge(loaded.name, judge) if judge else None

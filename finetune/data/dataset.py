@@ -66,7 +66,7 @@ class TrainingData:
     def of(
         cls,
         train: Sequence[AnyExample],
-        eval: Sequence[AnyExample] = (),  # noqa: A002 - the field's name
+        eval: Sequence[AnyExample] = (),
         replay: Sequence[AnyExample] = (),
     ) -> "TrainingData":
         """Data that was made in memory, with its hash."""

@@ -87,7 +87,8 @@ def cut(example: TrainingExample, max_length: int) -> list[TrainingExample]:
     out, as it has no context."""
     return [
         TrainingExample(
-            example.token_ids[start : start + max_length], example.labels[start : start + max_length]
+            example.token_ids[start : start + max_length],
+            example.labels[start : start + max_length],
         )
         for start in range(0, len(example.token_ids) - 1, max_length)
     ]

@@ -138,7 +138,10 @@ def _alpaca_prompt(record: Body) -> list[Body]:
             {"role": "user", "content": pair[0]},
             {"role": "assistant", "content": pair[1]},
         ]
-    return [*messages, {"role": "user", "content": "\n\n".join(text for text in (instruction, details) if text)}]
+    return [
+        *messages,
+        {"role": "user", "content": "\n\n".join(text for text in (instruction, details) if text)},
+    ]
 
 
 def _trl_preference(record: Body, line: int) -> Preference:
@@ -281,12 +284,13 @@ def _message(place: str, body: object, at: int) -> Message:
 
 
 def _call(place: str, body: object, spare_id: str) -> ToolCall:
-    function = body.get("function") if isinstance(body, dict) else None
+    call = body if isinstance(body, dict) else {}
+    function = call.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise FormatError(f"{place}.function", "must have a name and arguments")
     arguments = function.get("arguments", "{}")
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(str(body.get("id") or spare_id), function["name"], text)
+    return ToolCall(str(call.get("id") or spare_id), function["name"], text)
 
 
 def _tools(body: object) -> tuple[Tool, ...]:

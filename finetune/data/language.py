@@ -1,7 +1,7 @@
 """Guesses the language of a row."""
 
-SHORTEST_TEXT = 20
-"""Characters; a guess about less says nothing."""
+SHORTEST_TEXT, LONGEST_TEXT = 20, 1000
+"""Characters; a guess about less says nothing, and more changes none."""
 UNKNOWN = "?"
 
 
@@ -9,4 +9,6 @@ def language_of(text: str) -> str:
     """Return an ISO 639-1 code, as py3langid guesses it; `UNKNOWN` for too little text."""
     import py3langid  # loads its model: only where rows are read
 
-    return str(py3langid.classify(text)[0]) if len(text) >= SHORTEST_TEXT else UNKNOWN
+    return (
+        str(py3langid.classify(text[:LONGEST_TEXT])[0]) if len(text) >= SHORTEST_TEXT else UNKNOWN
+    )

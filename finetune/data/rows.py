@@ -1,7 +1,7 @@
 """Reads files of training rows: what a file holds, and what is wrong with the rest.
 
-Every record of a file comes out as a row or as a `RowError`; none is dropped. How files are split into
-records is `finetune.data.sources`, how a record is recognised is `finetune.data.formats`.
+Every record of a file comes out as a row or as a `RowError`; none is dropped. How files are split
+into records is `finetune.data.sources`, how a record is recognised is `finetune.data.formats`.
 """
 
 from collections.abc import Mapping

@@ -117,7 +117,9 @@ def _json(path: Path) -> Numbered:
             yield line, UnreadableRecord("line", problem)
             return
         too_long = end - at > MAX_RECORD_BYTES
-        long = UnreadableRecord("line", f"has {end - at:,} characters; {MAX_RECORD_BYTES:,} at most")
+        long = UnreadableRecord(
+            "line", f"has {end - at:,} characters; {MAX_RECORD_BYTES:,} at most"
+        )
         yield line, long if too_long else _an_object(value)
         after = _skip(text, end, "")
         if a_list and text[after : after + 1] not in (",", "]"):

@@ -21,7 +21,9 @@ class Conversation:
 
     def as_json(self) -> JsonObject:
         """The row in the messages format."""
-        return _with_tools({"messages": [message.to_openai() for message in self.messages]}, self.tools)
+        return _with_tools(
+            {"messages": [message.to_openai() for message in self.messages]}, self.tools
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Preference:
 
     def as_json(self) -> JsonObject:
         """The row as prompt, chosen and rejected messages."""
-        body = {
+        body: JsonObject = {
             "prompt": [message.to_openai() for message in self.messages],
             "chosen": [self.chosen.to_openai()],
             "rejected": [self.rejected.to_openai()],

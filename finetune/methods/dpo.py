@@ -1,4 +1,4 @@
-"""Direct Preference Optimization (arXiv:2305.18290): of two answers the chosen one becomes likelier."""
+"""Direct Preference Optimization (arXiv:2305.18290): the chosen answer becomes likelier."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -5,7 +5,7 @@ from trl import DPOTrainer
 
 
 class PairsTrainer(DPOTrainer):  # type: ignore[misc]
-    """Takes tokenized pairs as they are: TRL would render the prompts anew, and not as serving does."""
+    """Takes tokenized pairs: TRL would render the prompts anew, and not as serving does."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
         return dataset

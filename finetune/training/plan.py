@@ -10,10 +10,10 @@
     quantized    the largest linear module twice in 16 bits while it is unpacked
     runtime      CUDA context and workspaces
 
-T, the tokens of a micro batch, is micro_batch_size x max_length x sequences a row. The terms and the two coefficients follow the
-sums of the 24B at r=16: 18.4 GiB at T = 2,048, 20.4 at 4,096, 24.4 at 8,192; Axolotl reports about
-21 GB for Devstral-24B at r=32, T = 4,096, this sum gives 21.2. Estimates on a GPU until a first
-step was measured: `calibrated` then scales the part that depends on T.
+T, the tokens of a micro batch, is micro_batch_size x max_length x sequences a row. The terms and
+the two coefficients follow the sums of the 24B at r=16: 18.4 GiB at T = 2,048, 20.4 at 4,096, 24.4
+at 8,192; Axolotl reports about 21 GB for Devstral-24B at r=32, T = 4,096, this sum gives 21.2. On a
+GPU these are estimates.
 """
 
 from dataclasses import dataclass, replace
@@ -48,13 +48,11 @@ class TrainingPlan:
     unpacked: int
     runtime: int
     adapter_parameters: int
-    measured: float = 1.0
-    """Measured ÷ estimated bytes of the part that depends on the tokens."""
 
     @property
     def activations(self) -> int:
         """Bytes of a micro batch's activations."""
-        return round(self.tokens * self.bytes_per_token * self.measured)
+        return self.tokens * self.bytes_per_token
 
     @property
     def head(self) -> int:
@@ -81,12 +79,6 @@ class TrainingPlan:
             else:
                 high = middle - 1
         return low
-
-    def calibrated(self, peak: int) -> "TrainingPlan":
-        """The plan after a first step whose high-water mark was ``peak`` bytes."""
-        fixed = self.total - self.activations
-        estimated = self.tokens * self.bytes_per_token
-        return replace(self, measured=max(0.05, (peak - fixed) / estimated))
 
     def rows(self) -> list[tuple[str, int]]:
         """Labels and bytes, for people; the total last."""
@@ -132,9 +124,7 @@ def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> 
     return TrainingPlan(
         weights=serving.weights,
         adapter=round(trained * (EIGHT_BIT_ADAM if eight_bit else FP32_ADAM)),
-        tokens=recipe.micro_batch_size
-        * recipe.max_length
-        * method_of(recipe).sequences_per_row,
+        tokens=recipe.micro_batch_size * recipe.max_length * method_of(recipe).sequences_per_row,
         bytes_per_token=per_token,
         head_bytes_per_token=8 * config.vocab_size,
         unpacked=0 if recipe.quantization == "none" else 2 * largest * element,

@@ -105,8 +105,8 @@ def train(
     the adapter ``name``, whole or absent.
 
     Works on a copy of the base that shares its weights, so the base may answer requests meanwhile.
-    Raises `InvalidSettings` if nothing would be trained, if the rows do not fit the method, or if the
-    folder belongs to another recipe or other rows.
+    Raises `InvalidSettings` if nothing would be trained, if the rows do not fit the method, or if
+    the folder belongs to another recipe or other rows.
     """
     hooks = hooks or TrainingHooks()
     check_examples(method_of(recipe), data.train)
@@ -163,7 +163,10 @@ def _check_disk(run: _Run, trainer: Trainer) -> None:
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     needed = trained * STATE_BYTES
     free = shutil.disk_usage(run.folder).free
-    for available, place in ((run.recipe.disk_budget_gb * 1e9, "disk_budget_gb"), (free, "the disk")):
+    for available, place in (
+        (run.recipe.disk_budget_gb * 1e9, "disk_budget_gb"),
+        (free, "the disk"),
+    ):
         if needed > available:
             raise InvalidSettings(
                 f"a checkpoint takes {needed / 1e9:.3g} GB; {place} has {available / 1e9:.3g} GB"
@@ -201,7 +204,7 @@ def _throttle(
     def after(_module: object, _inputs: object, output: torch.Tensor | tuple[torch.Tensor]) -> None:
         hidden = output[0] if isinstance(output, tuple) else output
         if hidden.requires_grad:
-            hidden.register_hook(lambda _gradient: wait(stop_event))
+            hidden.register_hook(lambda _gradient: wait(stop_event))  # type: ignore[no-untyped-call]
 
     for module in trainer.model.modules():
         if isinstance(module, GradientCheckpointingLayer):

@@ -129,7 +129,8 @@ def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, object]:
     if recipe.early_stopping_patience:
         if not (evaluates and recipe.eval_steps):
             raise InvalidSettings(
-                "recipe.early_stopping_patience: needs eval_steps, and eval_fraction or an eval file"
+                "recipe.early_stopping_patience: needs eval_steps, "
+                "and eval_fraction or an eval file"
             )
         options |= {
             "save_steps": recipe.eval_steps,

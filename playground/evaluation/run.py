@@ -18,7 +18,7 @@ from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from playground.backends.chat import answer, structured
 from playground.engine import Engine
-from playground.errors import InvalidSettings, PlaygroundError
+from playground.errors import InvalidRequest, InvalidSettings, PlaygroundError
 from playground.evaluation.judge import Judge, preference
 from playground.evaluation.loss import losses
 from playground.evaluation.metrics import Given, score
@@ -70,9 +70,7 @@ def evaluate(
         general = read_rows(own).conversations
         asked.append(Asked("General rows", fitting(general, loaded, max_length, str(own))))
     with Engine(loaded) as engine:
-        card = report_card(
-            engine, shared_weight_copy(loaded), adapters, asked, regex, max_length, judged_by
-        )
+        card = report_card(engine, shared_weight_copy(loaded), adapters, asked, regex, judged_by)
     return replace(card, made_of={**card.made_of, "data": file.name})
 
 
@@ -82,7 +80,6 @@ def report_card(
     adapters: Sequence[Path],
     asked: Sequence[Asked],
     regex: str | None = None,
-    max_length: int = 2048,
     judged_by: Judge | None = None,
 ) -> ReportCard:
     """The card by asking ``host``, which goes on serving others; ``loaded`` is the same base, in a
@@ -92,7 +89,7 @@ def report_card(
     """
     names = _names(adapters)
     lanes = ("base", *names)
-    lost = [_losses(loaded, adapters, lanes, each.rows, max_length) for each in asked]
+    lost = [_losses(loaded, adapters, lanes, each.rows) for each in asked]
     base = host.models()[0].name
     served = {"base": base}
     provenance = []
@@ -145,10 +142,18 @@ def fitting(
 
     Raises `InvalidSettings` if there is none.
     """
-    found = [row for row in rows if not to_examples(row, loaded.tokenizer, max_length)[1]]
+    found = [row for row in rows if _fits(row, loaded.tokenizer, max_length)]
     if not found:
         raise InvalidSettings(f"{where} has no row with an answer; `finetune check` says why")
     return found
+
+
+def _fits(row: Conversation, tokenizer: ChatTokenizer, max_length: int) -> bool:
+    try:
+        examples = to_examples(row, tokenizer)
+    except InvalidRequest:
+        return False
+    return all(len(example.token_ids) <= max_length for example in examples)
 
 
 def _losses(
@@ -156,10 +161,9 @@ def _losses(
     adapters: Sequence[Path],
     lanes: Sequence[str],
     rows: Sequence[Conversation],
-    max_length: int,
 ) -> dict[str, list[float]]:
     """Mean loss of each row's last answer, by lane."""
-    examples = [_last_view(row, loaded.tokenizer, max_length) for row in rows]
+    examples = [_last_view(row, loaded.tokenizer) for row in rows]
     found = {lanes[0]: _means(loaded.model, examples)}
     for lane, folder in zip(lanes[1:], adapters, strict=True):
         model = PeftModel.from_pretrained(loaded.model, str(folder))
@@ -172,8 +176,8 @@ def _means(model: Any, examples: Sequence[TrainingExample]) -> list[float]:
     return [total / count for total, count in losses(model, examples)]
 
 
-def _last_view(row: Conversation, tokenizer: ChatTokenizer, max_length: int) -> TrainingExample:
-    return to_examples(_until_last_answer(row), tokenizer, max_length)[0][-1]
+def _last_view(row: Conversation, tokenizer: ChatTokenizer) -> TrainingExample:
+    return to_examples(_until_last_answer(row), tokenizer)[-1]
 
 
 def _until_last_answer(row: Conversation) -> Conversation:

@@ -15,9 +15,9 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 class CatalogueEntry:
     """A model of the catalogue.
 
-    ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the model's
-    config where its memory should be planned without its files; ``recipe`` names the training preset
-    that suits it.
+    ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
+    model's config where its memory should be planned without its files; ``recipe`` names the
+    training preset that suits it.
     """
 
     name: str

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 
 import finetune
-from finetune.data.dataset import tokenize
-from finetune.data.preview import html_fragment
+from finetune.data.dataset import prepare
+from finetune.data.preview import preview_row
+from finetune.data.preview_html import html_fragment
 from finetune.data.report import DataReport, report
-from finetune.data.rows import Conversation, Preference, Row, read_rows
+from finetune.data.rows import Conversation, Preference, read_rows
+from finetune.data.tokenize import TokenizedRow
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
 from finetune.training.plan import TrainingPlan, plan_for
@@ -34,7 +36,7 @@ from playground.store.adapters import AdapterStore, Version
 from playground.studio.jobs import Job, Jobs
 from playground.studio.jobs.isolated import train_in_subprocess
 from playground.studio.jobs.job import CARD_STEM
-from playground.studio.runs import Run, execute, read_data
+from playground.studio.runs import Run, execute, open_dataset
 
 SAMPLES = Path(finetune.__file__).parent / "samples"
 """``catalogue.jsonl`` and ``catalogue-eval.jsonl``: products that nobody has heard of."""
@@ -102,25 +104,17 @@ class Studio:
     def check(
         self, files: Sequence[Path], recipe: Recipe, evaluation: Path | None = None
     ) -> DataReport:
-        """What is in the files; see `finetune.data.report`."""
-        return report(files, self._loaded.tokenizer, recipe, evaluation, self._home)
+        """Report on the files; they are read and tokenized the first time only."""
+        return report(prepare(files, self._loaded.tokenizer, self._home, evaluation), recipe)
 
     def preview(self, file: Path, line: int, recipe: Recipe) -> str:
         """The row of a line as HTML, what is learned told apart from what is masked.
 
         Raises `InvalidSettings` if that line holds no row.
         """
-        rows: list[Row] = [row for row in read_rows(file).rows if row.line == line]
-        if not rows:
-            raise InvalidSettings(f"line {line} of {file.name} holds no row that can be trained")
-        done = tokenize(rows, self._loaded.tokenizer, recipe.max_length, file.name)
-        if done.errors:
-            raise InvalidSettings(str(done.errors[0]))
-        examples = [
-            *done.examples,
-            *(example for pair in done.pairs for example in pair.examples()),
-        ]
-        return html_fragment(examples, self._loaded.tokenizer)
+        tokenizer = self._loaded.tokenizer
+        examples = preview_row(file, line, tokenizer, recipe.max_length)
+        return html_fragment(examples, tokenizer)
 
     def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
         """What training takes, base included; the keys and values of one whole context, which
@@ -147,7 +141,7 @@ class Studio:
         """
         recipe = recipe if self.isolated else self.for_base(recipe)
         found = self.check(files, recipe, evaluation)
-        if not found.trained:
+        if not found.num_trained_tokens:
             first = f": {found.errors[0]}" if found.errors else ""
             raise InvalidSettings(f"no token of these rows would be trained{first}")
         return self.jobs.add(name, recipe, files, evaluation, publishes=publishes)
@@ -226,9 +220,9 @@ class Studio:
 
     # How the queue trains and judges
 
-    def _train(self, run: Run, watch: TrainingHooks) -> Trained:
+    def _train(self, run: Run, hooks: TrainingHooks) -> Trained:
         if self.isolated:
-            return train_in_subprocess(run, watch)
+            return train_in_subprocess(run, hooks)
         spec, recipe = self._loaded.spec, run.recipe
         if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
             raise InvalidSettings(
@@ -237,7 +231,7 @@ class Studio:
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return execute(run, self._loaded, watch)
+        return execute(run, self._loaded, hooks)
 
     def _publish_run(self, run: Run) -> str:
         assert run.adapter
@@ -249,9 +243,12 @@ class Studio:
         """Write the report card beside the adapter; returns its verdict."""
         assert run.adapter
         loaded, max_length = shared_weight_copy(self._loaded), run.recipe.max_length
-        data = read_data(run, loaded)
-        held = _as_questions(data.held.rows)
-        rows, trained = (held, False) if held else (_as_questions(data.train.rows), True)
+        dataset = open_dataset(run, loaded)
+        data = dataset.select(run.recipe)
+        held = _as_questions(dataset.rows(data.eval_rows))
+        rows, trained = (
+            (held, False) if held else (_as_questions(dataset.rows(data.train_rows)), True)
+        )
         name = "Training rows" if trained else "Held-out rows"
         asked = [Asked(name, fitting(rows[: self._judged_rows], loaded, max_length), trained)]
         general = locate(loaded.spec) / REGRESSION_FILE
@@ -262,17 +259,18 @@ class Studio:
         if run.name in self.store.names():
             before = self.store.find(run.name)
             adapters = [before.folder, *adapters] if before.promoted else adapters
-        card = report_card(self._host, loaded, adapters, asked, max_length=max_length)
+        card = report_card(self._host, loaded, adapters, asked)
         for ending, write in (("json", to_json), ("md", to_markdown), ("html", to_html)):
             path = run.adapter / f"{CARD_STEM}.{ending}"
             path.write_text(write(card), encoding="utf-8")
         return f"verdict: {card.verdict}"
 
 
-def _as_questions(rows: Sequence[Row]) -> list[Conversation]:
+def _as_questions(rows: Sequence[TokenizedRow]) -> list[Conversation]:
     """Rows that ask something and know the answer; of a preference, the preferred one."""
     found = []
-    for row in rows:
+    for tokenized in rows:
+        row = tokenized.row
         if isinstance(row, Preference):
             row = Conversation((*row.messages, row.chosen), row.tools, row.line)
         if isinstance(row, Conversation):

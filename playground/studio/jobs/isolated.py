@@ -36,7 +36,7 @@ def train_in_subprocess(run: Run, watch: TrainingHooks) -> Trained:
         child = subprocess.Popen(command, stdout=words, stderr=words)
         try:
             while child.poll() is None:
-                if watch.stop.wait(LOOKS_S):
+                if watch.stop_event.wait(LOOKS_S):
                     child.terminate()
                     child.wait()
         finally:
@@ -55,14 +55,14 @@ def train_in_subprocess(run: Run, watch: TrainingHooks) -> Trained:
 def main(folder: Path) -> None:
     """The child: train and leave a result."""
     quiet_libraries()
-    watch = TrainingHooks(stop=threading.Event())
+    watch = TrainingHooks()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        watch.stop.set()
+        watch.stop_event.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    threading.Thread(target=_stop_with_parent, args=(watch.stop,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(watch.stop_event,), daemon=True).start()
     run = open_run(folder)
     recipe = run.recipe
     spec = ModelSpec(

@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from finetune.training.callbacks import Log, read_log
-from finetune.training.checkpoints import checkpoints, problem_of
-from finetune.training.train import ADAPTER, CHECKPOINTS, METRICS, SAMPLES
+from finetune.training.checkpoints import (
+    ADAPTER_FOLDER,
+    CHECKPOINTS_FOLDER,
+    METRICS_FILE,
+    SAMPLES_FILE,
+    checkpoints,
+    problem_of,
+)
 from playground.errors import InvalidSettings
 from playground.studio.runs import Run, open_run
 
@@ -47,12 +53,12 @@ class Job:
     @property
     def log(self) -> list[Log]:
         """Its metrics: a line a step, and one an evaluation."""
-        return _lines(self.run.folder / METRICS)
+        return _lines(self.run.folder / METRICS_FILE)
 
     @property
     def samples(self) -> list[Log]:
         """Answers from its weights on the way."""
-        return _lines(self.run.folder / SAMPLES)
+        return _lines(self.run.folder / SAMPLES_FILE)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -71,7 +77,9 @@ class Job:
     @property
     def checkpoints(self) -> list[Path]:
         """Those that are whole, by step; the finished adapter is not among them."""
-        return [c for c in checkpoints(self.run.folder / CHECKPOINTS) if problem_of(c) is None]
+        return [
+            c for c in checkpoints(self.run.folder / CHECKPOINTS_FOLDER) if problem_of(c) is None
+        ]
 
     @property
     def adapter(self) -> Path | None:
@@ -80,7 +88,7 @@ class Job:
 
     def card(self, ending: str) -> Path | None:
         """Its report card as ``json``, ``md`` or ``html``, once it is made."""
-        path = self.run.folder / ADAPTER / f"{CARD_STEM}.{ending}"
+        path = self.run.folder / ADAPTER_FOLDER / f"{CARD_STEM}.{ending}"
         return path if path.is_file() else None
 
     def changed(self, **values: Any) -> "Job":

@@ -170,7 +170,7 @@ class Jobs:
     def _end_current(self, ending: Ending) -> None:
         if self._current:
             self._ending = ending
-            self._current[1].stop.set()
+            self._current[1].stop_event.set()
 
     # From here on: the queue's thread.
 
@@ -181,7 +181,7 @@ class Jobs:
                 job = self._next()
                 if self._closed or job is None:
                     return
-                watch = TrainingHooks(turn=self._turn)
+                watch = TrainingHooks(throttle=self._turn)
                 self._current, self._ending = (job.id, watch), None
                 job = job.changed(state="running", phase="training", message="")
             done = self._run(job, watch)
