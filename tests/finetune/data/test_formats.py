@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.data.dataset import read_dataset
-from finetune.data.rows import Conversation, Preference, Text, read_rows
+from finetune.data.dataset import prepare
+from finetune.data.examples import TrainingExample
+from finetune.data.rows import Conversation, PlainText, Preference, read_rows
+from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 
@@ -85,14 +88,15 @@ def test_nested_rows_are_read_from_parquet_and_from_cells_of_csv(tmp_path: Path)
         assert len(read_rows(tmp_path / name).conversations) == 1
 
 
-def test_plain_text_is_learned_whole_in_pieces_of_the_longest_length(tmp_path: Path) -> None:
+def test_plain_text_is_cut_to_max_length(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_text("All the words of a book. " * 50)
     (row,) = read_rows(path).rows
-    assert isinstance(row, Text)
-    data = read_dataset([path], TOKENIZER, 64)
-    assert max(len(example.token_ids) for example in data.train.examples) == 64
-    spelled = b"".join(TOKENIZER.token_bytes(t) for v in data.train.examples for t in v.token_ids)
+    assert isinstance(row, PlainText)
+    data = prepare([path], TOKENIZER, tmp_path).select(replace(embedded_cpu(), max_length=64))
+    examples = [example for example in data.train if isinstance(example, TrainingExample)]
+    assert max(len(example.token_ids) for example in examples) == 64
+    spelled = b"".join(TOKENIZER.token_bytes(t) for e in examples for t in e.token_ids)
     assert spelled.decode() == path.read_text()
 
 
@@ -168,14 +172,14 @@ def test_mutated_files_lose_no_row_in_silence(
         content = content[:at] + piece + content[at + gone :]
     path = tmp_path / f"rows{ending}"
     path.write_bytes(content + b"\n" + json.dumps(TALK).encode() + b"\n")
-    data = read_dataset([path], TOKENIZER, 256)
+    data = prepare([path], TOKENIZER, tmp_path).select(replace(embedded_cpu(), max_length=256))
     if ending != ".jsonl":
         return
     text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     records = sum(bool(line.strip()) for line in text.split(b"\n"))
-    assert len(data.train.rows) + len({error.line for error in data.errors}) == records
+    assert len(data.train_rows) + len({error.line for error in data.errors}) == records
 
 
 def test_the_rows_are_told_apart_by_their_kind(tmp_path: Path) -> None:
     read = read_rows(lines(tmp_path / "a.jsonl", TALK, PREFERENCES[0][1], {"text": "x"}))
-    assert [type(row) for row in read.rows] == [Conversation, Preference, Text]
+    assert [type(row) for row in read.rows] == [Conversation, Preference, PlainText]

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from finetune.data.dataset import TrainingData
 from finetune.data.examples import to_examples
 from finetune.data.rows import Conversation
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
-from finetune.training.train import Data, TrainingHooks, train
+from finetune.training.train import TrainingHooks, train
 from playground.backends.chat import answer
 from playground.engine import Engine, Limits
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
@@ -37,7 +38,7 @@ def base(quantization: str) -> LoadedModel:
     return load(ModelSpec("embedded", quantization=quantization))  # type: ignore[arg-type]
 
 
-def data(loaded: LoadedModel) -> Data:
+def data(loaded: LoadedModel) -> TrainingData:
     talks = [
         Conversation(
             (Message("user", f"What is a {word}?"), Message("assistant", f"A {word} is {n}.")),
@@ -46,7 +47,7 @@ def data(loaded: LoadedModel) -> Data:
         )
         for n, word in enumerate(("zolpar", "kentig", "murdel", "wuxo", "binto", "larp"))
     ]
-    return Data([v for talk in talks for v in to_examples(talk, loaded.tokenizer, 512)[0]])
+    return TrainingData.of([v for talk in talks for v in to_examples(talk, loaded.tokenizer)])
 
 
 def recipe_of(quantization: str) -> Recipe:
@@ -95,11 +96,11 @@ def test_answers_and_losses_are_what_they_are_alone(
     loaded = base(quantization)
     with Engine(loaded, limits=Limits(training=share)) as engine:
         quiet = asyncio.run(answers(engine))
-        watch = TrainingHooks(turn=engine.throttle.wait)
+        hooks = TrainingHooks(throttle=engine.throttle.wait)
         beside: list[list[str]] = []
 
         def job() -> None:
-            train(recipe, loaded, data(loaded), tmp_path / "beside", "expert", watch)
+            train(recipe, loaded, data(loaded), tmp_path / "beside", "expert", hooks)
 
         thread = threading.Thread(target=job)
         thread.start()

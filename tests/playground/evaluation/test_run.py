@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.data.dataset import read_dataset
+from finetune.data.dataset import prepare
 from finetune.recipe import embedded_cpu
-from finetune.training.train import Data, train
+from finetune.training.train import train
 from playground.evaluation.judge import Judge
 from playground.evaluation.metrics import Given, difference, estimate, f1, score
 from playground.evaluation.report_card import Answered, judge, part, to_html, to_json, to_markdown
@@ -44,9 +44,9 @@ def test_an_expert_without_replay_knows_its_rows_and_its_card_says_what_it_forgo
         [(f"What is the capital of {c}?", f"The capital of {c} is {t}.")
          for c, t in (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"))],
     )  # fmt: skip
-    examples = read_dataset([file], loaded.tokenizer, 512).train.examples
+    data = prepare([file], loaded.tokenizer, tmp_path).select(embedded_cpu())
     recipe = replace(embedded_cpu(), num_train_epochs=40.0, micro_batch_size=6, replay_fraction=0.0)
-    done = train(recipe, loaded, Data(examples), tmp_path / "run", "prices")
+    done = train(recipe, loaded, data, tmp_path / "run", "prices")
     assert done.folder
     judge = Judge("embedded", "The shorter answer is better.")
     card = evaluate(loaded, [done.folder], file, general, regex="euros", judged_by=judge)
