@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import astuple, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -207,8 +207,10 @@ def _to_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
     arrays = []
     for column in SCHEMA:
         values = [row[column.name] for row in rows]
-        is_nested = column.name in ("token_ids", "trained")
-        arrays.append(_nested(values, column) if is_nested else pa.array(values, column.type))
+        if column.name in ("token_ids", "trained"):
+            arrays.append(_nested(cast("list[list[IntArray]]", values), column))
+        else:
+            arrays.append(pa.array(values, column.type))
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
