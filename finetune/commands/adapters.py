@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,7 +27,9 @@ def evaluate(
     against: Annotated[str, typer.Option(help="base, or another adapter.")] = "base",
     regression: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="General rows; the base's own else."),
+        typer.Option(
+            exists=True, dir_okay=False, help="General rows; by default those beside the base."
+        ),
     ] = None,
     regex: Annotated[str | None, typer.Option(help="Searched in every answer.")] = None,
     judge: Annotated[
@@ -70,7 +72,7 @@ def list_adapters() -> None:
     store = _store()
     for name in store.names():
         for each in store.versions(name):
-            data: dict[str, Any] = each.card.get("data") or {}
+            data = each.card.get("data") or {}
             table.add_row(
                 f"{name}/{each.version}",
                 "yes" if each.promoted else "",
