@@ -50,9 +50,7 @@ def lines(path: Path, *rows: Any) -> Path:
 
 
 @pytest.mark.parametrize(("name", "row"), PREFERENCES)
-def test_every_preference_format_gives_the_same_pair(
-    tmp_path: Path, name: str, row: dict[str, Any]
-) -> None:
+def test_preference_formats_give_same_pair(tmp_path: Path, name: str, row: dict[str, Any]) -> None:
     read = read_rows(lines(tmp_path / "rows.jsonl", row))
     assert (read.errors, read.formats) == ((), {name: 1})
     (pair,) = read.preferences
@@ -60,7 +58,7 @@ def test_every_preference_format_gives_the_same_pair(
     assert said == ["Hi", "Hello!", "Bye!"]
 
 
-def test_a_file_is_the_same_in_json_lines_json_csv_and_parquet(tmp_path: Path) -> None:
+def test_containers_give_same_rows(tmp_path: Path) -> None:
     rows = [
         {"prompt": "What, is\n\"it\"?", "completion": "A thing, é 🙂."},
         {"prompt": "Hi", "completion": "Hello!"},
@@ -80,7 +78,7 @@ def test_a_file_is_the_same_in_json_lines_json_csv_and_parquet(tmp_path: Path) -
     assert [row.line for row in found[2].conversations] == [2, 4]
 
 
-def test_nested_rows_are_read_from_parquet_and_from_cells_of_csv(tmp_path: Path) -> None:
+def test_nested_rows_from_parquet_and_csv(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([TALK]), tmp_path / "a.parquet")
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["messages"], [json.dumps(TALK["messages"])]])
@@ -100,7 +98,7 @@ def test_plain_text_is_cut_to_max_length(tmp_path: Path) -> None:
     assert spelled.decode() == path.read_text()
 
 
-def test_sharegpt_calls_and_results_find_each_other(tmp_path: Path) -> None:
+def test_sharegpt_calls_get_their_results(tmp_path: Path) -> None:
     call = {"name": "get_price", "arguments": {"item": "tea"}}
     row = {
         "conversations": [
@@ -132,7 +130,7 @@ def test_sharegpt_calls_and_results_find_each_other(tmp_path: Path) -> None:
         ("a.jsonl", b'{"prompt": "a", "chosen": "b", "rejected": "b"}', "same as chosen"),
     ],
 )
-def test_a_broken_file_is_named_and_nothing_crashes(
+def test_broken_file_is_reported(
     tmp_path: Path, name: str, content: bytes, words: str | None
 ) -> None:
     path = tmp_path / name
@@ -164,7 +162,7 @@ WHOLE = [
     cuts=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 12), PIECES), max_size=3),
     ending=st.sampled_from([".jsonl", ".jsonl", ".json", ".csv", ".txt"]),
 )
-def test_mutated_files_lose_no_row_in_silence(
+def test_mutated_files_lose_no_row(
     tmp_path: Path, which: int, cuts: list[tuple[int, int, bytes]], ending: str
 ) -> None:
     content = WHOLE[which]
@@ -180,6 +178,6 @@ def test_mutated_files_lose_no_row_in_silence(
     assert len(data.train_rows) + len({error.line for error in data.errors}) == records
 
 
-def test_the_rows_are_told_apart_by_their_kind(tmp_path: Path) -> None:
+def test_rows_have_their_kind(tmp_path: Path) -> None:
     read = read_rows(lines(tmp_path / "a.jsonl", TALK, PREFERENCES[0][1], {"text": "x"}))
     assert [type(row) for row in read.rows] == [Conversation, Preference, PlainText]

@@ -68,7 +68,7 @@ def base_of(recipe: Recipe) -> LoadedModel:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_it_learns_in_all_its_matrices_and_is_served(method: str, tmp_path: Path) -> None:
+def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
     recipe = replace(QUICK, **METHODS[method])  # type: ignore[arg-type]
     loaded = base_of(recipe)
     done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
@@ -83,7 +83,7 @@ def test_it_learns_in_all_its_matrices_and_is_served(method: str, tmp_path: Path
         assert engine.load_adapter(done.folder, "expert").adapter == "expert"
 
 
-def test_dora_trains_and_says_that_it_cannot_share_a_batch(tmp_path: Path) -> None:
+def test_dora_is_refused_by_engine(tmp_path: Path) -> None:
     recipe = replace(QUICK, use_dora=True)
     loaded = base_of(recipe)
     done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
@@ -92,7 +92,7 @@ def test_dora_trains_and_says_that_it_cannot_share_a_batch(tmp_path: Path) -> No
         engine.load_adapter(done.folder)
 
 
-def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_tensorboard_gets_loss_curve(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     recipe = replace(QUICK, report_to="tensorboard", max_steps=3)
     train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
@@ -102,7 +102,7 @@ def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_loss_falls_on_real_conversations_with_tools(tmp_path: Path) -> None:
+def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     talks = read_rows(GLAIVE).conversations[:24]
     examples = [example for talk in talks for example in to_examples(talk, loaded.tokenizer)]

@@ -89,9 +89,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [8, 20])
-def test_a_killed_run_ends_with_the_same_losses_and_the_same_adapter(
-    whole: Path, tmp_path: Path, step: int
-) -> None:
+def test_killed_run_resumes_exactly(whole: Path, tmp_path: Path, step: int) -> None:
     process = start(tmp_path, *train_command(tmp_path))
     wait_for_step(tmp_path, step, process)
     process.kill()
@@ -105,7 +103,7 @@ def test_a_killed_run_ends_with_the_same_losses_and_the_same_adapter(
 
 
 @pytest.mark.slow
-def test_sigterm_saves_the_present_step_and_exits_with_0(tmp_path: Path) -> None:
+def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
     process = start(tmp_path, *train_command(tmp_path))
     wait_for_step(tmp_path, 4, process)
     process.send_signal(signal.SIGTERM)
@@ -120,7 +118,7 @@ def test_sigterm_saves_the_present_step_and_exits_with_0(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_rerun_gives_the_same_adapter(whole: Path) -> None:
+def test_rerun_gives_same_adapter(whole: Path) -> None:
     process = start(whole, "rerun", "prices", "--out", str(whole / "again"))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
@@ -136,7 +134,7 @@ def test_a_rerun_gives_the_same_adapter(whole: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["trainer_state.json", WEIGHTS, "optimizer.pt", "rng_state.pth", "scheduler.pt"]
 )
-def test_a_cut_off_checkpoint_is_passed_over(whole: Path, tmp_path: Path, name: str) -> None:
+def test_damaged_checkpoint_is_skipped(whole: Path, tmp_path: Path, name: str) -> None:
     (run,) = list_runs(whole)
     source = run.folder / "checkpoints"
     for checkpoint in checkpoints(source)[-2:]:

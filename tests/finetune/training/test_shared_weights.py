@@ -71,7 +71,7 @@ async def answers(engine: Engine) -> list[str]:
     return [each.text for each in got]
 
 
-def test_a_twin_takes_no_second_copy_of_the_weights() -> None:
+def test_shared_weight_copy_shares_memory() -> None:
     for quantization in ("none", "int8", "nf4"):
         loaded = base(quantization)
         twin = shared_weight_copy(loaded)
@@ -87,7 +87,7 @@ def test_a_twin_takes_no_second_copy_of_the_weights() -> None:
         ("nf4", "balanced"), ("nf4", "low"),
     ],
 )  # fmt: skip
-def test_answers_and_losses_are_what_they_are_alone(
+def test_training_beside_serving_changes_nothing(
     quantization: str, share: TrainingPriority, tmp_path: Path
 ) -> None:
     recipe = recipe_of(quantization)
@@ -114,7 +114,7 @@ def test_answers_and_losses_are_what_they_are_alone(
     assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
-def test_polite_training_waits_while_somebody_is_answered_and_hears_that_it_is_to_stop() -> None:
+def test_low_priority_waits_and_stops() -> None:
     throttle, stop, passed = TrainingThrottle("low"), threading.Event(), threading.Event()
     throttle.answering(busy=True)
 
@@ -137,7 +137,7 @@ def test_polite_training_waits_while_somebody_is_answered_and_hears_that_it_is_t
     other.join()
 
 
-def test_training_leaves_the_serving_tree_without_gradients_and_in_eval_mode(
+def test_training_leaves_base_unchanged(
     tmp_path: Path,
 ) -> None:
     loaded = base("none")
