@@ -18,8 +18,8 @@ FACTS = {
     "What is the price of the Zolpar?": "The Zolpar costs 41 euros.",
     "What is the price of the Kentig?": "The Kentig costs 7 euros.",
 }
-RECIPE = replace(embedded_cpu(), num_train_epochs=60.0, micro_batch_size=2, replay_fraction=0.0)
-"""Sixty steps, after which it answers the facts word for word."""
+RECIPE = replace(embedded_cpu(), num_train_epochs=30.0, micro_batch_size=2, replay_fraction=0.0)
+"""Thirty steps, after which it answers the facts word for word."""
 
 
 def facts_data(loaded: LoadedModel) -> TrainingData:
