@@ -13,10 +13,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from finetune.data.dataset import TrainingData
 from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import embedded_cpu, read_recipe
-from finetune.training.train import Data, train
+from finetune.training.train import train
 from playground.backends.chat import answer
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
@@ -143,7 +144,7 @@ def write_rows(path: Path, rows: Sequence[PreferencePair]) -> None:
 
 def examples(loaded: LoadedModel, path: Path) -> list[TrainingExample]:
     conversations: Sequence[Conversation] = read_rows(path).conversations
-    return [v for each in conversations for v in to_examples(each, loaded.tokenizer, 512)[0]]
+    return [v for each in conversations for v in to_examples(each, loaded.tokenizer)]
 
 
 def share_right(engine: Engine, model: str, pairs: Sequence[PreferencePair]) -> float:
@@ -175,14 +176,14 @@ def retention(engine: Engine, model: str, renderer: Renderer, rows: int) -> dict
 
 def one_seed(seed: int, rows: int, options: dict[str, float]) -> dict[str, float]:
     training, recall, paraphrases = catalogue(seed)
-    recipe = read_recipe("embedded_cpu", seed=seed, **options) if options else embedded_cpu()
+    recipe = read_recipe("embedded_cpu", {"seed": seed, **options}) if options else embedded_cpu()
     with tempfile.TemporaryDirectory() as folder:
         file, adapter = Path(folder) / "catalogue.jsonl", Path(folder) / "catalogue"
         write_rows(file, training)
         loaded = load(ModelSpec("embedded"))
         own, general = examples(loaded, file), examples(loaded, PACKAGE_FOLDER / "replay.jsonl")
         began = time.perf_counter()
-        done = train(recipe, loaded, Data(own, general), adapter, "expert")
+        done = train(recipe, loaded, TrainingData.of(own, replay=general), adapter, "expert")
         seconds = time.perf_counter() - began
         result = {"seconds": seconds, "steps": done.steps, "loss": done.loss}
         with Engine(load(ModelSpec("embedded"))) as engine:

@@ -24,9 +24,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.data.dataset import read_dataset
+from finetune.data.dataset import TrainingData, prepare
 from finetune.recipe import embedded_cpu
-from finetune.training.train import Data, TrainingHooks, train
+from finetune.training.train import TrainingHooks, train
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
@@ -45,13 +45,17 @@ def request(model: str, tokens: int = NEW_TOKENS) -> Request:
     return Request(model, QUESTION, sampling=sampling)
 
 
+def catalogue_data(loaded: LoadedModel, home: Path) -> TrainingData:
+    return prepare([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, home).select(embedded_cpu())
+
+
 def adapters(folder: Path, loaded: LoadedModel, count: int) -> list[Path]:
     """Small adapters, trained for some steps from different seeds."""
-    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.examples
+    data = catalogue_data(loaded, folder)
     found = []
     for seed in range(count):
         recipe = replace(embedded_cpu(), max_steps=6, seed=seed, replay_fraction=0.0, eval_steps=0)
-        done = train(recipe, loaded, Data(rows), folder / f"run{seed}", f"expert{seed}")
+        done = train(recipe, loaded, data, folder / f"run{seed}", f"expert{seed}")
         assert done.folder
         found.append(done.folder)
     return found
@@ -134,29 +138,29 @@ async def gaps(engine: Engine, tokens: int = 400) -> list[float]:
 
 def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> dict[str, float]:
     """A chat beside polite training, and training beside an engine that has nothing to do."""
-    rows = read_dataset([SAMPLES / "catalogue.jsonl"], loaded.tokenizer, 512).train.examples
+    data = catalogue_data(loaded, folder)
     recipe = replace(embedded_cpu(), replay_fraction=0.0, eval_steps=0, sample_steps=0)
     alone: list[float] = []
     busy: list[float] = []
     times: dict[str, list[float]] = {"alone": [], "beside": []}
     for at in range(rounds):
         alone += asyncio.run(gaps(engine))
-        watch = TrainingHooks(turn=engine.throttle.wait)
+        hooks = TrainingHooks(throttle=engine.throttle.wait)
         job = threading.Thread(
             target=train,
-            args=(recipe, loaded, Data(rows), folder / f"busy{at}", "busy", watch),
+            args=(recipe, loaded, data, folder / f"busy{at}", "busy", hooks),
         )
         job.start()
         while not (folder / f"busy{at}/metrics.jsonl").exists():
             time.sleep(0.05)
         for _ in range(3):
             busy += asyncio.run(gaps(engine))
-        watch.stop.set()
+        hooks.stop_event.set()
         job.join()
         short = replace(recipe, max_steps=24)
         for way, turn in (("alone", None), ("beside", engine.throttle.wait)):
             run = folder / f"{way}{at}"
-            done = train(short, loaded, Data(rows), run, way, TrainingHooks(turn=turn))
+            done = train(short, loaded, data, run, way, TrainingHooks(throttle=turn))
             times[way].append(done.seconds)
     return {
         "inter-token latency alone, p50 ms": statistics.median(alone),

@@ -48,16 +48,16 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from finetune.data.dataset import read_dataset
+    from finetune.data.dataset import prepare
+    from finetune.data.examples import TrainingExample
     from finetune.recipe import make
     from finetune.training.schedule import schedule_epochs
     from finetune.training.train import all_cores
-    from finetune.training.trainer import _processor, build
+    from finetune.training.trainer import build_trainer, padding_tokenizer
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
 
     loaded = load(ModelSpec("embedded"))
-    examples = read_dataset([rows], loaded.tokenizer, 512).train.examples
     recipe = make(
         {
             "lora_alpha": 16,
@@ -69,6 +69,9 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
             "max_steps": steps,
         }
     )
+    with tempfile.TemporaryDirectory() as home:
+        data = prepare([rows], loaded.tokenizer, Path(home)).select(recipe)
+    examples = [example for example in data.train if isinstance(example, TrainingExample)]
     order = schedule_epochs(recipe, examples, [], lambda example: len(example.token_ids))[
         : steps * ROWS_A_STEP
     ]
@@ -83,7 +86,7 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, all_cores():
         if side == "ours":
-            trainer = build(recipe, loaded, order, [], Path(folder))
+            trainer = build_trainer(recipe, loaded, order, [], Path(folder))
             used = [example for example in order for example in example]
         else:
             used = examples[: steps * ROWS_A_STEP]
@@ -104,7 +107,7 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
                         "labels": [list(example.labels) for example in used],
                     }
                 ),
-                processing_class=_processor(loaded),
+                processing_class=padding_tokenizer(loaded),
                 peft_config=LoraConfig(
                     r=16, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"
                 ),
@@ -112,7 +115,7 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
         trainer.add_callback(clock)
         torch.manual_seed(0)
         trainer.train()
-    trained = sum(example.trained for example in used) * (steps - WARM_STEPS) / steps
+    trained = sum(example.num_trained_tokens for example in used) * (steps - WARM_STEPS) / steps
     seconds = clock.ends[-1] - clock.ends[WARM_STEPS - 1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return {"tokens_per_second": trained / seconds, "peak_mib": peak}

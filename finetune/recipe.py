@@ -1,9 +1,14 @@
-"""Recipes: everything that decides a training run, frozen and checked, in YAML and out."""
+"""Recipes: everything that decides a training run, frozen and validated, in YAML and out.
+
+Fields have the names of TRL and PEFT. Which recipe suits a base is `finetune.presets`.
+"""
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -13,95 +18,173 @@ from playground.errors import InvalidSettings
 
 Schedule = Literal["cosine", "linear", "constant_with_warmup"]
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit"]
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
+        "base": "base_model",
+        "rank": "lora_r",
+        "alpha": "lora_alpha",
+        "dropout": "lora_dropout",
+        "targets": "target_modules",
+        "rslora": "use_rslora",
+        "dora": "use_dora",
+        "lora_plus": "loraplus_lr_ratio",
+        "neftune": "neftune_noise_alpha",
+        "schedule": "lr_scheduler_type",
+        "warmup": "warmup_ratio",
+        "epochs": "num_train_epochs",
+        "batch": "micro_batch_size",
+        "accumulation": "gradient_accumulation_steps",
+        "longest": "max_length",
+        "checkpointing": "gradient_checkpointing",
+        "offload": "activation_offloading",
+        "gradient_norm": "max_grad_norm",
+        "optimizer": "optim",
+        "replay": "replay_fraction",
+        "held_out": "eval_fraction",
+        "eval_every": "eval_steps",
+        "patience": "early_stopping_patience",
+        "sample_every": "sample_steps",
+        "save_every": "save_steps",
+        "keep_checkpoints": "save_total_limit",
+        "disk_budget": "disk_budget_gb",
+        "tracker": "report_to",
+    }
+)
+"""Fields by the names that they had before they got TRL's and PEFT's."""
+NumberT = TypeVar("NumberT", int, float)
+ChoiceT = TypeVar("ChoiceT")
 
 
-def _number(default: Any, low: float, high: float, help: str) -> Any:
-    return Field(default=default, ge=low, le=high, description=help)
+def _number(default: NumberT, low: float, high: float, help: str) -> NumberT:
+    field: NumberT = Field(default=default, ge=low, le=high, description=help)
+    return field
 
 
-def _choice(default: Any, help: str) -> Any:
-    return Field(default=default, description=help)
+def _choice(default: ChoiceT, help: str) -> ChoiceT:
+    field: ChoiceT = Field(default=default, description=help)
+    return field
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", strict=True))
 class Recipe:
-    """A whole recipe; `make` and `read_recipe` raise `InvalidSettings` naming what is wrong."""
+    """A whole recipe; `make` and `read_recipe` raise `InvalidSettings` naming a wrong field."""
 
-    base_model: str = _choice("embedded", "catalogue name, folder or hub id of the base model")
+    base_model: str = _choice("embedded", "Base model: a catalogue name, a folder or a hub id.")
     method: Literal["sft", "dpo"] = _choice(
-        "sft", "supervised rows, or preferences (DPO, arXiv:2305.18290)"
+        "sft",
+        "Training method: sft (supervised fine-tuning) or dpo (preferences, arXiv:2305.18290).",
     )
-    quantization: Literal["none", "int8", "nf4"] = _choice("none", "of the base's linear modules")
-    precision: Literal["auto", "bf16", "fp16", "fp32"] = _choice("auto", "of what is not quantized")
-    lora_r: int = _number(16, 1, 512, "columns of the adapter's matrices")
-    lora_alpha: int = _number(32, 1, 1024, "the adapter's output is scaled by alpha / rank")
-    lora_dropout: float = _number(0.0, 0, 0.9, "share of the adapter's inputs dropped in training")
+    quantization: Literal["none", "int8", "nf4"] = _choice(
+        "none", "Quantization of the base's linear layers."
+    )
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = _choice(
+        "auto", "Number format of what is not quantized."
+    )
+    lora_r: int = _number(16, 1, 512, "LoRA rank.")
+    lora_alpha: int = _number(32, 1, 1024, "LoRA alpha: the adapter is scaled by alpha / rank.")
+    lora_dropout: float = _number(0.0, 0, 0.9, "Dropout on the adapter's inputs.")
     target_modules: str = _choice(
-        "all-linear", "modules by name, commas between them, or all-linear"
+        "all-linear", "Modules to adapt: names with commas between them, or all-linear."
     )
-    use_rslora: bool = _choice(False, "scale by alpha / sqrt(rank) instead (arXiv:2312.03732)")
+    use_rslora: bool = _choice(
+        False, "Rank-stabilized LoRA: scale by alpha / sqrt(rank) (arXiv:2312.03732)."
+    )
     use_dora: bool = _choice(
-        False, "DoRA (arXiv:2402.09353): merged when served, and not exportable to GGUF"
+        False,
+        "DoRA (arXiv:2402.09353). It is merged when served and cannot be exported to GGUF.",
     )
     loraplus_lr_ratio: float = _number(
-        1.0, 1, 64, "learning rate of B as a multiple of A's (LoRA+, arXiv:2402.12354)"
+        1.0, 1, 64, "LoRA+: learning rate of B as a multiple of A's (arXiv:2402.12354)."
     )
     neftune_noise_alpha: float = _number(
-        0.0, 0, 100, "noise on embeddings (NEFTune, arXiv:2310.05914)"
+        0.0, 0, 100, "NEFTune: noise on the embeddings; 0 turns it off (arXiv:2310.05914)."
     )
-    learning_rate: float = _number(2e-4, 1e-7, 1.0, "the largest one, after the warm-up")
-    lr_scheduler_type: Schedule = _choice("cosine", "how the learning rate falls")
-    warmup_ratio: float = _number(0.03, 0, 0.9, "share of the steps over which the rate rises")
-    num_train_epochs: float = _number(3.0, 0.01, 1000, "times through the rows")
-    max_steps: int = _number(0, 0, 10_000_000, "optimiser steps; 0 follows from the epochs")
-    micro_batch_size: int = _number(1, 1, 1024, "rows, or packed rows, a micro batch")
-    gradient_accumulation_steps: int = _number(16, 1, 4096, "micro batches an optimiser step")
-    max_length: int = _number(2048, 16, 131_072, "tokens of a row; a longer one is named, not cut")
-    packing: bool = _choice(True, "several rows in one of `longest` tokens, kept apart")
+    learning_rate: float = _number(2e-4, 1e-7, 1.0, "Peak learning rate, after the warm-up.")
+    lr_scheduler_type: Schedule = _choice("cosine", "Learning rate schedule.")
+    warmup_ratio: float = _number(0.03, 0, 0.9, "Fraction of the steps used for warm-up.")
+    num_train_epochs: float = _number(3.0, 0.01, 1000, "Number of epochs.")
+    max_steps: int = _number(
+        0, 0, 10_000_000, "Number of optimizer steps; 0 follows from the epochs."
+    )
+    micro_batch_size: int = _number(
+        1, 1, 1024, "Sequences a micro batch: rows, or several rows packed into one."
+    )
+    gradient_accumulation_steps: int = _number(16, 1, 4096, "Micro batches an optimizer step.")
+    max_length: int = _number(
+        2048,
+        16,
+        131_072,
+        "Maximum tokens of a row. Longer rows are reported and skipped, never truncated.",
+    )
+    packing: bool = _choice(
+        True, "Pack several rows into one sequence of max_length tokens, attention kept apart."
+    )
     gradient_checkpointing: bool = _choice(
-        True, "compute activations again instead of keeping them"
+        True, "Recompute activations in the backward pass instead of keeping them."
     )
-    activation_offloading: bool = _choice(False, "keep activations in the main memory")
-    weight_decay: float = _number(0.0, 0, 1, "AdamW's")
-    max_grad_norm: float = _number(1.0, 0, 1000, "gradients are clipped to this norm")
-    optim: Optimizer = _choice("adamw_torch", "AdamW in 32 bits, or in 8, or paged")
-    beta: float = _number(0.1, 1e-3, 10, "DPO's: how far it may move from the base")
+    activation_offloading: bool = _choice(False, "Keep activations in the CPU's memory.")
+    weight_decay: float = _number(0.0, 0, 1, "Weight decay of AdamW.")
+    max_grad_norm: float = _number(1.0, 0, 1000, "Gradients are clipped to this norm.")
+    optim: Optimizer = _choice("adamw_torch", "Optimizer: AdamW in 32 bits, in 8 bits, or paged.")
+    beta: float = _number(
+        0.1, 1e-3, 10, "DPO's beta: the higher, the closer it stays to the base model."
+    )
     replay_fraction: float = _number(
-        0.0, 0, 0.9, "share of general rows mixed in against forgetting"
+        0.0, 0, 0.9, "Fraction of general rows mixed in to prevent forgetting."
     )
-    eval_fraction: float = _number(0.0, 0, 0.9, "share of the rows kept for evaluation, by hash")
-    eval_steps: int = _number(0, 0, 1_000_000, "steps between evaluations; 0 only at the end")
+    eval_fraction: float = _number(
+        0.0,
+        0,
+        0.9,
+        "Fraction of the rows held out for evaluation, chosen by hash; "
+        "ignored if there is an evaluation file.",
+    )
+    eval_steps: int = _number(
+        0, 0, 1_000_000, "Steps between evaluations; 0 evaluates only at the end."
+    )
     early_stopping_patience: int = _number(
-        0, 0, 1000, "evaluations without a better loss after which it stops; 0 never"
+        0, 0, 1000, "Stop after this many evaluations without a better loss; 0 never stops early."
     )
-    sample_steps: int = _number(0, 0, 1_000_000, "steps between samples of answers; 0 never")
-    save_steps: int = _number(50, 1, 1_000_000, "steps between checkpoints")
-    save_total_limit: int = _number(3, 1, 1000, "the latest ones, and the best one")
-    disk_budget_gb: float = _number(20.0, 0.001, 100_000, "GB that checkpoints may take")
+    sample_steps: int = _number(0, 0, 1_000_000, "Steps between sample answers; 0 writes none.")
+    save_steps: int = _number(50, 1, 1_000_000, "Steps between checkpoints.")
+    save_total_limit: int = _number(
+        3, 1, 1000, "Number of latest checkpoints to keep, besides the best one."
+    )
+    disk_budget_gb: float = _number(20.0, 0.001, 100_000, "Disk space for checkpoints, in GB.")
     report_to: Literal["none", "tensorboard", "trackio"] = _choice(
-        "none", "where the curves go besides metrics.jsonl"
+        "none", "Experiment tracker, besides metrics.jsonl."
     )
-    seed: int = _number(0, 0, 2**32 - 1, "of the order of rows, and of the adapter's start")
+    seed: int = _number(
+        0, 0, 2**32 - 1, "Random seed of the rows' order and of the adapter's initial weights."
+    )
 
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 
 
-def make(values: dict[str, Any]) -> Recipe:
-    """A recipe of these fields. Raises `InvalidSettings` naming the field, its value and why."""
-    known = {each.name for each in dataclasses.fields(Recipe)}
+def make(values: Mapping[str, object]) -> Recipe:
+    """Make a recipe of these fields. Raises `InvalidSettings` with the wrong field and why."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
     unknown = sorted(map(str, set(values) - known))
+    for name in unknown:
+        if name in RENAMED:
+            raise InvalidSettings(f"recipe.{name} is now {RENAMED[name]}")
     if unknown:
         raise InvalidSettings(
             f"recipe.{unknown[0]}: no such field; known: {', '.join(sorted(known))}"
         )
     try:
-        return Recipe(**values)
+        return Recipe(**cast(dict[str, Any], values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InvalidSettings(
             f"recipe.{first['loc'][0]}: {first['input']!r}: {first['msg'].lower()}"
         ) from None
+
+
+def make_recorded(values: Mapping[str, object]) -> Recipe:
+    """Make the recipe that a run or an adapter's card recorded, perhaps by fields' former names."""
+    return make({RENAMED.get(name, name): value for name, value in values.items()})
 
 
 def mistral_small_24b_qlora() -> Recipe:
@@ -131,7 +214,7 @@ def mistral_small_24b_lora_bf16() -> Recipe:
 
 
 def embedded_cpu() -> Recipe:
-    """The model that ships with the playground, in two to three minutes on a laptop."""
+    """LoRA for the model that ships with the playground, in two to three minutes on a laptop."""
     return Recipe(
         base_model="embedded",
         lora_r=16,
@@ -150,47 +233,61 @@ def embedded_cpu() -> Recipe:
     )
 
 
-PRESETS = {
-    "embedded_cpu": embedded_cpu,
-    "mistral_small_24b_qlora": mistral_small_24b_qlora,
-    "mistral_small_24b_lora_bf16": mistral_small_24b_lora_bf16,
-}
+def lora_default() -> Recipe:
+    """LoRA for any base; `finetune.presets.recipe_for` scales it to the base's size."""
+    return Recipe()
 
 
-def recipe_for(base: str, quantization: str = "none", precision: str = "auto") -> Recipe:
-    """The preset that suits a base as it is loaded; its own rates for the embedded one."""
-    preset = embedded_cpu() if base == "embedded" else mistral_small_24b_qlora()
-    optimizer = "paged_adamw_8bit" if quantization == "nf4" else "adamw_torch"
-    values = {"base_model": base, "quantization": quantization, "precision": precision}
-    return make(dataclasses.asdict(preset) | values | {"optim": optimizer})
+PRESETS: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
+    {
+        "embedded_cpu": embedded_cpu,
+        "mistral_small_24b_qlora": mistral_small_24b_qlora,
+        "mistral_small_24b_lora_bf16": mistral_small_24b_lora_bf16,
+        "lora_default": lora_default,
+    }
+)
 
 
-def read_recipe(name: str, **changes: Any) -> Recipe:
-    """A preset's name or a YAML file, with changes. Raises `InvalidSettings`."""
+def read_recipe(name: str, changes: Mapping[str, object] | None = None) -> Recipe:
+    """Read a preset or a YAML file, with changes; None leaves a field. Raises `InvalidSettings`."""
     if name in PRESETS:
-        values = dataclasses.asdict(PRESETS[name]())
+        values: object = dataclasses.asdict(PRESETS[name]())
     elif Path(name).is_file():
-        try:
-            values = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InvalidSettings(f"{name} is not YAML: {error}") from None
+        values = _read_yaml(Path(name))
     else:
         raise InvalidSettings(f"{name!r} is no preset ({', '.join(PRESETS)}) and no file")
     if not isinstance(values, dict):
         raise InvalidSettings(f"{name} does not hold a recipe's fields")
-    return make(values | {key: value for key, value in changes.items() if value is not None})
+    given = {key: value for key, value in (changes or {}).items() if value is not None}
+    return make(values | given)
+
+
+def read_recorded(path: Path) -> Recipe:
+    """Read the recipe file that a run wrote, perhaps with fields' former names."""
+    values = _read_yaml(path)
+    if not isinstance(values, dict):
+        raise InvalidSettings(f"{path} does not hold a recipe's fields")
+    return make_recorded(values)
+
+
+def _read_yaml(path: Path) -> object:
+    try:
+        values: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path} is not YAML: {error}") from None
+    return values
 
 
 def recipe_yaml(recipe: Recipe) -> str:
-    """Every field, with what it means."""
-    notes = {name: each["description"] for name, each in recipe_schema()["properties"].items()}
+    """Write every field with its description as a comment."""
+    fields = recipe_schema()["properties"]
     return "".join(
-        f"{name}: {json.dumps(value)}  # {notes[name]}\n"
+        f"{name}: {json.dumps(value)}  # {fields[name]['description']}\n"
         for name, value in dataclasses.asdict(recipe).items()
     )
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON schema (2020-12) of a recipe, as published in ``finetune/experts``."""
+    """Return the JSON schema (2020-12) of a recipe, as published in ``recipe.schema.json``."""
     schema = _ADAPTER.json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -47,7 +47,7 @@ def evaluate(
 
     Writes report-card.json, .md and .html.
     """
-    from finetune.recipe import Recipe, make
+    from finetune.recipe import Recipe, make_recorded
     from finetune.training.adapter_card import read_card
     from playground.evaluation.judge import Judge
     from playground.evaluation.report_card_formats import to_markdown, write_report_card
@@ -57,11 +57,12 @@ def evaluate(
 
     folder = adapter_folder(adapter)
     card = read_card(folder)
-    recipe = make(card["recipe"]) if card else Recipe()
+    recorded = card.get("recipe") if card else None
+    recipe = make_recorded(recorded) if isinstance(recorded, dict) else Recipe()
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
     grading = Grading(regex, Judge(loaded.name, judge) if judge else None)
-    sets = evaluation_sets(loaded, data, regression, recipe.max_length)
+    sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length)
     made = make_report_card(loaded, [*others, folder], sets, grading)
     made = replace(made, made_of={**made.made_of, "data": data.name})
     paths = write_report_card(made, out)

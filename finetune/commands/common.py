@@ -1,4 +1,4 @@
-"""Flags and lookups that several commands share. Heavy libraries are imported when they run."""
+"""Options and lookups that several commands share. Heavy libraries are imported when they run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,24 +18,32 @@ RowsFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=ROWS
 RowsFiles = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help=ROWS_HELP)]
 RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A preset, or a YAML file.")]
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="The base model, instead of the recipe's.")
+    str | None, typer.Option("--model", "-m", help="Base model, instead of the recipe's.")
+]
+EvaluationFile = Annotated[
+    Path | None,
+    typer.Option("--eval", exists=True, dir_okay=False, help="Separate evaluation file."),
 ]
 MaxLength = Annotated[
-    int | None, typer.Option(min=16, help="Tokens; a longer row is named, not cut.")
+    int | None,
+    typer.Option(
+        min=16,
+        help="Maximum tokens of a row. Longer rows are reported and skipped, never truncated.",
+    ),
 ]
 EvalFraction = Annotated[
     float | None,
-    typer.Option(min=0, max=0.9, help="TrainingPriority of the rows held out, by hash."),
+    typer.Option(min=0, max=0.9, help="Fraction of the rows held out for evaluation."),
 ]
 
 
 def home() -> Path:
-    """PLAYGROUND_HOME."""
+    """Return PLAYGROUND_HOME."""
     return load_settings().home
 
 
 def tokenizer_of(model: str) -> "ChatTokenizer":
-    """The base model's tokenizer, without its weights."""
+    """Load the base model's tokenizer, without its weights."""
     from playground.models.download import locate
     from playground.models.loader import load_tokenizer
     from playground.models.spec import ModelSpec
@@ -44,7 +52,7 @@ def tokenizer_of(model: str) -> "ChatTokenizer":
 
 
 def base_of(recipe: "Recipe") -> "LoadedModel":
-    """The recipe's base model, loaded."""
+    """Load the recipe's base model."""
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
 
@@ -55,12 +63,13 @@ def base_of(recipe: "Recipe") -> "LoadedModel":
 
 
 def adapter_folder(name: str) -> Path:
-    """An adapter's folder: a path, NAME or NAME/VERSION of the store, or a finished run."""
+    """Find an adapter's folder: a path, NAME or NAME/VERSION of the store, or a finished run."""
     from playground.errors import InvalidSettings, UnknownAdapter
+    from playground.models.adapters import CONFIG_FILE
     from playground.store.adapters import AdapterStore
     from playground.studio.runs import find_run
 
-    if (Path(name) / "adapter_config.json").is_file():
+    if (Path(name) / CONFIG_FILE).is_file():
         return Path(name)
     try:
         return AdapterStore(home() / "adapters").find(name).folder

@@ -1,8 +1,9 @@
-"""`finetune check` and `finetune preview`: what is in files of rows."""
+"""`finetune check` and `finetune preview`: reports on files of rows."""
 
 import dataclasses
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from finetune.commands.common import (
     BAD_INPUT,
     EvalFraction,
+    EvaluationFile,
     MaxLength,
     Model,
     RecipeName,
@@ -24,6 +26,7 @@ from finetune.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from finetune.data.repair import FixedFile
     from finetune.data.report import DataReport
 
 SHOWN_LINES = 8
@@ -36,117 +39,106 @@ def check(
     model: Model = None,
     max_length: MaxLength = None,
     eval_fraction: EvalFraction = None,
-    evaluation: Annotated[
-        Path | None,
-        typer.Option("--eval", exists=True, dir_okay=False, help="A file of held-out rows."),
-    ] = None,
+    evaluation: EvaluationFile = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Write NAME.fixed.jsonl beside each file.")
+        bool, typer.Option("--fix", help="Write a fixed copy, NAME.fixed.jsonl, beside each file.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Say what is in files of rows: formats, totals, repeats, languages, lengths, every error.
+    """Check files of rows: formats, totals, repeats, languages, lengths, and every error.
 
-    Exits with 1 if a row cannot be trained on or if nothing would be learned.
+    The rows are kept tokenized, so that training does not read them again. Exits with 1 if a row
+    cannot be trained on or if nothing would be trained.
     """
-    from finetune.data.repair import repair
+    from finetune.data.dataset import prepare
+    from finetune.data.repair import fix as fix_file
     from finetune.data.report import report
     from finetune.recipe import read_recipe
 
     chosen = read_recipe(
-        recipe, base_model=model, max_length=max_length, eval_fraction=eval_fraction
+        recipe, {"base_model": model, "max_length": max_length, "eval_fraction": eval_fraction}
     )
     if fix:
-        files = [_repaired(repair(file)) for file in files]
-    found = report(files, tokenizer_of(chosen.base_model), chosen, evaluation, home())
+        files = [_print_fixed(fix_file(file)) for file in files]
+    tokenizer = tokenizer_of(chosen.base_model)
+    result = report(prepare(files, tokenizer, home(), evaluation), chosen)
     if as_json:
-        print(json.dumps(dataclasses.asdict(found), ensure_ascii=False, indent=1))
+        print(json.dumps(dataclasses.asdict(result), ensure_ascii=False, indent=1))
     else:
-        _print(found)
-    if found.errors or not found.trained:
-        if not found.trained:
-            print("error: no token of these rows would be trained", file=sys.stderr)
+        _print_report(result)
+    if not result.num_trained_tokens:
+        print("error: no token of these rows would be trained", file=sys.stderr)
+    if result.errors or not result.num_trained_tokens:
         raise typer.Exit(BAD_INPUT)
 
 
-def _repaired(done: object) -> Path:
-    from finetune.data.repair import Repaired
-
-    assert isinstance(done, Repaired)
-    for error in done.errors:
+def _print_fixed(fixed: "FixedFile") -> Path:
+    for error in fixed.errors:
         print(f"left out: {error}")
-    for what, lines in (("mended", done.mended), ("repeated, left out", done.duplicates)):
+    for label, lines in (("fixed", fixed.fixed), ("repeated, left out", fixed.duplicates)):
         if lines:
-            print(f"{what}: {_some(map(str, lines))}")
-    print(f"{done.path}: {done.kept} rows")
-    return done.path
+            print(f"{label}: {_some(map(str, lines))}")
+    print(f"{fixed.path}: {fixed.kept} rows")
+    return fixed.path
 
 
-def _some(values: object) -> str:
-    found = list(values)  # type: ignore[call-overload]
-    more = f" and {len(found) - SHOWN_LINES} more" if len(found) > SHOWN_LINES else ""
-    return ", ".join(found[:SHOWN_LINES]) + more
+def _some(values: Iterable[str]) -> str:
+    texts = list(values)
+    more = f" and {len(texts) - SHOWN_LINES} more" if len(texts) > SHOWN_LINES else ""
+    return ", ".join(texts[:SHOWN_LINES]) + more
 
 
-def _print(found: "DataReport") -> None:
+def _print_report(report: "DataReport") -> None:
     from finetune.training.duration import duration_text
 
-    for error in found.errors:
+    for error in report.errors:
         print(error)
-    console = Console()
     table = Table(show_header=False)
-    table.add_row("format", ", ".join(f"{name} ({n})" for name, n in found.formats.items()))
-    for name, value in found.totals():
+    table.add_row("format", ", ".join(f"{name} ({n})" for name, n in report.formats.items()))
+    for name, value in report.totals():
         table.add_row(name, f"{value:,}")
-    table.add_row("training time here, about", duration_text(found.seconds))
-    table.add_row("languages", ", ".join(f"{name} {n}" for name, n in found.languages.items()))
-    console.print(table)
+    table.add_row("training time here, about", duration_text(report.seconds))
+    table.add_row("languages", ", ".join(f"{name} {n}" for name, n in report.languages.items()))
+    Console().print(table)
     for name, pairs in (
-        ("repeats", found.duplicates),
-        ("nearly repeats", found.near_duplicates),
+        ("repeats", report.duplicates),
+        ("nearly repeats", report.near_duplicates),
     ):
         if pairs:
             print(f"{name}: " + _some(f"line {line} of line {first}" for line, first in pairs))
-    if found.leaks:
-        print(f"prompts that are also held out: lines {_some(map(str, found.leaks))}")
-    most = max((each.rows for each in found.lengths), default=0)
-    for each in found.lengths:
-        bar = "█" * round(BAR * each.rows / most)
-        print(f"{each.low:>7,} to {each.high:>7,} tokens {each.rows:>7,} {bar}")
+    if report.leaks:
+        print(f"prompts that are also held out: lines {_some(map(str, report.leaks))}")
+    most = max((bin_.rows for bin_ in report.lengths), default=0)
+    for bin_ in report.lengths:
+        bar = "█" * round(BAR * bin_.rows / most)
+        print(f"{bin_.low:>7,} to {bin_.high:>7,} tokens {bin_.rows:>7,} {bar}")
 
 
 def preview(
     file: RowsFile,
-    row: Annotated[int, typer.Option(min=1, help="Its line in the file.")] = 1,
+    row: Annotated[int, typer.Option(min=1, help="The row's line in the file.")] = 1,
     recipe: RecipeName = "embedded_cpu",
     model: Model = None,
     max_length: MaxLength = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page instead of printing.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write an HTML page instead of printing.")
+    ] = None,
 ) -> None:
-    """Show a row's tokens: those that are learned in bold green, the others dim."""
-    from finetune.data.dataset import tokenize
-    from finetune.data.preview import html_page, spans
-    from finetune.data.rows import read_rows
+    """Show a row's tokens: those that are trained on in bold green, the others dim."""
+    from finetune.data.preview import preview_of, preview_row, spans
+    from finetune.data.preview_html import html_page
     from finetune.recipe import read_recipe
 
-    chosen = read_recipe(recipe, base_model=model, max_length=max_length)
+    chosen = read_recipe(recipe, {"base_model": model, "max_length": max_length})
     tokenizer = tokenizer_of(chosen.base_model)
-    found = [each for each in read_rows(file).rows if each.line == row]
-    if not found:
-        print(f"error: line {row} of {file} holds no row that can be trained", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT)
-    done = tokenize(found, tokenizer, chosen.max_length, file.name)
-    for error in done.errors:
-        print(error)
-    examples = [*done.examples, *(example for pair in done.pairs for example in pair.examples())]
+    examples = preview_row(file, row, tokenizer, chosen.max_length)
     if html:
-        html.write_text(html_page(found[0], examples, tokenizer), encoding="utf-8")
+        html.write_text(html_page(row, [preview_of(example, tokenizer) for example in examples]), encoding="utf-8")
         print(html)
         return
     for number, example in enumerate(examples, start=1):
-        shown = Text(
-            f"example {number}, {example.trained} of {len(example.token_ids)} tokens trained\n"
-        )
+        total, trained = len(example.token_ids), example.num_trained_tokens
+        shown = Text(f"example {number}, {trained} of {total} tokens trained\n")
         for span in spans(example, tokenizer):
-            shown.append(span.text, style="bold green" if span.trained else "dim")
+            shown.append(span.text, style="bold green" if span.is_trained else "dim")
         Console().print(shown)

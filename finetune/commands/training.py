@@ -1,10 +1,10 @@
-"""`finetune plan`, `train`, `resume`, `rerun`: before, during and after a run."""
+"""`finetune plan`, `train`, `resume`, `rerun`."""
 
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from finetune.commands.common import (
     BAD_INPUT,
     FAILED_RUN,
     EvalFraction,
+    EvaluationFile,
     MaxLength,
     Model,
     RecipeName,
@@ -24,6 +25,7 @@ from finetune.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from finetune.training.callbacks import Log
     from playground.studio.runs import Run
 
 REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch", "seconds_left")
@@ -36,17 +38,17 @@ Out = Annotated[
 RunName = Annotated[str, typer.Argument(help="A run's folder or id, or its adapter's name.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="FIELD=VALUE instead of the recipe's; may be repeated."),
+    typer.Option("--set", help="FIELD=VALUE: change a field of the recipe; may be repeated."),
 ]
 
 
-def _changes(pairs: list[str] | None, **flags: Any) -> dict[str, Any]:
-    """The recipe's fields that flags and ``--set`` change."""
+def _changes(pairs: list[str] | None, **options: object) -> dict[str, object]:
+    """Return the recipe's fields that options and ``--set`` change."""
     import yaml
 
     from playground.errors import InvalidSettings
 
-    changes = {name: value for name, value in flags.items() if value is not None}
+    changes = {name: value for name, value in options.items() if value is not None}
     for pair in pairs or []:
         name, sign, value = pair.partition("=")
         if not sign:
@@ -54,7 +56,7 @@ def _changes(pairs: list[str] | None, **flags: Any) -> dict[str, Any]:
         try:
             changes[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise InvalidSettings(f"--set {pair}: the value is no YAML") from None
+            raise InvalidSettings(f"--set {pair}: the value is not YAML") from None
     return changes
 
 
@@ -64,16 +66,16 @@ def plan(
     max_length: MaxLength = None,
     changes: Set = None,
     available: Annotated[
-        float | None, typer.Option(min=0.1, help="GiB to plan for; what is free here else.")
+        float | None, typer.Option(min=0.1, help="GiB to plan for; by default what is free here.")
     ] = None,
 ) -> None:
-    """Say how much memory training takes, before anything is loaded, and what would fit."""
+    """Print how much memory training takes, before anything is loaded, and what would fit."""
     from finetune.recipe import read_recipe
     from finetune.training.plan import plan as plan_training
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
-    chosen = read_recipe(recipe, **_changes(changes, base_model=model, max_length=max_length))
+    chosen = read_recipe(recipe, _changes(changes, base_model=model, max_length=max_length))
     found = plan_training(chosen, home=home())
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
@@ -99,10 +101,7 @@ def train(
     model: Model = None,
     max_length: MaxLength = None,
     eval_fraction: EvalFraction = None,
-    evaluation: Annotated[
-        Path | None,
-        typer.Option("--eval", exists=True, dir_okay=False, help="A file of held-out rows."),
-    ] = None,
+    evaluation: EvaluationFile = None,
     num_train_epochs: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
     lora_r: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -114,38 +113,42 @@ def train(
 
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
+    from finetune.data.dataset import prepare
     from finetune.data.report import report
     from finetune.recipe import read_recipe
     from finetune.training.duration import duration_text
     from playground.errors import InvalidSettings
     from playground.studio.runs import new_run
 
-    flags = {
+    options = {
         "base_model": model,
         "max_length": max_length,
         "eval_fraction": eval_fraction,
         "num_train_epochs": num_train_epochs,
+        "learning_rate": learning_rate,
+        "lora_r": lora_r,
+        "seed": seed,
     }
-    flags |= {"learning_rate": learning_rate, "lora_r": lora_r, "seed": seed}
-    chosen = read_recipe(recipe, **_changes(changes, **flags))
+    chosen = read_recipe(recipe, _changes(changes, **options))
     if out and out.exists():
         raise InvalidSettings(f"{out} is there already; choose another name or remove it")
-    found = report(files, tokenizer_of(chosen.base_model), chosen, evaluation, home())
-    for error in found.errors:
+    checked = report(prepare(files, tokenizer_of(chosen.base_model), home(), evaluation), chosen)
+    for error in checked.errors:
         print(error, file=sys.stderr)
-    if not found.trained:
+    if not checked.num_trained_tokens:
         print("error: no token of these rows would be trained", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
-    print(f"{found.rows - len(found.errors)} rows, {found.trained:,} trained tokens, ", end="")
+    skipped = len(checked.errors)
     print(
-        f"{len(found.errors)} rows named above and left out, about {found.steps} steps "
-        f"in {duration_text(found.seconds)}"
+        f"{checked.rows - skipped} rows, {checked.num_trained_tokens:,} trained tokens, "
+        f"{skipped} rows reported above and skipped, about {checked.steps} steps "
+        f"in {duration_text(checked.seconds)}"
     )
     _execute(new_run(home(), name, chosen, files, evaluation), out)
 
 
 def resume(run: RunName, out: Out = None) -> None:
-    """Go on with a run that was stopped or killed, from its last good checkpoint."""
+    """Resume a run that was stopped or killed, from its last complete checkpoint."""
     from playground.errors import InvalidSettings
     from playground.studio.runs import find_run
 
@@ -172,8 +175,8 @@ def _warn_of_packages(run: "Run") -> None:
         print(f"warning: another version than the run's: {change}", file=sys.stderr)
 
 
-def _print_log(values: dict[str, Any]) -> None:
-    """Every tenth step and each evaluation, a line; the names dim on a terminal."""
+def _print_log(values: "Log") -> None:
+    """Print a line every tenth step and at each evaluation; names are dim on a terminal."""
     if "eval_loss" not in values and values["step"] % PRINTED_EVERY:
         return
     shown = [f"[dim]{key}[/] {values[key]:.4g}" for key in REPORTED if key in values]
@@ -185,16 +188,16 @@ def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
     from playground.errors import PlaygroundError
     from playground.studio.runs import execute
 
-    watch = TrainingHooks(_print_log)
+    hooks = TrainingHooks(on_log=_print_log)
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        watch.stop.set()
+        hooks.stop_event.set()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, stop)
     print(f"run {run.folder.name}")
     try:
-        done = execute(run, base_of(run.recipe), watch)
+        done = execute(run, base_of(run.recipe), hooks)
     except PlaygroundError:
         raise
     except Exception as error:

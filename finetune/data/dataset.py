@@ -1,107 +1,229 @@
-"""A file of rows made ready for training: read, split, tokenized, with every error kept.
+"""A data set: files of rows, read, checked and tokenized once, kept under ``PLAYGROUND_HOME``.
 
-Nothing is dropped on the way: records = rows trained + rows held out + rows named in an error.
+    datasets/HASH/rows.parquet   for each row its JSON, its place, and every example's token ids
+                  dataset.json   files, formats, repeats, unreadable records, the hash of all tokens
+
+HASH follows from the files' names and contents, the tokenizer and the format's version, so what is
+found there is never stale; a folder may be deleted at any time and is made anew when it is needed.
+Nothing in it depends on a recipe: report, plan, job and report card select from the same data set.
+Nothing is dropped on the way: records = rows with an example + rows named in an error.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+import shutil
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finetune.data.examples import (
-    InvalidRow,
-    PreferencePair,
-    TrainingExample,
-    text_to_examples,
-    to_examples,
-    to_preference_pair,
+import pyarrow.parquet as pq
+from pyarrow.lib import ArrowException
+
+from finetune.data.examples import AnyExample, cut_lengths
+from finetune.data.formats import to_row
+from finetune.data.rows import RowError
+from finetune.data.split import is_held_out
+from finetune.data.storage import (
+    ROWS_FILE,
+    Manifest,
+    RowSummary,
+    dataset_key,
+    describe_files,
+    read_examples,
+    read_json_rows,
+    read_manifest,
+    read_summaries,
+    write_dataset,
 )
-from finetune.data.rows import Conversation, Preference, Row, RowError, read_rows
-from finetune.data.split import split
+from finetune.data.tokenize import TokenizedRow, fit, too_long_error
+from finetune.recipe import Recipe
+from playground.errors import InvalidSettings
+from playground.files import atomic_folder
 from playground.models.tokenizer import ChatTokenizer
 
-
-@dataclass(slots=True)
-class Tokenized:
-    """Rows with what is learned of them. ``rows`` are those that gave an example or a pair."""
-
-    rows: list[Row] = field(default_factory=list)
-    examples: list[TrainingExample] = field(default_factory=list)
-    pairs: list[PreferencePair] = field(default_factory=list)
-    errors: list[RowError] = field(default_factory=list)
-    too_long: int = 0
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each example, or of each pair's longer side."""
-        pairs = [len(p.prompt) + max(len(p.chosen), len(p.rejected)) for p in self.pairs]
-        return [len(example.token_ids) for example in self.examples] + pairs
-
-    @property
-    def trained(self) -> int:
-        """Tokens that are learned."""
-        return sum(example.trained for example in self.examples) + sum(
-            pair.trained for pair in self.pairs
-        )
+DATASETS_FOLDER = "datasets"
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a run trains on: ``train``, ``eval`` and ``replay`` are all examples or all pairs.
+
+    ``replay`` holds general rows against forgetting. ``sha256`` is of the data set that this was
+    selected from; ``train_rows`` and ``eval_rows`` are the places of its rows there.
+    """
+
+    train: Sequence[AnyExample]
+    eval: Sequence[AnyExample] = ()
+    replay: Sequence[AnyExample] = ()
+    errors: tuple[RowError, ...] = ()
+    num_too_long: int = 0
+    sha256: str = ""
+    train_rows: tuple[int, ...] = ()
+    eval_rows: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        train: Sequence[AnyExample],
+        eval: Sequence[AnyExample] = (),
+        replay: Sequence[AnyExample] = (),
+    ) -> "TrainingData":
+        """Data that was made in memory, with its hash."""
+        digest = hashlib.sha256(repr((train, eval, replay)).encode())
+        return cls(train, eval, replay, sha256=digest.hexdigest())
+
+    def with_replay(self, replay: "TrainingData") -> "TrainingData":
+        """The same with the rows that another selection trains on as replay."""
+        both = hashlib.sha256(f"{self.sha256}\n{replay.sha256}".encode()).hexdigest()
+        return replace(self, replay=replay.train, sha256=both)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Places of the rows to train on and of those held out for evaluation."""
+
+    train: tuple[int, ...]
+    eval: tuple[int, ...]
+
+
 class Dataset:
-    """A run's data: what is trained, what is held out, what is wrong."""
+    """Prepared rows; columns are read from disk when they are asked for.
 
-    train: Tokenized
-    held: Tokenized
-    errors: tuple[RowError, ...]
-    sha256: str
+    Made by `prepare`. Stays usable if its folder is deleted meanwhile.
+    """
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.home = home
+        self.manifest: Manifest = read_manifest(folder)
+        self._parquet = pq.ParquetFile(folder / ROWS_FILE, memory_map=True)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all token ids, of what is trained of them, and of what evaluates."""
+        return self.manifest.sha256
+
+    def summaries(self) -> list[RowSummary]:
+        """Every row without its text and tokens, in the files' order; an evaluation file's last."""
+        return read_summaries(self._parquet)
+
+    def rows(self, places: Collection[int]) -> list[TokenizedRow]:
+        """Rows with their examples, in the files' order."""
+        texts, summaries = read_json_rows(self._parquet), self.summaries()
+        wanted = set(places)
+        return [
+            TokenizedRow(
+                to_row(json.loads(texts[place]), summaries[place].line)[1], tuple(examples)
+            )
+            for place, examples in enumerate(read_examples(self._parquet))
+            if place in wanted
+        ]
+
+    def is_evaluation(self, row: RowSummary) -> bool:
+        """Whether the row is of the separate evaluation file."""
+        return self.manifest.files[row.file].is_evaluation
+
+    def split(self, summaries: Sequence[RowSummary], recipe: Recipe) -> Split:
+        """The rows of an evaluation file are held out, or else a fraction by each row's hash."""
+        has_file = any(file.is_evaluation for file in self.manifest.files)
+        fraction = 0.0 if has_file else recipe.eval_fraction
+        held_out = [
+            self.is_evaluation(row) or is_held_out(row.prompt, fraction, recipe.seed)
+            for row in summaries
+        ]
+        return Split(
+            tuple(place for place, held in enumerate(held_out) if not held),
+            tuple(place for place, held in enumerate(held_out) if held),
+        )
+
+    def errors(
+        self, summaries: Sequence[RowSummary], max_length: int, *, evaluation: bool = True
+    ) -> list[RowError]:
+        """Every error file by file: records that cannot be read, rows that the template refuses,
+        and examples of more than ``max_length`` tokens."""
+        by_file: list[list[RowError]] = [[] for _ in self.manifest.files]
+        for number, error in self.manifest.errors:
+            by_file[number].append(error)
+        for row in summaries:
+            by_file[row.file] += row_errors(row, self.manifest.files[row.file].name, max_length)
+        kept = zip(self.manifest.files, by_file, strict=True)
+        return [e for file, errors in kept if evaluation or not file.is_evaluation for e in errors]
+
+    def select(self, recipe: Recipe) -> TrainingData:
+        """What a run of this recipe trains on: cut or checked to ``max_length``, and split."""
+        summaries = self.summaries()
+        split = self.split(summaries, recipe)
+        held_out = set(split.eval)
+        sides: tuple[list[AnyExample], list[AnyExample]] = ([], [])
+        used: tuple[list[int], list[int]] = ([], [])
+        for place, (row, examples) in enumerate(
+            zip(summaries, read_examples(self._parquet), strict=True)
+        ):
+            fitting, _ = fit(examples, recipe.max_length, is_text=row.kind == "text")
+            if fitting:
+                sides[place in held_out].extend(fitting)
+                used[place in held_out].append(place)
+        errors = self.errors(summaries, recipe.max_length)
+        return TrainingData(
+            *sides,
+            errors=tuple(errors),
+            num_too_long=sum(error.code == "too_long" for error in errors),
+            sha256=self.sha256,
+            train_rows=tuple(used[0]),
+            eval_rows=tuple(used[1]),
+        )
 
 
-def tokenize(
-    rows: Sequence[Row], tokenizer: ChatTokenizer, max_length: int, file: str = ""
-) -> Tokenized:
-    """The examples of conversations and texts, and the pairs of preferences."""
-    done = Tokenized()
-    for row in rows:
-        before = len(done.examples) + len(done.pairs)
-        if isinstance(row, Preference):
-            try:
-                done.pairs.append(to_preference_pair(row, tokenizer, max_length, file))
-            except InvalidRow as error:
-                done.errors.append(error.error)
-        elif isinstance(row, Conversation):
-            examples, errors = to_examples(row, tokenizer, max_length, file)
-            done.examples += examples
-            done.errors += errors
-        else:
-            done.examples += text_to_examples(row, tokenizer, max_length)
-        if len(done.examples) + len(done.pairs) > before:
-            done.rows.append(row)
-    done.too_long = sum("at most are trained" in error.problem for error in done.errors)
-    return done
+def fitting_lengths(row: RowSummary, max_length: int) -> list[tuple[int, int]]:
+    """Length and trained tokens of each example that fits, as `Dataset.select` would cut them."""
+    if row.kind == "text":
+        return [(n, n) for length in row.lengths for n in cut_lengths(length, max_length)]
+    both = zip(row.lengths, row.num_trained, strict=True)
+    return [(length, trained) for length, trained in both if length <= max_length]
 
 
-def read_dataset(
+def row_errors(row: RowSummary, file: str, max_length: int) -> list[RowError]:
+    """A row's errors: the template's, or one for each example that is too long."""
+    if row.error_field is not None:
+        problem = row.error_problem or ""
+        return [RowError(file, row.line, row.error_field, problem, "template")]
+    if row.kind == "text":
+        return []
+    field = "prompt" if row.kind == "preference" else "messages"
+    return [
+        too_long_error(file, row.line, field, length, max_length)
+        for length in row.lengths
+        if length > max_length
+    ]
+
+
+def prepare(
     files: Sequence[Path],
     tokenizer: ChatTokenizer,
-    max_length: int,
-    eval_fraction: float = 0.0,
-    seed: int = 0,
+    home: Path,
+    evaluation: Path | None = None,
 ) -> Dataset:
-    """Read and tokenize files; ``eval_fraction`` (0 to 1) of their rows by hash. Raises `OSError`."""
-    train, held = Tokenized(), Tokenized()
-    errors: list[RowError] = []
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-        read = read_rows(file)
-        errors += read.errors
-        for side, rows in zip((train, held), split(read.rows, eval_fraction, seed), strict=True):
-            _extend(side, tokenize(rows, tokenizer, max_length, file.name))
-    return Dataset(train, held, (*errors, *train.errors, *held.errors), digest.hexdigest())
+    """Return the files' data set, from ``home/datasets`` if it was made before.
+
+    The rows of ``evaluation`` are held out. Raises `OSError` if a file cannot be opened.
+    """
+    described = describe_files(files, evaluation)
+    folder = home / DATASETS_FOLDER / dataset_key(described, tokenizer)
+    dataset = _open(folder, home)
+    if dataset is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        paths = [*files, *([evaluation] if evaluation else [])]
+        with suppress(FileExistsError), atomic_folder(folder) as new:  # made by another meanwhile
+            write_dataset(new, paths, described, tokenizer)
+            if describe_files(files, evaluation) != described:
+                raise InvalidSettings("a file of rows changed while it was read; try again")
+        dataset = Dataset(folder, home)
+    return dataset
 
 
-def _extend(side: Tokenized, more: Tokenized) -> None:
-    side.rows += more.rows
-    side.examples += more.examples
-    side.pairs += more.pairs
-    side.errors += more.errors
-    side.too_long += more.too_long
+def _open(folder: Path, home: Path) -> Dataset | None:
+    """The data set of a folder, or None if it is missing or damaged."""
+    try:
+        return Dataset(folder, home)
+    except (OSError, ValueError, KeyError, TypeError, ArrowException):
+        return None

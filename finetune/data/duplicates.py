@@ -1,4 +1,4 @@
-"""Rows that repeat each other: word for word, or nearly.
+"""Finds rows that repeat each other: word for word, or nearly.
 
 Near-duplicates are found by MinHash and banding (Broder 1997; Leskovec, Rajaraman and Ullman,
 Mining of Massive Datasets, chapter 3) over shingles of three words, and each candidate is checked
@@ -17,7 +17,7 @@ SHINGLE = 3
 HASHES = 64
 BANDS = 16
 LARGEST_BAND = 50
-"""Texts of one band that are compared with each other; a crowded band holds boilerplate."""
+"""Texts of one band that are compared with each other; a fuller band holds boilerplate."""
 _PRIME = (1 << 31) - 1
 
 
@@ -30,26 +30,26 @@ class Repeats:
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case, without punctuation."""
+    """Split a text into words in lower case, without punctuation."""
     return re.findall(r"\w+", text.lower())
 
 
 def find_repeats(texts: Sequence[str], similar: float = SIMILAR) -> Repeats:
-    """Each text that repeats an earlier one, with the first that it repeats."""
+    """Find each text that repeats an earlier one, with the first that it repeats."""
     exact: list[tuple[int, int]] = []
     first: dict[str, int] = {}
-    for at, text in enumerate(texts):
-        earlier = first.setdefault(text, at)
-        if earlier != at:
-            exact.append((at, earlier))
-    near = _near([(at, _shingles(text)) for text, at in first.items()], similar)
+    for place, text in enumerate(texts):
+        earlier = first.setdefault(text, place)
+        if earlier != place:
+            exact.append((place, earlier))
+    near = _near([(place, _shingles(text)) for text, place in first.items()], similar)
     return Repeats(tuple(exact), tuple(sorted(near.items())))
 
 
 def _shingles(text: str) -> frozenset[int]:
-    found = words(text)
-    count = max(1, len(found) - SHINGLE + 1)
-    pieces = (" ".join(found[at : at + SHINGLE]) for at in range(count))
+    all_words = words(text)
+    count = max(1, len(all_words) - SHINGLE + 1)
+    pieces = (" ".join(all_words[start : start + SHINGLE]) for start in range(count))
     return frozenset(
         int.from_bytes(hashlib.blake2b(piece.encode(), digest_size=8).digest(), "big") % _PRIME
         for piece in pieces
@@ -61,16 +61,16 @@ def _near(texts: Sequence[tuple[int, frozenset[int]]], similar: float) -> dict[i
     factors, shifts = rng.integers(1, _PRIME, HASHES), rng.integers(0, _PRIME, HASHES)
     bands: dict[tuple[int, bytes], list[int]] = {}
     near: dict[int, int] = {}
-    for place, (at, shingles) in enumerate(texts):
+    for index, (place, shingles) in enumerate(texts):
         values = np.fromiter(shingles, dtype=np.int64, count=len(shingles))
         signature = ((values[:, None] * factors + shifts) % _PRIME).min(axis=0)
         for band, part in enumerate(signature.reshape(BANDS, -1)):
-            crowd = bands.setdefault((band, part.tobytes()), [])
-            for other in crowd[:LARGEST_BAND]:
+            bucket = bands.setdefault((band, part.tobytes()), [])
+            for other in bucket[:LARGEST_BAND]:
                 earlier, known = texts[other]
-                if at not in near and _jaccard(shingles, known) >= similar:
-                    near[at] = earlier
-            crowd.append(place)
+                if place not in near and _jaccard(shingles, known) >= similar:
+                    near[place] = earlier
+            bucket.append(index)
     return near
 
 

@@ -1,31 +1,31 @@
-"""One rendering: what a row is trained on is, token for token, what serving would show the model.
+"""Training examples: the model is trained on exactly the tokens that serving would show it.
 
 V7 puts the tools before the last user message, so a conversation does not contain its own earlier
-prompts. A row is therefore trained as *examples*, one for each answer: the prompt as serving renders
-it, then the answer's own tokens, which alone are learned. Views that continue each other are one.
+prompts. A row therefore becomes *examples*, one for each answer: the prompt as serving renders it,
+then the answer's own tokens, and the loss is over these alone. Examples that continue each other
+are merged. Knows no maximum length: what is too long is left out when a data set is selected from.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune.data.rows import Conversation, Preference, RowError, Text
-from playground.errors import InvalidRequest
+from finetune.data.training_row import Conversation, PlainText, Preference
 from playground.models.tokenizer import ChatTokenizer
 
 MASKED = -100
-"""The label that the loss leaves out (torch.nn.CrossEntropyLoss)."""
+"""The label that the loss ignores (torch.nn.CrossEntropyLoss)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """Token ids, and the same ids where they are learned, else `MASKED`."""
+    """Token ids, and the same ids as labels where they are trained on, else `MASKED`."""
 
     token_ids: tuple[int, ...]
     labels: tuple[int, ...]
 
     @property
-    def trained(self) -> int:
-        """How many tokens are learned."""
+    def num_trained_tokens(self) -> int:
+        """How many tokens the loss is over."""
         return sum(label != MASKED for label in self.labels)
 
 
@@ -38,99 +38,89 @@ class PreferencePair:
     rejected: tuple[int, ...]
 
     @property
-    def trained(self) -> int:
+    def length(self) -> int:
+        """Tokens of the prompt with the longer answer."""
+        return len(self.prompt) + max(len(self.chosen), len(self.rejected))
+
+    @property
+    def num_trained_tokens(self) -> int:
         """How many tokens are compared."""
         return len(self.chosen) + len(self.rejected)
 
-    def examples(self) -> tuple[TrainingExample, TrainingExample]:
-        """The pair as two examples, the preferred one first."""
-        masked = tuple(MASKED for _ in self.prompt)
+    def to_examples(self) -> tuple[TrainingExample, TrainingExample]:
+        """The pair as two examples, the chosen one first."""
+        masked = (MASKED,) * len(self.prompt)
         chosen, rejected = (
-            TrainingExample((*self.prompt, *each), (*masked, *each))
-            for each in (self.chosen, self.rejected)
+            TrainingExample((*self.prompt, *answer), (*masked, *answer))
+            for answer in (self.chosen, self.rejected)
         )
         return chosen, rejected
 
 
-def to_preference_pair(
-    preference: Preference, tokenizer: ChatTokenizer, max_length: int, file: str = ""
-) -> PreferencePair:
-    """A preference's pair. Raises `InvalidRow` for what the template refuses or is too long."""
-    try:
-        pair = PreferencePair(
-            tuple(tokenizer.render(preference.messages, preference.tools)),
-            *(
-                tuple(tokenizer.render_answer(each, preference.messages, preference.tools))
-                for each in (preference.chosen, preference.rejected)
-            ),
+AnyExample = TrainingExample | PreferencePair
+"""What a trainer sees of a row, whichever the method."""
+
+
+def to_examples(conversation: Conversation, tokenizer: ChatTokenizer) -> list[TrainingExample]:
+    """Return a conversation's examples. Raises `InvalidRequest` for what the template refuses."""
+    return list(_merged(_for_each_answer(conversation, tokenizer)))
+
+
+def to_preference_pair(preference: Preference, tokenizer: ChatTokenizer) -> PreferencePair:
+    """Return a preference's pair. Raises `InvalidRequest` for what the template refuses."""
+    prompt = tokenizer.render(preference.messages, preference.tools)
+    chosen, rejected = (
+        tokenizer.render_answer(answer, preference.messages, preference.tools)
+        for answer in (preference.chosen, preference.rejected)
+    )
+    return PreferencePair(tuple(prompt), tuple(chosen), tuple(rejected))
+
+
+def to_text_example(text: PlainText, tokenizer: ChatTokenizer) -> TrainingExample:
+    """Return plain text as one example, however long; see `cut`."""
+    token_ids = (*tokenizer.encode(text.text), min(tokenizer.end_ids))
+    return TrainingExample(token_ids, token_ids)
+
+
+def cut(example: TrainingExample, max_length: int) -> list[TrainingExample]:
+    """Cut plain text into examples of at most ``max_length`` tokens; a single last token is left
+    out, as it has no context."""
+    return [
+        TrainingExample(
+            example.token_ids[start : start + max_length],
+            example.labels[start : start + max_length],
         )
-    except InvalidRequest as error:
-        raise InvalidRow(RowError(file, preference.line, error.field, error.problem)) from None
-    length = len(pair.prompt) + max(len(pair.chosen), len(pair.rejected))
-    if length > max_length:
-        problem = f"has {length:,} tokens; {max_length:,} at most are trained"
-        raise InvalidRow(RowError(file, preference.line, "prompt", problem))
-    return pair
+        for start in range(0, len(example.token_ids) - 1, max_length)
+    ]
 
 
-class InvalidRow(Exception):
-    """A row that cannot be rendered; ``error`` says why."""
-
-    def __init__(self, error: RowError) -> None:
-        super().__init__(str(error))
-        self.error = error
+def cut_lengths(length: int, max_length: int) -> list[int]:
+    """The lengths of the examples that `cut` gives of so many tokens."""
+    return [min(max_length, length - start) for start in range(0, length - 1, max_length)]
 
 
-def text_to_examples(
-    text: Text, tokenizer: ChatTokenizer, max_length: int
-) -> list[TrainingExample]:
-    """Plain text, cut into examples of at most ``max_length`` tokens; every token is learned."""
-    ids = (*tokenizer.encode(text.text), min(tokenizer.end_ids))
-    cuts = [ids[at : at + max_length] for at in range(0, len(ids), max_length)]
-    return [TrainingExample(cut, cut) for cut in cuts if len(cut) > 1]
-
-
-def to_examples(
-    conversation: Conversation, tokenizer: ChatTokenizer, max_length: int, file: str = ""
-) -> tuple[list[TrainingExample], list[RowError]]:
-    """A row's examples; an error for what the template refuses and for each example that is too long."""
-    examples: list[TrainingExample] = []
-    errors: list[RowError] = []
-    try:
-        for example in _joined(_each_answer(conversation, tokenizer)):
-            if len(example.token_ids) <= max_length:
-                examples.append(example)
-            else:
-                problem = (
-                    f"has {len(example.token_ids):,} tokens; {max_length:,} at most are trained"
-                )
-                errors.append(RowError(file, conversation.line, "messages", problem))
-    except InvalidRequest as error:
-        return [], [RowError(file, conversation.line, error.field, error.problem)]
-    return examples, errors
-
-
-def _each_answer(conversation: Conversation, tokenizer: ChatTokenizer) -> Iterator[TrainingExample]:
-    for at, message in enumerate(conversation.messages):
+def _for_each_answer(
+    conversation: Conversation, tokenizer: ChatTokenizer
+) -> Iterator[TrainingExample]:
+    for place, message in enumerate(conversation.messages):
         if message.role == "assistant":
-            prompt = tokenizer.render(conversation.messages[:at], conversation.tools)
-            answer = tokenizer.render_answer(
-                message, conversation.messages[:at], conversation.tools
-            )
+            before = conversation.messages[:place]
+            prompt = tokenizer.render(before, conversation.tools)
+            answer = tokenizer.render_answer(message, before, conversation.tools)
             labels = (*(MASKED for _ in prompt), *answer)
             yield TrainingExample((*prompt, *answer), labels)
 
 
-def _joined(examples: Iterator[TrainingExample]) -> Iterator[TrainingExample]:
-    """A example whose prompt is the one before, answer included, learns both answers."""
-    held: TrainingExample | None = None
+def _merged(examples: Iterator[TrainingExample]) -> Iterator[TrainingExample]:
+    """An example whose prompt is the whole one before, answer included, trains both answers."""
+    last: TrainingExample | None = None
     for example in examples:
-        if held and example.token_ids[: len(held.token_ids)] == held.token_ids:
-            labels = (*held.labels, *example.labels[len(held.labels) :])
-            held = TrainingExample(example.token_ids, labels)
+        if last and example.token_ids[: len(last.token_ids)] == last.token_ids:
+            labels = (*last.labels, *example.labels[len(last.labels) :])
+            last = TrainingExample(example.token_ids, labels)
             continue
-        if held:
-            yield held
-        held = example
-    if held:
-        yield held
+        if last:
+            yield last
+        last = example
+    if last:
+        yield last

@@ -1,4 +1,4 @@
-"""Recognises a record's format and turns it into a row of ours.
+"""Recognises a record's format and turns it into a `TrainingRow`.
 
 Conversations: ``messages`` (OpenAI's, Together's), ``conversations`` (ShareGPT's, with tools),
 prompt and completion (TRL's, OpenAI's, Together's instruction format), Alpaca's. Preferences:
@@ -9,14 +9,20 @@ https://huggingface.co/docs/trl/dataset_formats, LLaMA-Factory's data/README.md.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
+from finetune.data.training_row import (
+    Conversation,
+    JsonObject,
+    PlainText,
+    Preference,
+    TrainingRow,
+)
 from playground.errors import InvalidRequest
 from playground.protocol import Message, Tool, ToolCall
 from playground.protocol.messages import Role
 
-Body = Mapping[str, Any]
+Body = Mapping[str, object]
 SHAREGPT_ROLES = {
     "system": "system",
     "human": "user",
@@ -29,56 +35,8 @@ SHAREGPT_ROLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Messages of which the assistant's are learned. ``line`` counts from 1."""
-
-    messages: tuple[Message, ...]
-    tools: tuple[Tool, ...] = ()
-    line: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The row in the messages format."""
-        return _with_tools({"messages": [each.to_openai() for each in self.messages]}, self.tools)
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """A prompt with the answer that is preferred and the one that is not."""
-
-    messages: tuple[Message, ...]
-    chosen: Message
-    rejected: Message
-    tools: tuple[Tool, ...] = ()
-    line: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The row as prompt, chosen and rejected messages."""
-        body = {
-            "prompt": [each.to_openai() for each in self.messages],
-            "chosen": [self.chosen.to_openai()],
-            "rejected": [self.rejected.to_openai()],
-        }
-        return _with_tools(body, self.tools)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Plain text, every token of which is learned."""
-
-    text: str
-    line: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The row with its one field."""
-        return {"text": self.text}
-
-
-Row = Conversation | Preference | Text
-
-
 class FormatError(Exception):
-    """What is wrong with a record: its field, and what to do."""
+    """Raised for a record that cannot become a row: its field, and what to do about it."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(problem)
@@ -86,8 +44,8 @@ class FormatError(Exception):
         self.problem = problem
 
 
-def row_of(record: Body, line: int) -> tuple[str, Row]:
-    """The format's name and the row. Raises `FormatError`."""
+def to_row(record: Body, line: int) -> tuple[str, TrainingRow]:
+    """Return the format's name and the row. Raises `FormatError`."""
     for fields, name, read in _FORMATS:
         if all(record.get(field) is not None for field in fields):
             return name, read(record, line)
@@ -95,7 +53,7 @@ def row_of(record: Body, line: int) -> tuple[str, Row]:
     raise FormatError("line", f"has none of the known fields: {known}")
 
 
-def _conversation(record: Body, messages: Sequence[Any], line: int, place: str) -> Conversation:
+def _conversation(record: Body, messages: Sequence[object], line: int, place: str) -> Conversation:
     built = _built(messages, place)
     if not any(message.role == "assistant" for message in built):
         raise FormatError(place, "has no assistant message, so nothing to learn")
@@ -118,7 +76,7 @@ def _sharegpt_messages(record: Body) -> list[Body]:
     return [{"role": "system", "content": system}, *turns] if system else turns
 
 
-def _from_sharegpt(at: int, turn: Any) -> dict[str, Any]:
+def _from_sharegpt(at: int, turn: object) -> JsonObject:
     if not isinstance(turn, dict):
         raise FormatError(f"conversations[{at}]", "must be an object with from and value")
     if "role" in turn and "from" not in turn:
@@ -133,7 +91,7 @@ def _from_sharegpt(at: int, turn: Any) -> dict[str, Any]:
     return {"role": SHAREGPT_ROLES[role], "content": value}
 
 
-def _calls_of_text(place: str, value: Any) -> list[Body]:
+def _calls_of_text(place: str, value: object) -> list[Body]:
     try:
         calls = json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
@@ -149,7 +107,7 @@ def _prompt_and_completion(record: Body, line: int) -> Conversation:
     return _conversation(record, messages, line, "completion")
 
 
-def _messages_or_text(record: Body, name: str, role: str) -> list[Any]:
+def _messages_or_text(record: Body, name: str, role: str) -> list[object]:
     value = record[name]
     if isinstance(value, str):
         return [{"role": role, "content": value}]
@@ -164,8 +122,8 @@ def _alpaca(record: Body, line: int) -> Conversation:
 
 
 def _alpaca_prompt(record: Body) -> list[Body]:
-    asked = [record["instruction"], record.get("input") or ""]
-    if not all(isinstance(text, str) for text in asked):
+    instruction, details = record["instruction"], record.get("input") or ""
+    if not isinstance(instruction, str) or not isinstance(details, str):
         raise FormatError("instruction", "must be text")
     messages: list[Body] = []
     if record.get("system"):
@@ -180,7 +138,10 @@ def _alpaca_prompt(record: Body) -> list[Body]:
             {"role": "user", "content": pair[0]},
             {"role": "assistant", "content": pair[1]},
         ]
-    return [*messages, {"role": "user", "content": "\n\n".join(text for text in asked if text)}]
+    return [
+        *messages,
+        {"role": "user", "content": "\n\n".join(text for text in (instruction, details) if text)},
+    ]
 
 
 def _trl_preference(record: Body, line: int) -> Preference:
@@ -218,7 +179,7 @@ def _alpaca_preference(record: Body, line: int) -> Preference:
 
 
 def _preference(
-    record: Body, prompt: Sequence[Any], chosen: str, rejected: str, line: int
+    record: Body, prompt: Sequence[object], chosen: str, rejected: str, line: int
 ) -> Preference:
     answers = []
     for name in (chosen, rejected):
@@ -235,13 +196,18 @@ def _preference(
     return Preference(messages, chosen_answer, rejected_answer, _tools(record.get("tools")), line)
 
 
-def _text(record: Body, line: int) -> Text:
-    if not isinstance(record["text"], str) or not record["text"].strip():
+def _text(record: Body, line: int) -> PlainText:
+    text = record["text"]
+    if not isinstance(text, str) or not text.strip():
         raise FormatError("text", "must be text that is not empty")
-    return Text(record["text"], line)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise FormatError("text", f"not valid Unicode at character {error.start}") from None
+    return PlainText(text, line)
 
 
-_FORMATS: tuple[tuple[tuple[str, ...], str, Callable[[Body, int], Row]], ...] = (
+_FORMATS: tuple[tuple[tuple[str, ...], str, Callable[[Body, int], TrainingRow]], ...] = (
     (("messages",), "messages", _openai),
     (("conversations", "chosen", "rejected"), "sharegpt preference", _sharegpt_preference),
     (("conversations",), "sharegpt", _sharegpt),
@@ -255,19 +221,15 @@ _FORMATS: tuple[tuple[tuple[str, ...], str, Callable[[Body, int], Row]], ...] = 
 )
 
 
-def _with_tools(body: dict[str, Any], tools: Sequence[Tool]) -> dict[str, Any]:
-    return body | ({"tools": [tool.to_openai() for tool in tools]} if tools else {})
-
-
-def _list(record: Body, name: str) -> list[Any]:
+def _list(record: Body, name: str) -> list[object]:
     value = record[name]
     if not isinstance(value, list) or not value:
         raise FormatError(name, "must be a list that is not empty")
     return value
 
 
-def _built(bodies: Sequence[Any], place: str) -> tuple[Message, ...]:
-    """Messages; calls and results without ids get some, in the order in which they come."""
+def _built(bodies: Sequence[object], place: str) -> tuple[Message, ...]:
+    """Build messages; calls and results without ids are given matching ones in their order."""
     messages: list[Message] = []
     waiting: list[str] = []
     for at, body in enumerate(bodies):
@@ -283,7 +245,7 @@ def _built(bodies: Sequence[Any], place: str) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _message(place: str, body: Any, at: int) -> Message:
+def _message(place: str, body: object, at: int) -> Message:
     if not isinstance(body, dict):
         raise FormatError(place, "must be an object with role and content")
     calls = body.get("tool_calls") or ()
@@ -321,16 +283,17 @@ def _message(place: str, body: Any, at: int) -> Message:
         ) from None
 
 
-def _call(place: str, body: Any, spare_id: str) -> ToolCall:
-    function = body.get("function") if isinstance(body, dict) else None
+def _call(place: str, body: object, spare_id: str) -> ToolCall:
+    call = body if isinstance(body, dict) else {}
+    function = call.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise FormatError(f"{place}.function", "must have a name and arguments")
     arguments = function.get("arguments", "{}")
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(str(body.get("id") or spare_id), function["name"], text)
+    return ToolCall(str(call.get("id") or spare_id), function["name"], text)
 
 
-def _tools(body: Any) -> tuple[Tool, ...]:
+def _tools(body: object) -> tuple[Tool, ...]:
     if isinstance(body, str):
         try:
             body = json.loads(body) if body.strip() else None
@@ -341,8 +304,8 @@ def _tools(body: Any) -> tuple[Tool, ...]:
     if not isinstance(body, list):
         raise FormatError("tools", "must be a list")
     tools = []
-    for at, each in enumerate(body):
-        function = each.get("function", each) if isinstance(each, dict) else None
+    for at, tool in enumerate(body):
+        function = tool.get("function", tool) if isinstance(tool, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise FormatError(f"tools[{at}].function", "must have a name")
         parameters = function.get("parameters")

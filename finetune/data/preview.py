@@ -1,77 +1,83 @@
-"""A row's tokens, those that are learned told apart from those that are masked. As data and HTML.
+"""Previews a row's tokens: those that are trained on and those that are masked. As data.
 
-The terminal's colours are the command's business; knows no page.
+Knows neither the terminal's colours nor HTML.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
+from pathlib import Path
 
-from finetune.data.examples import MASKED, TrainingExample
-from finetune.data.rows import Row
+from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
+from finetune.data.rows import RowError, read_row
+from finetune.data.tokenize import fit, tokenize_row, too_long_error
+from finetune.data.training_row import PlainText, Preference
+from playground.errors import InvalidSettings
 from playground.models.tokenizer import ChatTokenizer
-
-STYLE = """
-body { font: 15px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color-scheme: light dark; }
-.example { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #8884;
-  border-radius: 8px; padding: 12px 16px; }
-.trained { background: #16a34a33; border-radius: 3px; }
-.masked { opacity: .65; }
-.control { font: .8em ui-monospace, monospace; border: 1px solid #8886; border-radius: 4px;
-  padding: 0 4px; }
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Neighbouring tokens of one kind. ``control`` is a control token's name."""
+    """Neighbouring tokens, all trained or all masked; a control token is a span of its own."""
 
     text: str
-    trained: bool
-    control: bool
-    tokens: int
+    is_trained: bool
+    is_control: bool
+    num_tokens: int
 
 
-def spans(example: TrainingExample, tokenizer: ChatTokenizer) -> list[Span]:
-    """The example in spans; text is decoded over whole spans, so that no character is cut."""
-    names = tokenizer.control_tokens
-    found: list[Span] = []
-    each = zip(example.token_ids, example.labels, strict=True)
-    keyed = groupby(each, key=lambda pair: (names.get(pair[0]), pair[1] != MASKED))
-    for (name, trained), group in keyed:
-        ids = [token for token, _ in group]
-        if name is not None:
-            found += [Span(name, trained, True, 1) for _ in ids]
-            continue
-        text = b"".join(map(tokenizer.token_bytes, ids)).decode("utf-8", "replace")
-        found.append(Span(text, trained, False, len(ids)))
-    return found
+@dataclass(frozen=True, slots=True)
+class ExamplePreview:
+    """A training example as data: its tokens in spans, and how many of them are trained."""
+
+    spans: tuple[Span, ...]
+    num_tokens: int
+    num_trained_tokens: int
 
 
-def html_fragment(examples: Sequence[TrainingExample], tokenizer: ChatTokenizer) -> str:
-    """The examples' markup without head and style."""
-    parts = []
-    for number, example in enumerate(examples, start=1):
-        parts.append(
-            f"<p>TrainingExample {number}: {example.trained} of {len(example.token_ids)} tokens trained</p>"
-            f'<div class="example">{"".join(map(_markup, spans(example, tokenizer)))}</div>'
-        )
-    return "".join(parts)
-
-
-def html_page(row: Row, examples: Sequence[TrainingExample], tokenizer: ChatTokenizer) -> str:
-    """A whole page, self-contained."""
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Row {row.line}</title>'
-        f"<style>{STYLE}</style><h1>Row {row.line}</h1>"
-        '<p><span class="trained">trained</span> · <span class="masked">masked</span></p>'
-        f"{html_fragment(examples, tokenizer)}</html>\n"
+def preview_of(example: TrainingExample, tokenizer: ChatTokenizer) -> ExamplePreview:
+    """Return the preview of an example."""
+    return ExamplePreview(
+        tuple(spans(example, tokenizer)), len(example.token_ids), example.num_trained_tokens
     )
 
 
-def _markup(span: Span) -> str:
-    kind = "trained" if span.trained else "masked"
-    control = " control" if span.control else ""
-    return f'<span class="{kind}{control}">{escape(span.text)}</span>'
+def preview_row(
+    file: Path, line: int, tokenizer: ChatTokenizer, max_length: int
+) -> list[TrainingExample]:
+    """Read and tokenize the row of one line; a preference gives both its answers.
+
+    Reads no further than that line. Raises `InvalidSettings` if it has no row to train on.
+    """
+    row = read_row(file, line)
+    if row is None:
+        raise InvalidSettings(f"line {line} of {file.name} holds no row that can be trained")
+    if isinstance(row, RowError):
+        raise InvalidSettings(str(row))
+    tokenized = tokenize_row(row, tokenizer, file.name)
+    if tokenized.error:
+        raise InvalidSettings(str(tokenized.error))
+    examples, too_long = fit(tokenized.examples, max_length, is_text=isinstance(row, PlainText))
+    if too_long:
+        field = "prompt" if isinstance(row, Preference) else "messages"
+        raise InvalidSettings(str(too_long_error(file.name, line, field, too_long[0], max_length)))
+    return [part for example in examples for part in _parts(example)]
+
+
+def _parts(example: AnyExample) -> tuple[TrainingExample, ...]:
+    return example.to_examples() if isinstance(example, PreferencePair) else (example,)
+
+
+def spans(example: TrainingExample, tokenizer: ChatTokenizer) -> list[Span]:
+    """Return the example in spans; text is decoded over whole spans, so no character is cut."""
+    names = tokenizer.control_tokens
+    result: list[Span] = []
+    tokens = zip(example.token_ids, example.labels, strict=True)
+    keyed = groupby(tokens, key=lambda pair: (names.get(pair[0]), pair[1] != MASKED))
+    for (name, is_trained), group in keyed:
+        ids = [token for token, _ in group]
+        if name is not None:
+            result += [Span(name, is_trained, True, 1) for _ in ids]
+            continue
+        text = b"".join(map(tokenizer.token_bytes, ids)).decode("utf-8", "replace")
+        result.append(Span(text, is_trained, False, len(ids)))
+    return result

@@ -1,8 +1,8 @@
-"""`finetune check --fix`: a repaired copy of a file, in one format. The original is never written.
+"""`finetune check --fix`: writes a fixed copy of a file, in one format; the original stays.
 
-Mends only what has one meaning: encodings, other names of roles, a text that ends in a question, an
+Fixes only what is unambiguous: encodings, other names of roles, a text that ends in a question, an
 empty last answer, lines written as Python literals, numbers that are no JSON, the same row twice.
-What is left stays an error, and is named.
+Everything else stays an error and is reported.
 """
 
 import ast
@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from finetune.data.formats import FormatError, row_of
-from finetune.data.rows import Row, RowError
+from finetune.data.formats import FormatError, to_row
+from finetune.data.rows import RowError
 from finetune.data.sources import BOM, Record, UnreadableRecord, records
 from finetune.data.split import whole_text
+from finetune.data.training_row import JsonObject, TrainingRow
+from playground.files import write_atomic
 
 ROLES = {
     "human": "user",
@@ -34,52 +35,50 @@ ENCODINGS = (("utf-16", (b"\xff\xfe", b"\xfe\xff")), ("utf-8-sig", (b"\xef\xbb\x
 
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
-    """Where the copy is, which lines were mended or left out, and what could not be mended."""
+class FixedFile:
+    """The copy's path, the lines that were fixed or left out, and what could not be fixed."""
 
     path: Path
     kept: int
-    mended: tuple[int, ...]
+    fixed: tuple[int, ...]
     duplicates: tuple[int, ...]
     errors: tuple[RowError, ...]
 
 
-def repair(path: Path) -> Repaired:
+def fix(path: Path) -> FixedFile:
     """Write ``NAME.fixed.jsonl`` beside ``path``. Raises `OSError` if either cannot be opened."""
-    rows: list[Row] = []
-    mended: list[int] = []
+    rows: list[TrainingRow] = []
+    fixed: list[int] = []
     duplicates: list[int] = []
     errors: list[RowError] = []
     seen: set[str] = set()
-    for line, record, changed in _mended_records(path):
+    for line, record, changed in _fixed_records(path):
         if isinstance(record, UnreadableRecord):
-            errors.append(RowError(path.name, line, record.field, record.problem))
+            errors.append(RowError(path.name, line, record.field, record.problem, "unreadable"))
             continue
-        row, error, now_changed = _mended_row(record, line)
+        row, error, now_changed = _fixed_row(record, line)
         if row is None:
             if error:
                 errors.append(RowError(path.name, line, error.field, error.problem))
             continue
         if changed or now_changed:
-            mended.append(line)
+            fixed.append(line)
         if whole_text(row) in seen:
             duplicates.append(line)
             continue
         seen.add(whole_text(row))
         rows.append(row)
     target = path.with_name(f"{path.stem}.fixed.jsonl")
-    temporary = target.with_suffix(".tmp")
-    temporary.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
-    temporary.replace(target)
-    return Repaired(target, len(rows), tuple(mended), tuple(duplicates), tuple(errors))
+    write_atomic(target, "".join(f"{_line(row)}\n" for row in rows))
+    return FixedFile(target, len(rows), tuple(fixed), tuple(duplicates), tuple(errors))
 
 
-def _line(row: Row) -> str:
+def _line(row: TrainingRow) -> str:
     return json.dumps(row.as_json(), ensure_ascii=False)
 
 
-def _mended_records(path: Path) -> Iterator[tuple[int, Record, bool]]:
-    """Records of the same text in UTF-8; a line that is a Python literal is read as one."""
+def _fixed_records(path: Path) -> Iterator[tuple[int, Record, bool]]:
+    """Yield records of the text in UTF-8; a line that is a Python literal is read as one."""
     content = path.read_bytes()
     text = _as_utf8(content)
     lines = text.split("\n") if path.suffix.lower() in LINES else []
@@ -99,8 +98,8 @@ def _mended_records(path: Path) -> Iterator[tuple[int, Record, bool]]:
             yield line, record, other_encoding
 
 
-def _python_literal(text: str) -> dict[str, Any] | None:
-    """A line with single quotes, trailing commas, None or NaN: read, never executed."""
+def _python_literal(text: str) -> JsonObject | None:
+    """Parse a line with single quotes, trailing commas, None or NaN; nothing is executed."""
     try:
         value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -121,57 +120,62 @@ def _as_utf8(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def _mended_row(
-    record: Mapping[str, Any], line: int
-) -> tuple[Row | None, FormatError | None, bool]:
+def _fixed_row(
+    record: Mapping[str, object], line: int
+) -> tuple[TrainingRow | None, FormatError | None, bool]:
     try:
-        return row_of(record, line)[1], None, False
+        return to_row(record, line)[1], None, False
     except FormatError:
         pass
     try:
-        return row_of(_mended(record), line)[1], None, True
-    except FormatError as wrong:
-        return None, wrong, False
+        return to_row(_fixed(record), line)[1], None, True
+    except FormatError as error:
+        return None, error, False
 
 
-def _mended(record: Mapping[str, Any]) -> dict[str, Any]:
-    done = dict(record)
+def _fixed(record: Mapping[str, object]) -> JsonObject:
+    result = dict(record)
     for name in ("messages", "conversations", "prompt", "completion", "chosen", "rejected"):
-        if isinstance(done.get(name), list):
-            done[name] = _messages(done[name])
-    if isinstance(done.get("tools"), str) and not done["tools"].strip():
-        del done["tools"]
-    return done
+        bodies = result.get(name)
+        if isinstance(bodies, list):
+            result[name] = _messages(bodies)
+    tools = result.get("tools")
+    if isinstance(tools, str) and not tools.strip():
+        del result["tools"]
+    return result
 
 
-def _messages(bodies: Sequence[Any]) -> list[Any]:
+def _messages(bodies: Sequence[object]) -> list[JsonObject]:
+    """Fix each message, and leave out what follows the last answer."""
     messages = [_message(body) for body in bodies if isinstance(body, dict)]
-    has_answer = any(_role(each) in ("assistant", "gpt") and _says(each) for each in messages)
-    while has_answer and not (_role(messages[-1]) in ("assistant", "gpt") and _says(messages[-1])):
-        messages.pop()
+    if any(_is_answer(message) for message in messages):
+        while not _is_answer(messages[-1]):
+            messages.pop()
     return messages
 
 
-def _message(body: dict[str, Any]) -> dict[str, Any]:
-    done = dict(body)
+def _message(body: JsonObject) -> JsonObject:
+    result = dict(body)
     for name, content in (("role", "content"), ("from", "value")):
-        role = done.get(name)
+        role = result.get(name)
         if isinstance(role, str):
             plain = role.strip().lower()
-            done[name] = ROLES.get(plain, plain) if name == "role" else plain
-        if isinstance(done.get(content), (int, float, bool)):
-            done[content] = json.dumps(done[content])
-    if isinstance(done.get("content"), list):  # OpenAI's content parts
-        parts = done["content"]
-        if all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
-            done["content"] = "".join(str(part.get("text", "")) for part in parts)
-    return done
+            result[name] = ROLES.get(plain, plain) if name == "role" else plain
+        if isinstance(result.get(content), (int, float, bool)):
+            result[content] = json.dumps(result[content])
+    parts = result.get("content")
+    if isinstance(parts, list) and all(_is_text_part(part) for part in parts):
+        result["content"] = "".join(str(part.get("text", "")) for part in parts)
+    return result
 
 
-def _role(body: Any) -> Any:
-    return body.get("role", body.get("from"))
+def _is_text_part(part: object) -> bool:
+    """Whether it is a text part of OpenAI's content lists."""
+    return isinstance(part, dict) and part.get("type") == "text"
 
 
-def _says(body: Any) -> bool:
+def _is_answer(body: JsonObject) -> bool:
+    if body.get("role", body.get("from")) not in ("assistant", "gpt"):
+        return False
     text = body.get("content", body.get("value"))
     return bool(body.get("tool_calls")) or (isinstance(text, str) and bool(text.strip()))

@@ -1,17 +1,32 @@
-"""Rows of training data: what a file holds once it is read, and what is wrong with the rest.
+"""Reads files of training rows: what a file holds, and what is wrong with the rest.
 
-Every record of a file comes out as a row or as a `RowError`; none is dropped. How files are split into
-records is `finetune.data.sources`, how a record is recognised is `finetune.data.formats`.
+Every record of a file comes out as a row or as a `RowError`; none is dropped. How files are split
+into records is `finetune.data.sources`, how a record is recognised is `finetune.data.formats`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from finetune.data.formats import Conversation, FormatError, Preference, Row, Text, row_of
-from finetune.data.sources import UnreadableRecord, records
+from finetune.data.formats import FormatError, to_row
+from finetune.data.sources import Record, UnreadableRecord, records
+from finetune.data.training_row import Conversation, PlainText, Preference, TrainingRow
 
-__all__ = ["Conversation", "Preference", "ReadRows", "Row", "RowError", "Text", "read_rows"]
+__all__ = [
+    "Conversation",
+    "PlainText",
+    "Preference",
+    "ReadRows",
+    "RowError",
+    "TrainingRow",
+    "read_row",
+    "read_rows",
+]
+
+RowErrorCode = Literal["unreadable", "format", "template", "too_long"]
+"""``unreadable``: no record there. ``format``: no row of a known format. ``template``: the chat
+template refuses it. ``too_long``: more tokens than the recipe's ``max_length``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,7 @@ class RowError:
     line: int
     field: str
     problem: str
+    code: RowErrorCode = "format"
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.field}: {self.problem}"
@@ -31,7 +47,7 @@ class RowError:
 class ReadRows:
     """A file's rows and errors; together as many as it has records that are not empty."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     errors: tuple[RowError, ...]
     formats: Mapping[str, int]
 
@@ -51,18 +67,33 @@ def read_rows(path: Path) -> ReadRows:
 
     Raises `OSError` if the file cannot be opened at all.
     """
-    rows: list[Row] = []
+    rows: list[TrainingRow] = []
     errors: list[RowError] = []
     formats: dict[str, int] = {}
     for line, record in records(path):
-        if isinstance(record, UnreadableRecord):
-            errors.append(RowError(path.name, line, record.field, record.problem))
+        row = _recognise(path, line, record)
+        if isinstance(row, RowError):
+            errors.append(row)
             continue
-        try:
-            kind, row = row_of(record, line)
-        except FormatError as wrong:
-            errors.append(RowError(path.name, line, wrong.field, wrong.problem))
-            continue
-        formats[kind] = formats.get(kind, 0) + 1
-        rows.append(row)
+        format_name, training_row = row
+        formats[format_name] = formats.get(format_name, 0) + 1
+        rows.append(training_row)
     return ReadRows(tuple(rows), tuple(errors), formats)
+
+
+def read_row(path: Path, line: int) -> TrainingRow | RowError | None:
+    """Read the record of one line; None if no record begins there. Raises `OSError`."""
+    for number, record in records(path):
+        if number == line:
+            row = _recognise(path, line, record)
+            return row if isinstance(row, RowError) else row[1]
+    return None
+
+
+def _recognise(path: Path, line: int, record: Record) -> tuple[str, TrainingRow] | RowError:
+    if isinstance(record, UnreadableRecord):
+        return RowError(path.name, line, record.field, record.problem, "unreadable")
+    try:
+        return to_row(record, line)
+    except FormatError as error:
+        return RowError(path.name, line, error.field, error.problem, "format")

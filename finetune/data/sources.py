@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-LONGEST_RECORD = 20_000_000
+MAX_RECORD_BYTES = 20_000_000
 """Bytes; a longer line is an error, not a row."""
 PARQUET_BATCH = 1024
 BOM = b"\xef\xbb\xbf"
@@ -26,18 +25,19 @@ NESTED_COLUMNS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord:
-    """What stands where a record should be."""
+    """A place in a file where a record should be, and why there is none."""
 
     field: str
     problem: str
 
 
-Record = Mapping[str, Any] | UnreadableRecord
+Record = Mapping[str, object] | UnreadableRecord
 Numbered = Iterator[tuple[int, Record]]
+"""Records with their line, or in Parquet their row number."""
 
 
 def records(path: Path) -> Numbered:
-    """Line (a row's number in Parquet) and record, in the file's order. Raises `OSError`."""
+    """Yield records in the file's order. Raises `OSError`."""
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         reader = _json if _first_byte(path) == b"[" else _json_lines
@@ -51,8 +51,8 @@ def _first_byte(path: Path) -> bytes:
 
 def parse(text: bytes) -> Record:
     """One JSON object of UTF-8 bytes."""
-    if len(text) > LONGEST_RECORD:
-        return UnreadableRecord("line", f"has {len(text):,} bytes; {LONGEST_RECORD:,} at most")
+    if len(text) > MAX_RECORD_BYTES:
+        return UnreadableRecord("line", f"has {len(text):,} bytes; {MAX_RECORD_BYTES:,} at most")
     decoded = _decode(text)
     if isinstance(decoded, UnreadableRecord):
         return decoded
@@ -73,13 +73,13 @@ def _decode(text: bytes) -> str | UnreadableRecord:
         )
 
 
-def _an_object(value: Any) -> Record:
+def _an_object(value: object) -> Record:
     if not isinstance(value, dict):
         return UnreadableRecord("line", "is not a JSON object")
     return value
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON value")
 
 
@@ -116,8 +116,10 @@ def _json(path: Path) -> Numbered:
             problem = f"is not JSON: {error}; nothing after it was read"
             yield line, UnreadableRecord("line", problem)
             return
-        too_long = end - at > LONGEST_RECORD
-        long = UnreadableRecord("line", f"has {end - at:,} characters; {LONGEST_RECORD:,} at most")
+        too_long = end - at > MAX_RECORD_BYTES
+        long = UnreadableRecord(
+            "line", f"has {end - at:,} characters; {MAX_RECORD_BYTES:,} at most"
+        )
         yield line, long if too_long else _an_object(value)
         after = _skip(text, end, "")
         if a_list and text[after : after + 1] not in (",", "]"):
@@ -146,7 +148,7 @@ def _table(path: Path, delimiter: str) -> Numbered:
     if isinstance(text, UnreadableRecord):
         yield 1, text
         return
-    csv.field_size_limit(LONGEST_RECORD)
+    csv.field_size_limit(MAX_RECORD_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = 1
@@ -171,7 +173,7 @@ def _table(path: Path, delimiter: str) -> Numbered:
         yield line, _row_of_table(dict(zip(header, cells, strict=True)))
 
 
-def _row_of_table(cells: Mapping[str, Any]) -> Record:
+def _row_of_table(cells: Mapping[str, object]) -> Record:
     """Empty cells are absent; cells that hold a JSON list or object are read as that."""
     row = {}
     for name, value in cells.items():

@@ -1,4 +1,4 @@
-"""Adapters that mistral-finetune wrote: their names and their rotary order, turned into PEFT's.
+"""Converts adapters of mistral-finetune to PEFT's format: names of weights and rotary order.
 
 mistral-finetune (finetune/checkpointing.py, ``save_adapters``) writes ``lora.safetensors`` with
 keys ``layers.0.attention.wq.lora_A.weight`` and, in ``params.json``, ``lora: {rank, scaling}``.
@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from playground.errors import BrokenAdapter
+from playground.files import write_atomic
 from playground.models.adapters import CONFIG_FILE, WEIGHTS_FILE
 
 THEIR_WEIGHTS, THEIR_PARAMETERS = "lora.safetensors", "params.json"
@@ -33,7 +34,7 @@ MODULES = {
 
 
 def is_mistral_finetune(folder: Path) -> bool:
-    """Whether the folder holds such an adapter."""
+    """Whether the folder holds an adapter of mistral-finetune."""
     return (folder / THEIR_WEIGHTS).is_file() and not (folder / WEIGHTS_FILE).is_file()
 
 
@@ -50,15 +51,15 @@ def convert(source: Path, target: Path, config: PretrainedConfig) -> None:
         raise BrokenAdapter(f"{source} is no adapter of mistral-finetune: {error}") from error
     ours: dict[str, Tensor] = {}
     for key, tensor in theirs.items():
-        found = KEY.fullmatch(key)
-        if not found or found[3] not in MODULES:
+        match = KEY.fullmatch(key)
+        if not match or match[3] not in MODULES:
             raise BrokenAdapter(f"{source} has a weight that is no LoRA of a linear module: {key}")
-        layer, _, module, which = found.groups()
-        if which == "B" and module in ("wq", "wk"):
+        layer, _, module, matrix = match.groups()
+        if matrix == "B" and module in ("wq", "wk"):
             heads = config.num_attention_heads if module == "wq" else config.num_key_value_heads
             tensor = half_rotary(tensor, heads)
         path = f"base_model.model.model.layers.{layer}.{MODULES[module]}"
-        ours[f"{path}.lora_{which}.weight"] = tensor.contiguous()
+        ours[f"{path}.lora_{matrix}.weight"] = tensor.contiguous()
     target.mkdir(parents=True, exist_ok=True)
     save_file(ours, target / WEIGHTS_FILE, metadata={"format": "pt"})
     body = {
@@ -70,11 +71,11 @@ def convert(source: Path, target: Path, config: PretrainedConfig) -> None:
         "target_modules": sorted({path.split(".")[-3] for path in ours}),
         "bias": "none",
     }
-    (target / CONFIG_FILE).write_text(json.dumps(body, indent=1), encoding="utf-8")
+    write_atomic(target / CONFIG_FILE, json.dumps(body, indent=1))
 
 
 def half_rotary(weight: Tensor, heads: int) -> Tensor:
-    """Rows ``[outputs, inputs]`` of a head from neighbouring pairs to its two halves."""
+    """Reorder ``[outputs, inputs]`` within each head from neighbouring pairs to two halves."""
     outputs, inputs = weight.shape
     pairs = weight.view(heads, outputs // heads // 2, 2, inputs)
     return pairs.transpose(1, 2).reshape(outputs, inputs)

@@ -1,11 +1,12 @@
-"""``adapter_card.json``: what an adapter is, on which base it was trained, and from what."""
+"""``adapter_card.json``: an adapter's base, recipe, data and metrics."""
 
 import datetime
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+from playground.files import write_atomic
 from playground.models.adapters import CARD_FILE
 from playground.models.loaded import LoadedModel
 
@@ -17,9 +18,9 @@ def write_card(
     *,
     name: str,
     loaded: LoadedModel,
-    recipe: dict[str, Any],
-    data: dict[str, Any],
-    metrics: dict[str, Any],
+    recipe: Mapping[str, object],
+    data: Mapping[str, object],
+    metrics: Mapping[str, object],
 ) -> None:
     """Write the card of the adapter in ``folder``; the store adds version and content hash."""
     card = {
@@ -36,11 +37,11 @@ def write_card(
         "license": "",
     }
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-    (folder / CARD_FILE).write_text(text, encoding="utf-8")
+    write_atomic(folder / CARD_FILE, text)
 
 
-def read_card(folder: Path) -> dict[str, Any] | None:
-    """The card, if the folder has one that can be read."""
+def read_card(folder: Path) -> dict[str, object] | None:
+    """Return the card, if the folder has one that can be read."""
     try:
         card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

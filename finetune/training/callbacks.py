@@ -1,6 +1,6 @@
-"""What happens beside the training steps: logs, samples, stopping, the disk, the measured peak.
+"""Callbacks of transformers' trainer: logs, samples, stopping, the disk budget, the memory peak.
 
-Knows transformers' callbacks; what is done with a log is the caller's business.
+What is done with a log is the caller's business.
 """
 
 import json
@@ -13,31 +13,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from finetune.data.examples import MASKED, TrainingExample
 from finetune.training.checkpoints import keep_within
+from playground.files import write_atomic
 from playground.models.tokenizer import ChatTokenizer
 
 Log = dict[str, Any]
-SAMPLES = 3
-LONGEST_SAMPLE = 64
+"""A line of ``metrics.jsonl``; which fields it has, transformers and TRL decide."""
+NUM_SAMPLES = 3
+MAX_SAMPLE_TOKENS = 64
 
 
-class Reports(TrainerCallback):  # type: ignore[misc]
-    """Hands each log to a function, and to ``metrics.jsonl``, without what a resumed run redoes."""
+class MetricsLog(TrainerCallback):  # type: ignore[misc]
+    """Passes each log to ``on_log`` and appends it to ``metrics.jsonl``.
+
+    Lines of steps that a resumed run does again are removed first.
+    """
 
     def __init__(
-        self, path: Path, epochs: float, resumed_at: int, report: Callable[[Log], None] | None
+        self, path: Path, epochs: float, resumed_at: int, on_log: Callable[[Log], None] | None
     ) -> None:
         self._path = path
         self._epochs = epochs
-        self._report = report
-        self._began = (time.monotonic(), resumed_at)
-        self._tokens: tuple[float, float] | None = None
+        self._on_log = on_log
+        self._start_s = time.monotonic()
+        self._resumed_at = resumed_at
+        self._last_tokens: tuple[float, float] | None = None
         if path.exists():
             kept = [line for line in read_log(path) if line["step"] <= resumed_at]
-            path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def on_log(
         self,
@@ -45,41 +57,41 @@ class Reports(TrainerCallback):  # type: ignore[misc]
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
         logs: Log | None = None,
-        **_: Any,
+        **_: object,
     ) -> None:
-        """One line a log."""
+        """Add step, time left and speed to a log, and write it."""
         values = {"step": state.global_step, "steps": state.max_steps} | (logs or {})
-        if "epoch" in values:  # the trainer sees all of them as one
+        if "epoch" in values:  # the trainer takes all epochs for one
             values["epoch"] *= self._epochs
-        began, first = self._began
-        if state.global_step > first:
-            each = (time.monotonic() - began) / (state.global_step - first)
-            values["seconds_left"] = each * (state.max_steps - state.global_step)
+        steps_done = state.global_step - self._resumed_at
+        if steps_done > 0:
+            step_s = (time.monotonic() - self._start_s) / steps_done
+            values["seconds_left"] = step_s * (state.max_steps - state.global_step)
         if "num_tokens" in values:
-            now = (time.monotonic(), float(values["num_tokens"]))
-            if self._tokens:
-                before, seen = self._tokens
-                values["tokens_per_second"] = (now[1] - seen) / max(1e-9, now[0] - before)
-            self._tokens = now
+            now_s, tokens = time.monotonic(), float(values["num_tokens"])
+            if self._last_tokens:
+                before_s, before = self._last_tokens
+                values["tokens_per_second"] = (tokens - before) / max(1e-9, now_s - before_s)
+            self._last_tokens = now_s, tokens
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
-        if self._report:
-            self._report(values)
+        if self._on_log:
+            self._on_log(values)
 
 
 def read_log(path: Path) -> list[Log]:
-    """A metrics file's lines; a last one that a kill cut off is left out."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """Return a metrics file's lines; a last one that a kill cut off is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            found.append(json.loads(line))
+            lines.append(json.loads(text))
         except ValueError:
             continue
-    return found
+    return lines
 
 
-class Stop(TrainerCallback):  # type: ignore[misc]
-    """Ends a run after the present step, with a checkpoint, once ``event`` is set."""
+class StopOnEvent(TrainerCallback):  # type: ignore[misc]
+    """Ends a run after the current step, with a checkpoint, once ``event`` is set."""
 
     def __init__(self, event: threading.Event) -> None:
         self._event = event
@@ -89,16 +101,16 @@ class Stop(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,  # noqa: ARG002
         control: TrainerControl,
-        **_: Any,
+        **_: object,
     ) -> None:
-        """Asks the trainer to save and to end."""
+        """Tell the trainer to save and to end."""
         if self._event.is_set():
             control.should_save = True
             control.should_training_stop = True
 
 
 class DiskBudget(TrainerCallback):  # type: ignore[misc]
-    """Keeps checkpoints within bytes on disk."""
+    """Keeps checkpoints within ``budget`` bytes on disk."""
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
@@ -108,14 +120,14 @@ class DiskBudget(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
-        **_: Any,
+        **_: object,
     ) -> None:
-        """Removes the oldest ones; the last and the best stay."""
+        """Remove the oldest checkpoints; the last and the best stay."""
         keep_within(Path(str(args.output_dir)), self._budget, state.best_model_checkpoint)
 
 
-class Peak(TrainerCallback):  # type: ignore[misc]
-    """The memory's high-water mark after the first step, in bytes: what a plan is checked by."""
+class PeakMemory(TrainerCallback):  # type: ignore[misc]
+    """Measures the peak memory after the first step, in bytes, to compare with the plan."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -125,9 +137,9 @@ class Peak(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,  # noqa: ARG002
         control: TrainerControl,  # noqa: ARG002
-        **_: Any,
+        **_: object,
     ) -> None:
-        """Of the device; on a CPU of the whole process."""
+        """Read the GPU's peak, or on a CPU the whole process's."""
         if not self.bytes:
             self.bytes = _peak_bytes()
 
@@ -139,18 +151,18 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-class Samples(TrainerCallback):  # type: ignore[misc]
-    """Greedy answers from the present weights every so many steps, in ``samples.jsonl``.
+class SampleAnswers(TrainerCallback):  # type: ignore[misc]
+    """Writes answers of the current weights to ``samples.jsonl`` every so many steps.
 
-    Greedy, so that no random number is taken from training.
+    Decoding is greedy, so that no random number is taken from training.
     """
 
     def __init__(
-        self, path: Path, every: int, examples: Sequence[TrainingExample], tokenizer: ChatTokenizer
+        self, path: Path, steps: int, examples: Sequence[TrainingExample], tokenizer: ChatTokenizer
     ) -> None:
         self._path = path
-        self._every = every
-        self._questions = [_question(example) for example in examples[:SAMPLES]]
+        self._steps = steps
+        self._prompts = [_prompt_and_answer(example) for example in examples[:NUM_SAMPLES]]
         self._tokenizer = tokenizer
 
     def on_step_end(
@@ -158,16 +170,16 @@ class Samples(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
-        model: Any = None,
-        **_: Any,
+        model: PreTrainedModel | None = None,
+        **_: object,
     ) -> None:
-        """One line a question."""
-        if state.global_step % self._every:
+        """Write a line for each prompt."""
+        if model is None or state.global_step % self._steps:
             return
         was_training = model.training
         model.eval()
         with self._path.open("a", encoding="utf-8") as file:
-            for prompt, wanted in self._questions:
+            for prompt, wanted in self._prompts:
                 line = {
                     "step": state.global_step,
                     "prompt": self._text(prompt),
@@ -178,13 +190,13 @@ class Samples(TrainerCallback):  # type: ignore[misc]
         model.train(was_training)
 
     @torch.no_grad()
-    def _answer(self, model: Any, prompt: Sequence[int]) -> list[int]:
+    def _answer(self, model: PreTrainedModel, prompt: Sequence[int]) -> list[int]:
         ids = torch.tensor([prompt], device=model.device)
         ends = sorted(self._tokenizer.end_ids)
         generated = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=LONGEST_SAMPLE,
+            max_new_tokens=MAX_SAMPLE_TOKENS,
             do_sample=False,
             eos_token_id=ends,
             pad_token_id=ends[0],
@@ -202,9 +214,9 @@ class Samples(TrainerCallback):  # type: ignore[misc]
         return b"".join(pieces).decode("utf-8", "replace")
 
 
-def _question(example: TrainingExample) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A example's prompt and the first answer that is learned."""
-    first = next(at for at, label in enumerate(example.labels) if label != MASKED)
+def _prompt_and_answer(example: TrainingExample) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Split an example into its first prompt and the answer that is trained on."""
+    first = next(place for place, label in enumerate(example.labels) if label != MASKED)
     rest = example.labels[first:]
-    end = next((at for at, label in enumerate(rest) if label == MASKED), len(rest))
+    end = next((place for place, label in enumerate(rest) if label == MASKED), len(rest))
     return example.token_ids[: max(1, first)], example.token_ids[first : first + end]

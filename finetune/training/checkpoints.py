@@ -1,6 +1,7 @@
-"""A run's checkpoints: which of them are whole, which is the last good one, what they take on disk.
+"""The names of a run's files and folders, and its checkpoints: which are complete, which is the
+latest of these, what they take on disk.
 
-A killed process leaves a folder half written, and the highest number is then not the one to go on
+A killed process leaves a folder half written, and the highest number is then not the one to resume
 from. A checkpoint counts only if every file that resuming needs can be opened.
 """
 
@@ -13,39 +14,47 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-FOLDER = re.compile(r"checkpoint-(\d+)")
-WEIGHTS = "adapter_model.safetensors"
-STATE = "trainer_state.json"
-NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "adapter_config.json")
+from playground.models.adapters import CONFIG_FILE, WEIGHTS_FILE
+
+CHECKPOINTS_FOLDER, ADAPTER_FOLDER = "checkpoints", "adapter"
+METRICS_FILE, SAMPLES_FILE = "metrics.jsonl", "samples.jsonl"
+CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
+STATE_FILE = "trainer_state.json"
+OTHER_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", CONFIG_FILE)
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """All of them, whole or not, by step."""
-    found = [each for each in folder.glob("checkpoint-*") if FOLDER.fullmatch(each.name)]
+    """Return all checkpoints in a folder, complete or not, by step."""
+    found = [path for path in folder.glob("checkpoint-*") if CHECKPOINT_NAME.fullmatch(path.name)]
     return sorted(found, key=step_of)
 
 
+def checkpoint_at(folder: Path, step: int) -> Path:
+    """Return the path of the checkpoint that is written after an optimizer step."""
+    return folder / f"checkpoint-{step}"
+
+
 def step_of(checkpoint: Path) -> int:
-    """The optimiser step after which it was written."""
-    match = FOLDER.fullmatch(checkpoint.name)
+    """Return the optimizer step after which a checkpoint was written."""
+    match = CHECKPOINT_NAME.fullmatch(checkpoint.name)
     return int(match[1]) if match else -1
 
 
 def problem_of(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be resumed from; None if it can."""
+    """Return why a checkpoint cannot be resumed from; None if it can."""
     try:
-        state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
         if state["global_step"] != step_of(checkpoint):
-            return f"{STATE} is of step {state['global_step']}"
+            return f"{STATE_FILE} is of step {state['global_step']}"
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{STATE}: {error}"
+        return f"{STATE_FILE}: {error}"
     try:
-        with safe_open(checkpoint / WEIGHTS, framework="pt") as weights:
+        with safe_open(checkpoint / WEIGHTS_FILE, framework="pt") as weights:
             if not weights.keys():
-                return f"{WEIGHTS} is empty"
+                return f"{WEIGHTS_FILE} is empty"
     except (OSError, SafetensorError) as error:
-        return f"{WEIGHTS}: {error}"
-    for name in NEEDED:
+        return f"{WEIGHTS_FILE}: {error}"
+    for name in OTHER_FILES:
         path = checkpoint / name
         if not path.is_file() or not path.stat().st_size:
             return f"{name} is missing or empty"
@@ -63,28 +72,28 @@ def _broken_archive(path: Path) -> bool:
         return True
 
 
-def last_good(folder: Path) -> Path | None:
-    """The latest checkpoint that can be resumed from."""
+def last_complete(folder: Path) -> Path | None:
+    """Return the latest checkpoint that can be resumed from."""
     return next((c for c in reversed(checkpoints(folder)) if problem_of(c) is None), None)
 
 
 def size_of(folder: Path) -> int:
-    """Bytes on disk."""
+    """Return a folder's bytes on disk."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def keep_within(folder: Path, budget: int, best: str | None = None) -> list[Path]:
     """Remove the oldest checkpoints until all take at most ``budget`` bytes; the last one and the
-    best one stay. Returns what was removed."""
-    found = checkpoints(folder)
-    sizes = {each: size_of(each) for each in found}
+    best one stay. Return what was removed."""
+    candidates = checkpoints(folder)
+    sizes = {checkpoint: size_of(checkpoint) for checkpoint in candidates}
     removed = []
-    for each in found[:-1]:
+    for checkpoint in candidates[:-1]:
         if sum(sizes.values()) <= budget:
             break
-        if best and each.name == Path(best).name:
+        if best and checkpoint.name == Path(best).name:
             continue
-        shutil.rmtree(each)
-        del sizes[each]
-        removed.append(each)
+        shutil.rmtree(checkpoint)
+        del sizes[checkpoint]
+        removed.append(checkpoint)
     return removed

@@ -1,4 +1,4 @@
-"""How long training will take here, said before it starts: right within a factor of about two.
+"""Estimates before a run starts how long it will take here, within a factor of about two.
 
     seconds   = micro batches x (tokens x operations a token / rate + layers x overhead)
     operations  4 a parameter of the base (2 forward, 2 backward: the base takes no gradients of its
@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 from transformers import PretrainedConfig
 
+from finetune.methods import method_of
 from finetune.recipe import Recipe
 from finetune.training.plan import config_of
-from finetune.training.schedule import num_steps, uses_packing
+from finetune.training.schedule import num_steps
 from playground.models.config import choose_device, choose_dtype
 from playground.models.plan import count_parameters
 from playground.models.spec import ModelSpec
@@ -34,7 +35,7 @@ ROUNDS = 3
 
 
 def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | None = None) -> float:
-    """Of a run over rows of these lengths, in tokens; 0 if there are none."""
+    """Estimate a run over examples of these lengths, in tokens; 0 if there are none."""
     if not lengths:
         return 0.0
     config = config_of(recipe, home)
@@ -43,16 +44,18 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     )
     device = choose_device(spec.device)
     count = count_parameters(config)
-    each = recipe.max_length if uses_packing(recipe) else sum(lengths) / len(lengths)
-    tokens = recipe.micro_batch_size * each * (2 if recipe.method == "dpo" else 1)
+    method = method_of(recipe)
+    is_packed = method.uses_packing(recipe)
+    row_tokens = recipe.max_length if is_packed else sum(lengths) / len(lengths)
+    tokens = recipe.micro_batch_size * row_tokens * method.sequences_per_row
     passes = WITH_CHECKPOINTING if recipe.gradient_checkpointing else FORWARD_AND_BACKWARD
     rate = _measured_rate(config, choose_dtype(spec, count.total, device), device) * USED_SHARE
-    one = tokens * passes * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
-    return float(num_steps(recipe, lengths) * recipe.gradient_accumulation_steps * one)
+    micro_batch_s = tokens * passes * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
+    return float(num_steps(recipe, lengths) * recipe.gradient_accumulation_steps * micro_batch_s)
 
 
 def _measured_rate(config: PretrainedConfig, dtype: torch.dtype, device: torch.device) -> float:
-    """Operations a second of one large product."""
+    """Measure the operations a second of one large product."""
     hidden = int(config.hidden_size)
     wide = int(getattr(config, "intermediate_size", None) or 4 * hidden)
     rows = torch.randn(MEASURED_TOKENS, hidden, device=device).to(dtype)
@@ -67,7 +70,7 @@ def _measured_rate(config: PretrainedConfig, dtype: torch.dtype, device: torch.d
 
 
 def duration_text(seconds: float) -> str:
-    """For people: ``40 s``, ``12 min``, ``3.5 h``."""
+    """Format seconds for people: ``40 s``, ``12 min``, ``3.5 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""How much memory training takes, summed before anything is loaded.
+"""Plans how much memory training takes, before anything is loaded.
 
     weights      as `playground.models.plan` counts them
     adapter      rank x (inputs + outputs) of every adapted module; fp32 weights and gradients, and
@@ -10,10 +10,10 @@
     quantized    the largest linear module twice in 16 bits while it is unpacked
     runtime      CUDA context and workspaces
 
-T, the tokens of a micro batch, is batch x longest. The terms and the two coefficients follow the
-sums of the 24B at r=16: 18.4 GiB at T = 2,048, 20.4 at 4,096, 24.4 at 8,192; Axolotl reports about
-21 GB for Devstral-24B at r=32, T = 4,096, this sum gives 21.2. Estimates on a GPU until a first
-step was measured: `calibrated` then scales the part that depends on T.
+T, the tokens of a micro batch, is micro_batch_size x max_length x sequences a row. The terms and
+the two coefficients follow the sums of the 24B at r=16: 18.4 GiB at T = 2,048, 20.4 at 4,096, 24.4
+at 8,192; Axolotl reports about 21 GB for Devstral-24B at r=32, T = 4,096, this sum gives 21.2. On a
+GPU these are estimates.
 """
 
 from dataclasses import dataclass, replace
@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
+from finetune.methods import method_of
 from finetune.recipe import Recipe
 from playground.models.catalogue import find
 from playground.models.config import choose_device, choose_dtype, read_config
@@ -32,7 +33,7 @@ from playground.models.spec import ModelSpec
 
 FP32_ADAM, EIGHT_BIT_ADAM = 16.0, 10.03
 FUSED_HEAD = 2**30
-LONGEST_TRIED = 131_072
+MAX_TOKENS_TRIED = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +48,30 @@ class TrainingPlan:
     unpacked: int
     runtime: int
     adapter_parameters: int
-    measured: float = 1.0
-    """A measured first step ÷ the estimate, of what depends on the tokens."""
 
     @property
     def activations(self) -> int:
-        """What the micro batch takes."""
-        return round(self.tokens * self.bytes_per_token * self.measured)
+        """Bytes of a micro batch's activations."""
+        return self.tokens * self.bytes_per_token
 
     @property
     def head(self) -> int:
-        """Logits."""
+        """Bytes of the logits and their gradients."""
         return min(FUSED_HEAD, self.tokens * self.head_bytes_per_token)
 
     @property
     def total(self) -> int:
-        """Everything."""
+        """All bytes."""
         fixed = self.weights + self.adapter + self.unpacked + self.runtime
         return fixed + self.activations + self.head
 
     def fits(self, available: int) -> bool:
-        """Whether it fits into so many bytes."""
+        """Whether training fits into ``available`` bytes."""
         return self.total <= available
 
     def largest_micro_batch(self, available: int) -> int:
         """Tokens of the largest micro batch that fits into ``available`` bytes; 0 if none does."""
-        low, high = 0, LONGEST_TRIED * 8
+        low, high = 0, MAX_TOKENS_TRIED * 8
         while low < high:
             middle = (low + high + 1) // 2
             if replace(self, tokens=middle).fits(available):
@@ -81,14 +80,8 @@ class TrainingPlan:
                 high = middle - 1
         return low
 
-    def calibrated(self, peak: int) -> "TrainingPlan":
-        """The plan after a first step whose high-water mark was ``peak`` bytes."""
-        fixed = self.total - self.activations
-        estimated = self.tokens * self.bytes_per_token
-        return replace(self, measured=max(0.05, (peak - fixed) / estimated))
-
     def rows(self) -> list[tuple[str, int]]:
-        """What to print: a label and bytes, the total last."""
+        """Labels and bytes, for people; the total last."""
         return [
             ("base weights", self.weights),
             (f"adapter and optimizer ({self.adapter_parameters:,} parameters)", self.adapter),
@@ -101,12 +94,12 @@ class TrainingPlan:
 
 
 def plan(recipe: Recipe, *, home: Path | None = None) -> TrainingPlan:
-    """The plan of a recipe. Raises what `locate` and `read_config` raise for an unknown base."""
+    """Plan a recipe. Raises what `locate` and `read_config` raise for an unknown base."""
     return plan_for(recipe, config_of(recipe, home), choose_device("auto"))
 
 
 def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:
-    """The base's shape; the catalogue's models need no file on this disk."""
+    """Return the base's config; the catalogue's models need no file on this disk."""
     entry = find(recipe.base_model)
     if entry and entry.config:
         return entry.config()
@@ -114,7 +107,7 @@ def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:
 
 
 def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> TrainingPlan:
-    """The plan for a known config on a device."""
+    """Plan a recipe for a known config on a device."""
     spec = ModelSpec(
         recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
     )
@@ -131,7 +124,7 @@ def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> 
     return TrainingPlan(
         weights=serving.weights,
         adapter=round(trained * (EIGHT_BIT_ADAM if eight_bit else FP32_ADAM)),
-        tokens=recipe.micro_batch_size * recipe.max_length * (2 if recipe.method == "dpo" else 1),
+        tokens=recipe.micro_batch_size * recipe.max_length * method_of(recipe).sequences_per_row,
         bytes_per_token=per_token,
         head_bytes_per_token=8 * config.vocab_size,
         unpacked=0 if recipe.quantization == "none" else 2 * largest * element,
@@ -145,7 +138,7 @@ def _adapted(config: PretrainedConfig, recipe: Recipe) -> tuple[int, int]:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
-    wanted = {each.strip() for each in recipe.target_modules.split(",")}
+    wanted = {name.strip() for name in recipe.target_modules.split(",")}
     modules = [
         module
         for name, module in model.named_modules()
@@ -153,5 +146,5 @@ def _adapted(config: PretrainedConfig, recipe: Recipe) -> tuple[int, int]:
         and module is not head
         and (recipe.target_modules == "all-linear" or name.rsplit(".", 1)[-1] in wanted)
     ]
-    trained = sum(recipe.lora_r * (each.in_features + each.out_features) for each in modules)
-    return trained, max((each.weight.numel() for each in modules), default=0)
+    trained = sum(recipe.lora_r * (module.in_features + module.out_features) for module in modules)
+    return trained, max((module.weight.numel() for module in modules), default=0)

@@ -1,4 +1,4 @@
-"""The order in which a run sees its rows, decided beforehand: the same for the same seed."""
+"""Decides beforehand in which order a run sees its examples: the same for the same seed."""
 
 import bisect
 import math
@@ -6,86 +6,96 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from finetune.methods import method_of
 from finetune.recipe import Recipe
 
 BATCHES_A_WINDOW = 8
-Row = TypeVar("Row")
+ExampleT = TypeVar("ExampleT")
 
 
 def schedule_epochs(
     recipe: Recipe,
-    rows: Sequence[Row],
-    replay: Sequence[Row],
-    length: Callable[[Row], int],
-) -> list[list[Row]]:
-    """All examples of the run in their order; an example is one row, or several packed into one.
+    examples: Sequence[ExampleT],
+    replay: Sequence[ExampleT],
+    length: Callable[[ExampleT], int],
+) -> list[list[ExampleT]]:
+    """Return the sequences of the whole run in their order; one is an example, or several packed.
 
-    In each epoch come the rows and so many of the replay's that they are the recipe's share of all,
-    other ones in every epoch. Rows are packed within their epoch and the examples then shuffled:
-    packed over all epochs at once, the copies of a row would lie side by side, and the max_length rows
-    would come first. Without packing, rows of one batch are of about one ``length``.
+    An epoch has every example once and so many of the replay's that they are the recipe's fraction
+    of all, other ones in every epoch. Examples are packed within their epoch and the sequences then
+    shuffled: packed over all epochs at once, the copies of an example would lie side by side, and
+    the longest ones would come first. Without packing, examples of one batch are of about one
+    ``length``.
     """
     rng = random.Random(recipe.seed)
-    share = recipe.replay_fraction if replay else 0.0
-    wanted = round(len(rows) * share / (1 - share))
-    pool: list[Row] = []
-    order: list[list[Row]] = []
+    fraction = recipe.replay_fraction if replay else 0.0
+    replayed = round(len(examples) * fraction / (1 - fraction))
+    pool: list[ExampleT] = []
+    order: list[list[ExampleT]] = []
     for _ in range(math.ceil(recipe.num_train_epochs)):
-        while len(pool) < wanted:
+        while len(pool) < replayed:
             pool += rng.sample(replay, len(replay))
-        epoch, pool = [*rows, *pool[:wanted]], pool[wanted:]
+        epoch, pool = [*examples, *pool[:replayed]], pool[replayed:]
         rng.shuffle(epoch)
-        if uses_packing(recipe):
-            examples = _packed(epoch, recipe.max_length, length)
-            rng.shuffle(examples)
-            order += examples
+        if method_of(recipe).uses_packing(recipe):
+            sequences = _packed(epoch, recipe.max_length, length)
+            rng.shuffle(sequences)
+            order += sequences
         else:
-            order += [[row] for row in _by_length(epoch, recipe.micro_batch_size, rng, length)]
+            batches = _by_length(epoch, recipe.micro_batch_size, rng, length)
+            order += [[example] for example in batches]
     return order[: round(len(order) * recipe.num_train_epochs / math.ceil(recipe.num_train_epochs))]
 
 
-def uses_packing(recipe: Recipe) -> bool:
-    """Whether rows share examples: DPO's pairs never do."""
-    return recipe.packing and recipe.method == "sft"
-
-
-def _packed(rows: list[Row], max_length: int, length: Callable[[Row], int]) -> list[list[Row]]:
-    """Best-fit decreasing: each row goes where the least room is left (Johnson 1973)."""
-    examples: list[list[Row]] = []
-    rooms: list[tuple[int, int]] = []  # room left, example; sorted
-    for row in sorted(rows, key=length, reverse=True):
-        size = length(row)
-        at = bisect.bisect_left(rooms, (size, -1))
-        if at == len(rooms):
-            examples.append([row])
-            bisect.insort(rooms, (max_length - size, len(examples) - 1))
+def _packed(
+    examples: list[ExampleT], max_length: int, length: Callable[[ExampleT], int]
+) -> list[list[ExampleT]]:
+    """Best-fit decreasing: each example goes where the least space is left (Johnson 1973)."""
+    sequences: list[list[ExampleT]] = []
+    spaces: list[tuple[int, int]] = []  # space left, sequence; sorted
+    for example in sorted(examples, key=length, reverse=True):
+        size = length(example)
+        place = bisect.bisect_left(spaces, (size, -1))
+        if place == len(spaces):
+            sequences.append([example])
+            bisect.insort(spaces, (max_length - size, len(sequences) - 1))
             continue
-        room, example = rooms.pop(at)
-        examples[example].append(row)
-        bisect.insort(rooms, (room - size, example))
-    return examples
+        space, sequence = spaces.pop(place)
+        sequences[sequence].append(example)
+        bisect.insort(spaces, (space - size, sequence))
+    return sequences
 
 
 def _by_length(
-    rows: list[Row], batch: int, rng: random.Random, length: Callable[[Row], int]
-) -> list[Row]:
-    """Sorted within windows of some batches, the batches then in any order."""
-    batches: list[list[Row]] = []
-    for start in range(0, len(rows), batch * BATCHES_A_WINDOW):
-        window = sorted(rows[start : start + batch * BATCHES_A_WINDOW], key=length)
-        batches += [window[at : at + batch] for at in range(0, len(window), batch)]
-    last = batches.pop() if len(batches[-1]) < batch else []  # a batch not full stays at the end
+    examples: list[ExampleT],
+    micro_batch_size: int,
+    rng: random.Random,
+    length: Callable[[ExampleT], int],
+) -> list[ExampleT]:
+    """Sort within windows of some batches, then put the batches in any order."""
+    batches: list[list[ExampleT]] = []
+    window_size = micro_batch_size * BATCHES_A_WINDOW
+    for start in range(0, len(examples), window_size):
+        window = sorted(examples[start : start + window_size], key=length)
+        batches += [
+            window[place : place + micro_batch_size]
+            for place in range(0, len(window), micro_batch_size)
+        ]
+    # a batch that is not full stays at the end
+    last = batches.pop() if len(batches[-1]) < micro_batch_size else []
     rng.shuffle(batches)
-    return [row for each in [*batches, last] for row in each]
+    return [example for batch in [*batches, last] for example in batch]
 
 
 def num_steps(recipe: Recipe, lengths: Sequence[int]) -> int:
-    """Optimiser steps of a run over rows of these lengths, in tokens; packed ones estimated."""
+    """Return the optimizer steps of a run over examples of these lengths, in tokens; an estimate
+    if they are packed."""
     if not lengths:
         return 0
     if recipe.max_steps:
         return recipe.max_steps
-    share = 1 / (1 - recipe.replay_fraction)
-    each = sum(lengths) / recipe.max_length if uses_packing(recipe) else len(lengths)
-    micro_batches = math.ceil(each * share * recipe.num_train_epochs / recipe.micro_batch_size)
+    is_packed = method_of(recipe).uses_packing(recipe)
+    sequences = sum(lengths) / recipe.max_length if is_packed else len(lengths)
+    with_replay = sequences * (1 / (1 - recipe.replay_fraction))
+    micro_batches = math.ceil(with_replay * recipe.num_train_epochs / recipe.micro_batch_size)
     return max(1, math.ceil(micro_batches / recipe.gradient_accumulation_steps))

@@ -1,70 +1,72 @@
-"""One training run: rows in, a run's folder with checkpoints and an adapter out; goes on where an
+"""One training run: rows in, a run's folder with checkpoints and an adapter out; resumes where an
 earlier process stopped.
 
 Knows recipes, tokenized rows and the loaded model; knows no file format and no page.
 """
 
-import hashlib
 import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import EarlyStoppingCallback, Trainer
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from finetune.data.examples import PreferencePair, TrainingExample
-from finetune.recipe import Recipe, recipe_yaml
+from finetune.data.dataset import TrainingData
+from finetune.data.examples import TrainingExample
+from finetune.data.tokenize import length_of
+from finetune.methods import method_of
+from finetune.methods.base import check_examples
+from finetune.recipe import Recipe, read_recorded, recipe_yaml
 from finetune.training.adapter_card import write_card
-from finetune.training.callbacks import DiskBudget, Log, Peak, Reports, Samples, Stop, read_log
-from finetune.training.checkpoints import last_good, step_of
+from finetune.training.callbacks import (
+    DiskBudget,
+    Log,
+    MetricsLog,
+    PeakMemory,
+    SampleAnswers,
+    StopOnEvent,
+    read_log,
+)
+from finetune.training.checkpoints import (
+    ADAPTER_FOLDER,
+    CHECKPOINTS_FOLDER,
+    METRICS_FILE,
+    SAMPLES_FILE,
+    last_complete,
+    step_of,
+)
 from finetune.training.schedule import schedule_epochs
-from finetune.training.trainer import Row, build
+from finetune.training.trainer import build_trainer
 from playground.errors import InvalidSettings
+from playground.files import atomic_folder, write_atomic
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 
-CHECKPOINTS, ADAPTER, METRICS, SAMPLES = "checkpoints", "adapter", "metrics.jsonl", "samples.jsonl"
+RECIPE_FILE, DATA_HASH_FILE = "recipe.yaml", "data.sha256"
 STATE_BYTES = 12
 """A checkpoint's bytes for each trained parameter: itself and Adam's two moments in fp32."""
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
-    """What a run learns from: ``rows`` are all examples or all pairs, as are ``held`` and ``replay``.
+class TrainingHooks:
+    """How a caller follows and steers a run.
 
-    ``replay`` holds general rows against forgetting, ``held`` those for evaluation.
+    ``on_log`` receives each log. Once ``stop_event`` is set the run ends after its current step,
+    with a checkpoint. ``throttle`` is called with ``stop_event`` before each layer, forward and
+    backward, and returns when training may go on, so that a decode step never waits longer than for
+    one layer.
     """
 
-    rows: Sequence[Row]
-    replay: Sequence[Row] = ()
-    held: Sequence[Row] = ()
-
-    @property
-    def sha256(self) -> str:
-        """Of the token ids and labels of everything."""
-        digest = hashlib.sha256()
-        for row in (*self.rows, *self.replay, *self.held):
-            digest.update(repr(row).encode())
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingHooks:
-    """Who looks on: each log goes to ``report``; once ``stop`` is set the run ends after its step,
-    with a checkpoint. ``turn`` is called before each layer, forward and backward, with ``stop``: it
-    returns when training may go on, so that a decode step never waits for more than a layer."""
-
-    report: Callable[[Log], None] | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    turn: Callable[[threading.Event], None] | None = None
+    on_log: Callable[[Log], None] | None = None
+    stop_event: threading.Event = field(default_factory=threading.Event)
+    throttle: Callable[[threading.Event], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,49 +81,64 @@ class Trained:
     resumed_at: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What every part of a run needs."""
+
+    recipe: Recipe
+    loaded: LoadedModel
+    data: TrainingData
+    folder: Path
+    name: str
+    hooks: TrainingHooks
+
+
 def train(
     recipe: Recipe,
     loaded: LoadedModel,
-    data: Data,
-    run: Path,
+    data: TrainingData,
+    folder: Path,
     name: str,
-    watch: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> Trained:
-    """Train in the folder ``run``, or go on from its last good checkpoint; ``run/adapter`` is then
+    """Train in ``folder``, or resume from its last complete checkpoint; ``folder/adapter`` is then
     the adapter ``name``, whole or absent.
 
-    Works on a twin of the base, which is left as it is and may answer requests meanwhile. Raises
-    `InvalidSettings` if nothing would be learned, if the rows do not fit the method, or if the
-    folder belongs to another recipe or other rows.
+    Works on a copy of the base that shares its weights, so the base may answer requests meanwhile.
+    Raises `InvalidSettings` if nothing would be trained, if the rows do not fit the method, or if
+    the folder belongs to another recipe or other rows.
     """
-    watch = watch or TrainingHooks()
-    _check(recipe, data)
-    run.mkdir(parents=True, exist_ok=True)
-    if (run / ADAPTER).exists():
-        raise InvalidSettings(f"{run / ADAPTER} is there already; the run is over")
-    _claim(run, recipe, data)
-    checkpoint = last_good(run / CHECKPOINTS)
+    hooks = hooks or TrainingHooks()
+    check_examples(method_of(recipe), data.train)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / ADAPTER_FOLDER).exists():
+        raise InvalidSettings(f"{folder / ADAPTER_FOLDER} is there already; the run is over")
+    _claim(folder, recipe, data)
+    checkpoint = last_complete(folder / CHECKPOINTS_FOLDER)
     resumed_at = step_of(checkpoint) if checkpoint else 0
-    loaded = shared_weight_copy(loaded)  # trainers patch the model that they are given
-    order = schedule_epochs(recipe, data.rows, data.replay, _length)
-    began = time.monotonic()
+    # trainers patch the model that they are given
+    run = _Run(recipe, shared_weight_copy(loaded), data, folder, name, hooks)
+    sequences = schedule_epochs(recipe, data.train, data.replay, length_of)
+    start_s = time.monotonic()
     with all_cores():
-        trainer = build(recipe, loaded, order, data.held, run / CHECKPOINTS)
-        _check_disk(recipe, trainer, run)
-        if watch.turn:
-            _take_turns(trainer, watch.turn, watch.stop)
-        peak = _watch(trainer, recipe, loaded, data, run, watch, resumed_at)
+        trainer = build_trainer(
+            recipe, run.loaded, sequences, data.eval, folder / CHECKPOINTS_FOLDER
+        )
+        _check_disk(run, trainer)
+        if hooks.throttle:
+            _throttle(trainer, hooks.throttle, hooks.stop_event)
+        peak = _add_callbacks(trainer, run, resumed_at)
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seconds = time.monotonic() - began
-        steps, loss = result.global_step, _mean_loss(run / METRICS)
-        if watch.stop.is_set() and steps < trainer.state.max_steps:
+        seconds = time.monotonic() - start_s
+        steps, loss = result.global_step, _mean_loss(folder / METRICS_FILE)
+        if hooks.stop_event.is_set() and steps < trainer.state.max_steps:
             return Trained(None, steps, loss, seconds, resumed_at)
         metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
-        if data.held:
+        if data.eval:
             metrics |= trainer.evaluate()
-            metrics.pop("epoch", None)  # the trainer sees all epochs as one
-        folder = _finish(trainer, recipe, loaded, data, run, name, metrics)
-    return Trained(folder, steps, loss, seconds, resumed_at)
+            metrics.pop("epoch", None)  # the trainer takes all epochs for one
+        adapter = _write_adapter(trainer, run, metrics)
+    return Trained(adapter, steps, loss, seconds, resumed_at)
 
 
 def _mean_loss(path: Path) -> float:
@@ -130,76 +147,64 @@ def _mean_loss(path: Path) -> float:
     return sum(losses) / len(losses) if losses else float("nan")
 
 
-def _check(recipe: Recipe, data: Data) -> None:
-    wanted = TrainingExample if recipe.method == "sft" else PreferencePair
-    rows = [row for row in data.rows if isinstance(row, wanted)]
-    if not any(row.trained for row in rows):
-        kind = "rows with answers" if recipe.method == "sft" else "preferences"
-        raise InvalidSettings(f"no token of these rows would be trained: {kind} are needed")
-    others = len(data.rows) - len(rows)
-    if others:
-        raise InvalidSettings(
-            f"recipe.method: {others} of {len(data.rows)} rows do not fit {recipe.method}: "
-            "preferences are trained by dpo, all others by sft"
-        )
+def _claim(folder: Path, recipe: Recipe, data: TrainingData) -> None:
+    """Write recipe and data hash into the folder, or check that they are those of the run."""
+    recipe_file, hash_file = folder / RECIPE_FILE, folder / DATA_HASH_FILE
+    if recipe_file.exists() and read_recorded(recipe_file) != recipe:
+        raise InvalidSettings(f"{folder} is a run of another recipe; start a new one")
+    if hash_file.exists() and hash_file.read_text(encoding="utf-8").strip() != data.sha256:
+        raise InvalidSettings(f"{folder} is a run of other rows; start a new one")
+    write_atomic(recipe_file, recipe_yaml(recipe))
+    write_atomic(hash_file, data.sha256 + "\n")
 
 
-def _claim(run: Path, recipe: Recipe, data: Data) -> None:
-    """The folder is this recipe's and these rows', or nobody's yet."""
-    text = recipe_yaml(recipe)
-    for name, value in (("recipe.yaml", text), ("data.sha256", data.sha256 + "\n")):
-        path = run / name
-        if path.exists() and path.read_text(encoding="utf-8") != value:
-            what = "recipe" if name == "recipe.yaml" else "rows"
-            raise InvalidSettings(f"{run} is a run of another {what}; start a new one")
-        path.write_text(value, encoding="utf-8")
-
-
-def _check_disk(recipe: Recipe, trainer: Trainer, run: Path) -> None:
+def _check_disk(run: _Run, trainer: Trainer) -> None:
     """Before the first step: a run that cannot save is lost when it is killed."""
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-    one = trained * STATE_BYTES
-    free = shutil.disk_usage(run).free
-    for have, where in ((recipe.disk_budget_gb * 1e9, "disk_budget_gb"), (free, "the disk")):
-        if one > have:
+    needed = trained * STATE_BYTES
+    free = shutil.disk_usage(run.folder).free
+    for available, place in (
+        (run.recipe.disk_budget_gb * 1e9, "disk_budget_gb"),
+        (free, "the disk"),
+    ):
+        if needed > available:
             raise InvalidSettings(
-                f"a checkpoint takes {one / 1e9:.3g} GB; {where} has {have / 1e9:.3g} GB"
+                f"a checkpoint takes {needed / 1e9:.3g} GB; {place} has {available / 1e9:.3g} GB"
             )
 
 
-def _watch(
-    trainer: Trainer,
-    recipe: Recipe,
-    loaded: LoadedModel,
-    data: Data,
-    run: Path,
-    watch: TrainingHooks,
-    resumed_at: int,
-) -> Peak:
-    peak = Peak()
+def _add_callbacks(trainer: Trainer, run: _Run, resumed_at: int) -> PeakMemory:
+    recipe, hooks = run.recipe, run.hooks
+    peak = PeakMemory()
+    metrics = run.folder / METRICS_FILE
     trainer.add_callback(peak)
-    trainer.add_callback(Reports(run / METRICS, recipe.num_train_epochs, resumed_at, watch.report))
-    trainer.add_callback(Stop(watch.stop))
+    trainer.add_callback(MetricsLog(metrics, recipe.num_train_epochs, resumed_at, hooks.on_log))
+    trainer.add_callback(StopOnEvent(hooks.stop_event))
     trainer.add_callback(DiskBudget(round(recipe.disk_budget_gb * 1e9)))
-    examples = [row for row in (data.held or data.rows) if isinstance(row, TrainingExample)]
+    candidates = run.data.eval or run.data.train
+    examples = [example for example in candidates if isinstance(example, TrainingExample)]
     if recipe.sample_steps and examples:
-        samples = Samples(run / SAMPLES, recipe.sample_steps, examples, loaded.tokenizer)
-        trainer.add_callback(samples)
+        path = run.folder / SAMPLES_FILE
+        trainer.add_callback(
+            SampleAnswers(path, recipe.sample_steps, examples, run.loaded.tokenizer)
+        )
     if recipe.early_stopping_patience:
         trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
     return peak
 
 
-def _take_turns(
-    trainer: Trainer, turn: Callable[[threading.Event], None], stop: threading.Event
+def _throttle(
+    trainer: Trainer, wait: Callable[[threading.Event], None], stop_event: threading.Event
 ) -> None:
-    def before(_module: Any, _inputs: Any) -> None:
-        turn(stop)
+    """Call ``wait`` before every layer of the forward and of the backward pass."""
 
-    def after(_module: Any, _inputs: Any, output: Any) -> None:
+    def before(_module: object, _inputs: object) -> None:
+        wait(stop_event)
+
+    def after(_module: object, _inputs: object, output: torch.Tensor | tuple[torch.Tensor]) -> None:
         hidden = output[0] if isinstance(output, tuple) else output
         if hidden.requires_grad:
-            hidden.register_hook(lambda _gradient: turn(stop))
+            hidden.register_hook(lambda _gradient: wait(stop_event))  # type: ignore[no-untyped-call]
 
     for module in trainer.model.modules():
         if isinstance(module, GradientCheckpointingLayer):
@@ -207,47 +212,33 @@ def _take_turns(
             module.register_forward_hook(after)
 
 
-def _finish(
-    trainer: Trainer,
-    recipe: Recipe,
-    loaded: LoadedModel,
-    data: Data,
-    run: Path,
-    name: str,
-    metrics: dict[str, Any],
-) -> Path:
-    """Write the adapter under another name, then give it its own."""
-    temporary = run / f".{ADAPTER}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    trainer.model.save_pretrained(str(temporary), safe_serialization=True)
-    (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty form of a model card
-    write_card(
-        temporary,
-        name=name,
-        loaded=loaded,
-        recipe=asdict(recipe),
-        data={
-            "rows": len(data.rows),
-            "sha256": data.sha256,
-            "replay": recipe.replay_fraction if data.replay else 0.0,
-        },
-        metrics=metrics,
-    )
-    temporary.replace(run / ADAPTER)
-    with (run / METRICS).open("a", encoding="utf-8") as file:
+def _write_adapter(trainer: Trainer, run: _Run, metrics: dict[str, float]) -> Path:
+    """Write the adapter's folder, whole or not at all."""
+    target, data, recipe = run.folder / ADAPTER_FOLDER, run.data, run.recipe
+    with atomic_folder(target) as folder:
+        trainer.model.save_pretrained(str(folder), safe_serialization=True)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty form of a model card
+        write_card(
+            folder,
+            name=run.name,
+            loaded=run.loaded,
+            recipe=asdict(recipe),
+            data={
+                "rows": len(data.train),
+                "sha256": data.sha256,
+                "replay": recipe.replay_fraction if data.replay else 0.0,
+            },
+            metrics=metrics,
+        )
+    with (run.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": metrics["steps"], "done": True} | metrics) + "\n")
-    return run / ADAPTER
-
-
-def _length(row: Row) -> int:
-    if isinstance(row, TrainingExample):
-        return len(row.token_ids)
-    return len(row.prompt) + max(len(row.chosen), len(row.rejected))
+    return target
 
 
 @contextmanager
 def all_cores() -> Iterator[None]:
-    """A step over many rows, unlike decoding, is faster on all cores that the process may use."""
+    """Let torch use all cores that the process may use: unlike decoding, a training step over many
+    rows is faster on them."""
     before = torch.get_num_threads()
     affinity = getattr(os, "sched_getaffinity", None)
     torch.set_num_threads(len(affinity(0)) if affinity else os.cpu_count() or 1)

@@ -1,55 +1,48 @@
-"""TRL's trainers over rows that are tokenized already: SFTTrainer for examples, DPOTrainer for pairs.
+"""Builds TRL's trainers over rows that are tokenized already.
 
-Knows recipes, examples and the loaded model; knows no folder but the one for checkpoints.
+Knows recipes, examples and the loaded model; knows no folder but the one for checkpoints. What
+differs between methods is in `finetune.methods`.
 """
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig
 from peft.optimizers import create_loraplus_optimizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, Trainer
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from finetune.data.examples import PreferencePair, TrainingExample
+from finetune.data.examples import AnyExample
+from finetune.methods import TrainerParts, method_of
 from finetune.recipe import Recipe
-from finetune.training.schedule import uses_packing
 from playground.errors import InvalidSettings
+from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 
-Row = TrainingExample | PreferencePair
 
-
-class _PairsTrainer(DPOTrainer):  # type: ignore[misc]
-    """DPO over token ids: TRL would render the prompts anew, and not as serving does."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
-        return dataset
-
-
-def build(
+def build_trainer(
     recipe: Recipe,
     loaded: LoadedModel,
-    examples: Sequence[Sequence[Row]],
-    held: Sequence[Row],
+    sequences: Sequence[Sequence[AnyExample]],
+    eval_examples: Sequence[AnyExample],
     folder: Path,
 ) -> Trainer:
-    """A trainer whose adapter is in fp32 and starts from the recipe's seed."""
+    """Build a trainer whose adapter is in fp32 and starts from the recipe's seed."""
     _check_tracker(recipe)
     torch.manual_seed(recipe.seed)
-    kind = SFTTrainer if recipe.method == "sft" else _PairsTrainer
-    trainer = kind(
+    method = method_of(recipe)
+    eval_sequences = [[example] for example in eval_examples]
+    parts = TrainerParts(
         model=loaded.model,
-        args=_arguments(recipe, loaded, folder, evaluates=bool(held)),
-        train_dataset=_dataset(examples),
-        eval_dataset=_dataset([[row] for row in held]) if held else None,
-        processing_class=_processor(loaded),
+        arguments=_arguments(recipe, loaded, folder, evaluates=bool(eval_examples)),
+        train_dataset=Dataset.from_dict(method.columns(sequences)),
+        eval_dataset=Dataset.from_dict(method.columns(eval_sequences)) if eval_examples else None,
+        processing_class=padding_tokenizer(loaded),
         peft_config=lora_config(recipe),
     )
+    trainer = method.build_trainer(recipe, parts)
     trainer.processing_class = None  # each checkpoint would hold the tokenizer's 11 MB
     trainer.create_model_card = _no_model_card  # TRL writes one into every checkpoint
     trainer.remove_callback(PrinterCallback)
@@ -57,19 +50,19 @@ def build(
         if parameter.requires_grad:  # TRL casts QLoRA's to bf16; resuming would not be exact then
             parameter.data = parameter.data.float()
     if recipe.loraplus_lr_ratio > 1:
-        kind_of, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+        optimizer, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
         trainer.optimizer = create_loraplus_optimizer(
-            trainer.model, kind_of, loraplus_lr_ratio=recipe.loraplus_lr_ratio, **options
+            trainer.model, optimizer, loraplus_lr_ratio=recipe.loraplus_lr_ratio, **options
         )
     return trainer
 
 
-def _no_model_card(*_: Any, **__: Any) -> None:
-    """The adapter has a card of its own."""
+def _no_model_card(*_: object, **__: object) -> None:
+    """Write nothing: the adapter has a card of its own."""
 
 
 def lora_config(recipe: Recipe) -> LoraConfig:
-    """PEFT's configuration of the recipe's adapter."""
+    """Return PEFT's configuration of the recipe's adapter."""
     targets = recipe.target_modules
     return LoraConfig(
         r=recipe.lora_r,
@@ -77,7 +70,7 @@ def lora_config(recipe: Recipe) -> LoraConfig:
         lora_dropout=recipe.lora_dropout,
         target_modules=targets
         if targets == "all-linear"
-        else [each.strip() for each in targets.split(",")],
+        else [target.strip() for target in targets.split(",")],
         use_rslora=recipe.use_rslora,
         use_dora=recipe.use_dora,
         task_type="CAUSAL_LM",
@@ -91,32 +84,11 @@ def _check_tracker(recipe: Recipe) -> None:
         )
 
 
-def _dataset(examples: Sequence[Sequence[Row]]) -> Dataset:
-    """``seq_lengths`` tells TRL's collator where a packed example's rows begin."""
-    if any(isinstance(row, TrainingExample) for packed in examples for row in packed):
-        rows = [[row for row in each if isinstance(row, TrainingExample)] for each in examples]
-        return Dataset.from_dict(
-            {
-                "input_ids": [[t for row in packed for t in row.token_ids] for packed in rows],
-                "labels": [[t for row in packed for t in row.labels] for packed in rows],
-                "seq_lengths": [[len(row.token_ids) for row in packed] for packed in rows],
-            }
-        )
-    pairs = [row for each in examples for row in each if isinstance(row, PreferencePair)]
-    return Dataset.from_dict(
-        {
-            "prompt_ids": [list(pair.prompt) for pair in pairs],
-            "chosen_ids": [list(pair.chosen) for pair in pairs],
-            "rejected_ids": [list(pair.rejected) for pair in pairs],
-        }
-    )
-
-
 def _arguments(
     recipe: Recipe, loaded: LoadedModel, folder: Path, *, evaluates: bool
-) -> SFTConfig | DPOConfig:
+) -> Mapping[str, object]:
     on_cpu = loaded.model.device.type == "cpu"
-    common: Mapping[str, Any] = {
+    return {
         "output_dir": str(folder),
         "per_device_train_batch_size": recipe.micro_batch_size,
         "per_device_eval_batch_size": recipe.micro_batch_size,
@@ -143,19 +115,11 @@ def _arguments(
         "report_to": [] if recipe.report_to == "none" else [recipe.report_to],
         **_saving(recipe, evaluates=evaluates),
     }
-    if recipe.method == "dpo":
-        return DPOConfig(**common, max_length=None, beta=recipe.beta)
-    return SFTConfig(
-        **common,
-        max_length=recipe.max_length,
-        packing=uses_packing(recipe),
-        dataset_kwargs={"skip_prepare_dataset": True},  # tokenized, packed and in order already
-    )
 
 
-def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, Any]:
-    """Checkpoints and evaluations; the best one is kept where ``patience`` asks for it."""
-    options: dict[str, Any] = {
+def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, object]:
+    """When to save and to evaluate; early stopping keeps the best checkpoint."""
+    options: dict[str, object] = {
         "save_strategy": "steps",
         "save_steps": recipe.save_steps,
         "save_total_limit": recipe.save_total_limit,
@@ -165,7 +129,8 @@ def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, Any]:
     if recipe.early_stopping_patience:
         if not (evaluates and recipe.eval_steps):
             raise InvalidSettings(
-                "recipe.early_stopping_patience: needs eval_steps, and eval_fraction or an eval file"
+                "recipe.early_stopping_patience: needs eval_steps, "
+                "and eval_fraction or an eval file"
             )
         options |= {
             "save_steps": recipe.eval_steps,
@@ -176,11 +141,9 @@ def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, Any]:
     return options
 
 
-def _processor(loaded: LoadedModel) -> PreTrainedTokenizerBase:
-    """What TRL pads with; rows are tokenized already."""
-    from playground.models.download import locate
-
-    processor = AutoTokenizer.from_pretrained(locate(loaded.spec), trust_remote_code=False)
-    if processor.pad_token_id is None:
-        processor.pad_token = processor.eos_token
-    return processor
+def padding_tokenizer(loaded: LoadedModel) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that TRL pads with; rows are tokenized already."""
+    tokenizer = AutoTokenizer.from_pretrained(locate(loaded.spec), trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

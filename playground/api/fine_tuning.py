@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetune.recipe import Recipe, make, recipe_for
+from finetune.presets import recipe_for
+from finetune.recipe import Recipe, make
 from finetune.training.checkpoints import step_of
 from playground.api.translate import model_info
 from playground.errors import InvalidRequest

@@ -89,14 +89,14 @@ def _print_serving(settings: Settings, kinds: Sequence[Quantization]) -> None:
 
 
 def _print_training(settings: Settings, kinds: Sequence[Quantization]) -> None:
-    from finetune.recipe import recipe_for
+    from finetune.presets import recipe_for
     from finetune.training.plan import plan as plan_training
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
     model = settings.model
     free = available_bytes(choose_device(model.device))
-    recipes = {kind: recipe_for(model.name, kind, model.precision) for kind in kinds}
+    recipes = {kind: recipe_for(model.name, kind, model.precision, settings.home) for kind in kinds}
     plans = {kind: plan_training(recipe, home=settings.home) for kind, recipe in recipes.items()}
     fitting = [_count(plan.largest_micro_batch(free)) for plan in plans.values()]
     rank = next(iter(recipes.values())).lora_r

@@ -13,8 +13,11 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
-    model's config where its memory should be planned without its files.
+    """A model of the catalogue.
+
+    ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
+    model's config where its memory should be planned without its files; ``recipe`` names the
+    training preset that suits it.
     """
 
     name: str
@@ -23,6 +26,7 @@ class CatalogueEntry:
     context_length: int
     sampling: Sampling
     config: Callable[[], PretrainedConfig] | None = None
+    recipe: str = ""
 
 
 def mistral_small_config() -> MistralConfig:
@@ -51,6 +55,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             description="A tiny Mistral that ships with the playground, for small talk and tasks.",
             context_length=2048,
             sampling=Sampling(temperature=0.0, max_tokens=512),
+            recipe="embedded_cpu",
         ),
         CatalogueEntry(
             name="mistral-small",
@@ -59,6 +64,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             context_length=32_768,
             sampling=Sampling(temperature=0.15),
             config=mistral_small_config,
+            recipe="mistral_small_24b_qlora",
         ),
     )
 

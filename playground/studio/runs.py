@@ -1,9 +1,10 @@
-"""Runs on disk: a folder that holds everything its adapter follows from.
+"""Runs on disk: a folder that holds everything that an adapter is made of.
 
     runs/ID/run.json       name, files with hashes, package versions, date
             recipe.yaml    every field
+            data.sha256    hash of the tokens that it trains on
             data/          copies of the files of rows
-            checkpoints/   to go on from
+            checkpoints/   to resume from
             metrics.jsonl, samples.jsonl
             adapter/       once it is finished; whole or absent
 
@@ -16,22 +17,29 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from finetune.data.dataset import Dataset, Tokenized, read_dataset
-from finetune.recipe import Recipe, read_recipe, recipe_yaml
+from finetune.data.dataset import Dataset, TrainingData, prepare
+from finetune.methods import method_of
+from finetune.recipe import Recipe, read_recorded, recipe_yaml
 from finetune.training.adapter_card import PACKAGES
-from finetune.training.checkpoints import last_good, step_of
-from finetune.training.train import ADAPTER, CHECKPOINTS, Data, Trained, TrainingHooks, train
+from finetune.training.checkpoints import (
+    ADAPTER_FOLDER,
+    CHECKPOINTS_FOLDER,
+    last_complete,
+    step_of,
+)
+from finetune.training.train import RECIPE_FILE, Trained, TrainingHooks, train
 from playground.errors import InvalidSettings
+from playground.files import atomic_folder, write_atomic
 from playground.models.adapters import name_problem
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 
 REPLAY_FILE = "replay.jsonl"
+RUNS_FOLDER, RUN_FILE = "runs", "run.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +55,28 @@ class Run:
     sha256: Mapping[Path, str]
 
     @property
+    def home(self) -> Path:
+        """``PLAYGROUND_HOME`` for data sets; a run that was moved elsewhere keeps its own."""
+        parent = self.folder.resolve().parent
+        return parent.parent if parent.name == RUNS_FOLDER else self.folder
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe as it was when the run was made."""
-        return read_recipe(str(self.folder / "recipe.yaml"))
+        return read_recorded(self.folder / RECIPE_FILE)
 
     @property
     def adapter(self) -> Path | None:
         """The adapter's folder, once the run is finished."""
-        folder = self.folder / ADAPTER
+        folder = self.folder / ADAPTER_FOLDER
         return folder if folder.is_dir() else None
 
     @property
     def state(self) -> str:
-        """A sentence: finished, at which step it can go on, or not begun."""
+        """For people: finished, at which step it can resume, or not begun."""
         if self.adapter:
             return "finished"
-        checkpoint = last_good(self.folder / CHECKPOINTS)
+        checkpoint = last_complete(self.folder / CHECKPOINTS_FOLDER)
         return f"stopped, step {step_of(checkpoint)} is saved" if checkpoint else "not begun"
 
     def changed_packages(self) -> list[str]:
@@ -84,17 +98,17 @@ def new_run(
 ) -> Run:
     """Make a run's folder under ``home/runs``, with copies of the files.
 
-    Raises `InvalidSettings` for a name that is none, `OSError` for a file that cannot be read.
+    Raises `InvalidSettings` for an invalid name, `OSError` for a file that cannot be read.
     """
     if problem := name_problem(name):
         raise InvalidSettings(problem)
     now = datetime.datetime.now(datetime.UTC)
-    folder = _free_folder(home / "runs", f"{now:%Y%m%d-%H%M%S}-{name}")
+    folder = _free_folder(home / RUNS_FOLDER, f"{now:%Y%m%d-%H%M%S}-{name}")
     data = folder / "data"
     data.mkdir()
     copies = [_copy(file, data / str(at)) for at, file in enumerate(files)]
     evaluation_copy = _copy(evaluation, data / "eval") if evaluation else None
-    (folder / "recipe.yaml").write_text(recipe_yaml(recipe), encoding="utf-8")
+    write_atomic(folder / RECIPE_FILE, recipe_yaml(recipe))
     body = {
         "name": name,
         "files": [_described(path) for path in copies],
@@ -103,9 +117,7 @@ def new_run(
         "seed": recipe.seed,
         "date": now.isoformat(timespec="seconds"),
     }
-    temporary = folder / ".run.json"
-    temporary.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / "run.json")
+    write_atomic(folder / RUN_FILE, json.dumps(body, indent=1) + "\n")
     return open_run(folder)
 
 
@@ -121,16 +133,15 @@ def _free_folder(runs: Path, name: str) -> Path:
 
 
 def _copy(file: Path, folder: Path) -> Path:
-    """Each file has a folder of its own, so that two may have one name."""
+    """Copy into a folder of the file's own, so that two files may have the same name."""
     folder.mkdir()
     return Path(shutil.copyfile(file, folder / file.name))
 
 
 def _described(path: Path) -> dict[str, str]:
-    return {
-        "name": f"{path.parent.name}/{path.name}",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": f"{path.parent.name}/{path.name}", "sha256": digest}
 
 
 def _packages() -> dict[str, str]:
@@ -138,41 +149,41 @@ def _packages() -> dict[str, str]:
 
 
 def open_run(folder: Path) -> Run:
-    """Read what a run's folder says of it. Raises `InvalidSettings` if it is none."""
+    """Open a run's folder. Raises `InvalidSettings` if it is none."""
     try:
-        body = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        body = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
         described = [*body["files"], *([body["evaluation"]] if body["evaluation"] else [])]
         return Run(
             folder,
             body["name"],
-            tuple(folder / "data" / each["name"] for each in body["files"]),
+            tuple(folder / "data" / file["name"] for file in body["files"]),
             folder / "data" / body["evaluation"]["name"] if body["evaluation"] else None,
             body["packages"],
             body["date"],
-            {folder / "data" / each["name"]: each["sha256"] for each in described},
+            {folder / "data" / file["name"]: file["sha256"] for file in described},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidSettings(f"{folder} is no run: {error}") from None
 
 
 def list_runs(home: Path) -> list[Run]:
-    """All runs, the latest first."""
-    found = []
-    for path in sorted((home / "runs").glob("*/run.json"), reverse=True):
+    """Return all runs, the latest first."""
+    runs = []
+    for path in sorted((home / RUNS_FOLDER).glob(f"*/{RUN_FILE}"), reverse=True):
         try:
-            found.append(open_run(path.parent))
+            runs.append(open_run(path.parent))
         except InvalidSettings:
             continue
-    return found
+    return runs
 
 
 def find_run(home: Path, name: str) -> Run:
-    """A run by its folder, its id, or the name of its adapter (the latest of that name).
+    """Find a run by its folder, its id, or the name of its adapter (the latest of that name).
 
     Raises `InvalidSettings` if there is none.
     """
-    for folder in (Path(name), home / "runs" / name):
-        if (folder / "run.json").is_file():
+    for folder in (Path(name), home / RUNS_FOLDER / name):
+        if (folder / RUN_FILE).is_file():
             return open_run(folder)
     for run in list_runs(home):
         if run.name == name:
@@ -181,59 +192,54 @@ def find_run(home: Path, name: str) -> Run:
 
 
 def rerun(home: Path, run: Run) -> Run:
-    """A new run of the same recipe on the same files: the same adapter, bit for bit, as long as
-    packages and machine are the same. Raises `InvalidSettings` if its data has changed."""
-    _check_data(run)
+    """Make a new run of the same recipe on the same files: it gives the same adapter, bit for bit,
+    as long as packages and machine are the same. Raises `InvalidSettings` if its data has changed.
+    """
+    for path, digest in run.sha256.items():
+        _check_unchanged(path, _described(path)["sha256"], digest)
     return new_run(home, run.name, run.recipe, run.files, run.evaluation)
 
 
 def set_recipe(run: Run, recipe: Recipe) -> None:
     """Give the run another recipe, as when its micro batches did not fit into memory."""
-    temporary = run.folder / ".recipe.yaml"
-    temporary.write_text(recipe_yaml(recipe), encoding="utf-8")
-    temporary.replace(run.folder / "recipe.yaml")
+    write_atomic(run.folder / RECIPE_FILE, recipe_yaml(recipe))
 
 
-def read_data(run: Run, loaded: LoadedModel) -> Dataset:
-    """The run's rows, tokenized and split as its recipe says.
+def open_dataset(run: Run, loaded: LoadedModel) -> Dataset:
+    """Return the data set of the run's files: the one that was checked before, if it is still kept.
 
-    Raises `InvalidSettings` if its data has changed.
+    Raises `InvalidSettings` if a file has changed.
     """
-    _check_data(run)
-    recipe = run.recipe
-    data = read_dataset(
-        run.files, loaded.tokenizer, recipe.max_length, recipe.eval_fraction, seed=recipe.seed
-    )
-    if run.evaluation:
-        extra = read_dataset([run.evaluation], loaded.tokenizer, recipe.max_length)
-        return Dataset(data.train, extra.train, (*data.errors, *extra.errors), data.sha256)
-    return data
+    dataset = prepare(run.files, loaded.tokenizer, run.home, run.evaluation)
+    for path, file in zip(run.sha256, dataset.manifest.files, strict=True):
+        _check_unchanged(path, file.sha256, run.sha256[path])
+    return dataset
 
 
-def _check_data(run: Run) -> None:
-    for path, digest in run.sha256.items():
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise InvalidSettings(f"{path} is not what the run was made of")
+def _check_unchanged(path: Path, sha256: str, recorded: str) -> None:
+    if sha256 != recorded:
+        raise InvalidSettings(f"{path} is not what the run was made of")
 
 
-def execute(run: Run, loaded: LoadedModel, watch: TrainingHooks | None = None) -> Trained:
-    """Train the run, or go on with it. Raises what `train` raises."""
-    data = read_data(run, loaded)
-    recipe = run.recipe
-    learned = Data(
-        rows=(*data.train.examples, *data.train.pairs),
-        replay=replay_views(loaded, recipe).examples if recipe.method == "sft" else (),
-        held=(*data.held.examples, *data.held.pairs),
-    )
-    return train(recipe, loaded, learned, run.folder, run.name, watch)
+def training_data(run: Run, loaded: LoadedModel) -> TrainingData:
+    """Select what the run trains on. Raises `InvalidSettings` if a file has changed."""
+    data = open_dataset(run, loaded).select(run.recipe)
+    replay = replay_data(run, loaded) if method_of(run.recipe).uses_replay else None
+    return data.with_replay(replay) if replay else data
 
 
-def replay_views(loaded: LoadedModel, recipe: Recipe) -> Tokenized:
-    """General rows shipped beside a base model, if there are any and the recipe wants them."""
+def replay_data(run: Run, loaded: LoadedModel) -> TrainingData | None:
+    """Return the general rows beside the base model, if there are any and the recipe wants them."""
     path = locate(loaded.spec) / REPLAY_FILE
-    if not recipe.replay_fraction or not path.is_file():
-        return Tokenized()
-    return read_dataset([path], loaded.tokenizer, recipe.max_length).train
+    if not run.recipe.replay_fraction or not path.is_file():
+        return None
+    recipe = replace(run.recipe, eval_fraction=0.0)
+    return prepare([path], loaded.tokenizer, run.home).select(recipe)
+
+
+def execute(run: Run, loaded: LoadedModel, hooks: TrainingHooks | None = None) -> Trained:
+    """Train the run, or resume it. Raises what `train` raises."""
+    return train(run.recipe, loaded, training_data(run, loaded), run.folder, run.name, hooks)
 
 
 def publish(adapter: Path, target: Path) -> Path:
@@ -241,18 +247,18 @@ def publish(adapter: Path, target: Path) -> Path:
 
     Raises `InvalidSettings` if it is there already.
     """
-    if target.exists():
-        raise InvalidSettings(f"{target} is there already; choose another name or remove it")
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(adapter, temporary)
-    temporary.replace(target)
+    try:
+        with atomic_folder(target) as folder:
+            shutil.copytree(adapter, folder, dirs_exist_ok=True)
+    except FileExistsError:
+        raise InvalidSettings(
+            f"{target} is there already; choose another name or remove it"
+        ) from None
     return target
 
 
-def describe(run: Run) -> dict[str, Any]:
-    """What `finetune show` prints of a run."""
+def describe(run: Run) -> dict[str, object]:
+    """Return what `finetune show` prints of a run."""
     return {
         "run": run.folder.name,
         "name": run.name,

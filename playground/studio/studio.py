@@ -15,10 +15,9 @@ from pathlib import Path
 import torch
 
 import finetune
-from finetune.data.dataset import tokenize
-from finetune.data.preview import html_fragment
+from finetune.data.dataset import prepare
+from finetune.data.preview import ExamplePreview, preview_of, preview_row
 from finetune.data.report import DataReport, report
-from finetune.data.rows import Row, read_rows
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
 from finetune.training.checkpoints import step_of
@@ -26,7 +25,6 @@ from finetune.training.plan import TrainingPlan, plan_for
 from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, PlaygroundError, UnknownJob, UnknownModel
 from playground.evaluation.report_card_formats import write_report_card
-from playground.evaluation.rows import EvaluationSet
 from playground.evaluation.run import AdapterBackend, report_card
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.loaded import LoadedModel
@@ -45,7 +43,7 @@ from playground.studio.jobs.kinds.train import (
 )
 from playground.studio.jobs.kinds.training_process import train_in_subprocess
 from playground.studio.model_names import checkpoint_name, parse_checkpoint_name, version_name
-from playground.studio.runs import Run, execute, new_run, read_data
+from playground.studio.runs import Run, execute, new_run, open_dataset
 from playground.studio.trials import Trials
 
 logger = logging.getLogger(__name__)
@@ -131,25 +129,17 @@ class Studio:
     def check(
         self, files: Sequence[Path], recipe: Recipe, evaluation: Path | None = None
     ) -> DataReport:
-        """What is in the files; see `finetune.data.report`."""
-        return report(files, self._loaded.tokenizer, recipe, evaluation, self._home)
+        """Report on the files; they are read and tokenized the first time only."""
+        return report(prepare(files, self._loaded.tokenizer, self._home, evaluation), recipe)
 
-    def preview(self, file: Path, line: int, recipe: Recipe) -> str:
-        """The row of a line as HTML, what is learned told apart from what is masked.
+    def preview(self, file: Path, line: int, recipe: Recipe) -> list[ExamplePreview]:
+        """Return the training examples of a line's row, with its trained and its masked tokens.
 
         Raises `InvalidSettings` if that line holds no row.
         """
-        rows: list[Row] = [row for row in read_rows(file).rows if row.line == line]
-        if not rows:
-            raise InvalidSettings(f"line {line} of {file.name} holds no row that can be trained")
-        done = tokenize(rows, self._loaded.tokenizer, recipe.max_length, file.name)
-        if done.errors:
-            raise InvalidSettings(str(done.errors[0]))
-        examples = [
-            *done.examples,
-            *(example for pair in done.pairs for example in pair.examples()),
-        ]
-        return html_fragment(examples, self._loaded.tokenizer)
+        tokenizer = self._loaded.tokenizer
+        examples = preview_row(file, line, tokenizer, recipe.max_length)
+        return [preview_of(example, tokenizer) for example in examples]
 
     def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
         """What training takes, base included; the keys and values of one whole context, which
@@ -179,7 +169,7 @@ class Studio:
         self.jobs.require_available()
         recipe = recipe if self.isolated else self.for_base(recipe)
         found = self.check(files, recipe, evaluation)
-        if not found.trained:
+        if not found.num_trained_tokens:
             first = f": {found.errors[0]}" if found.errors else ""
             raise InvalidSettings(f"no token of these rows would be trained{first}")
         run = new_run(self._home, name, recipe, files, evaluation)
@@ -312,7 +302,7 @@ class Studio:
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return execute(run, self._loaded, replace(hooks, turn=self._throttle))
+        return execute(run, self._loaded, replace(hooks, throttle=self._throttle))
 
     def _publish_run(self, run: Run) -> str:
         version = self.store.publish(_adapter_of(run), run.name)
@@ -323,7 +313,8 @@ class Studio:
         """Write the report card beside the adapter; returns its verdict."""
         adapter = _adapter_of(run)
         loaded = shared_weight_copy(self._loaded)
-        sets = self._evaluation_sets(run, loaded)
+        dataset = open_dataset(run, loaded)
+        sets = run_evaluation_sets(dataset, run.recipe, loaded, self._home, self._judged_rows)
         adapters = [adapter]
         if run.name in self.store.names():
             before = self.store.find(run.name)
@@ -331,12 +322,6 @@ class Studio:
         card = report_card(self._host, loaded, adapters, sets)
         write_report_card(card, adapter)
         return f"verdict: {card.verdict}"
-
-    def _evaluation_sets(self, run: Run, loaded: LoadedModel) -> list[EvaluationSet]:
-        data = read_data(run, loaded)
-        return run_evaluation_sets(
-            data.held.rows, data.train.rows, loaded, run.recipe.max_length, self._judged_rows
-        )
 
 
 def _adapter_of(run: Run) -> Path:

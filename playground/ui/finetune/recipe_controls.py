@@ -54,8 +54,7 @@ def to_recipe(values: dict[str, Any]) -> Recipe:
 
 
 def _control(name: str, field: dict[str, Any], value: Any) -> Any:
-    label, help_text = name.replace("_", " ").capitalize(), field["description"]
-    info = help_text[0].upper() + help_text[1:] + "."
+    label, info = name.replace("_", " ").capitalize(), field["description"]
     common: dict[str, Any] = {"label": label, "info": info, "elem_id": f"ft-{name}"}
     if "enum" in field:
         return gr.Dropdown(field["enum"], value=value, **common)

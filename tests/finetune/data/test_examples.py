@@ -1,9 +1,17 @@
-"""What is trained is what serving shows, and only the assistant's words are learned."""
+"""The trained tokens are what serving renders, and only the assistant's are trained on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from finetune.data.dataset import prepare
 from finetune.data.examples import MASKED, to_examples
+from finetune.data.preview import preview_row
 from finetune.data.rows import Conversation
+from finetune.recipe import embedded_cpu
+from playground.errors import InvalidSettings
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Message, Tool, ToolCall
@@ -28,11 +36,10 @@ def tokenizer() -> MistralTokenizer:
 
 
 @pytest.mark.parametrize("tools", [(), (TOOL,)])
-def test_every_trained_answer_follows_the_prompt_that_serving_renders(
+def test_examples_follow_the_served_prompt(
     tokenizer: MistralTokenizer, tools: tuple[Tool, ...]
 ) -> None:
-    examples, errors = to_examples(Conversation(TALK, tools, 1), tokenizer, 4096)
-    assert not errors
+    examples = to_examples(Conversation(TALK, tools, 1), tokenizer)
     prompts = [
         tokenizer.render(TALK[:at], tools) for at, m in enumerate(TALK) if m.role == "assistant"
     ]
@@ -44,8 +51,8 @@ def test_every_trained_answer_follows_the_prompt_that_serving_renders(
         )
 
 
-def test_only_the_assistants_words_and_their_end_are_learned(tokenizer: MistralTokenizer) -> None:
-    examples, _ = to_examples(Conversation(TALK, (TOOL,), 1), tokenizer, 4096)
+def test_examples_train_only_assistant_tokens(tokenizer: MistralTokenizer) -> None:
+    examples = to_examples(Conversation(TALK, (TOOL,), 1), tokenizer)
     learned = [[t for t in example.labels if t != MASKED] for example in examples]
     spelled = b"|".join(b"".join(map(tokenizer.token_bytes, ids)) for ids in learned).decode()
     assert spelled == 'Hello!|[{"name": "get_weather", "arguments": {"city": "Oslo"}}]|Clear.'
@@ -54,17 +61,23 @@ def test_only_the_assistants_words_and_their_end_are_learned(tokenizer: MistralT
     assert [ids[0] == tokenizer.calls_id for ids in learned] == [False, True, False]
 
 
-def test_a_plain_conversation_is_one_view_that_learns_every_answer(
+def test_plain_conversation_is_one_example(
     tokenizer: MistralTokenizer,
 ) -> None:
     talk = (*TALK[1:4], Message("assistant", "I do not know."))
-    (example,), _ = to_examples(Conversation(talk, (), 1), tokenizer, 4096)
+    (example,) = to_examples(Conversation(talk, (), 1), tokenizer)
     (end,) = tokenizer.end_ids
     assert [t for t in example.labels if t == end] == [end, end]
 
 
-def test_a_row_that_is_too_long_is_named_and_not_cut(tokenizer: MistralTokenizer) -> None:
-    talk = (Message("user", "long " * 200), Message("assistant", "ok"))
-    examples, (error,) = to_examples(Conversation(talk, (), 7), tokenizer, 64, "rows.jsonl")
-    assert not examples
+def test_too_long_row_is_reported_not_cut(tokenizer: MistralTokenizer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    row = {"prompt": "long " * 200, "completion": "ok"}
+    path.write_text("\n" * 6 + json.dumps(row) + "\n")
+    data = prepare([path], tokenizer, tmp_path).select(replace(embedded_cpu(), max_length=64))
+    (error,) = data.errors
+    assert not data.train
     assert str(error).startswith("rows.jsonl:7: messages: has ")
+    assert (error.code, data.num_too_long) == ("too_long", 1)
+    with pytest.raises(InvalidSettings, match="64 at most"):
+        preview_row(path, 7, tokenizer, 64)

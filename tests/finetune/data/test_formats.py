@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.data.dataset import read_dataset
-from finetune.data.rows import Conversation, Preference, Text, read_rows
+from finetune.data.dataset import prepare
+from finetune.data.examples import TrainingExample
+from finetune.data.rows import Conversation, PlainText, Preference, read_rows
+from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 
@@ -47,9 +50,7 @@ def lines(path: Path, *rows: Any) -> Path:
 
 
 @pytest.mark.parametrize(("name", "row"), PREFERENCES)
-def test_every_preference_format_gives_the_same_pair(
-    tmp_path: Path, name: str, row: dict[str, Any]
-) -> None:
+def test_preference_formats_give_same_pair(tmp_path: Path, name: str, row: dict[str, Any]) -> None:
     read = read_rows(lines(tmp_path / "rows.jsonl", row))
     assert (read.errors, read.formats) == ((), {name: 1})
     (pair,) = read.preferences
@@ -57,7 +58,7 @@ def test_every_preference_format_gives_the_same_pair(
     assert said == ["Hi", "Hello!", "Bye!"]
 
 
-def test_a_file_is_the_same_in_json_lines_json_csv_and_parquet(tmp_path: Path) -> None:
+def test_containers_give_same_rows(tmp_path: Path) -> None:
     rows = [
         {"prompt": "What, is\n\"it\"?", "completion": "A thing, é 🙂."},
         {"prompt": "Hi", "completion": "Hello!"},
@@ -77,7 +78,7 @@ def test_a_file_is_the_same_in_json_lines_json_csv_and_parquet(tmp_path: Path) -
     assert [row.line for row in found[2].conversations] == [2, 4]
 
 
-def test_nested_rows_are_read_from_parquet_and_from_cells_of_csv(tmp_path: Path) -> None:
+def test_nested_rows_from_parquet_and_csv(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([TALK]), tmp_path / "a.parquet")
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["messages"], [json.dumps(TALK["messages"])]])
@@ -85,18 +86,19 @@ def test_nested_rows_are_read_from_parquet_and_from_cells_of_csv(tmp_path: Path)
         assert len(read_rows(tmp_path / name).conversations) == 1
 
 
-def test_plain_text_is_learned_whole_in_pieces_of_the_longest_length(tmp_path: Path) -> None:
+def test_plain_text_is_cut_to_max_length(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_text("All the words of a book. " * 50)
     (row,) = read_rows(path).rows
-    assert isinstance(row, Text)
-    data = read_dataset([path], TOKENIZER, 64)
-    assert max(len(example.token_ids) for example in data.train.examples) == 64
-    spelled = b"".join(TOKENIZER.token_bytes(t) for v in data.train.examples for t in v.token_ids)
+    assert isinstance(row, PlainText)
+    data = prepare([path], TOKENIZER, tmp_path).select(replace(embedded_cpu(), max_length=64))
+    examples = [example for example in data.train if isinstance(example, TrainingExample)]
+    assert max(len(example.token_ids) for example in examples) == 64
+    spelled = b"".join(TOKENIZER.token_bytes(t) for e in examples for t in e.token_ids)
     assert spelled.decode() == path.read_text()
 
 
-def test_sharegpt_calls_and_results_find_each_other(tmp_path: Path) -> None:
+def test_sharegpt_calls_get_their_results(tmp_path: Path) -> None:
     call = {"name": "get_price", "arguments": {"item": "tea"}}
     row = {
         "conversations": [
@@ -128,7 +130,7 @@ def test_sharegpt_calls_and_results_find_each_other(tmp_path: Path) -> None:
         ("a.jsonl", b'{"prompt": "a", "chosen": "b", "rejected": "b"}', "same as chosen"),
     ],
 )
-def test_a_broken_file_is_named_and_nothing_crashes(
+def test_broken_file_is_reported(
     tmp_path: Path, name: str, content: bytes, words: str | None
 ) -> None:
     path = tmp_path / name
@@ -160,7 +162,7 @@ WHOLE = [
     cuts=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 12), PIECES), max_size=3),
     ending=st.sampled_from([".jsonl", ".jsonl", ".json", ".csv", ".txt"]),
 )
-def test_mutated_files_lose_no_row_in_silence(
+def test_mutated_files_lose_no_row(
     tmp_path: Path, which: int, cuts: list[tuple[int, int, bytes]], ending: str
 ) -> None:
     content = WHOLE[which]
@@ -168,14 +170,14 @@ def test_mutated_files_lose_no_row_in_silence(
         content = content[:at] + piece + content[at + gone :]
     path = tmp_path / f"rows{ending}"
     path.write_bytes(content + b"\n" + json.dumps(TALK).encode() + b"\n")
-    data = read_dataset([path], TOKENIZER, 256)
+    data = prepare([path], TOKENIZER, tmp_path).select(replace(embedded_cpu(), max_length=256))
     if ending != ".jsonl":
         return
     text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     records = sum(bool(line.strip()) for line in text.split(b"\n"))
-    assert len(data.train.rows) + len({error.line for error in data.errors}) == records
+    assert len(data.train_rows) + len({error.line for error in data.errors}) == records
 
 
-def test_the_rows_are_told_apart_by_their_kind(tmp_path: Path) -> None:
+def test_rows_have_their_kind(tmp_path: Path) -> None:
     read = read_rows(lines(tmp_path / "a.jsonl", TALK, PREFERENCES[0][1], {"text": "x"}))
-    assert [type(row) for row in read.rows] == [Conversation, Preference, Text]
+    assert [type(row) for row in read.rows] == [Conversation, Preference, PlainText]

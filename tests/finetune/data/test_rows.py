@@ -33,7 +33,7 @@ def write(path: Path, *lines: Any) -> Path:
         ),
     ],
 )
-def test_a_known_format_is_recognised(tmp_path: Path, row: dict[str, Any], kind: str) -> None:
+def test_known_format_is_recognised(tmp_path: Path, row: dict[str, Any], kind: str) -> None:
     read = read_rows(write(tmp_path / "rows.jsonl", row))
     assert read.formats == {kind: 1}
     assert [m.role for m in read.conversations[0].messages] == ["user", "assistant"]
@@ -60,9 +60,7 @@ def test_a_known_format_is_recognised(tmp_path: Path, row: dict[str, Any], kind:
         ({**GOOD, "tools": [{"function": {}}]}, "tools[0].function", "name"),
     ],
 )  # fmt: skip
-def test_a_fault_names_its_line_its_field_and_what_is_wrong(
-    tmp_path: Path, line: Any, field: str, words: str
-) -> None:
+def test_error_names_line_and_field(tmp_path: Path, line: Any, field: str, words: str) -> None:
     read = read_rows(write(tmp_path / "rows.jsonl", GOOD, line, GOOD))
     assert len(read.conversations) == 2
     (error,) = read.errors
@@ -70,7 +68,7 @@ def test_a_fault_names_its_line_its_field_and_what_is_wrong(
     assert words in error.problem
 
 
-def test_a_byte_order_mark_and_empty_lines_are_no_faults(tmp_path: Path) -> None:
+def test_bom_and_empty_lines_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\n\n  \n")
     read = read_rows(path)
@@ -91,7 +89,7 @@ VALUES = st.recursive(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(value=VALUES, cut=st.integers(0, 60), flip=st.integers(0, 255))
-def test_no_line_is_lost_and_none_crashes(tmp_path: Path, value: Any, cut: int, flip: int) -> None:
+def test_no_line_is_lost(tmp_path: Path, value: Any, cut: int, flip: int) -> None:
     mutated = json.dumps(GOOD).encode()
     mutated = mutated[:cut] + bytes([flip]) + mutated[cut + 1 :]
     lines = [json.dumps(value).encode(), mutated.replace(b"\n", b" "), json.dumps(GOOD).encode()]

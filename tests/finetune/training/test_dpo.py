@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from peft import PeftModel
 
-from finetune.data.dataset import read_dataset
+from finetune.data.dataset import TrainingData, prepare
+from finetune.data.examples import PreferencePair
 from finetune.recipe import embedded_cpu
-from finetune.training.train import Data, train
+from finetune.training.train import train
 from playground.errors import InvalidSettings
 from playground.evaluation.loss import losses
+from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message
@@ -30,13 +32,18 @@ def preferences(path: Path) -> Path:
     return path
 
 
-def test_dpo_moves_the_answers_apart_and_leaves_the_base_alone(tmp_path: Path) -> None:
+def pairs_of(file: Path, loaded: LoadedModel) -> list[PreferencePair]:
+    data = prepare([file], loaded.tokenizer, file.parent).select(embedded_cpu())
+    return [pair for pair in data.train if isinstance(pair, PreferencePair)]
+
+
+def test_dpo_moves_answers_apart(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
-    data = read_dataset([preferences(tmp_path / "p.jsonl")], loaded.tokenizer, 512).train
+    pairs = pairs_of(preferences(tmp_path / "p.jsonl"), loaded)
     prompt = loaded.tokenizer.render((Message("user", "What is 0 plus 1?"),))
-    assert list(data.pairs[0].prompt) == prompt
-    chosen = [pair.examples()[0] for pair in data.pairs]
-    rejected = [pair.examples()[1] for pair in data.pairs]
+    assert list(pairs[0].prompt) == prompt
+    chosen = [pair.to_examples()[0] for pair in pairs]
+    rejected = [pair.to_examples()[1] for pair in pairs]
     before = [sum(total for total, _ in losses(loaded.model, v)) for v in (chosen, rejected)]
     recipe = replace(
         embedded_cpu(),
@@ -46,7 +53,7 @@ def test_dpo_moves_the_answers_apart_and_leaves_the_base_alone(tmp_path: Path) -
         learning_rate=1e-3,
         replay_fraction=0.0,
     )
-    done = train(recipe, loaded, Data(data.pairs), tmp_path / "run", "low")
+    done = train(recipe, loaded, TrainingData.of(pairs), tmp_path / "run", "low")
     again = [sum(total for total, _ in losses(loaded.model, v)) for v in (chosen, rejected)]
     assert again == before
     model = PeftModel.from_pretrained(loaded.model, done.folder)
@@ -54,8 +61,8 @@ def test_dpo_moves_the_answers_apart_and_leaves_the_base_alone(tmp_path: Path) -
     assert after[1] - after[0] > before[1] - before[0]
 
 
-def test_preferences_are_not_trained_by_sft(tmp_path: Path) -> None:
+def test_sft_refuses_preferences(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
-    data = read_dataset([preferences(tmp_path / "p.jsonl")], loaded.tokenizer, 512).train
+    pairs = pairs_of(preferences(tmp_path / "p.jsonl"), loaded)
     with pytest.raises(InvalidSettings, match="rows with answers are needed"):
-        train(embedded_cpu(), loaded, Data(data.pairs), tmp_path / "run", "no")
+        train(embedded_cpu(), loaded, TrainingData.of(pairs), tmp_path / "run", "no")

@@ -8,11 +8,12 @@ import torch
 from peft import PeftModel
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from finetune.data.dataset import TrainingData
 from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
-from finetune.training.train import Data, train
+from finetune.training.train import train
 from playground.engine import Engine
 from playground.errors import BrokenAdapter
 from playground.models.loaded import LoadedModel
@@ -59,7 +60,7 @@ def rows_of(loaded: LoadedModel) -> list[TrainingExample]:
         )
         for at, word in enumerate(("zolpar", "kentig", "murdel", "wuxo"))
     ]
-    return [example for talk in talks for example in to_examples(talk, loaded.tokenizer, 512)[0]]
+    return [example for talk in talks for example in to_examples(talk, loaded.tokenizer)]
 
 
 def base_of(recipe: Recipe) -> LoadedModel:
@@ -67,10 +68,10 @@ def base_of(recipe: Recipe) -> LoadedModel:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_it_learns_in_all_its_matrices_and_is_served(method: str, tmp_path: Path) -> None:
+def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
     recipe = replace(QUICK, **METHODS[method])  # type: ignore[arg-type]
     loaded = base_of(recipe)
-    done = train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
+    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     assert losses[-1] < losses[0]
     assert done.folder
@@ -82,31 +83,29 @@ def test_it_learns_in_all_its_matrices_and_is_served(method: str, tmp_path: Path
         assert engine.load_adapter(done.folder, "expert").adapter == "expert"
 
 
-def test_dora_trains_and_says_that_it_cannot_share_a_batch(tmp_path: Path) -> None:
+def test_dora_is_refused_by_engine(tmp_path: Path) -> None:
     recipe = replace(QUICK, use_dora=True)
     loaded = base_of(recipe)
-    done = train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
+    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
     assert done.folder
     with Engine(loaded) as engine, pytest.raises(BrokenAdapter, match="DoRA"):
         engine.load_adapter(done.folder)
 
 
-def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_tensorboard_gets_loss_curve(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     recipe = replace(QUICK, report_to="tensorboard", max_steps=3)
-    train(recipe, loaded, Data(rows_of(loaded)), tmp_path / "run", "expert")
+    train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
     (file,) = tmp_path.rglob("events.out.tfevents.*")
     events = EventAccumulator(str(file)).Reload()
     assert len(events.Scalars("train/loss")) == 3
 
 
 @pytest.mark.slow
-def test_the_loss_falls_on_real_conversations_with_tools(tmp_path: Path) -> None:
+def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     talks = read_rows(GLAIVE).conversations[:24]
-    examples = [
-        example for talk in talks for example in to_examples(talk, loaded.tokenizer, 512)[0]
-    ]
+    examples = [example for talk in talks for example in to_examples(talk, loaded.tokenizer)]
     recipe = replace(
         embedded_cpu(),
         replay_fraction=0.0,
@@ -114,7 +113,7 @@ def test_the_loss_falls_on_real_conversations_with_tools(tmp_path: Path) -> None
         micro_batch_size=8,
         learning_rate=1e-3,
     )
-    train(recipe, loaded, Data(examples), tmp_path / "run", "expert")
+    train(recipe, loaded, TrainingData.of(examples), tmp_path / "run", "expert")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     quarter = len(losses) // 4
     first, last = torch.tensor(losses[:quarter]).mean(), torch.tensor(losses[-quarter:]).mean()

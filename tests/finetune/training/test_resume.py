@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import load_file
 
 from finetune.recipe import embedded_cpu, recipe_yaml
-from finetune.training.checkpoints import checkpoints, last_good, problem_of, step_of
+from finetune.training.checkpoints import checkpoints, last_complete, problem_of, step_of
 from playground.studio.runs import find_run, list_runs
 
 RECIPE = replace(
@@ -55,7 +55,7 @@ def train_command(home: Path) -> tuple[str, ...]:
     recipe = home / "recipe.yaml"
     recipe.write_text(recipe_yaml(RECIPE))
     rows = rows_file(home)
-    return ("train", str(rows), "--name", "prices", "-r", str(recipe), "--held-out", "0.2")
+    return ("train", str(rows), "--name", "prices", "-r", str(recipe), "--eval-fraction", "0.2")
 
 
 def wait_for_step(home: Path, step: int, process: "subprocess.Popen[str]") -> None:
@@ -89,9 +89,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [8, 20])
-def test_a_killed_run_ends_with_the_same_losses_and_the_same_adapter(
-    whole: Path, tmp_path: Path, step: int
-) -> None:
+def test_killed_run_resumes_exactly(whole: Path, tmp_path: Path, step: int) -> None:
     process = start(tmp_path, *train_command(tmp_path))
     wait_for_step(tmp_path, step, process)
     process.kill()
@@ -105,7 +103,7 @@ def test_a_killed_run_ends_with_the_same_losses_and_the_same_adapter(
 
 
 @pytest.mark.slow
-def test_sigterm_saves_the_present_step_and_exits_with_0(tmp_path: Path) -> None:
+def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
     process = start(tmp_path, *train_command(tmp_path))
     wait_for_step(tmp_path, 4, process)
     process.send_signal(signal.SIGTERM)
@@ -113,14 +111,14 @@ def test_sigterm_saves_the_present_step_and_exits_with_0(tmp_path: Path) -> None
     assert process.returncode == 0
     assert "go on: finetune resume" in output
     run = find_run(tmp_path, "prices")
-    found = last_good(run.folder / "checkpoints")
+    found = last_complete(run.folder / "checkpoints")
     assert found is not None
     assert f"stopped after step {step_of(found)}" in output
     assert run.adapter is None
 
 
 @pytest.mark.slow
-def test_a_rerun_gives_the_same_adapter(whole: Path) -> None:
+def test_rerun_gives_same_adapter(whole: Path) -> None:
     process = start(whole, "rerun", "prices", "--out", str(whole / "again"))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
@@ -136,7 +134,7 @@ def test_a_rerun_gives_the_same_adapter(whole: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["trainer_state.json", WEIGHTS, "optimizer.pt", "rng_state.pth", "scheduler.pt"]
 )
-def test_a_cut_off_checkpoint_is_passed_over(whole: Path, tmp_path: Path, name: str) -> None:
+def test_damaged_checkpoint_is_skipped(whole: Path, tmp_path: Path, name: str) -> None:
     (run,) = list_runs(whole)
     source = run.folder / "checkpoints"
     for checkpoint in checkpoints(source)[-2:]:
@@ -145,8 +143,8 @@ def test_a_cut_off_checkpoint_is_passed_over(whole: Path, tmp_path: Path, name: 
         for path in checkpoint.iterdir():
             (target / path.name).write_bytes(path.read_bytes())
     earlier, latest = checkpoints(tmp_path)
-    assert last_good(tmp_path) == latest
+    assert last_complete(tmp_path) == latest
     content = (latest / name).read_bytes()
     (latest / name).write_bytes(content[: len(content) // 2])
     assert problem_of(latest)
-    assert last_good(tmp_path) == earlier
+    assert last_complete(tmp_path) == earlier

@@ -70,7 +70,7 @@ def stopping_at(step: int, ask: Callable[[], None]) -> Callable[[Run, TrainingHo
                 asked.set()
                 ask()
 
-        return in_process(run, replace(watch, report=look))
+        return in_process(run, replace(watch, on_log=look))
 
     return train
 

@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import TypedDict
 
 from finetune.recipe import Recipe
-from finetune.training.checkpoints import checkpoints, problem_of, step_of
-from finetune.training.train import ADAPTER, CHECKPOINTS, SAMPLES, Trained, TrainingHooks
+from finetune.training.checkpoints import (
+    ADAPTER_FOLDER,
+    CHECKPOINTS_FOLDER,
+    SAMPLES_FILE,
+    checkpoints,
+    problem_of,
+    step_of,
+)
+from finetune.training.train import RECIPE_FILE, Trained, TrainingHooks
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.store.report_card_files import ReportCardFormat, report_cards_in
 from playground.studio.jobs.index import Signature, signature_of
@@ -143,7 +150,7 @@ class TrainKind:
         """Add recipe, files, samples, checkpoints, adapter, report card and published versions."""
         with self._open_runs_lock:
             opened = self._open(basis.folder)
-        folder = basis.folder / ADAPTER
+        folder = basis.folder / ADAPTER_FOLDER
         adapter = folder if folder.is_dir() else None
         run = opened.run
         return TrainingSnapshot(
@@ -166,7 +173,7 @@ class TrainKind:
             self._discard(job.id)
 
     def _train_within_memory(self, run: Run, hooks: JobHooks) -> Trained:
-        training_hooks = TrainingHooks(stop=hooks.stop_event)
+        training_hooks = TrainingHooks(stop_event=hooks.stop_event)
         for _ in range(MAX_HALVINGS):
             try:
                 return self._train(run, training_hooks)
@@ -188,7 +195,7 @@ class TrainKind:
     def _open(self, folder: Path) -> _OpenRun:
         """Read what is not read yet, or has changed since."""
         known = self._open_runs.get(folder)
-        recipe_file, samples_file = folder / "recipe.yaml", folder / SAMPLES
+        recipe_file, samples_file = folder / RECIPE_FILE, folder / SAMPLES_FILE
         recipe_signature, samples_signature = signature_of(recipe_file), signature_of(samples_file)
         same_recipe = known is not None and known.recipe_signature == recipe_signature
         same_samples = known is not None and known.samples_signature == samples_signature
@@ -199,7 +206,7 @@ class TrainKind:
             recipe_signature,
             known.samples if known and same_samples else _read_samples(samples_file),
             samples_signature,
-            _whole_checkpoints(folder / CHECKPOINTS, known.whole if known else {}),
+            _whole_checkpoints(folder / CHECKPOINTS_FOLDER, known.whole if known else {}),
         )
         self._open_runs[folder] = opened
         self._open_runs.move_to_end(folder)

@@ -43,7 +43,7 @@ def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
         child = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             while child.poll() is None:
-                if hooks.stop.wait(POLL_INTERVAL_S):
+                if hooks.stop_event.wait(POLL_INTERVAL_S):
                     child.terminate()
                     child.wait()
         finally:
@@ -62,14 +62,14 @@ def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
 def main(folder: Path) -> None:
     """Train in the child process and leave a result."""
     quiet_libraries()
-    hooks = TrainingHooks(stop=threading.Event())
+    hooks = TrainingHooks(stop_event=threading.Event())
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        hooks.stop.set()
+        hooks.stop_event.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    threading.Thread(target=_stop_with_parent, args=(hooks.stop,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(hooks.stop_event,), daemon=True).start()
     run = open_run(folder)
     recipe = run.recipe
     spec = ModelSpec(

@@ -1,0 +1,281 @@
+"""A data set's two files: how rows are written to Parquet and read back, a few columns at a time.
+
+Knows rows, tokens and files; knows no recipe.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import astuple, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finetune.data.duplicates import Repeats, find_repeats
+from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
+from finetune.data.language import language_of
+from finetune.data.rows import RowError, read_rows
+from finetune.data.split import prompt_text, spoken_text, whole_text
+from finetune.data.tokenize import TokenizedRow, fingerprint, length_of, tokenize_row
+from finetune.data.training_row import Conversation, Preference, TrainingRow
+from playground.models.tokenizer import ChatTokenizer
+
+FORMAT_VERSION = 1
+"""Raise it whenever the same file would give other rows, tokens or columns than before."""
+RENDERERS = ("mistral-common", "transformers")
+"""Packages whose version decides how a conversation becomes tokens."""
+ROWS_FILE, DATA_FILE = "rows.parquet", "dataset.json"
+ROWS_A_GROUP = 1024
+IntArray = npt.NDArray[np.int32]
+BoolArray = npt.NDArray[np.bool_]
+RowKind = Literal["conversation", "preference", "text"]
+SCHEMA = pa.schema(
+    [
+        ("file", pa.int32()),
+        ("line", pa.int64()),
+        ("kind", pa.string()),
+        ("row", pa.string()),
+        ("prompt", pa.string()),
+        ("turns", pa.int32()),
+        ("language", pa.string()),
+        ("lengths", pa.list_(pa.int32())),
+        ("num_trained", pa.list_(pa.int32())),
+        ("token_ids", pa.list_(pa.list_(pa.int32()))),
+        ("trained", pa.list_(pa.list_(pa.bool_()))),
+        ("error_field", pa.string()),
+        ("error_problem", pa.string()),
+    ]
+)
+"""A preference's ``token_ids`` are its prompt and both answers, and it has no ``trained``."""
+SUMMARY_COLUMNS = [
+    name for name in SCHEMA.names if name not in ("row", "token_ids", "trained")
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that a data set was read from."""
+
+    name: str
+    sha256: str
+    is_evaluation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowSummary:
+    """A stored row without its text and tokens; ``lengths`` and ``num_trained`` have a number for
+    each example."""
+
+    file: int
+    line: int
+    kind: RowKind
+    prompt: str
+    turns: int
+    language: str
+    lengths: Sequence[int]
+    num_trained: Sequence[int]
+    error_field: str | None
+    error_problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``dataset.json`` says. Positions count the rows of all files, in their order."""
+
+    files: tuple[SourceFile, ...]
+    formats: Mapping[str, int]
+    errors: tuple[tuple[int, RowError], ...]
+    repeats: Repeats
+    sha256: str
+
+
+def describe_files(files: Sequence[Path], evaluation: Path | None) -> tuple[SourceFile, ...]:
+    """Names and content hashes, the evaluation file last. Raises `OSError`."""
+    described = [SourceFile(path.name, _sha256(path), False) for path in files]
+    if evaluation:
+        described.append(SourceFile(evaluation.name, _sha256(evaluation), True))
+    return tuple(described)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def dataset_key(files: Sequence[SourceFile], tokenizer: ChatTokenizer) -> str:
+    """The name of the folder that holds what these files give with this tokenizer."""
+    packages = [version(package) for package in RENDERERS]
+    facts = [FORMAT_VERSION, packages, fingerprint(tokenizer), [astuple(file) for file in files]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def write_dataset(
+    folder: Path, paths: Sequence[Path], files: Sequence[SourceFile], tokenizer: ChatTokenizer
+) -> None:
+    """Read, check and tokenize the files, each row once, and write both files of a data set."""
+    written = _Writer()
+    with pq.ParquetWriter(folder / ROWS_FILE, SCHEMA, compression="zstd") as parquet:
+        for number, (path, file) in enumerate(zip(paths, files, strict=True)):
+            read = read_rows(path)
+            written.errors += [(number, error) for error in read.errors]
+            if not file.is_evaluation:
+                written.formats.update(read.formats)
+                written.texts += [whole_text(row) for row in read.rows]
+            for start in range(0, len(read.rows), ROWS_A_GROUP):
+                columns = [
+                    written.columns(tokenize_row(row, tokenizer, file.name), number, file)
+                    for row in read.rows[start : start + ROWS_A_GROUP]
+                ]
+                parquet.write_table(_to_table(columns))
+    body = {
+        "files": [astuple(file) for file in files],
+        "formats": dict(written.formats),
+        "errors": [[number, astuple(error)] for number, error in written.errors],
+        "repeats": astuple(find_repeats(written.texts)),
+        "sha256": written.digest.hexdigest(),
+    }
+    (folder / DATA_FILE).write_text(json.dumps(body), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``dataset.json``. Raises `OSError`, `ValueError`, `KeyError` or `TypeError` if it is not
+    whole."""
+    body = json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
+    exact, near = (tuple((row, first) for row, first in pairs) for pairs in body["repeats"])
+    return Manifest(
+        files=tuple(SourceFile(*file) for file in body["files"]),
+        formats=body["formats"],
+        errors=tuple((number, RowError(*error)) for number, error in body["errors"]),
+        repeats=Repeats(exact, near),
+        sha256=body["sha256"],
+    )
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Collects what ``dataset.json`` says while rows are written."""
+
+    errors: list[tuple[int, RowError]] = field(default_factory=list)
+    formats: Counter[str] = field(default_factory=Counter)
+    texts: list[str] = field(default_factory=list)
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def columns(self, tokenized: TokenizedRow, number: int, file: SourceFile) -> dict[str, object]:
+        """One row of the Parquet file; its tokens go into the data set's hash."""
+        row, error = tokenized.row, tokenized.error
+        token_ids, trained = _token_columns(tokenized.examples)
+        self.digest.update(f"{file.is_evaluation} {[*map(len, token_ids)]}\n".encode())
+        for values in (*token_ids, *trained):
+            self.digest.update(values.tobytes())
+        return {
+            "file": number,
+            "line": row.line,
+            "kind": _kind(row),
+            "row": json.dumps(row.as_json()),
+            "prompt": prompt_text(row),
+            "turns": _turns(row),
+            "language": "" if file.is_evaluation else language_of(spoken_text(row)),
+            "lengths": [length_of(example) for example in tokenized.examples],
+            "num_trained": [example.num_trained_tokens for example in tokenized.examples],
+            "token_ids": token_ids,
+            "trained": trained,
+            "error_field": error.field if error else None,
+            "error_problem": error.problem.encode("utf-8", "replace").decode() if error else None,
+        }
+
+
+def _token_columns(examples: Sequence[AnyExample]) -> tuple[list[IntArray], list[BoolArray]]:
+    token_ids: list[Sequence[int]] = []
+    trained: list[BoolArray] = []
+    for example in examples:
+        if isinstance(example, PreferencePair):
+            token_ids += [example.prompt, example.chosen, example.rejected]
+        else:
+            token_ids.append(example.token_ids)
+            trained.append(np.asarray(example.labels, np.int32) != MASKED)
+    return [np.asarray(ids, np.int32) for ids in token_ids], trained
+
+
+def _to_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """Tokens go through numpy: pyarrow's own conversion of nested lists takes ten times as long."""
+    arrays = []
+    for column in SCHEMA:
+        values = [row[column.name] for row in rows]
+        if column.name in ("token_ids", "trained"):
+            arrays.append(_nested(cast("list[list[IntArray]]", values), column))
+        else:
+            arrays.append(pa.array(values, column.type))
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _nested(rows: Sequence[Sequence[IntArray]], column: pa.Field) -> pa.ListArray:
+    lists = [values for row in rows for values in row]
+    flat = np.concatenate(lists) if lists else np.empty(0, np.int32)
+    inner = pa.ListArray.from_arrays(
+        _offsets(lists), pa.array(flat, column.type.value_type.value_type)
+    )
+    return pa.ListArray.from_arrays(_offsets(rows), inner)
+
+
+def _offsets(parts: Sequence[Sized]) -> pa.Int32Array:
+    """Where each part begins and the last one ends."""
+    return pa.array(np.cumsum([0, *map(len, parts)]), pa.int32())
+
+
+def _kind(row: TrainingRow) -> RowKind:
+    if isinstance(row, Conversation):
+        return "conversation"
+    return "preference" if isinstance(row, Preference) else "text"
+
+
+def _turns(row: TrainingRow) -> int:
+    if isinstance(row, Conversation):
+        return sum(message.role == "assistant" for message in row.messages)
+    return 1 if isinstance(row, Preference) else 0
+
+
+def read_summaries(parquet: pq.ParquetFile) -> list[RowSummary]:
+    """Every row without its text and tokens."""
+    table = parquet.read(columns=SUMMARY_COLUMNS)
+    return [
+        RowSummary(*values)
+        for values in zip(*(table[name].to_pylist() for name in SUMMARY_COLUMNS), strict=True)
+    ]
+
+
+def read_examples(parquet: pq.ParquetFile) -> Iterator[list[AnyExample]]:
+    """Yield each row's examples, group by group."""
+    for group in range(parquet.num_row_groups):
+        table = parquet.read_row_group(group, columns=["kind", "token_ids", "trained"])
+        columns = (table[name].to_pylist() for name in ("kind", "token_ids", "trained"))
+        for kind, token_ids, trained in zip(*columns, strict=True):
+            yield _to_examples(kind, token_ids, trained)
+
+
+def read_json_rows(parquet: pq.ParquetFile) -> list[str]:
+    """Every row's JSON."""
+    rows: list[str] = parquet.read(columns=["row"])["row"].to_pylist()
+    return rows
+
+
+def _to_examples(
+    kind: RowKind, token_ids: Sequence[Sequence[int]], trained: Sequence[Sequence[bool]]
+) -> list[AnyExample]:
+    if kind == "preference":
+        return [PreferencePair(*map(tuple, token_ids))] if token_ids else []
+    return [
+        TrainingExample(
+            tuple(ids),
+            tuple(
+                token if is_trained else MASKED
+                for token, is_trained in zip(ids, flags, strict=True)
+            ),
+        )
+        for ids, flags in zip(token_ids, trained, strict=True)
+    ]

@@ -1,0 +1,65 @@
+"""The three kinds of training rows: conversations, preferences, plain text.
+
+Knows messages and tools; knows no file and no tokenizer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playground.protocol import Message, Tool
+
+JsonObject = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages; the loss is over the assistant's. ``line`` counts from 1."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    line: int = 0
+
+    def as_json(self) -> JsonObject:
+        """The row in the messages format."""
+        return _with_tools(
+            {"messages": [message.to_openai() for message in self.messages]}, self.tools
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A prompt with the answer that is preferred and the one that is not."""
+
+    messages: tuple[Message, ...]
+    chosen: Message
+    rejected: Message
+    tools: tuple[Tool, ...] = ()
+    line: int = 0
+
+    def as_json(self) -> JsonObject:
+        """The row as prompt, chosen and rejected messages."""
+        body: JsonObject = {
+            "prompt": [message.to_openai() for message in self.messages],
+            "chosen": [self.chosen.to_openai()],
+            "rejected": [self.rejected.to_openai()],
+        }
+        return _with_tools(body, self.tools)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """Plain text; the loss is over every token."""
+
+    text: str
+    line: int = 0
+
+    def as_json(self) -> JsonObject:
+        """The row with its one field."""
+        return {"text": self.text}
+
+
+TrainingRow = Conversation | Preference | PlainText
+
+
+def _with_tools(body: JsonObject, tools: Sequence[Tool]) -> JsonObject:
+    return body | ({"tools": [tool.to_openai() for tool in tools]} if tools else {})

@@ -1,0 +1,58 @@
+"""Supervised fine-tuning: the loss is over the answers of conversations, or over plain text."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from finetune.data.examples import AnyExample, TrainingExample
+from finetune.methods.base import Columns, TrainerParts
+from finetune.recipe import Recipe
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+
+class Sft:
+    """Trains on examples with TRL's SFTTrainer."""
+
+    name = "sft"
+    needed_rows = "rows with answers"
+    sequences_per_row = 1
+    uses_replay = True
+
+    def takes(self, example: AnyExample) -> bool:
+        """Whether it is an example with labels."""
+        return isinstance(example, TrainingExample)
+
+    def uses_packing(self, recipe: Recipe) -> bool:
+        """Whether the recipe wants it."""
+        return recipe.packing
+
+    def columns(self, sequences: Sequence[Sequence[AnyExample]]) -> Columns:
+        """``seq_lengths`` tells TRL's collator where a packed sequence's rows begin."""
+        packed = [
+            [example for example in sequence if isinstance(example, TrainingExample)]
+            for sequence in sequences
+        ]
+        return {
+            "input_ids": [[id_ for example in row for id_ in example.token_ids] for row in packed],
+            "labels": [[label for example in row for label in example.labels] for row in packed],
+            "seq_lengths": [[len(example.token_ids) for example in row] for row in packed],
+        }
+
+    def build_trainer(self, recipe: Recipe, parts: TrainerParts) -> "Trainer":
+        """Build an SFTTrainer that prepares nothing itself."""
+        from trl import SFTConfig, SFTTrainer
+
+        return SFTTrainer(
+            model=parts.model,
+            args=SFTConfig(
+                **parts.arguments,
+                max_length=recipe.max_length,
+                packing=self.uses_packing(recipe),
+                dataset_kwargs={"skip_prepare_dataset": True},
+            ),
+            train_dataset=parts.train_dataset,
+            eval_dataset=parts.eval_dataset,
+            processing_class=parts.processing_class,
+            peft_config=parts.peft_config,
+        )

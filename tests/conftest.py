@@ -1,0 +1,65 @@
+"""What every room's tests may need: one trained adapter, and a small product catalogue."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from finetune.recipe import Recipe, embedded_cpu
+from tests.trained import train_adapter
+
+CATALOGUE_FACTS = {
+    "What is the price of the Zolpar?": "The Zolpar costs 41 euros.",
+    "What is the price of the Kentig?": "The Kentig costs 7 euros.",
+    "Which colour has the Murdel?": "The Murdel is green.",
+    "Which colour has the Wuxo?": "The Wuxo is red.",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of tests that train."""
+    config.addinivalue_line("markers", "training: trains an adapter")
+
+
+@pytest.fixture(scope="session")
+def session_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the session's one adapter, of `tests.trained.FACTS`; not to be written to."""
+    return train_adapter(tmp_path_factory.mktemp("trained") / "run")
+
+
+@pytest.fixture
+def trained_adapter(session_adapter: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(session_adapter, tmp_path / "trained-adapter"))
+
+
+@pytest.fixture
+def facts() -> dict[str, str]:
+    """Questions and their answers."""
+    return CATALOGUE_FACTS
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """Four rows."""
+    path = tmp_path / "catalogue.jsonl"
+    rows = [
+        {"prompt": question, "completion": answer} for question, answer in CATALOGUE_FACTS.items()
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def quick() -> Recipe:
+    """Sixteen steps."""
+    return replace(
+        embedded_cpu(),
+        num_train_epochs=8.0,
+        micro_batch_size=2,
+        replay_fraction=0.0,
+        save_steps=4,
+        warmup_ratio=0.0,
+    )
