@@ -50,15 +50,27 @@ def spans(example: TrainingExample, tokenizer: ChatTokenizer) -> list[Span]:
     return found
 
 
-def html_fragment(examples: Sequence[TrainingExample], tokenizer: ChatTokenizer) -> str:
-    """The examples' markup without head and style."""
-    parts = []
-    for number, example in enumerate(examples, start=1):
-        parts.append(
-            f"<p>TrainingExample {number}: {example.trained} of {len(example.token_ids)} tokens trained</p>"
-            f'<div class="example">{"".join(map(_markup, spans(example, tokenizer)))}</div>'
-        )
-    return "".join(parts)
+@dataclass(frozen=True, slots=True)
+class ExamplePreview:
+    """A training example as data: its tokens in spans, and how many of them are trained."""
+
+    spans: tuple[Span, ...]
+    num_tokens: int
+    num_trained_tokens: int
+
+
+def preview_of(example: TrainingExample, tokenizer: ChatTokenizer) -> ExamplePreview:
+    """Return the preview of an example."""
+    return ExamplePreview(tuple(spans(example, tokenizer)), len(example.token_ids), example.trained)
+
+
+def html_fragment(previews: Sequence[ExamplePreview]) -> str:
+    """Return the examples' markup without head and style."""
+    return "".join(
+        f"<p>Example {number}: {preview.num_trained_tokens} of {preview.num_tokens} tokens are "
+        f'trained</p><div class="example">{"".join(map(_markup, preview.spans))}</div>'
+        for number, preview in enumerate(previews, start=1)
+    )
 
 
 def html_page(row: Row, examples: Sequence[TrainingExample], tokenizer: ChatTokenizer) -> str:
@@ -67,7 +79,7 @@ def html_page(row: Row, examples: Sequence[TrainingExample], tokenizer: ChatToke
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Row {row.line}</title>'
         f"<style>{STYLE}</style><h1>Row {row.line}</h1>"
         '<p><span class="trained">trained</span> · <span class="masked">masked</span></p>'
-        f"{html_fragment(examples, tokenizer)}</html>\n"
+        f"{html_fragment([preview_of(example, tokenizer) for example in examples])}</html>\n"
     )
 
 

@@ -12,9 +12,22 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A larger model, the command that serves it, and the hardware that it needs."""
+
+    name: str
+    command: str
+    needs: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
-    model's config where its memory should be planned without its files.
+    """A model with how it is best used.
+
+    ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
+    model's config where its memory should be planned without its files. ``recipe`` names the preset
+    that fine-tunes it; ``examples`` is a file of prompts that it answers well; ``upgrade`` is a
+    larger model to move on to.
     """
 
     name: str
@@ -23,6 +36,9 @@ class CatalogueEntry:
     context_length: int
     sampling: Sampling
     config: Callable[[], PretrainedConfig] | None = None
+    recipe: str | None = None
+    examples: Path | None = None
+    upgrade: Upgrade | None = None
 
 
 def mistral_small_config() -> MistralConfig:
@@ -51,6 +67,13 @@ def entries() -> tuple[CatalogueEntry, ...]:
             description="A tiny Mistral that ships with the playground, for small talk and tasks.",
             context_length=2048,
             sampling=Sampling(temperature=0.0, max_tokens=512),
+            recipe="embedded_cpu",
+            examples=EMBEDDED_FOLDER / "examples.json",
+            upgrade=Upgrade(
+                "the 24B",
+                "playground --model mistral-small --quantization nf4",
+                "a GPU with 16 GB",
+            ),
         ),
         CatalogueEntry(
             name="mistral-small",
@@ -59,6 +82,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             context_length=32_768,
             sampling=Sampling(temperature=0.15),
             config=mistral_small_config,
+            recipe="mistral_small_24b_qlora",
         ),
     )
 

@@ -14,7 +14,7 @@ import torch
 
 import finetune
 from finetune.data.dataset import tokenize
-from finetune.data.preview import html_fragment
+from finetune.data.preview import ExamplePreview, preview_of
 from finetune.data.report import DataReport, report
 from finetune.data.rows import Conversation, Preference, Row, read_rows
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
@@ -105,8 +105,8 @@ class Studio:
         """What is in the files; see `finetune.data.report`."""
         return report(files, self._loaded.tokenizer, recipe, evaluation, self._home)
 
-    def preview(self, file: Path, line: int, recipe: Recipe) -> str:
-        """The row of a line as HTML, what is learned told apart from what is masked.
+    def preview(self, file: Path, line: int, recipe: Recipe) -> list[ExamplePreview]:
+        """Return the training examples of a line's row, trained tokens told from masked ones.
 
         Raises `InvalidSettings` if that line holds no row.
         """
@@ -120,7 +120,7 @@ class Studio:
             *done.examples,
             *(example for pair in done.pairs for example in pair.examples()),
         ]
-        return html_fragment(examples, self._loaded.tokenizer)
+        return [preview_of(example, self._loaded.tokenizer) for example in examples]
 
     def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
         """What training takes, base included; the keys and values of one whole context, which

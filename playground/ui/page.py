@@ -1,7 +1,6 @@
 """The page as a whole: header, tabs, and how it is mounted beside the API."""
 
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import gradio as gr
 from fastapi import FastAPI
@@ -12,8 +11,12 @@ from playground.settings import Settings
 from playground.store import Feedback
 from playground.studio.studio import Studio
 from playground.tools import Toolbox
-from playground.ui.chat.tab import QUIET, chat_tab
-from playground.ui.compare.tab import compare_tab, model_choices
+from playground.ui.chat.tab import chat_tab
+from playground.ui.compare.tab import compare_tab
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import bind
+from playground.ui.components.events import UNQUEUED
+from playground.ui.components.markup import render
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
 from playground.ui.json.tab import json_tab
@@ -24,30 +27,52 @@ TITLE = "Mistral Playground"
 
 def build_page(
     backend: Backend, settings: Settings, toolbox: Toolbox, studio: Studio, feedback: Feedback
-) -> Any:
-    """The page over ``backend``; mount it with `mount_page`."""
+) -> gr.Blocks:
+    """Build the page; mount it with `mount_page`."""
+    answering = Answering(backend)
+    needs_key = settings.api_key is not None
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        header = (ASSETS / "header.html").read_text(encoding="utf-8")
-        gr.HTML(header.replace("{version}", __version__), elem_id="header", container=False)
+        gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
-                chat = chat_tab(page, backend, settings, feedback)
+                chat = chat_tab(page, answering, feedback, needs_key=needs_key)
             with gr.Tab("Functions", id="functions"):
-                functions = functions_tab(page, backend, settings, toolbox)
+                functions = functions_tab(page, answering, toolbox, needs_key=needs_key)
             with gr.Tab("JSON", id="json"):
-                structured = json_tab(page, backend, settings)
+                structured = json_tab(page, answering, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
-                compare = compare_tab(page, backend, feedback)
+                lanes = compare_tab(page, answering, feedback)
             with gr.Tab("Fine-tune", id="finetune"):
-                finetune_tab(page, backend, studio, feedback)
-        # Experts come and go: whoever opens a tab finds those that are served then.
-        models = [chat, functions, structured, *(lane.model for lane in compare.lanes)]
-        tabs.select(partial(model_choices, backend, len(models)), None, models, **QUIET)
-        page.load(partial(model_choices, backend, len(models) - 1), None, models[1:], **QUIET)
+                finetune_tab(page, answering, studio, feedback)
+        # Adapters come and go: each opened tab lists those that are served at that moment. On load
+        # the Chat tab restores its own choice.
+        others = (functions, structured, *lanes)
+        for event, models in ((tabs.select, (chat, *others)), (page.load, others)):
+            choices = ModelChoices(answering, len(models))
+            event(**bind(choices.refresh, ModelsUpdate(models)), inputs=None, **UNQUEUED)
     return page
 
 
-def mount_page(app: FastAPI, page: Any) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class ModelsUpdate:
+    """The choices of models of several dropdowns."""
+
+    models: tuple[gr.Dropdown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoices:
+    """Keeps that many dropdowns up to date."""
+
+    answering: Answering
+    count: int
+
+    def refresh(self) -> ModelsUpdate:
+        """List the models that are served now."""
+        return ModelsUpdate((gr.Dropdown(self.answering.model_names()),) * self.count)
+
+
+def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve ``page`` at the root of ``app``; routes that ``app`` already has keep precedence."""
     script = (ASSETS / "page.js").read_text(encoding="utf-8")
     mounted: FastAPI = gr.mount_gradio_app(

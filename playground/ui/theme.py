@@ -1,7 +1,6 @@
 """The theme: warm neutrals, one orange accent, the reader's own system fonts."""
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -27,8 +26,8 @@ SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "A
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Liberation Mono")
 
 
-def theme() -> Any:
-    """Gradio's base theme in our colours; everything finer is in the stylesheet."""
+def theme() -> gr.themes.Base:
+    """Gradio's base theme in our colours; the rest is in the stylesheet."""
     base = gr.themes.Base(
         primary_hue=EMBER,
         secondary_hue=EMBER,

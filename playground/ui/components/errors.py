@@ -1,14 +1,12 @@
 """The page's one place where errors become words on the screen.
 
-Our own errors are shown as they read; anything else is logged whole and shown as a fault of ours.
+Our own errors are shown as they read; anything else is logged with its traceback and shown as an
+internal error.
 """
 
-import functools
-import inspect
 import logging
-from collections.abc import Callable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gradio as gr
 
@@ -23,38 +21,28 @@ from playground.errors import (
 
 logger = logging.getLogger(__name__)
 
-NOT_AN_ANSWER = (Conflict, InvalidSettings, ModelLoadError, UnknownAdapter, UnknownJob)
+ABOUT_STUDIO = (Conflict, InvalidSettings, ModelLoadError, UnknownAdapter, UnknownJob)
+"""Errors of an action; all others of ours are about an answer."""
 
 
-def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an event handler, plain or an async generator, so that what it raises is a toast."""
-
-    @functools.wraps(handler)
-    async def streaming(*args: Any, **kwargs: Any) -> Any:
-        try:
-            async with aclosing(handler(*args, **kwargs)) as updates:
-                async for update in updates:
-                    yield update
-        except Exception as error:
-            raise _toast(error) from error
-
-    @functools.wraps(handler)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return handler(*args, **kwargs)
-        except Exception as error:
-            raise _toast(error) from error
-
-    return streaming if inspect.isasyncgenfunction(handler) else plain
+@contextmanager
+def error_toasts() -> Iterator[None]:
+    """Turn what is raised inside into the error that Gradio shows as a toast."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        raise _toast(error) from error
 
 
 def _toast(error: Exception) -> Exception:
     toast: Exception
     if isinstance(error, PlaygroundError):
-        title = "Not done" if isinstance(error, NOT_AN_ANSWER) else "No answer"
+        title = "Not possible" if isinstance(error, ABOUT_STUDIO) else "No answer"
         toast = gr.Error(error.message, title=title, print_exception=False)
         return toast
     logger.error("An event of the page failed", exc_info=error)
-    text = "The playground failed in a way it should not. Its log has the details."
-    toast = gr.Error(text, title="Our fault", print_exception=False)
+    text = "Something went wrong in the playground. The server's log has the details."
+    toast = gr.Error(text, title="Internal error", print_exception=False)
     return toast

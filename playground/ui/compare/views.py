@@ -1,0 +1,48 @@
+"""Answers and scores of the Compare tab as HTML. Pure functions."""
+
+import json
+from collections.abc import Mapping
+
+from playground.lab import Finished
+from playground.lab.compare import LaneEvent
+from playground.ui.components.markup import render
+from playground.ui.components.status import answer_note
+
+
+def label_html(side: str, model: str) -> str:
+    """Return a side's heading; ``model`` is empty while it is hidden."""
+    return render("compare/label.html", side=side, model=model)
+
+
+def answer_html(event: LaneEvent | None, *, blind: bool) -> str:
+    """Return an answer with, unless it is ``blind``, what made it."""
+    finished = event.finished if event else None
+    return render(
+        "compare/answer.html",
+        text=event.text if event else "",
+        error=event.error.message if event and event.error else "",
+        calls=[
+            json.dumps({"name": call.name, "arguments": json.loads(call.arguments)})
+            for call in (finished.calls if finished else ())
+        ],
+        lines=_about(finished) if finished and not blind else (),
+    )
+
+
+def score_html(wins: Mapping[str, Mapping[str, int]], counts: Mapping[str, int]) -> str:
+    """Return the votes by model, the most winning first."""
+    rows = sorted(wins.items(), key=lambda item: -item[1]["won"])
+    return render("compare/score.html", rows=rows, counts=counts)
+
+
+def _about(finished: Finished) -> tuple[str, str]:
+    """Return the cost of an answer, and the weights and settings that made it."""
+    provenance, sampling = finished.provenance, finished.sampling
+    parts = [f"base {provenance.base_hash[:8]}"]
+    if provenance.quantization != "none":
+        parts.append(provenance.quantization)
+    if provenance.adapter:
+        parts.append(f"adapter {provenance.adapter} {provenance.adapter_hash[:8]}")
+    parts += [f"temperature {sampling.temperature:g}", f"seed {sampling.seed}"]
+    cost = answer_note(finished.usage, finished.timings, finished.finish_reason)
+    return cost, " · ".join(parts)
