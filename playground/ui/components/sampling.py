@@ -98,7 +98,7 @@ def to_sampling(values: Mapping[str, object]) -> Sampling:
             raise InvalidRequest(field.name, "is empty; give a number")
         if field.type in (float, "float") and isinstance(value, int):
             given[field.name] = float(value)
-    return dataclasses.replace(Sampling(), **given)
+    return Sampling(**given)  # type: ignore[arg-type]  # it validates its fields itself
 
 
 def control_values(sampling: Sampling) -> dict[str, ControlValue]:
