@@ -1,12 +1,12 @@
 """What the handlers' tests share: feedback, a studio whose jobs wait, a page over a script."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
+import pytest_asyncio
 
 from playground.backends.scripted import ScriptedBackend
 from playground.engine import Engine
@@ -15,16 +15,6 @@ from playground.store import Feedback
 from playground.studio.studio import Studio
 from playground.tools import Toolbox, built_in_tools
 from playground.ui import build_page
-
-
-@pytest.fixture(autouse=True)
-def event_loop_for_gradio() -> Iterator[None]:
-    """A loop that is closed again: a page asks its thread for one, and leaves it open."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture
@@ -52,8 +42,8 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def page(studio: Studio, feedback: Feedback) -> gr.Blocks:
+@pytest_asyncio.fixture
+async def page(studio: Studio, feedback: Feedback) -> gr.Blocks:
     """The whole page over a backend that answers from a script."""
     backend = ScriptedBackend(lambda request: ["Hello", ", you."])
     return build_page(backend, Settings(), Toolbox(built_in_tools()), studio, feedback)

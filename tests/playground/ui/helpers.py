@@ -1,9 +1,8 @@
 """Handlers called without a browser: what they yield, and how Gradio's own data is made."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from types import SimpleNamespace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import gradio as gr
 from gradio.blocks import Block, BlockFunction
@@ -15,35 +14,27 @@ from playground.ui.components.answering import Answering
 Update = TypeVar("Update")
 
 
-def drain(
+async def drain(
     updates: AsyncGenerator[Update, None], each: Callable[[Update], None] | None = None
 ) -> list[Update]:
     """Return everything that a handler yields; ``each`` sees an update as it comes."""
+    seen = []
+    async for update in updates:
+        seen.append(update)
+        if each:
+            each(update)
+    return seen
 
-    async def collect() -> list[Update]:
-        seen = []
+
+async def drain_failing(updates: AsyncGenerator[Update, None]) -> tuple[list[Update], Exception]:
+    """Return what a handler yields before it fails, and its error."""
+    seen = []
+    try:
         async for update in updates:
             seen.append(update)
-            if each:
-                each(update)
-        return seen
-
-    return asyncio.run(collect())
-
-
-def drain_failing(updates: AsyncGenerator[Update, None]) -> tuple[list[Update], Exception]:
-    """Return what a handler yields before it fails, and its error."""
-
-    async def collect() -> tuple[list[Update], Exception]:
-        seen = []
-        try:
-            async for update in updates:
-                seen.append(update)
-        except Exception as error:
-            return seen, error
-        raise AssertionError("it did not fail")
-
-    return asyncio.run(cast("Coroutine[None, None, tuple[list[Update], Exception]]", collect()))
+    except Exception as error:
+        return seen, error
+    raise AssertionError("it did not fail")
 
 
 def scripted(script: Script, *names: str) -> Answering:

@@ -8,6 +8,7 @@ from functools import partial
 
 import gradio as gr
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from gradio.helpers import special_args
 from gradio_client import Client
@@ -60,8 +61,8 @@ class NameUpdate:
     name: str | Unchanged = UNCHANGED
 
 
-@pytest.fixture
-def parts() -> Parts:
+@pytest_asyncio.fixture
+async def parts() -> Parts:
     with gr.Blocks():
         sides = tuple(Side(gr.Textbox(), gr.Textbox(), gr.Textbox()) for _ in range(2))
         inner = Side(gr.Textbox(), gr.Textbox(), gr.Textbox())
@@ -100,7 +101,7 @@ def with_event_data(edited: gr.EditData, page: gr.Request, text: str, **rest: fl
     return NameUpdate(f"{text} {edited.value} {rest}")
 
 
-def test_outputs_are_the_named_components_alone(parts: Parts) -> None:
+async def test_outputs_are_the_named_components_alone(parts: Parts) -> None:
     outputs = bind(every_kind, parts)["outputs"]
     assert outputs == [
         parts.name,
@@ -115,7 +116,7 @@ def test_outputs_are_the_named_components_alone(parts: Parts) -> None:
     ]
 
 
-def test_updates_reach_components_in_tuples_mappings_and_dataclasses(parts: Parts) -> None:
+async def test_updates_reach_components_in_tuples_mappings_and_dataclasses(parts: Parts) -> None:
     assert bind(every_kind, parts)["fn"]("x") == {
         parts.name: "x",
         parts.count: None,
@@ -126,22 +127,22 @@ def test_updates_reach_components_in_tuples_mappings_and_dataclasses(parts: Part
     }
 
 
-def test_an_empty_update_skips_every_output(parts: Parts) -> None:
+async def test_an_empty_update_skips_every_output(parts: Parts) -> None:
     assert bind(nothing, parts)["fn"]("x") == {parts.name: gr.skip()}
 
 
-def test_coroutines_and_generators_stay_what_they_are(parts: Parts) -> None:
+async def test_coroutines_and_generators_stay_what_they_are(parts: Parts) -> None:
     assert inspect.iscoroutinefunction(bind(awaited, parts)["fn"])
     stream = bind(streamed, parts)["fn"]
     assert inspect.isasyncgenfunction(stream)
-    assert drain(stream("ab")) == [{parts.name: "a"}, {parts.name: "ab"}]  # type: ignore[arg-type]
+    assert await drain(stream("ab")) == [{parts.name: "a"}, {parts.name: "ab"}]  # type: ignore[arg-type]
 
 
 def test_a_handler_without_updates_has_no_outputs() -> None:
     assert bind(only_acts)["outputs"] is None
 
 
-def test_a_handler_that_returns_a_tuple_is_refused(parts: Parts) -> None:
+async def test_a_handler_that_returns_a_tuple_is_refused(parts: Parts) -> None:
     def by_position() -> tuple[str, str]:
         return "a", "b"
 
@@ -149,19 +150,24 @@ def test_a_handler_that_returns_a_tuple_is_refused(parts: Parts) -> None:
         bind(by_position, parts)
 
 
-def test_a_component_that_the_parts_lack_is_named(parts: Parts) -> None:
+async def test_a_component_that_the_parts_lack_is_named(parts: Parts) -> None:
     with pytest.raises(AttributeError, match="name"):
         bind(nothing, parts.inner)
 
 
-def test_parameters_and_special_arguments_are_still_found(parts: Parts) -> None:
+async def test_parameters_and_special_arguments_are_still_found(parts: Parts) -> None:
     fn = bind(with_event_data, parts)["fn"]
     assert list(inspect.signature(fn).parameters) == ["edited", "page", "text", "rest"]
-    inputs, _, event_data_index, _ = special_args(fn, ["hello"], request=None, event_data=None)
-    assert (len(inputs), event_data_index) == (3, 0)
+    request, edited = (
+        gr.Request(),
+        gr.EditData(None, {"index": 0, "previous_value": "", "value": "new"}),
+    )
+    inputs, _, event_data_index, _ = special_args(fn, ["hello"], request, edited)
+    assert event_data_index == 0
+    assert inputs[1:] == [request, "hello"]
 
 
-def test_a_partial_keeps_the_parameters_that_are_left(parts: Parts) -> None:
+async def test_a_partial_keeps_the_parameters_that_are_left(parts: Parts) -> None:
     def named(prefix: str, text: str) -> NameUpdate:
         return NameUpdate(prefix + text)
 
@@ -234,7 +240,7 @@ def served(reverse: bool) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_served_page_shows_updates_whatever_the_order(reverse: bool) -> None:
+async def test_a_served_page_shows_updates_whatever_the_order(reverse: bool) -> None:
     order = -1 if not reverse else 1
     with served(reverse) as client:
         assert client.predict("ab", True, 2, api_name="/greet")[::order] == ("ABAB", "True")

@@ -1,5 +1,7 @@
 """Templates: what people and models wrote is never markup."""
 
+from contextlib import suppress
+
 import pytest
 from jinja2 import UndefinedError
 
@@ -35,11 +37,8 @@ def test_every_template_compiles() -> None:
     names = [str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.html")]
     assert len(names) > 15
     for name in names:
-        with pytest.MonkeyPatch.context():
-            try:
-                render(name)
-            except UndefinedError:
-                continue  # it compiled, and misses its values
+        with suppress(UndefinedError):  # it compiles, and misses its values
+            render(name)
 
 
 def test_a_missing_value_is_an_error() -> None:
