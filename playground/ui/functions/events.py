@@ -89,7 +89,7 @@ class DefinitionsUpdate:
     """Changes of what is defined at the left."""
 
     tools: str | Unchanged = UNCHANGED
-    choice: gr.Dropdown | Unchanged = UNCHANGED
+    choice: gr.Dropdown | str | Unchanged = UNCHANGED
     verdict: str | Unchanged = UNCHANGED
     gallery: str | Unchanged | None = UNCHANGED
     paste: str | Unchanged = UNCHANGED
@@ -188,7 +188,7 @@ class FunctionHandlers:
         return DefinitionsUpdate(
             tools=tools_json(example.tools),
             message=example.prompt,
-            choice=gr.Dropdown(value="auto"),
+            choice="auto",
         )
 
     def add_from_gallery(self, name: str | None, tools: str) -> DefinitionsUpdate:

@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.blocks import Block, BlockFunction
 
 from playground.backends.scripted import Script, ScriptedBackend
+from playground.errors import PlaygroundError
 from playground.protocol import ModelInfo
 from playground.ui.components.answering import Answering
 
@@ -26,13 +27,15 @@ async def drain(
     return seen
 
 
-async def drain_failing(updates: AsyncGenerator[Update, None]) -> tuple[list[Update], Exception]:
+async def drain_failing(
+    updates: AsyncGenerator[Update, None],
+) -> tuple[list[Update], PlaygroundError]:
     """Return what a handler yields before it fails, and its error."""
     seen = []
     try:
         async for update in updates:
             seen.append(update)
-    except Exception as error:
+    except PlaygroundError as error:
         return seen, error
     raise AssertionError("it did not fail")
 

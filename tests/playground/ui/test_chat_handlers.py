@@ -63,11 +63,15 @@ async def test_stop_ends_the_answer_and_keeps_its_text(
     answering = scripted(lambda request: iter(["a "] * 10_000))
     chat = ChatHandlers(answering, feedback, False)
 
-    def stop_at_once(update: ConversationUpdate) -> None:
-        if isinstance(update.running, str):
-            chat.stop(update.running)
+    ids: list[str] = []
 
-    updates = await drain(chat.send("Hi", [], "", "scripted", "", **sampling), stop_at_once)
+    def stop_while_it_writes(update: ConversationUpdate) -> None:
+        if isinstance(update.running, str):
+            ids.append(update.running)
+        else:
+            chat.stop(ids[0])
+
+    updates = await drain(chat.send("Hi", [], "", "scripted", "", **sampling), stop_while_it_writes)
     assert updates[-1].running == ""
     assert "stopped by you" in updates[-1].status
 

@@ -166,7 +166,7 @@ def test_an_example_brings_its_functions(tab: FunctionHandlers) -> None:
     names = [entry["function"]["name"] for entry in json.loads(str(update.tools))]
     assert names == list(EXAMPLES[1].tools)
     assert update.message == EXAMPLES[1].prompt
-    assert update.choice.value == "auto"
+    assert update.choice == "auto"
 
 
 def test_a_pasted_signature_joins_the_functions(tab: FunctionHandlers) -> None:

@@ -104,9 +104,13 @@ async def test_an_answer_is_streamed_and_shown_in_all_views() -> None:
 async def test_a_stopped_answer_says_so_and_has_no_value() -> None:
     tab = handlers(scripted(lambda request: iter(['{"n"', ":", " ", "3", "}"])))
 
+    ids: list[str] = []
+
     def stop(update: AnswerUpdate) -> None:
         if isinstance(update.running, str):
-            tab.stop(update.running)
+            ids.append(update.running)
+        else:
+            tab.stop(ids[0])
 
     updates = await drain(tab.extract("three", "", **form()), stop)
     assert "Stopped by you" in str(updates[-1].badge)
