@@ -13,8 +13,17 @@ from playground.errors import InvalidRequest
 from playground.store import Feedback, NewAnswer
 from playground.ui.chat.layout import example_cards, welcome
 from playground.ui.chat.states import ChatState, answer_states, chat_request, used_tokens
+from playground.ui.chat.updates import (
+    ConversationUpdate,
+    ExampleUpdate,
+    IdleUpdate,
+    InputsUpdate,
+    ModelUpdate,
+    PreferencesUpdate,
+    RestoreUpdate,
+    StatusUpdate,
+)
 from playground.ui.components.answering import Answering
-from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
@@ -35,75 +44,6 @@ from playground.ui.components.sampling import (
 )
 from playground.ui.components.snippets import api_address, curl_snippet, python_snippet
 from playground.ui.components.status import status_line
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationUpdate:
-    """Changes of the conversation and of the box below it."""
-
-    chatbot: History | Unchanged = UNCHANGED
-    message: gr.Textbox | Unchanged = UNCHANGED
-    running: str | Unchanged = UNCHANGED
-    status: str | Unchanged = UNCHANGED
-
-
-@dataclass(frozen=True, slots=True)
-class IdleUpdate:
-    """The message box takes messages again, and nothing runs."""
-
-    message: gr.Textbox
-    running: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusUpdate:
-    """A new status line."""
-
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleUpdate:
-    """An example's prompts."""
-
-    system: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelUpdate:
-    """What goes with another model."""
-
-    sampling: ControlValues
-    chatbot: gr.Chatbot
-    preferences: Preferences
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreUpdate:
-    """The browser's stored values."""
-
-    model: gr.Dropdown
-    system: str
-    sampling: ControlValues
-    chatbot: gr.Chatbot
-
-
-@dataclass(frozen=True, slots=True)
-class InputsUpdate:
-    """Which inputs take input."""
-
-    message: gr.Textbox
-    model: gr.Dropdown
-    system: gr.Textbox
-    sampling: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class PreferencesUpdate:
-    """What the browser stores."""
-
-    preferences: Preferences
 
 
 @dataclass(frozen=True, slots=True)

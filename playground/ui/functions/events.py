@@ -17,15 +17,21 @@ from playground.tools import Toolbox
 from playground.tools.importers.definitions import tools_of_text
 from playground.tools.loop import Permissions, Policy, Step, unanswered, with_results
 from playground.ui.components.answering import Answering
-from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import FunctionExample
-from playground.ui.components.messages import History
 from playground.ui.components.snippets import api_address, curl_snippet, structured_snippet
 from playground.ui.components.status import answer_note, verdict
 from playground.ui.functions.gallery import gallery_tool, tools_json, with_tools
 from playground.ui.functions.layout import choice_options
 from playground.ui.functions.timeline import Run, Timeline, call_label, to_chat
+from playground.ui.functions.updates import (
+    CallUpdate,
+    ConversationUpdate,
+    DefinitionsUpdate,
+    IdleUpdate,
+    PanelUpdate,
+)
 
 LONGEST_LABEL = 90
 
@@ -42,58 +48,6 @@ class FunctionForm(TypedDict):
     system: str | None
     temperature: float
     max_tokens: float
-
-
-@dataclass(frozen=True, slots=True)
-class CallUpdate:
-    """The chosen call's result, and what can be done with it."""
-
-    result: str
-    run: gr.Button
-    deny: gr.Button
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationUpdate:
-    """The conversation, the box below it, and the panel of calls."""
-
-    timeline: Timeline
-    chatbot: History
-    message: gr.Textbox
-    running: str
-    note: str
-    panel: gr.Column
-    call: gr.Dropdown
-    result: str
-    run: gr.Button
-    deny: gr.Button
-
-
-@dataclass(frozen=True, slots=True)
-class IdleUpdate:
-    """The message box takes messages again, and nothing runs."""
-
-    message: gr.Textbox
-    running: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PanelUpdate:
-    """Whether the panel of calls is shown."""
-
-    panel: gr.Column
-
-
-@dataclass(frozen=True, slots=True)
-class DefinitionsUpdate:
-    """Changes of what is defined at the left."""
-
-    tools: str | Unchanged = UNCHANGED
-    choice: gr.Dropdown | str | Unchanged = UNCHANGED
-    verdict: str | Unchanged = UNCHANGED
-    gallery: str | Unchanged | None = UNCHANGED
-    paste: str | Unchanged = UNCHANGED
-    message: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
