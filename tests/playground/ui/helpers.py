@@ -16,14 +16,14 @@ Update = TypeVar("Update")
 
 
 async def drain(
-    updates: AsyncGenerator[Update, None], each: Callable[[Update], None] | None = None
+    updates: AsyncGenerator[Update, None], on_update: Callable[[Update], None] | None = None
 ) -> list[Update]:
-    """Return everything that a handler yields; ``each`` sees an update as it comes."""
+    """Return everything that a handler yields; ``on_update`` sees an update as it comes."""
     seen = []
     async for update in updates:
         seen.append(update)
-        if each:
-            each(update)
+        if on_update:
+            on_update(update)
     return seen
 
 
