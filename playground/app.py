@@ -86,14 +86,15 @@ def build_app(services: "Services") -> "FastAPI":
     from playground.api import create_api
     from playground.ui import build_page, mount_page
 
-    return mount_page(create_api(services), build_page(services))
+    models = asyncio.run(services.backend.models())
+    return mount_page(create_api(services), build_page(services, models))
 
 
 @contextmanager
 def open_studio(backend: "LocalBackend", settings: Settings) -> "Iterator[Studio]":
     """Open the training jobs and the adapter store; serve the adapters promoted in it.
 
-    Raises `Conflict` if another server trains in the same home.
+    Where another server trains in the same home, this one serves without training.
     """
     from playground.studio.studio import Studio
 

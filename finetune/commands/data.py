@@ -133,7 +133,10 @@ def preview(
     tokenizer = tokenizer_of(chosen.base_model)
     examples = preview_row(file, row, tokenizer, chosen.max_length)
     if html:
-        html.write_text(html_page(row, [preview_of(example, tokenizer) for example in examples]), encoding="utf-8")
+        html.write_text(
+            html_page(row, [preview_of(example, tokenizer) for example in examples]),
+            encoding="utf-8",
+        )
         print(html)
         return
     for number, example in enumerate(examples, start=1):

@@ -12,12 +12,22 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A larger model, the command that serves it, and the hardware that it needs."""
+
+    name: str
+    command: str
+    needs: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A model of the catalogue.
+    """A model of the catalogue and how it is best used.
 
     ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
-    model's config where its memory should be planned without its files; ``recipe`` names the
-    training preset that suits it.
+    model's config where its memory should be planned without its files. ``recipe`` names the
+    training preset that suits it; ``examples`` is a file of prompts that it answers well;
+    ``upgrade`` is a larger model to move on to.
     """
 
     name: str
@@ -27,6 +37,8 @@ class CatalogueEntry:
     sampling: Sampling
     config: Callable[[], PretrainedConfig] | None = None
     recipe: str = ""
+    examples: Path | None = None
+    upgrade: Upgrade | None = None
 
 
 def mistral_small_config() -> MistralConfig:
@@ -56,6 +68,12 @@ def entries() -> tuple[CatalogueEntry, ...]:
             context_length=2048,
             sampling=Sampling(temperature=0.0, max_tokens=512),
             recipe="embedded_cpu",
+            examples=EMBEDDED_FOLDER / "examples.json",
+            upgrade=Upgrade(
+                "the 24B",
+                "playground --model mistral-small --quantization nf4",
+                "a GPU with 16 GB",
+            ),
         ),
         CatalogueEntry(
             name="mistral-small",

@@ -18,8 +18,8 @@ from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from pydantic import ValidationError
 
 from playground.errors import InvalidRequest, UnsupportedModel
-from playground.models.tokenizer import Detokenizer
 from playground.models.call_formats import CallFormatName
+from playground.models.tokenizer import Detokenizer
 from playground.protocol import Message, Tool
 
 TEKKEN_FILE = "tekken.json"

@@ -18,8 +18,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import InvalidRequest, UnsupportedModel
-from playground.models.tokenizer import Detokenizer
 from playground.models.call_formats import CallFormatName
+from playground.models.tokenizer import Detokenizer
 from playground.protocol import Message, Tool
 
 BYTE_OF: Mapping[str, int] = {stand_in: byte for byte, stand_in in bytes_to_unicode().items()}

@@ -85,6 +85,19 @@ class Provenance:
     settings: Mapping[str, object] = field(default_factory=dict)
     seed: int | None = None
 
+    @classmethod
+    def parse(cls, value: object) -> "Provenance":
+        """Read what `dataclasses.asdict` made of one; whatever is damaged keeps its default."""
+        stored = value if isinstance(value, dict) else {}
+        names = ("base_hash", "quantization", "adapter", "adapter_hash")
+        weights = {name: stored[name] for name in names if isinstance(stored.get(name), str)}
+        settings, seed = stored.get("settings"), stored.get("seed")
+        return cls(
+            **weights,
+            settings=settings if isinstance(settings, dict) else {},
+            seed=seed if isinstance(seed, int) else None,
+        )
+
     def weights(self) -> "Provenance":
         """The same without settings and seed: what a `ModelInfo` has."""
         return replace(self, settings={}, seed=None)

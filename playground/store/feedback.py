@@ -192,7 +192,7 @@ class Feedback:
         return rows
 
 
-def as_jsonl(rows: Sequence[SftRow] | Sequence[PreferenceRow]) -> str:
+def as_jsonl(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows as the text of a file that `finetune check` reads."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
@@ -298,7 +298,7 @@ def _kept(exchange: Exchange) -> KeptExchange:
                 answer.lane,
                 answer.model,
                 answer.text,
-                Provenance(**{name: str(value) for name, value in answer.provenance.items()}),
+                Provenance.parse(answer.provenance),
             )
             for answer in exchange.answers
         ),

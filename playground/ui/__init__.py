@@ -1,4 +1,4 @@
-"""The page: a thin Gradio face over `modes` and a `Backend`.
+"""The page: a thin Gradio face over a `Backend`, the studio and the feedback store.
 
 Knows no torch and no HTTP. `build_page` makes the page, `mount_page` puts it on an app.
 """

@@ -1,15 +1,20 @@
 """The page as a whole: header, tabs, and how it is mounted beside the API."""
 
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import gradio as gr
 from fastapi import FastAPI
 
 from playground import __version__
+from playground.protocol import ModelInfo
 from playground.services import Services
-from playground.ui.chat.tab import QUIET, chat_tab
-from playground.ui.compare.tab import compare_tab, model_choices
+from playground.ui.chat.tab import chat_tab
+from playground.ui.compare.tab import compare_tab
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import bind
+from playground.ui.components.events import UNQUEUED
+from playground.ui.components.markup import render
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
 from playground.ui.json.tab import json_tab
@@ -18,34 +23,58 @@ from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 TITLE = "Mistral Playground"
 
 
-def build_page(services: Services) -> Any:
-    """Return the page; mount it with `mount_page`."""
-    backend, settings, toolbox = services.backend, services.settings, services.toolbox
-    studio, feedback = services.studio, services.feedback
-    assert studio is not None
-    assert feedback is not None
+def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
+    """Build the page over ``models``, which are those served now; mount it with `mount_page`.
+
+    Raises `ValueError` for services without a studio or without feedback.
+    """
+    studio, feedback, toolbox = services.studio, services.feedback, services.toolbox
+    if studio is None or feedback is None:
+        raise ValueError("the page needs a studio and a place for feedback")
+    answering = Answering(services.backend, models)
+    needs_key = services.access.needs_key
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        header = (ASSETS / "header.html").read_text(encoding="utf-8")
-        gr.HTML(header.replace("{version}", __version__), elem_id="header", container=False)
+        gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
-                chat = chat_tab(page, backend, settings, feedback)
+                chat = chat_tab(page, answering, feedback, needs_key=needs_key)
             with gr.Tab("Functions", id="functions"):
-                functions = functions_tab(page, backend, settings, toolbox)
+                functions = functions_tab(page, answering, toolbox, needs_key=needs_key)
             with gr.Tab("JSON", id="json"):
-                structured = json_tab(page, backend, settings)
+                structured = json_tab(page, answering, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
-                compare = compare_tab(page, backend, feedback)
+                lanes = compare_tab(page, answering, feedback)
             with gr.Tab("Fine-tune", id="finetune"):
-                finetune_tab(page, backend, studio, feedback)
-        # Experts come and go: whoever opens a tab finds those that are served then.
-        models = [chat, functions, structured, *(lane.model for lane in compare.lanes)]
-        tabs.select(partial(model_choices, backend, len(models)), None, models, **QUIET)
-        page.load(partial(model_choices, backend, len(models) - 1), None, models[1:], **QUIET)
+                finetune_tab(page, answering, studio, feedback)
+        # Adapters come and go: each opened tab lists those that are served at that moment. On load
+        # the Chat tab restores its own choice.
+        others = (functions, structured, *lanes)
+        for event, models in ((tabs.select, (chat, *others)), (page.load, others)):
+            choices = ModelChoices(answering, len(models))
+            event(**bind(choices.refresh, ModelsUpdate(models)), inputs=None, **UNQUEUED)
     return page
 
 
-def mount_page(app: FastAPI, page: Any) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class ModelsUpdate:
+    """The choices of models of several dropdowns."""
+
+    models: tuple[gr.Dropdown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoices:
+    """Keeps that many dropdowns up to date."""
+
+    answering: Answering
+    count: int
+
+    async def refresh(self) -> ModelsUpdate:
+        """List the models that are served now."""
+        return ModelsUpdate((gr.Dropdown(await self.answering.model_names()),) * self.count)
+
+
+def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve ``page`` at the root of ``app``; routes that ``app`` already has keep precedence."""
     script = (ASSETS / "page.js").read_text(encoding="utf-8")
     mounted: FastAPI = gr.mount_gradio_app(

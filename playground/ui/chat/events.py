@@ -1,22 +1,32 @@
-"""What happens in the Chat tab: each event of the page as a function from values to values.
+"""What happens in the Chat tab: each event is a method from values to named updates.
 
-Knows which outputs an event has and in which order; which component they are is chat.py's matter.
+Sampling parameters arrive as keyword arguments of their own names.
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
 
 import gradio as gr
 
 from playground.errors import InvalidRequest
-from playground.protocol import Backend
+from playground.protocol import AnswerBuilder
 from playground.store import Feedback, NewAnswer
-from playground.ui.chat.answering import View, answer, chat_request, model_named, used_tokens
 from playground.ui.chat.layout import example_cards, welcome
-from playground.ui.components.errors import shows_errors
-from playground.ui.components.examples import Example, examples_for
+from playground.ui.chat.states import ChatState, answer_states, chat_request, used_tokens
+from playground.ui.chat.updates import (
+    ConversationUpdate,
+    ExampleUpdate,
+    IdleUpdate,
+    InputsUpdate,
+    ModelUpdate,
+    PreferencesUpdate,
+    RestoreUpdate,
+    StatusUpdate,
+)
+from playground.ui.components.answering import Answering
+from playground.ui.components.code_panel import CodeUpdate
+from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
     History,
     last_user_index,
@@ -26,145 +36,159 @@ from playground.ui.components.messages import (
     to_messages,
     turn,
 )
-from playground.ui.components.preferences import pack, stored_sampling, stored_text
-from playground.ui.components.sampling import control_values
-from playground.ui.components.snippets import curl_snippet, python_snippet
+from playground.ui.components.preferences import Preferences, stored_sampling, stored_text
+from playground.ui.components.sampling import (
+    SAMPLING_NAMES,
+    ControlValue,
+    ControlValues,
+    control_values,
+)
+from playground.ui.components.snippets import api_address, curl_snippet, python_snippet
 from playground.ui.components.status import status_line
-
-Updates = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
-    """The handlers. Sampling parameters arrive as keyword arguments of their own names.
+class ChatHandlers:
+    """The handlers."""
 
-    What answers returns four updates: conversation, message box, running request, status line.
-    """
-
-    backend: Backend
+    answering: Answering
     feedback: Feedback
-    examples: tuple[Example, ...]
     needs_key: bool
 
-    @shows_errors
     async def send(
-        self, draft: str, history: History, running: str, model: str, system: str, **sampling: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """The message box was submitted."""
+        self,
+        draft: str,
+        history: History,
+        running: str,
+        model: str,
+        system: str,
+        **sampling: ControlValue,
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Answer the message in the box."""
         if running or not draft.strip():
             return
-        otherwise = View(history, draft=draft, note=note_of(history))
-        asked = [*history, turn("user", draft)]
+        fallback = ChatState(history, draft=draft, note=note_of(history))
+        question = [*history, turn("user", draft)]
         async with aclosing(
-            self._answer(asked, otherwise, model, system, sampling, draft="")
+            self._answer(question, fallback, model, system, sampling, draft="")
         ) as updates:
             async for update in updates:
                 yield update
 
-    @shows_errors
     async def retry(
-        self, history: History, model: str, system: str, **sampling: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """Another answer to the last message is wanted."""
+        self, history: History, model: str, system: str, **sampling: ControlValue
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Answer the last message again."""
         last = last_user_index(history)
         if last is None:
             return
-        otherwise = View(history, note=note_of(history))
-        asked = history[: last + 1]
-        async with aclosing(self._answer(asked, otherwise, model, system, sampling)) as updates:
+        fallback = ChatState(history, note=note_of(history))
+        question = history[: last + 1]
+        async with aclosing(self._answer(question, fallback, model, system, sampling)) as updates:
             async for update in updates:
                 yield update
 
-    @shows_errors
     async def edit(
-        self, edited: gr.EditData, history: History, model: str, system: str, **sampling: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """A message was changed: the conversation goes on from there."""
-        index = edited.index if isinstance(edited.index, int) else edited.index[0]
+        self,
+        edited: gr.EditData,
+        history: History,
+        model: str,
+        system: str,
+        **sampling: ControlValue,
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Replace a message and continue the conversation from there."""
+        index = _position(edited)
         before, text = history[:index], text_of(edited.value)
-        was = [*before, turn("user", text_of(edited.previous_value)), *history[index + 1 :]]
-        otherwise = View(was, draft=text, note=note_of(was))
-        asked = [*before, turn("user", text)]
-        async with aclosing(self._answer(asked, otherwise, model, system, sampling)) as updates:
+        unedited = [*before, turn("user", text_of(edited.previous_value)), *history[index + 1 :]]
+        fallback = ChatState(unedited, draft=text, note=note_of(unedited))
+        question = [*before, turn("user", text)]
+        async with aclosing(self._answer(question, fallback, model, system, sampling)) as updates:
             async for update in updates:
                 yield update
 
-    def undo(self, history: History, draft: str, model: str) -> Updates:
-        """The last message and its answer go; the message returns to an empty box."""
+    async def undo(self, history: History, draft: str, model: str) -> ConversationUpdate:
+        """Remove the last message with its answer; the message returns to an empty box."""
         last = last_user_index(history)
         if last is None:
-            return (gr.skip(),) * 4
+            return ConversationUpdate()
         kept = history[:last]
         text = draft if draft.strip() else text_of(history[last]["content"])
-        return self._show(View(kept, draft=text, note=note_of(kept)), model)
+        return await self._show(ChatState(kept, draft=text, note=note_of(kept)), model)
 
-    def new_chat(self, model: str) -> Updates:
-        """An empty conversation; what stands in the box stays."""
-        return self._show(View([]), model)
+    async def new_chat(self, model: str) -> ConversationUpdate:
+        """Empty the conversation; the text in the box stays."""
+        return await self._show(ChatState([]), model)
 
     def stop(self, running: str) -> None:
-        """The answer that is being written ends where it is."""
-        if running:
-            self.backend.cancel(running)
+        """End the answer that is being written."""
+        self.answering.cancel(running)
 
-    @shows_errors
     def rate(
-        self, liked: gr.LikeData, history: History, model: str, system: str, **sampling: Any
+        self,
+        liked: gr.LikeData,
+        history: History,
+        model: str,
+        system: str,
+        **sampling: ControlValue,
     ) -> None:
-        """A thumb up or down: kept with the conversation and with what made the answer."""
-        at = liked.index if isinstance(liked.index, int) else liked.index[0]
-        if history[at]["role"] != "assistant":
+        """Keep a thumb up or down with the conversation and with what made the answer."""
+        index = _position(liked)
+        if history[index]["role"] != "assistant":
             return
         answer = NewAnswer(
             model,
-            text_of(history[at]["content"]),
-            provenance_of(history[at]),
+            text_of(history[index]["content"]),
+            provenance_of(history[index]),
             system,
             {name: value for name, value in sampling.items() if value not in (None, "")},
         )
-        self.feedback.rate(to_messages(history[:at]), answer, up=liked.liked is True)
+        self.feedback.rate(to_messages(history[:index]), answer, up=liked.liked is True)
 
-    def rest(self) -> Updates:
-        """After a failure: the message box takes messages again, and nothing runs."""
-        return gr.Textbox(submit_btn=True, stop_btn=False), ""
+    def reset_inputs(self) -> IdleUpdate:
+        """After a failure: open the message box."""
+        return IdleUpdate(message=gr.Textbox(submit_btn=True, stop_btn=False))
 
-    def measure(self, history: History, model: str, system: str) -> Any:
-        """The status line with the tokens counted afresh."""
-        used = used_tokens(self.backend, model, system, history)
-        length = model_named(self.backend, model).context_length
-        return status_line(note_of(history), used, length)
+    async def update_token_count(self, history: History, model: str, system: str) -> StatusUpdate:
+        """Count the tokens of the conversation again."""
+        used = await used_tokens(self.answering, model, system, history)
+        length = (await self.answering.model(model)).context_length
+        return StatusUpdate(status_line(note_of(history), used, length))
 
-    def choose_example(self, chosen: gr.SelectData, model: str) -> Updates:
-        """The system prompt and the message of the example that was clicked."""
-        example = examples_for(model, self.examples)[chosen.index]
-        return example.system, example.prompt
+    def choose_example(self, chosen: gr.SelectData, model: str) -> ExampleUpdate:
+        """Fill in the system prompt and the message of an example card."""
+        example = examples_for(model).chat[chosen.index]
+        return ExampleUpdate(example.system, example.prompt)
 
-    def choose_model(self, model: str, system: str) -> Updates:
-        """The model's own sampling, greeting and examples; what to remember; what to say."""
-        info = model_named(self.backend, model)
+    async def choose_model(self, model: str, system: str) -> ModelUpdate:
+        """Show the model's own sampling, greeting and examples, and store the choice."""
+        info = await self.answering.model(model)
         values = control_values(info.defaults)
-        return (*values.values(), self._greeting(info.name), pack(info.name, system, values))
+        stored = Preferences(model=info.name, system_prompt=system, sampling=values)
+        return ModelUpdate(values, await self._greeting(info.name), stored)
 
-    def restore(self, stored: Any) -> Updates:
-        """What the browser remembers, applied to the models that are served now."""
-        info = model_named(self.backend, stored_text(stored, "model"))
-        names = [each.name for each in self.backend.models()]
-        return (
-            gr.Dropdown(names, value=info.name),
-            stored_text(stored, "system_prompt"),
-            *stored_sampling(stored, info).values(),
-            self._greeting(info.name),
+    async def restore(self, stored: object) -> RestoreUpdate:
+        """Apply what the browser stores to the models that are served now."""
+        info = await self.answering.model(stored_text(stored, "model"))
+        return RestoreUpdate(
+            model=gr.Dropdown(await self.answering.model_names(), value=info.name),
+            system=stored_text(stored, "system_prompt"),
+            sampling=stored_sampling(stored, info),
+            chatbot=await self._greeting(info.name),
         )
 
-    def listen(self, closed: int) -> Updates:
-        """So many closed components take input: they hold what was restored."""
-        return tuple(gr.update(interactive=True) for _ in range(closed))
+    def enable_inputs(self) -> InputsUpdate:
+        """Open the inputs: they hold what was restored."""
+        return InputsUpdate(
+            message=gr.Textbox(interactive=True),
+            model=gr.Dropdown(interactive=True),
+            system=gr.Textbox(interactive=True),
+            sampling=dict.fromkeys(SAMPLING_NAMES, gr.update(interactive=True)),
+        )
 
-    def remember(self, model: str, system: str, **sampling: Any) -> dict[str, Any]:
-        """What the browser is to remember."""
-        return pack(model, system, sampling)
+    def remember(self, model: str, system: str, **sampling: ControlValue) -> PreferencesUpdate:
+        """Store the settings in the browser."""
+        return PreferencesUpdate(Preferences(model=model, system_prompt=system, sampling=sampling))
 
-    @shows_errors
     def code(
         self,
         page: gr.Request,
@@ -172,68 +196,80 @@ class Chat:
         draft: str,
         model: str,
         system: str,
-        **sampling: Any,
-    ) -> Updates:
-        """The panel, open, with the conversation and its settings as code."""
-        asked = history
+        **sampling: ControlValue,
+    ) -> CodeUpdate:
+        """Open the panel with the conversation and its settings as code."""
+        question = history
         if draft.strip() or last_user_index(history) is None:
-            asked = [*history, turn("user", draft.strip() or "Hello!")]
-        request = chat_request(model, system, asked, sampling)
-        base_url = f"{str(page.request.base_url).rstrip('/')}/v1"
-        python = python_snippet(request, base_url, needs_key=self.needs_key)
-        curl = curl_snippet(request, base_url, needs_key=self.needs_key)
-        return gr.Column(visible=True), python, curl
+            question = [*history, turn("user", draft.strip() or "Hello!")]
+        request = chat_request(model, system, question, sampling)
+        base_url = api_address(page)
+        return CodeUpdate(
+            panel=gr.Column(visible=True),
+            python=python_snippet(request, base_url, needs_key=self.needs_key),
+            curl=curl_snippet(request, base_url, needs_key=self.needs_key),
+        )
 
-    @shows_errors
     async def reply(
         self, message: str, system_prompt: str = "", model: str = ""
     ) -> AsyncGenerator[str, None]:
-        """Answer one message, streamed: each piece is the whole text so far. For more than this,
+        """Stream the answer to one message; each item is the whole text so far. For more than this,
         use the OpenAI-compatible API under /v1.
         """
-        info = model_named(self.backend, model)
+        info = await self.answering.model(model)
         values = control_values(info.defaults)
         request = chat_request(model or info.name, system_prompt, [turn("user", message)], values)
-        text = ""
-        async with aclosing(self.backend.stream(request)) as events:
+        builder = AnswerBuilder()
+        async with aclosing(self.answering.stream(request)) as events:
             async for event in events:
-                text += event.text
-                yield text
+                builder.add(event)
+                yield builder.text
 
-    def _greeting(self, model: str) -> Any:
-        info = model_named(self.backend, model)
-        cards = example_cards(info.name, self.examples)
-        return gr.Chatbot(placeholder=welcome(info), examples=cards or None)
+    async def _greeting(self, model: str) -> gr.Chatbot:
+        info = await self.answering.model(model)
+        return gr.Chatbot(placeholder=welcome(info), examples=example_cards(info.name) or None)
 
     async def _answer(
         self,
-        asked: History,
-        otherwise: View,
+        question: History,
+        fallback: ChatState,
         model: str,
         system: str,
-        sampling: dict[str, Any],
+        sampling: ControlValues,
         draft: str | None = None,
-    ) -> AsyncGenerator[Updates, None]:
+    ) -> AsyncGenerator[ConversationUpdate, None]:
         """``draft`` is what the message box holds once the answer has begun; None leaves it."""
         try:
-            request = chat_request(model, system, asked, sampling)
+            request = chat_request(model, system, question, sampling)
         except InvalidRequest:
-            yield self._show(otherwise, model)
+            yield await self._show(fallback, model)
             raise
         began = False
-        async with aclosing(answer(self.backend, request, asked, otherwise)) as views:
-            async for view in views:
-                quiet = began and bool(view.running)
-                if not began:
-                    view = replace(view, draft=draft)
-                yield (view.history, *(gr.skip(),) * 3) if quiet else self._show(view, model)
+        states = answer_states(self.answering, request, question, fallback)
+        async with aclosing(states) as shown:
+            async for state in shown:
+                if began and state.running:
+                    yield ConversationUpdate(chatbot=state.history)
+                else:
+                    state = state if began else replace(state, draft=draft)
+                    yield await self._show(state, model)
                 began = True
 
-    def _show(self, view: View, model: str) -> Updates:
-        busy = bool(view.running)
-        box: dict[str, Any] = {"submit_btn": not busy, "stop_btn": busy}
-        if view.draft is not None:
-            box["value"] = view.draft
-        length = model_named(self.backend, model).context_length
-        status = status_line(view.note, view.used_tokens, length)
-        return view.history, gr.Textbox(**box), view.running, status
+    async def _show(self, state: ChatState, model: str) -> ConversationUpdate:
+        busy = bool(state.running)
+        box: dict[str, object] = {"submit_btn": not busy, "stop_btn": busy}
+        if state.draft is not None:
+            box["value"] = state.draft
+        length = (await self.answering.model(model)).context_length
+        return ConversationUpdate(
+            chatbot=state.history,
+            message=gr.Textbox(**box),
+            running=state.running,
+            status=status_line(state.note, state.used_tokens, length),
+        )
+
+
+def _position(event: gr.EditData | gr.LikeData) -> int:
+    """Return the index of the turn that an event of the Chatbot is about."""
+    index: int = event.index if isinstance(event.index, int) else event.index[0]
+    return index

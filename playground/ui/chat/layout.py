@@ -1,15 +1,16 @@
-"""What the Chat tab consists of: its components, unwired."""
+"""The components of the Chat tab, without their events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any
 
 import gradio as gr
 
+from playground.models.catalogue import find
 from playground.protocol import ModelInfo
 from playground.ui.components.code_panel import CodeParts, code_panel
-from playground.ui.components.examples import EMBEDDED, Example, examples_for
+from playground.ui.components.examples import examples_for
+from playground.ui.components.markup import render
+from playground.ui.components.preferences import preferences_store
 from playground.ui.components.sampling import SamplingControls, sampling_controls
 from playground.ui.components.status import status_line
 
@@ -18,10 +19,6 @@ LATEX = [
     {"left": r"\[", "right": r"\]", "display": True},
     {"left": r"\(", "right": r"\)", "display": False},
 ]
-ABOUT_EMBEDDED = (
-    "A tiny Mistral that ships with the playground and runs on any CPU. For the 24B, start "
-    "<code>playground --model mistral-small --quantization nf4</code> on a GPU with 16 GB."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,13 @@ class ChatParts:
     sampling: SamplingControls
     reset: gr.Button
     code: CodeParts
+    preferences: gr.BrowserState
 
 
 def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
-    """Build the components where this is called, set up for the first of ``models``.
+    """Build the components in the current layout, set up for the first of ``models``.
 
-    Nothing can be sent or set yet (no example cards, message box and settings are closed): until
+    Nothing can be sent or set yet (no example cards; message box and settings are disabled): until
     the browser's values are restored, empty number fields report zero, and changes would be lost.
     """
     default = models[0]
@@ -54,7 +52,7 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         with gr.Column(elem_id="conversation"):
             with gr.Row(elem_id="toolbar"):
                 model = gr.Dropdown(
-                    [each.name for each in models],
+                    [info.name for info in models],
                     value=default.name,
                     label="Model",
                     show_label=False,
@@ -82,22 +80,25 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         sampling=sampling,
         reset=reset,
         code=code_panel("chat"),
+        preferences=preferences_store(),
     )
 
 
 def welcome(model: ModelInfo) -> str:
-    """What the empty conversation says."""
-    about = ABOUT_EMBEDDED if model.name == EMBEDDED else escape(model.description)
-    return f'<div class="welcome"><h1>Ask {escape(model.name)}</h1><p>{about}</p></div>'
+    """Return the text of the empty conversation."""
+    entry = find(model.name)
+    return render("chat/welcome.html", model=model, upgrade=entry.upgrade if entry else None)
 
 
-def example_cards(model: str, examples: tuple[Example, ...]) -> list[dict[str, str]]:
-    """The examples as the Chatbot shows them while it is empty."""
-    offered = examples_for(model, examples)
-    return [{"display_text": each.title, "text": each.prompt} for each in offered]
+def example_cards(model: str) -> list[dict[str, str]]:
+    """Return the examples as the Chatbot shows them while it is empty."""
+    return [
+        {"display_text": example.title, "text": example.prompt}
+        for example in examples_for(model).chat
+    ]
 
 
-def _chatbot(model: ModelInfo) -> Any:
+def _chatbot(model: ModelInfo) -> gr.Chatbot:
     return gr.Chatbot(
         label="Conversation",
         show_label=False,
@@ -115,7 +116,7 @@ def _chatbot(model: ModelInfo) -> Any:
     )
 
 
-def _message_box() -> Any:
+def _message_box() -> gr.Textbox:
     return gr.Textbox(
         interactive=False,
         label="Message",
@@ -131,10 +132,10 @@ def _message_box() -> Any:
     )
 
 
-def _settings(model: ModelInfo) -> tuple[Any, SamplingControls, Any]:
+def _settings(model: ModelInfo) -> tuple[gr.Textbox, SamplingControls, gr.Button]:
     system = gr.Textbox(
         label="System prompt",
-        info="What the model is told before the conversation begins.",
+        info="Instructions that the model reads before the conversation.",
         placeholder="You are a helpful assistant.",
         lines=3,
         max_lines=12,
@@ -142,5 +143,5 @@ def _settings(model: ModelInfo) -> tuple[Any, SamplingControls, Any]:
         elem_id="system",
     )
     sampling = sampling_controls(model.defaults)
-    reset = gr.Button("Reset to model defaults", size="sm", elem_id="reset")
+    reset = gr.Button("Reset to the model's defaults", size="sm", elem_id="reset")
     return system, sampling, reset

@@ -1,216 +1,275 @@
-"""What happens in the Compare tab: each event as a function from values to values.
+"""What happens in the Compare tab: each event is a method from values to named updates."""
 
-Knows which outputs an event has and in which order; which component they are is compare.py's
-matter.
-"""
-
-import json
-import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from html import escape
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import gradio as gr
 
 from playground.errors import InvalidRequest
-from playground.lab import Finished, Lane, ask_lanes, blind_order, lane_of
-from playground.lab.compare import LaneEvent
-from playground.protocol import Backend, Message, Provenance, Sampling
+from playground.lab import Lane, LaneEvent, blind_order
+from playground.protocol import Answer, Message, Sampling
 from playground.store import Feedback, NewAnswer
 from playground.store.feedback import as_jsonl
-from playground.ui.compare.layout import LANES, SIDES
-from playground.ui.components.errors import shows_errors
-from playground.ui.components.status import answer_note, verdict
+from playground.ui.compare.layout import ASK, LANE_SETTINGS, LANES, SIDES, input_name
+from playground.ui.compare.views import answer_html, label_html, score_html
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.downloads import download_file
+from playground.ui.components.status import verdict
 
-Updates = tuple[Any, ...]
-Asked = dict[str, Any]
-LANE_FIELDS = 5
 REFRESH_S = 0.05
-VOTES = ("a", "tie", "bad", "b")
+
+Vote = Literal["a", "tie", "bad", "b"]
+VOTES: tuple[Vote, ...] = get_args(Vote)
+LaneSetting = str | float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
-    """The handlers.
-
-    What answers returns: both labels, both answers, what was asked, the verdict, then the row of
-    votes, both buttons to mend, the box and the stop button.
+class Comparison:
+    """The question that was asked last. ``order`` holds, for each side, the lane that is shown
+    there; the rest is known once all lanes have answered: ids in the store and answers by lane,
+    ``revealed`` by side.
     """
 
-    backend: Backend
+    order: tuple[int, ...]
+    models: tuple[str, ...]
+    exchange_id: str = ""
+    answer_ids: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    revealed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SideUpdate:
+    """Changes of one side."""
+
+    label: str | Unchanged = UNCHANGED
+    answer: str | Unchanged = UNCHANGED
+    edit: gr.Button | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class EditUpdate:
+    """The box in which one answer is edited."""
+
+    edited: gr.Textbox | Unchanged = UNCHANGED
+    save: gr.Button | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersUpdate:
+    """Changes while lanes answer."""
+
+    sides: tuple[SideUpdate, ...] | Unchanged = UNCHANGED
+    comparison: Comparison | Unchanged | None = UNCHANGED
+    verdict: str | Unchanged = UNCHANGED
+    vote_row: gr.Row | Unchanged = UNCHANGED
+    question: gr.Textbox | Unchanged = UNCHANGED
+    stop: gr.Button | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class IdleUpdate:
+    """The message box takes messages again, and nothing runs."""
+
+    question: gr.Textbox
+    stop: gr.Button
+
+
+@dataclass(frozen=True, slots=True)
+class RevealUpdate:
+    """The sides with their models' names, and what was kept."""
+
+    sides: tuple[SideUpdate, ...]
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedEditUpdate:
+    """The edit boxes, one of them closed, and what was kept."""
+
+    sides: tuple[EditUpdate, ...]
+    verdict: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreUpdate:
+    """Votes by model, and training rows made from them."""
+
+    score: str
+    preferences: gr.DownloadButton
+    good: gr.DownloadButton
+
+
+@dataclass(frozen=True, slots=True)
+class CompareHandlers:
+    """The handlers."""
+
+    answering: Answering
     feedback: Feedback
 
-    @shows_errors
-    async def ask(self, question: str, blind: bool, *fields: Any) -> AsyncGenerator[Updates, None]:
-        """Both lanes answer at once; the answers are kept with what made them."""
+    async def ask(
+        self, question: str, blind: bool, **settings: LaneSetting
+    ) -> AsyncGenerator[AnswersUpdate, None]:
+        """Let all lanes answer at once; keep the answers with what made them.
+
+        ``settings`` are the lanes' inputs as `lane_inputs` names them.
+        """
         if not question.strip():
             return
-        lanes = [
-            self._lane(*fields[at * LANE_FIELDS : (at + 1) * LANE_FIELDS]) for at in range(LANES)
-        ]
-        order = blind_order(LANES) if blind else list(range(LANES))
-        asked: Asked = {"order": order, "blind": blind, "lanes": [e.model for e in lanes]}
+        lanes = [await self._lane(lane, settings) for lane in range(LANES)]
+        order = tuple(blind_order(LANES) if blind else range(LANES))
+        comparison = Comparison(order, tuple(lane.model for lane in lanes))
         last: dict[int, LaneEvent] = {}
         shown_at = 0.0
-        yield self._busy(asked, question)
-        message = Message("user", question)
-        async with aclosing(ask_lanes(self.backend, lanes, (message,))) as events:
+        yield _started(comparison, question, blind=blind)
+        async with aclosing(
+            self.answering.ask_lanes(lanes, (Message("user", question),))
+        ) as events:
             async for event in events:
                 last[event.lane] = event
-                ended = event.finished or event.error
+                ended = event.answer or event.error
                 if ended or time.monotonic() - shown_at >= REFRESH_S:
                     shown_at = time.monotonic()
-                    answers = [_shown(last.get(lane), blind=blind) for lane in order]
-                    yield (gr.skip(), gr.skip(), *answers, *(gr.skip(),) * 7)
-        yield self._finished(asked, question, lanes, last)
+                    answers = [answer_html(last.get(lane), blind=blind) for lane in order]
+                    yield AnswersUpdate(sides=tuple(SideUpdate(answer=text) for text in answers))
+        yield self._finished(comparison, question, lanes, last, blind=blind)
 
-    def _lane(
-        self,
-        model: str,
-        system: str,
-        temperature: float,
-        max_tokens: float | None,
-        seed: float | None,
-    ) -> Lane:
+    async def _lane(self, lane: int, settings: Mapping[str, LaneSetting]) -> Lane:
+        values = {name: settings[input_name(lane, name)] for name in LANE_SETTINGS}
+        max_tokens, seed = values["max_tokens"], values["seed"]
         sampling = Sampling(
-            temperature=float(temperature),
+            temperature=float(values["temperature"] or 0),
             max_tokens=int(max_tokens) if max_tokens else None,
             seed=int(seed) if seed is not None else None,
         )
-        return lane_of(self.backend, model, system or "", sampling)
-
-    def _busy(self, asked: Asked, question: str) -> Updates:
-        labels = _labels(asked, told=not asked["blind"])
-        hidden = gr.Button(visible=False)
-        box = gr.Textbox(value="", placeholder=question, interactive=False)
-        return (
-            *labels, "", "", {}, "", gr.Row(visible=False), hidden, hidden, box,
-            gr.Button(visible=True),
-        )  # fmt: skip
+        return await self.answering.lane(
+            str(values["model"]), str(values["system"] or ""), sampling
+        )
 
     def _finished(
-        self, asked: Asked, question: str, lanes: list[Lane], last: dict[int, LaneEvent]
-    ) -> Updates:
-        order, blind = asked["order"], asked["blind"]
-        done = [event.finished for _, event in sorted(last.items()) if event.finished]
-        answers = [_shown(last.get(lane), blind=blind) for lane in order]
-        whole = len(done) == LANES
-        if whole:
-            new = [_kept(lane, each) for lane, each in zip(lanes, done, strict=True)]
-            kept = self.feedback.keep((Message("user", question),), new, blind=blind)
-            asked |= {
-                "exchange": kept.id,
-                "answers": [each.id for each in kept.answers],
-                "texts": [each.text for each in kept.answers],
-                "views": [_shown(last[lane], blind=False) for lane in order],
-            }
-        return (
-            *(gr.skip(),) * 2, *answers, asked, "", gr.Row(visible=whole),
-            *(gr.Button(visible=whole),) * 2,
-            gr.Textbox(interactive=True, placeholder="Ask both"), gr.Button(visible=False),
-        )  # fmt: skip
-
-    @shows_errors
-    def vote(self, which: str, asked: Asked) -> Updates:
-        """Keep the vote; now the labels are told."""
-        if "exchange" not in asked:
-            raise InvalidRequest("vote", "ask something first")
-        if which in ("a", "b"):
-            lane = asked["order"][("a", "b").index(which)]
-            self.feedback.vote(asked["exchange"], "best", asked["answers"][lane])
-            words = f"{which.upper()} is better: {asked['lanes'][lane]}"
-        else:
-            self.feedback.vote(asked["exchange"], "tie" if which == "tie" else "all bad")
-            words = "both equally good" if which == "tie" else "both bad"
-        return *_labels(asked, told=True), *asked["views"], verdict(f"Kept: {words}", good=True)
-
-    def begin_edit(self, side: int, asked: Asked) -> Updates:
-        """The answer's text in a box."""
-        text = asked["texts"][asked["order"][side]] if "texts" in asked else ""
-        return gr.Textbox(text, visible=True), gr.Button(visible=True)
-
-    @shows_errors
-    def save_edit(self, side: int, text: str, asked: Asked) -> Updates:
-        """Keep what the answer should have been."""
-        if "answers" not in asked:
-            raise InvalidRequest("edit", "ask something first")
-        self.feedback.edit(asked["answers"][asked["order"][side]], text)
-        hidden = gr.Button(visible=False)
-        return gr.Textbox(visible=False), hidden, verdict("Kept: a better answer", good=True)
-
-    def rest(self) -> Updates:
-        """After a failure, or when it was stopped: the box takes a message again."""
-        return gr.Textbox(interactive=True, placeholder="Ask both"), gr.Button(visible=False)
-
-    def score(self) -> Updates:
-        """Votes by model, and the rows that come of them."""
-        wins = self.feedback.wins()
-        rows = "".join(
-            f"<tr><td>{escape(model)}</td><td>{s['won']}</td><td>{s['lost']}</td>"
-            f"<td>{s['even']}</td></tr>"
-            for model, s in sorted(wins.items(), key=lambda each: -each[1]["won"])
+        self,
+        comparison: Comparison,
+        question: str,
+        lanes: list[Lane],
+        last: dict[int, LaneEvent],
+        *,
+        blind: bool,
+    ) -> AnswersUpdate:
+        order = comparison.order
+        events = [event for _, event in sorted(last.items())]
+        answers = [
+            _new_answer(lane, event.answer, event.sampling)
+            for lane, event in zip(lanes, events, strict=False)
+            if event.answer
+        ]
+        complete = len(answers) == LANES
+        if complete:
+            kept = self.feedback.keep((Message("user", question),), answers, blind=blind)
+            comparison = replace(
+                comparison,
+                exchange_id=kept.id,
+                answer_ids=tuple(answer.id for answer in kept.answers),
+                texts=tuple(answer.text for answer in kept.answers),
+                revealed=tuple(answer_html(last[lane], blind=False) for lane in order),
+            )
+        edit = gr.Button(visible=complete)
+        return AnswersUpdate(
+            sides=tuple(
+                SideUpdate(answer=answer_html(last.get(lane), blind=blind), edit=edit)
+                for lane in order
+            ),
+            comparison=comparison,
+            verdict="",
+            vote_row=gr.Row(visible=complete),
+            question=gr.Textbox(interactive=True, placeholder=ASK),
+            stop=gr.Button(visible=False),
         )
-        heads = "<tr><th>Model</th><th>Won</th><th>Lost</th><th>Even</th></tr>"
-        counts = self.feedback.counts()
-        words = f"{counts['votes']} votes, {counts['edits']} edits, {counts['thumbs']} thumbs"
-        table = f"<table><thead>{heads}</thead><tbody>{rows}</tbody></table>" if rows else ""
-        folder = Path(tempfile.mkdtemp(prefix="votes-"))
-        files = []
-        for name, found in (
-            ("preferences.jsonl", self.feedback.preference_rows()),
-            ("good-answers.jsonl", self.feedback.sft_rows()),
-        ):
-            (folder / name).write_text(as_jsonl(found), encoding="utf-8")
-            files.append(gr.DownloadButton(value=str(folder / name), interactive=bool(found)))
-        return f'<div class="fields"><p class="note">{words}</p>{table}</div>', *files
+
+    def vote(self, vote: Vote, comparison: Comparison | None) -> RevealUpdate:
+        """Keep the vote and reveal the models."""
+        if comparison is None or not comparison.exchange_id:
+            raise InvalidRequest("vote", "ask something first")
+        if vote == "a" or vote == "b":
+            lane = comparison.order[("a", "b").index(vote)]
+            self.feedback.vote(comparison.exchange_id, "best", comparison.answer_ids[lane])
+            text = f"{vote.upper()} is better: {comparison.models[lane]}"
+        else:
+            self.feedback.vote(comparison.exchange_id, "tie" if vote == "tie" else "all bad")
+            text = "both equally good" if vote == "tie" else "both bad"
+        labels = _labels(comparison, blind=False)
+        return RevealUpdate(
+            sides=tuple(map(SideUpdate, labels, comparison.revealed)),
+            verdict=verdict(f"Saved: {text}", good=True),
+        )
+
+    def begin_edit(self, side: int, comparison: Comparison | None) -> SavedEditUpdate:
+        """Open the box with the answer's text."""
+        texts = comparison.texts if comparison else ()
+        text = texts[comparison.order[side]] if comparison and texts else ""
+        opened = EditUpdate(gr.Textbox(text, visible=True), gr.Button(visible=True))
+        return SavedEditUpdate(_at(side, opened))
+
+    def save_edit(self, side: int, text: str, comparison: Comparison | None) -> SavedEditUpdate:
+        """Keep the text as a better answer."""
+        if comparison is None or not comparison.answer_ids:
+            raise InvalidRequest("edit", "ask something first")
+        self.feedback.edit(comparison.answer_ids[comparison.order[side]], text)
+        closed = EditUpdate(gr.Textbox(visible=False), gr.Button(visible=False))
+        return SavedEditUpdate(_at(side, closed), verdict("Saved: a better answer", good=True))
+
+    def reset_inputs(self) -> IdleUpdate:
+        """After a failure, or when it was stopped: open the message box."""
+        return IdleUpdate(gr.Textbox(interactive=True, placeholder=ASK), gr.Button(visible=False))
+
+    def score(self) -> ScoreUpdate:
+        """Count the votes, and make training rows from them."""
+        preferences, good = self.feedback.preference_rows(), self.feedback.sft_rows()
+        return ScoreUpdate(
+            score=score_html(self.feedback.wins(), self.feedback.counts()),
+            preferences=_download("preferences.jsonl", preferences),
+            good=_download("good-answers.jsonl", good),
+        )
 
 
-def _kept(lane: Lane, done: Finished) -> NewAnswer:
+def _started(comparison: Comparison, question: str, *, blind: bool) -> AnswersUpdate:
+    return AnswersUpdate(
+        sides=tuple(
+            SideUpdate(label=label, answer="", edit=gr.Button(visible=False))
+            for label in _labels(comparison, blind=blind)
+        ),
+        comparison=None,
+        verdict="",
+        vote_row=gr.Row(visible=False),
+        question=gr.Textbox(value="", placeholder=question, interactive=False),
+        stop=gr.Button(visible=True),
+    )
+
+
+def _new_answer(lane: Lane, answer: Answer, sampling: Sampling) -> NewAnswer:
     settings = {
-        "temperature": done.sampling.temperature,
-        "max_tokens": done.sampling.max_tokens,
-        "seed": done.sampling.seed,
+        "temperature": sampling.temperature,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
     }
-    return NewAnswer(lane.model, done.text, done.provenance, lane.system, settings, done.calls)
-
-
-def _labels(asked: Asked, *, told: bool) -> tuple[str, ...]:
-    names = [asked["lanes"][lane] if told else "" for lane in asked["order"]]
-    return tuple(
-        f"<h3>{side} <span>{escape(name)}</span></h3>"
-        for side, name in zip(SIDES, names, strict=True)
+    return NewAnswer(
+        lane.model, answer.text, answer.provenance, lane.system, settings, answer.calls
     )
 
 
-def _shown(event: LaneEvent | None, *, blind: bool) -> str:
-    """An answer, and below it what made it, unless that is not to be told yet."""
-    if event is None:
-        return '<div class="spoken"></div>'
-    if event.error:
-        return f'<p class="note bad">{escape(event.error.message)}</p>'
-    text = f'<div class="spoken">{escape(event.text)}</div>'
-    done = event.finished
-    if done is None:
-        return text
-    calls = "".join(
-        f"<pre>{escape(json.dumps({'name': c.name, 'arguments': json.loads(c.arguments)}))}</pre>"
-        for c in done.calls
-    )
-    if blind:
-        return text + calls
-    note = answer_note(done.usage, done.timings, done.finish_reason)
-    return f'{text}{calls}<p class="note">{escape(note)}</p>{_provenance(done.provenance, done)}'
+def _labels(comparison: Comparison, *, blind: bool) -> list[str]:
+    return [
+        label_html(side, "" if blind else comparison.models[lane])
+        for side, lane in zip(SIDES, comparison.order, strict=True)
+    ]
 
 
-def _provenance(provenance: Provenance, done: Finished) -> str:
-    parts = [f"base {provenance.base_hash[:8]}"]
-    if provenance.quantization != "none":
-        parts.append(provenance.quantization)
-    if provenance.adapter:
-        parts.append(f"adapter {provenance.adapter} {provenance.adapter_hash[:8]}")
-    parts += [f"temperature {done.sampling.temperature:g}", f"seed {done.sampling.seed}"]
-    return f'<p class="note made-by">{escape(" · ".join(parts))}</p>'
+def _at(side: int, update: EditUpdate) -> tuple[EditUpdate, ...]:
+    return tuple(update if index == side else EditUpdate() for index in range(LANES))
+
+
+def _download(name: str, rows: Sequence[Mapping[str, object]]) -> gr.DownloadButton:
+    return gr.DownloadButton(value=download_file(name, as_jsonl(rows)), interactive=bool(rows))

@@ -1,8 +1,7 @@
-"""What the Compare tab consists of: its components, unwired. Two lanes, one question."""
+"""The components of the Compare tab, without their events. Two lanes, one question."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
 
 import gradio as gr
 
@@ -10,6 +9,7 @@ from playground.protocol import ModelInfo
 
 LANES = 2
 SIDES = ("A", "B")
+ASK = "Ask both models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,13 @@ class LaneParts:
     max_tokens: gr.Number
     seed: gr.Number
 
-    def inputs(self) -> list[Any]:
-        """In the order of the handler's arguments."""
-        return [self.model, self.system, self.temperature, self.max_tokens, self.seed]
+
+LANE_SETTINGS = tuple(field.name for field in fields(LaneParts))
 
 
 @dataclass(frozen=True, slots=True)
 class SideParts:
-    """Where an answer is shown, and mended."""
+    """Where an answer is shown and edited."""
 
     label: gr.HTML
     answer: gr.HTML
@@ -40,7 +39,7 @@ class SideParts:
 
 @dataclass(frozen=True, slots=True)
 class CompareParts:
-    """Everything. ``asked`` holds what was asked last: the exchange, and which lane is where."""
+    """The components that events read and write. ``comparison`` holds the last question."""
 
     lanes: tuple[LaneParts, ...]
     blind: gr.Checkbox
@@ -50,21 +49,35 @@ class CompareParts:
     verdict: gr.HTML
     question: gr.Textbox
     stop: gr.Button
-    asked: gr.State
+    comparison: gr.State
     score: gr.HTML
     preferences: gr.DownloadButton
     good: gr.DownloadButton
 
 
+def input_name(lane: int, setting: str) -> str:
+    """Return the name under which handlers get a lane's setting."""
+    return f"lane_{lane + 1}_{setting}"
+
+
+def lane_inputs(lanes: Sequence[LaneParts]) -> dict[str, gr.Component]:
+    """Return all lanes' inputs by name, for ``inputs_kwargs``."""
+    return {
+        input_name(index, setting): getattr(lane, setting)
+        for index, lane in enumerate(lanes)
+        for setting in LANE_SETTINGS
+    }
+
+
 def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
-    """Build the components where this is called."""
+    """Build the components in the current layout."""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
             lanes = tuple(_lane(number, models) for number in range(1, LANES + 1))
             blind = gr.Checkbox(
                 False,
                 label="Blind",
-                info="Which lane answers at which side is drawn, and told after the vote.",
+                info="Sides are shuffled; models are revealed after you vote.",
                 elem_id="cmp-blind",
             )
             with gr.Accordion("Votes so far", open=False, elem_id="cmp-votes"):
@@ -77,23 +90,14 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         with gr.Column(elem_classes="work scrolling compare"):
             with gr.Row(elem_classes="sides"):
                 sides = tuple(_side(name) for name in SIDES)
-            with gr.Row(visible=False, elem_classes="vote", elem_id="cmp-vote") as vote_row:
-                votes = tuple(
-                    gr.Button(text, elem_id=f"cmp-vote-{key}")
-                    for key, text in (
-                        ("a", "A is better"),
-                        ("tie", "Equally good"),
-                        ("bad", "Both are bad"),
-                        ("b", "B is better"),
-                    )
-                )
+            vote_row, votes = _votes()
             verdict = gr.HTML(elem_classes="verdict", elem_id="cmp-verdict", container=False)
             with gr.Row(elem_classes="ask-both"):
                 question = gr.Textbox(
                     label="Message",
                     show_label=False,
                     container=False,
-                    placeholder="Ask both",
+                    placeholder=ASK,
                     lines=1,
                     max_lines=8,
                     submit_btn=True,
@@ -102,13 +106,23 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                 )
                 stop = gr.Button("Stop", visible=False, elem_id="cmp-stop")
     return CompareParts(
-        lanes, blind, sides, vote_row, votes, verdict, question, stop, gr.State({}), score,
-        preferences, good,
-    )  # fmt: skip
+        lanes=lanes,
+        blind=blind,
+        sides=sides,
+        vote_row=vote_row,
+        votes=votes,
+        verdict=verdict,
+        question=question,
+        stop=stop,
+        comparison=gr.State(None),
+        score=score,
+        preferences=preferences,
+        good=good,
+    )
 
 
 def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
-    names = [each.name for each in models]
+    names = [info.name for info in models]
     with gr.Group(elem_classes="lane"):
         model = gr.Dropdown(
             names,
@@ -131,19 +145,33 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
     return LaneParts(model, system, temperature, max_tokens, seed)
 
 
+def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:
+    with gr.Row(visible=False, elem_classes="vote", elem_id="cmp-vote") as row:
+        buttons = tuple(
+            gr.Button(text, elem_id=f"cmp-vote-{vote}")
+            for vote, text in (
+                ("a", "A is better"),
+                ("tie", "Equally good"),
+                ("bad", "Both are bad"),
+                ("b", "B is better"),
+            )
+        )
+    return row, buttons
+
+
 def _side(name: str) -> SideParts:
     with gr.Column(elem_classes="side", min_width=280):
         label = gr.HTML(f"<h3>{name}</h3>", elem_id=f"cmp-label-{name.lower()}", container=False)
         answer = gr.HTML(elem_id=f"cmp-answer-{name.lower()}", container=False)
         edit = gr.Button(
-            "Mend this answer", size="sm", visible=False, elem_id=f"cmp-edit-{name.lower()}"
+            "Edit this answer", size="sm", visible=False, elem_id=f"cmp-edit-{name.lower()}"
         )
         edited = gr.Textbox(
-            label="What it should have been",
+            label="A better answer",
             visible=False,
             lines=3,
             max_lines=12,
             elem_id=f"cmp-edited-{name.lower()}",
         )
-        save = gr.Button("Keep", size="sm", visible=False, elem_id=f"cmp-save-{name.lower()}")
+        save = gr.Button("Save", size="sm", visible=False, elem_id=f"cmp-save-{name.lower()}")
     return SideParts(label, answer, edit, edited, save)

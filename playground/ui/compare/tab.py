@@ -1,51 +1,50 @@
-"""The Compare tab: one question to two lanes, a vote, and rows that come of votes."""
+"""The Compare tab: one question to two lanes, a vote, and training rows made from votes."""
 
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
-from playground.protocol import Backend
 from playground.store import Feedback
-from playground.ui.chat.tab import ACTS, ANSWERS, QUIET
-from playground.ui.compare.events import VOTES, Compare
-from playground.ui.compare.layout import CompareParts, compare_parts
+from playground.ui.compare.events import VOTES, CompareHandlers
+from playground.ui.compare.layout import CompareParts, compare_parts, lane_inputs
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import bind
+from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 
 
-def compare_tab(page: Any, backend: Backend, feedback: Feedback) -> CompareParts:
-    """Build the tab where it is called and wire its events."""
-    parts = compare_parts(backend.models())
-    tab = Compare(backend, feedback)
-    labels = [side.label for side in parts.sides]
-    answers = [side.answer for side in parts.sides]
-    edits = [side.edit for side in parts.sides]
-    box = [parts.question, parts.stop]
+def compare_tab(
+    page: gr.Blocks, answering: Answering, feedback: Feedback
+) -> tuple[gr.Dropdown, ...]:
+    """Build the tab in the current layout and wire its events. Returns its choices of models."""
+    parts = compare_parts(answering.initial_models)
+    handlers = CompareHandlers(answering, feedback)
     asking = parts.question.submit(
-        tab.ask,
-        [parts.question, parts.blind, *(each for lane in parts.lanes for each in lane.inputs())],
-        [*labels, *answers, parts.asked, parts.verdict, parts.vote_row, *edits, *box],
-        **(ANSWERS | {"show_progress": "hidden"}),
+        **bind(handlers.ask, parts),
+        inputs=[parts.question, parts.blind],
+        inputs_kwargs=lane_inputs(parts.lanes),
+        **STREAM,
     )
-    asking.failure(tab.rest, None, box, **QUIET)
-    parts.stop.click(tab.rest, None, box, cancels=[asking], **QUIET)
-    score = [parts.score, parts.preferences, parts.good]
-    for which, button in zip(VOTES, parts.votes, strict=True):
+    asking.failure(**bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED)
+    parts.stop.click(
+        **bind(handlers.reset_inputs, parts), inputs=None, cancels=[asking], **UNQUEUED
+    )
+    _wire_feedback(page, parts, handlers)
+    return tuple(lane.model for lane in parts.lanes)
+
+
+def _wire_feedback(page: gr.Blocks, parts: CompareParts, handlers: CompareHandlers) -> None:
+    score = bind(handlers.score, parts)
+    for vote, button in zip(VOTES, parts.votes, strict=True):
         button.click(
-            partial(tab.vote, which), parts.asked, [*labels, *answers, parts.verdict], **ACTS
-        ).then(tab.score, None, score, **QUIET)
-    for at, side in enumerate(parts.sides):
-        side.edit.click(partial(tab.begin_edit, at), parts.asked, [side.edited, side.save], **QUIET)
+            **bind(partial(handlers.vote, vote), parts), inputs=parts.comparison, **ACTION
+        ).then(**score, inputs=None, **UNQUEUED)
+    for index, side in enumerate(parts.sides):
+        side.edit.click(
+            **bind(partial(handlers.begin_edit, index), parts), inputs=parts.comparison, **UNQUEUED
+        )
         side.save.click(
-            partial(tab.save_edit, at),
-            [side.edited, parts.asked],
-            [side.edited, side.save, parts.verdict],
-            **ACTS,
-        ).then(tab.score, None, score, **QUIET)
-    page.load(tab.score, None, score, **QUIET)
-    return parts
-
-
-def model_choices(backend: Backend, count: int) -> tuple[Any, ...]:
-    """The models that are served now, for so many dropdowns."""
-    names = [info.name for info in backend.models()]
-    return (gr.Dropdown(names),) * count
+            **bind(partial(handlers.save_edit, index), parts),
+            inputs=[side.edited, parts.comparison],
+            **ACTION,
+        ).then(**score, inputs=None, **UNQUEUED)
+    page.load(**score, inputs=None, **UNQUEUED)

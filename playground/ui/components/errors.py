@@ -1,15 +1,13 @@
 """The page's one place where errors become words on the screen.
 
-Our own errors are shown as they read; anything else is logged whole and shown as a fault of ours.
+Our own errors are shown as they read; anything else is logged with its traceback and shown as an
+internal error.
 """
 
-import functools
-import inspect
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
 
 import gradio as gr
 
@@ -30,26 +28,15 @@ TITLES: Mapping[Kind, str] = MappingProxyType(
 )
 
 
-def shows_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an event handler, plain or an async generator, so that what it raises is a toast."""
-
-    @functools.wraps(handler)
-    async def streaming(*args: Any, **kwargs: Any) -> Any:
-        try:
-            async with aclosing(handler(*args, **kwargs)) as updates:
-                async for update in updates:
-                    yield update
-        except Exception as error:
-            raise _toast(error) from error
-
-    @functools.wraps(handler)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return handler(*args, **kwargs)
-        except Exception as error:
-            raise _toast(error) from error
-
-    return streaming if inspect.isasyncgenfunction(handler) else plain
+@contextmanager
+def error_toasts() -> Iterator[None]:
+    """Turn what is raised inside into the error that Gradio shows as a toast."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        raise _toast(error) from error
 
 
 def _toast(error: Exception) -> Exception:
@@ -58,6 +45,6 @@ def _toast(error: Exception) -> Exception:
         toast = gr.Error(error.message, title=TITLES[error.kind], print_exception=False)
         return toast
     logger.error("An event of the page failed", exc_info=error)
-    text = "The playground failed in a way it should not. Its log has the details."
-    toast = gr.Error(text, title="Our fault", print_exception=False)
+    text = "Something went wrong in the playground. The server's log has the details."
+    toast = gr.Error(text, title="Internal error", print_exception=False)
     return toast

@@ -1,19 +1,22 @@
-"""Example prompts that show what the embedded model can do; its folder brings them along."""
+"""Example prompts. The catalogue says which model has some; they lie beside its weights."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from playground.models.catalogue import EMBEDDED_FOLDER
-
-EMBEDDED = "embedded"
-EXAMPLES = EMBEDDED_FOLDER / "examples.json"
+from playground.models.catalogue import entries, find
+from playground.protocol.json_types import (
+    JsonObject,
+    list_at,
+    object_at,
+    objects_at,
+    parse_object,
+    text_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A first message to try, with the system prompt it wants."""
+    """A first message to try, with the system prompt it needs."""
 
     title: str
     prompt: str
@@ -35,41 +38,51 @@ class JsonExample:
 
     title: str
     text: str
-    schema: dict[str, Any]
+    schema: JsonObject
 
 
-def read_examples(path: Path = EXAMPLES) -> tuple[Example, ...]:
-    """The chat examples of the file; none where there is no such file."""
-    return tuple(
-        Example(entry["title"], entry["prompt"], entry.get("system") or "")
-        for entry in _entries(path, "chat")
-    )
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """The examples of one model, by tab."""
+
+    chat: tuple[Example, ...] = ()
+    functions: tuple[FunctionExample, ...] = ()
+    json: tuple[JsonExample, ...] = ()
 
 
-def function_examples(path: Path = EXAMPLES) -> tuple[FunctionExample, ...]:
-    """Those of the Functions tab."""
-    return tuple(
-        FunctionExample(entry["title"], entry["prompt"], tuple(entry["tools"]))
-        for entry in _entries(path, "functions")
-    )
+def examples_for(model: str) -> Examples:
+    """Return the examples that were written for this model; most models have none."""
+    entry = find(model)
+    return read_examples(entry.examples) if entry and entry.examples else Examples()
 
 
-def json_examples(path: Path = EXAMPLES) -> tuple[JsonExample, ...]:
-    """Those of the JSON tab."""
-    return tuple(
-        JsonExample(entry["title"], entry["text"], entry["schema"])
-        for entry in _entries(path, "json")
-    )
+def shipped_examples() -> Examples:
+    """Return the examples in the package, for tabs that show theirs whichever model is chosen."""
+    path = next((entry.examples for entry in entries() if entry.examples), None)
+    return read_examples(path) if path else Examples()
 
 
-def _entries(path: Path, tab: str) -> list[dict[str, Any]]:
+def read_examples(path: Path) -> Examples:
+    """Return the examples of a file; none where there is no such file."""
     try:
-        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get(tab, [])
+        body = parse_object(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return []
-    return entries
-
-
-def examples_for(model: str, examples: tuple[Example, ...]) -> tuple[Example, ...]:
-    """Examples are written for the embedded model and offered for no other."""
-    return examples if model == EMBEDDED else ()
+        return Examples()
+    return Examples(
+        chat=tuple(
+            Example(text_at(item, "title"), text_at(item, "prompt"), text_at(item, "system"))
+            for item in objects_at(body, "chat")
+        ),
+        functions=tuple(
+            FunctionExample(
+                text_at(item, "title"),
+                text_at(item, "prompt"),
+                tuple(map(str, list_at(item, "tools"))),
+            )
+            for item in objects_at(body, "functions")
+        ),
+        json=tuple(
+            JsonExample(text_at(item, "title"), text_at(item, "text"), object_at(item, "schema"))
+            for item in objects_at(body, "json")
+        ),
+    )

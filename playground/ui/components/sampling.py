@@ -5,15 +5,22 @@ Ranges and explanations are the protocol's, so the page cannot promise what a re
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Final
 
 import gradio as gr
 
 from playground.errors import InvalidRequest
 from playground.protocol import Sampling
 
-_STOP_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
+ControlValue = str | float | None
+"""What a control holds."""
+ControlValues = Mapping[str, ControlValue]
+"""Values of the controls by parameter."""
+
+_STOP_ESCAPES: Final = MappingProxyType({r"\n": "\n", r"\t": "\t", r"\\": "\\"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +38,17 @@ class SamplingControls:
     frequency_penalty: gr.Slider
     stop: gr.Textbox
 
-    def by_name(self) -> dict[str, Any]:
-        """For ``inputs_kwargs``: the components by parameter."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+    def by_name(self) -> dict[str, gr.Component]:
+        """Return the components by parameter, for ``inputs_kwargs``."""
+        return {name: getattr(self, name) for name in SAMPLING_NAMES}
+
+
+SAMPLING_NAMES: Final = tuple(field.name for field in dataclasses.fields(SamplingControls))
 
 
 def sampling_controls(defaults: Sampling) -> SamplingControls:
-    """Build the controls where they are called, set to ``defaults`` and closed: what is changed
-    before the browser's own values are restored would be lost.
+    """Build the controls in the current layout, set to ``defaults`` and disabled: a change before
+    the browser's stored values are restored would be lost.
     """
     values = control_values(defaults)
     temperature = _slider("temperature", values, step=0.05)
@@ -56,7 +66,7 @@ def sampling_controls(defaults: Sampling) -> SamplingControls:
         stop = gr.Textbox(
             values["stop"],
             label="Stop strings",
-            info=f"{_help('stop')} One a line; \\n stands for a line break.",
+            info=f"{_help('stop')} One per line; \\n stands for a line break.",
             lines=2,
             max_lines=6,
             interactive=False,
@@ -76,8 +86,8 @@ def sampling_controls(defaults: Sampling) -> SamplingControls:
     )
 
 
-def to_sampling(values: dict[str, Any]) -> Sampling:
-    """What the controls say. Raises `InvalidRequest` naming the field."""
+def to_sampling(values: Mapping[str, object]) -> Sampling:
+    """Return the parameters that the controls hold. Raises `InvalidRequest` naming the field."""
     given = dict(values)
     given["stop"] = tuple(
         _unescaped(line) for line in str(given.get("stop") or "").splitlines() if line
@@ -88,19 +98,18 @@ def to_sampling(values: dict[str, Any]) -> Sampling:
             raise InvalidRequest(field.name, "is empty; give a number")
         if field.type in (float, "float") and isinstance(value, int):
             given[field.name] = float(value)
-    return Sampling(**given)
+    return Sampling(**given)  # type: ignore[arg-type]  # it validates its fields itself
 
 
-def control_values(sampling: Sampling) -> dict[str, Any]:
-    """What the controls show for these parameters, by parameter."""
-    names = [field.name for field in dataclasses.fields(SamplingControls)]
-    values = {name: getattr(sampling, name) for name in names}
+def control_values(sampling: Sampling) -> dict[str, ControlValue]:
+    """Return what the controls show for these parameters."""
+    values = {name: getattr(sampling, name) for name in SAMPLING_NAMES}
     values["stop"] = "\n".join(_escaped(text) for text in sampling.stop)
     return values
 
 
 def label(name: str) -> str:
-    """A parameter's name as the page writes it."""
+    """Return a parameter's name as the page writes it."""
     words = {"top_p": "Top-p", "min_p": "Min-p", "top_k": "Top-k", "max_tokens": "Max tokens"}
     return words.get(name, name.replace("_", " ").capitalize())
 
@@ -110,10 +119,10 @@ def _escaped(text: str) -> str:
 
 
 def _unescaped(line: str) -> str:
-    return re.sub(r"\\[nt\\]", lambda found: _STOP_ESCAPES[found.group()], line)
+    return re.sub(r"\\[nt\\]", lambda match: _STOP_ESCAPES[match.group()], line)
 
 
-def _metadata(name: str) -> Any:
+def _metadata(name: str) -> Mapping[str, object]:
     return next(f.metadata for f in dataclasses.fields(Sampling) if f.name == name)
 
 
@@ -121,7 +130,7 @@ def _help(name: str) -> str:
     return str(_metadata(name)["help"])
 
 
-def _slider(name: str, values: dict[str, Any], step: float) -> gr.Slider:
+def _slider(name: str, values: ControlValues, step: float) -> gr.Slider:
     span = _metadata(name)
     return gr.Slider(
         span["minimum"],
@@ -138,7 +147,7 @@ def _slider(name: str, values: dict[str, Any], step: float) -> gr.Slider:
 
 def _number(
     name: str,
-    values: dict[str, Any],
+    values: ControlValues,
     *,
     step: float = 1,
     precision: int | None = 0,

@@ -1,14 +1,12 @@
-"""The present conversation and its settings as code that asks the same of the API.
-
-Pure functions from a `Request` to text.
-"""
+"""The current request as code for the API. Pure functions from a `Request` to text."""
 
 import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from pprint import pformat
-from typing import Any
+
+import gradio as gr
 
 from playground.protocol import Request, Sampling
 
@@ -19,7 +17,7 @@ API_KEY_VARIABLE = "PLAYGROUND_API_KEY"
 
 
 def python_snippet(request: Request, base_url: str, *, needs_key: bool = False) -> str:
-    """A streamed call with the openai client; what OpenAI does not know goes in ``extra_body``."""
+    """Return a streamed call of the openai client, with what OpenAI lacks in ``extra_body``."""
     settings = _settings(request.sampling)
     arguments = [
         f"model={json.dumps(request.model)}",
@@ -41,9 +39,9 @@ def python_snippet(request: Request, base_url: str, *, needs_key: bool = False) 
 
 
 def structured_snippet(
-    request: Request, base_url: str, options: Mapping[str, Any], *, needs_key: bool = False
+    request: Request, base_url: str, options: Mapping[str, object], *, needs_key: bool = False
 ) -> str:
-    """A whole answer with the openai client, with ``options`` such as tools or response_format."""
+    """Return an unstreamed call of the openai client with ``options`` such as tools."""
     arguments = {
         "model": request.model,
         "messages": _messages(request),
@@ -66,11 +64,11 @@ def structured_snippet(
 def curl_snippet(
     request: Request,
     base_url: str,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     *,
     needs_key: bool = False,
 ) -> str:
-    """The same call for a POSIX shell; streamed unless there are ``options``."""
+    """Return the call for a POSIX shell; it is streamed unless there are ``options``."""
     body = {
         "model": request.model,
         "messages": _messages(request),
@@ -87,7 +85,7 @@ def curl_snippet(
 
 
 def _client(base_url: str, *, needs_key: bool) -> str:
-    """The import and the client, as every Python snippet begins."""
+    """Return the import and the client, as every Python snippet begins."""
     key = f'os.environ["{API_KEY_VARIABLE}"]' if needs_key else '"none"'
     return (
         f"{'import os' + chr(10) * 2 if needs_key else ''}"
@@ -96,12 +94,17 @@ def _client(base_url: str, *, needs_key: bool) -> str:
     )
 
 
-def _messages(request: Request) -> list[dict[str, Any]]:
+def api_address(page_request: gr.Request) -> str:
+    """Return the base URL of the API that serves this page."""
+    return f"{str(page_request.request.base_url).rstrip('/')}/v1"
+
+
+def _messages(request: Request) -> list[dict[str, object]]:
     return [message.to_openai() for message in request.messages]
 
 
-def _settings(sampling: Sampling) -> dict[str, Any]:
-    """Temperature, and whatever else differs from the protocol's defaults."""
+def _settings(sampling: Sampling) -> dict[str, object]:
+    """Return the temperature, and each parameter that differs from the protocol's defaults."""
     plain = Sampling()
     names = [field.name for field in fields(Sampling)]
     settings = {
@@ -114,8 +117,8 @@ def _settings(sampling: Sampling) -> dict[str, Any]:
     return settings
 
 
-def _python(value: Any) -> str:
-    """JSON text of strings, numbers, lists and objects of these is also Python."""
+def _python(value: object) -> str:
+    """Return JSON text, which for strings, numbers and containers of them is also Python."""
     return json.dumps(
         value, indent=4 if isinstance(value, list | dict) else None, ensure_ascii=False
     )

@@ -1,19 +1,22 @@
-"""The quiet line under the conversation: what the last answer cost, and how full the context is.
+"""Notes about answers: what one cost, how full the context is, whether something is valid.
 
 Pure functions from numbers to text and HTML.
 """
 
-from html import escape
+from typing import Literal
 
-from playground.protocol import FinishReason, Timings, Usage
+from playground.protocol import Answer
+from playground.ui.components.markup import render
 
 NEARLY_FULL = 0.75
 FULL = 0.95
 
+Level = Literal["calm", "high", "full"]
 
-def answer_note(usage: Usage, timings: Timings, reason: FinishReason) -> str:
-    """Tokens, speed, time to first token and, when it did not stop by itself, why it ended."""
-    count = usage.completion_tokens
+
+def answer_note(answer: Answer) -> str:
+    """Return tokens, speed, time to the first token and, if it was cut short, by what."""
+    count, timings = answer.usage.completion_tokens, answer.timings
     parts = [f"{count:,} token{'' if count == 1 else 's'}"]
     speed = timings.tokens_per_second(count)
     if speed is not None:
@@ -21,32 +24,36 @@ def answer_note(usage: Usage, timings: Timings, reason: FinishReason) -> str:
     if count:
         parts.append(f"first token after {_duration(timings.first_token_s)}")
     endings = {"length": "stopped at max tokens", "cancelled": "stopped by you"}
-    if reason in endings:
-        parts.append(endings[reason])
+    if answer.finish_reason in endings:
+        parts.append(endings[answer.finish_reason])
     return " · ".join(parts)
 
 
 def status_line(note: str, used_tokens: int | None, context_length: int) -> str:
-    """The note at the left, the context meter at the right; no meter where the count is unknown."""
-    meter = "" if used_tokens is None else _meter(used_tokens, context_length)
-    return f'<span class="note" aria-live="polite">{escape(note)}</span>{meter}'
+    """Return the note and, where the token count is known, the context meter beside it."""
+    share = min(1.0, (used_tokens or 0) / context_length)
+    return render(
+        "status.html",
+        note=note,
+        used=used_tokens,
+        length=context_length,
+        share=share,
+        level=_level(share),
+    )
 
 
 def verdict(text: str, *, good: bool) -> str:
-    """Whether something that was written holds, and why not."""
-    return f'<p class="{"good" if good else "bad"}" role="status">{escape(text)}</p>'
+    """Return a line in green or red about something that was written or done."""
+    return render("verdict.html", text=text, good=good)
 
 
-def _meter(used: int, length: int) -> str:
-    share = min(1.0, used / length)
-    level = "full" if share >= FULL else "high" if share >= NEARLY_FULL else "calm"
-    warning = {"full": " · almost no room left", "high": " · filling up", "calm": ""}[level]
-    return (
-        f'<span class="meter {level}" role="meter" aria-label="Context used" aria-valuemin="0"'
-        f' aria-valuemax="{length}" aria-valuenow="{used}">'
-        f'<span class="bar"><span style="width:{share:.1%}"></span></span>'
-        f"{used:,} of {length:,} tokens{warning}</span>"
-    )
+def note(text: str, *, bad: bool = False) -> str:
+    """Return a small line of text."""
+    return render("note.html", text=text, bad=bad)
+
+
+def _level(share: float) -> Level:
+    return "full" if share >= FULL else "high" if share >= NEARLY_FULL else "calm"
 
 
 def _duration(seconds: float) -> str:

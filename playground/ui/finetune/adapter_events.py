@@ -1,77 +1,68 @@
-"""What happens in the adapters' room: versions are promoted, rolled back, retired, imported.
-
-Knows which outputs an event has and in which order; which component they are is finetune.py's
-matter.
-"""
+"""What happens under “Adapters”: versions are tried, promoted, rolled back, retired, imported."""
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from playground.errors import InvalidSettings
 from playground.store.adapters import Version
 from playground.studio.studio import Studio
-from playground.ui.components.errors import shows_errors
 from playground.ui.components.status import verdict
 from playground.ui.finetune.views import adapters_html
 
-Updates = tuple[Any, ...]
+
+@dataclass(frozen=True, slots=True)
+class AdapterUpdate:
+    """The table of versions, the chosen one with its card, and what was done."""
+
+    table: str
+    version: gr.Dropdown
+    card: Mapping[str, object] | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
-class AdapterRoom:
-    """The handlers. Each returns the table, the versions to choose from, the chosen card, and what
-    was done."""
+class AdapterHandlers:
+    """The handlers."""
 
     studio: Studio
 
-    def refresh(self, chosen: str | None, note: str = "") -> Updates:
-        """What is in the store."""
-        versions = self._versions()
-        names = [f"{each.name}/{each.version}" for each in versions]
-        value = chosen if chosen in names else (names[0] if names else None)
-        card = next((dict(v.card) for v in versions if f"{v.name}/{v.version}" == value), None)
-        said = verdict(note, good=True) if note else ""
-        return adapters_html(versions), gr.Dropdown(names, value=value), card, said
+    def refresh(self, chosen: str | None) -> AdapterUpdate:
+        """Show what is in the store."""
+        return self._show(chosen)
 
-    @shows_errors
-    def attempt(self, chosen: str | None) -> Updates:
-        """The version is served under a name of its own, in Chat and Compare."""
-        info = self.studio.try_version(*_parts(chosen))
-        return self.refresh(chosen, f"Served: choose {info.name} in Chat or Compare")
+    def preview(self, chosen: str | None) -> AdapterUpdate:
+        """Serve the version under a name of its own, for Chat and Compare."""
+        info = self.studio.try_version(*_name_and_version(chosen))
+        return self._show(chosen, f"Served: choose {info.name} in Chat or Compare")
 
-    @shows_errors
-    def promote(self, chosen: str | None) -> Updates:
-        """The name stands for this version from now on."""
-        version = self.studio.promote(*_parts(chosen))
-        return self.refresh(chosen, f"{version.name} is {version.version} from now on")
+    def promote(self, chosen: str | None) -> AdapterUpdate:
+        """Let the name stand for this version."""
+        version = self.studio.promote(*_name_and_version(chosen))
+        return self._show(chosen, f"{version.name} now stands for {version.version}")
 
-    @shows_errors
-    def roll_back(self, chosen: str | None) -> Updates:
-        """The name stands for what it stood for before."""
-        version = self.studio.roll_back(_parts(chosen)[0])
-        return self.refresh(chosen, f"{version.name} is {version.version} again")
+    def roll_back(self, chosen: str | None) -> AdapterUpdate:
+        """Let the name stand for the version that was promoted before."""
+        version = self.studio.roll_back(_name_and_version(chosen)[0])
+        return self._show(chosen, f"{version.name} stands for {version.version} again")
 
-    @shows_errors
-    def retire(self, chosen: str | None) -> Updates:
-        """The name stands for nothing."""
-        name, _ = _parts(chosen)
+    def retire(self, chosen: str | None) -> AdapterUpdate:
+        """Stop serving the name."""
+        name, _ = _name_and_version(chosen)
         self.studio.retire(name)
-        return self.refresh(chosen, f"{name} is not served any more")
+        return self._show(chosen, f"{name} is no longer served")
 
-    @shows_errors
-    def delete(self, chosen: str | None) -> Updates:
-        """The version's files go."""
-        self.studio.delete(*_parts(chosen))
-        return self.refresh(None, f"{chosen} is deleted")
+    def delete(self, chosen: str | None) -> AdapterUpdate:
+        """Remove the version's files."""
+        self.studio.delete(*_name_and_version(chosen))
+        return self._show(None, f"{chosen} is deleted")
 
-    @shows_errors
-    def take_in(self, files: list[str] | None, name: str) -> Updates:
-        """An adapter made elsewhere becomes the next version of a name."""
+    def import_adapter(self, files: list[str] | None, name: str) -> AdapterUpdate:
+        """Make an adapter from elsewhere the next version of a name."""
         if not files:
             raise InvalidSettings("files: drop the adapter's files")
         with tempfile.TemporaryDirectory() as folder:
@@ -79,14 +70,24 @@ class AdapterRoom:
                 shutil.copyfile(file, Path(folder) / Path(file).name)
             version = self.studio.import_adapter(Path(folder), name.strip())
         chosen = f"{version.name}/{version.version}"
-        return self.refresh(chosen, f"{chosen} is imported, and not promoted yet")
+        return self._show(chosen, f"{chosen} is imported; it is not promoted yet")
+
+    def _show(self, chosen: str | None, text: str = "") -> AdapterUpdate:
+        versions = {f"{item.name}/{item.version}": item for item in self._versions()}
+        value = chosen if chosen in versions else next(iter(versions), None)
+        return AdapterUpdate(
+            table=adapters_html(list(versions.values())),
+            version=gr.Dropdown(list(versions), value=value),
+            card=dict(versions[value].card) if value else None,
+            note=verdict(text, good=True) if text else "",
+        )
 
     def _versions(self) -> list[Version]:
         store = self.studio.store
-        return [each for name in store.names() for each in store.versions(name)[::-1]]
+        return [item for name in store.names() for item in reversed(store.versions(name))]
 
 
-def _parts(chosen: str | None) -> tuple[str, str]:
+def _name_and_version(chosen: str | None) -> tuple[str, str]:
     if not chosen:
         raise InvalidSettings("choose a version first")
     name, _, version = chosen.partition("/")

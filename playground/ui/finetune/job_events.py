@@ -1,159 +1,210 @@
-"""What happens in the jobs' room: watching, interrupting, talking to a checkpoint, publishing.
-
-Knows which outputs an event has and in which order; which component they are is finetune.py's
-matter.
-"""
+"""What happens under “Jobs”: they are watched, paused, resumed, stopped, tried and published."""
 
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
-from finetune.training.checkpoints import step_of
 from playground.errors import Conflict, UnknownJob
-from playground.protocol import Backend, Message, Request, Sampling
-from playground.studio.jobs import Job
+from playground.protocol import AnswerBuilder, Message, Request, Sampling
+from playground.studio.jobs import JobSummary
+from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
-from playground.ui.components.errors import shows_errors
-from playground.ui.finetune.views import card_html, curves_html, job_html, job_label, samples_html
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.finetune.views import (
+    card_html,
+    checkpoint_answer_html,
+    curves_html,
+    job_html,
+    job_label,
+    no_jobs_html,
+    samples_html,
+)
 
-Updates = tuple[Any, ...]
-SHOWN = 14
-"""Components that `TrainingHooks.refresh` sets, the signature first."""
-NO_JOBS = '<p class="empty">No jobs yet. Begin one under “New expert”.</p>'
 LONGEST_ANSWER = 200
+NO_JOBS = "no jobs"
 
 
 @dataclass(frozen=True, slots=True)
-class JobRoom:
+class JobUpdate:
+    """The list of jobs and the chosen one. ``seen`` is a signature of what is shown."""
+
+    seen: str | Unchanged = UNCHANGED
+    job: gr.Radio | Unchanged = UNCHANGED
+    head: str | Unchanged = UNCHANGED
+    pause: gr.Button | Unchanged = UNCHANGED
+    resume: gr.Button | Unchanged = UNCHANGED
+    stop: gr.Button | Unchanged = UNCHANGED
+    delete: gr.Button | Unchanged = UNCHANGED
+    curves: str | Unchanged = UNCHANGED
+    samples: str | Unchanged = UNCHANGED
+    try_out: gr.Accordion | Unchanged = UNCHANGED
+    checkpoint: gr.Slider | Unchanged = UNCHANGED
+    publish: gr.Button | Unchanged = UNCHANGED
+    card: str | Unchanged = UNCHANGED
+    card_files: gr.File | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointAnswer:
+    """What a checkpoint answered so far."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChoice:
+    """A version, chosen in the list of adapters."""
+
+    version: gr.Dropdown
+
+
+@dataclass(frozen=True, slots=True)
+class PublishUpdate:
+    """The section of adapters, opened at the new version."""
+
+    sections: gr.Tabs
+    adapters: VersionChoice
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandlers:
     """The handlers."""
 
     studio: Studio
-    backend: Backend
+    answering: Answering
 
-    def refresh(self, seen: str, job_id: str | None) -> Updates:
-        """Everything that is shown of the jobs, if it is other than what was seen before."""
-        jobs = self.studio.jobs.all()
-        chosen = next((job for job in jobs if job.id == job_id), jobs[0] if jobs else None)
-        signature = _signature(jobs, chosen)
+    def refresh(self, seen: str, job_id: str | None) -> JobUpdate:
+        """Show the jobs and the chosen one, if anything has changed since ``seen``."""
+        jobs = self.studio.training_jobs()
+        if not jobs:
+            return JobUpdate() if seen == NO_JOBS else _empty(NO_JOBS, gr.Radio([], value=None))
+        chosen = next((job for job in jobs if job.id == job_id), jobs[0])
+        job = self.studio.training_job(chosen.id)
+        signature = _signature(jobs, job)
         if signature == seen:
-            return (gr.skip(),) * SHOWN
-        choices = [(job_label(job), job.id) for job in jobs]
-        radio = gr.Radio(choices, value=chosen.id if chosen else None)
-        if chosen is None:
-            return (signature, radio, NO_JOBS, *(gr.skip(),) * (SHOWN - 3))
-        return (signature, radio, *self._shown(chosen))
+            return JobUpdate()
+        radio = gr.Radio([(job_label(job), job.id) for job in jobs], value=job.id)
+        return _shown(signature, radio, job)
 
-    def _shown(self, job: Job) -> Updates:
-        steps = _steps(job)
-        state = job.state
-        return (
-            job_html(job),
-            gr.Button(visible=state in ("queued", "running")),
-            gr.Button(visible=state in ("paused", "stopped", "failed")),
-            gr.Button(visible=state in ("queued", "running", "paused")),
-            gr.Button(visible=state != "running"),
-            curves_html(job),
-            samples_html(job),
-            gr.Slider(
-                minimum=0,
-                maximum=max([*steps, 1]),
-                value=max(steps, default=0),
-                info=_saved(job, steps),
-            ),
-            gr.Button(interactive=job.adapter is not None),
-            card_html(job),
-            gr.File(self._card_files(job), visible=job.card("md") is not None),
-            gr.Accordion(visible=bool(steps)),
-        )
+    def pause(self, job_id: str | None) -> None:
+        """Save a checkpoint and free the memory."""
+        self.studio.jobs.pause(_required(job_id))
 
-    def _card_files(self, job: Job) -> Any:
-        found = [job.card(ending) for ending in ("html", "json", "md")]
-        if None in found:
-            return None
-        folder = Path(tempfile.mkdtemp(prefix="card-"))
-        return [str(shutil.copy(path, folder)) for path in found if path]
+    def resume(self, job_id: str | None) -> None:
+        """Continue from the last checkpoint."""
+        self.studio.jobs.resume(_required(job_id))
 
-    @shows_errors
-    def pause(self, job_id: str) -> None:
-        """Save, and free the memory."""
-        self.studio.jobs.pause(_needed(job_id))
+    def stop(self, job_id: str | None) -> None:
+        """End the job and keep its checkpoints."""
+        self.studio.jobs.stop(_required(job_id))
 
-    @shows_errors
-    def resume(self, job_id: str) -> None:
-        """Go on from the last checkpoint."""
-        self.studio.jobs.resume(_needed(job_id))
-
-    @shows_errors
-    def stop(self, job_id: str) -> None:
-        """End, keeping the checkpoints."""
-        self.studio.jobs.stop(_needed(job_id))
-
-    @shows_errors
-    def delete(self, job_id: str) -> None:
+    def delete(self, job_id: str | None) -> None:
         """Remove the job with its checkpoints."""
-        self.studio.jobs.delete(_needed(job_id))
+        self.studio.jobs.delete(_required(job_id))
 
-    @shows_errors
-    async def talk(self, job_id: str, step: float, question: str) -> AsyncGenerator[str, None]:
-        """The answer of the checkpoint that is nearest to the slider."""
-        job = self.studio.jobs.find(_needed(job_id))
-        steps = _steps(job)
+    async def try_checkpoint(
+        self, page: gr.Request, job_id: str | None, step: float, question: str
+    ) -> AsyncGenerator[CheckpointAnswer, None]:
+        """Stream the answer of the checkpoint that is nearest to the slider."""
+        job = self.studio.training_job(_required(job_id))
+        steps = job.steps
         if not steps:
-            raise Conflict("nothing is saved yet")
-        nearest = min(steps, key=lambda each: abs(each - step))
-        last = job.adapter is not None and nearest == job.progress[0]
-        info = self.studio.try_checkpoint(job.id, None if last else nearest)
+            raise Conflict("no checkpoint is saved yet")
+        nearest = min(steps, key=lambda saved: abs(saved - step))
+        is_last = job.adapter is not None and nearest == job.progress.done
+        user = page.session_hash or ""
+        info = self.studio.try_checkpoint(job.id, None if is_last else nearest, user)
+        adapter_hash = info.provenance.adapter_hash
         request = Request(
             info.name,
             (Message("user", question),),
             sampling=Sampling(temperature=0.0, max_tokens=LONGEST_ANSWER),
-            adapter_hash=info.provenance.adapter_hash,
+            adapter_hash=adapter_hash,
         )
-        head = f'<p class="note">Step {nearest:,} · adapter {info.provenance.adapter_hash[:8]}</p>'
-        text = ""
-        async with aclosing(self.backend.stream(request)) as events:
+        builder = AnswerBuilder()
+        async with aclosing(self.answering.stream(request)) as events:
             async for event in events:
-                text += event.text
-                yield f'<div class="spoken">{escape(text)}</div>{head}'
+                builder.add(event)
+                yield CheckpointAnswer(checkpoint_answer_html(builder.text, nearest, adapter_hash))
 
-    @shows_errors
-    def publish(self, job_id: str, name: str, promote: bool) -> Updates:
-        """A new version in the store, served at once if it is to be."""
-        version = self.studio.publish(_needed(job_id), name.strip() or None, promote=promote)
-        name = f"{version.name}/{version.version}"
-        return gr.Tabs(selected="adapters"), gr.Dropdown([name], value=name)
+    def publish(self, job_id: str | None, name: str, promote: bool) -> PublishUpdate:
+        """Put the adapter into the store as a new version, and promote it if asked to."""
+        version = self.studio.publish(_required(job_id), name.strip() or None, promote=promote)
+        choice = f"{version.name}/{version.version}"
+        return PublishUpdate(
+            gr.Tabs(selected="adapters"), VersionChoice(gr.Dropdown([choice], value=choice))
+        )
 
 
-def _needed(job_id: str | None) -> str:
+def _required(job_id: str | None) -> str:
     if not job_id:
         raise UnknownJob("")
     return job_id
 
 
-def _steps(job: Job) -> list[int]:
-    """Steps that can be talked to: checkpoints, and the end."""
-    found = {step_of(each) for each in job.checkpoints}
-    return sorted(found | ({job.progress[0]} if job.adapter else set()))
-
-
-def _saved(job: Job, steps: list[int]) -> str:
-    return f"Saved: {', '.join(map(str, steps))}" if steps else f"{job.run.name}: nothing saved yet"
-
-
-def _signature(jobs: list[Job], chosen: Job | None) -> str:
-    """Changes when anything that is shown changes."""
+def _signature(jobs: Sequence[JobSummary], job: TrainingSnapshot) -> str:
+    """Return a text that changes when anything that is shown changes."""
     listed = [
-        (job.id, job.state, job.phase, job.progress[0] if job.state == "running" else 0)
-        for job in jobs
+        (each.id, each.state, each.phase, each.progress.done if each.state == "running" else 0)
+        for each in jobs
     ]
-    if chosen is None:
-        return "none"
-    detail = (chosen.id, len(chosen.log), len(chosen.samples), chosen.notes, chosen.published)
-    return repr((listed, detail))
+    counts = len(job.log), len(job.samples)
+    return repr((listed, job.id, counts, job.notes, job.published))
+
+
+def _shown(signature: str, radio: gr.Radio, job: TrainingSnapshot) -> JobUpdate:
+    steps, state = job.steps, job.state
+    saved = ", ".join(map(str, steps))
+    return JobUpdate(
+        seen=signature,
+        job=radio,
+        head=job_html(job),
+        pause=gr.Button(visible=state in ("queued", "running")),
+        resume=gr.Button(visible=state in ("paused", "stopped", "failed")),
+        stop=gr.Button(visible=state in ("queued", "running", "paused")),
+        delete=gr.Button(visible=state != "running"),
+        curves=curves_html(job),
+        samples=samples_html(job),
+        try_out=gr.Accordion(visible=bool(steps)),
+        checkpoint=gr.Slider(
+            minimum=0,
+            maximum=max([*steps, 1]),
+            value=max(steps, default=0),
+            info=f"Saved: {saved}" if steps else f"{job.name}: no checkpoint yet",
+        ),
+        publish=gr.Button(interactive=job.adapter is not None),
+        card=card_html(job),
+        card_files=_card_files([*job.report_card.values()]),
+    )
+
+
+def _empty(signature: str, radio: gr.Radio) -> JobUpdate:
+    hidden = gr.Button(visible=False)
+    return JobUpdate(
+        seen=signature,
+        job=radio,
+        head=no_jobs_html(),
+        pause=hidden,
+        resume=hidden,
+        stop=hidden,
+        delete=hidden,
+        curves="",
+        samples="",
+        try_out=gr.Accordion(visible=False),
+        publish=gr.Button(interactive=False),
+        card="",
+        card_files=gr.File(visible=False),
+    )
+
+
+def _card_files(files: list[Path]) -> gr.File:
+    if not files:
+        return gr.File(visible=False)
+    folder = Path(tempfile.mkdtemp(prefix="card-"))
+    return gr.File([str(shutil.copy(file, folder)) for file in files], visible=True)

@@ -1,11 +1,10 @@
-"""What the Fine-tune tab consists of: its components, unwired. Rooms: train, jobs, adapters."""
+"""The components of the Fine-tune tab, without their events. Sections: train, jobs, adapters."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
-from finetune.recipe import PRESETS
+from playground.studio.training import PRESETS
 from playground.ui.finetune.recipe_controls import recipe_controls
 
 UPLOADED = "Files"
@@ -18,7 +17,7 @@ REFRESH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class TrainParts:
-    """A new job: rows and recipe at the left, what is in the rows at the right."""
+    """A new job: rows and recipe on the left, what is in the rows on the right."""
 
     source: gr.Radio
     files: gr.File
@@ -26,7 +25,7 @@ class TrainParts:
     evaluation: gr.File
     name: gr.Textbox
     preset: gr.Dropdown
-    fields: dict[str, Any]
+    fields: dict[str, gr.Component]
     plan: gr.HTML
     start: gr.Button
     report: gr.HTML
@@ -36,8 +35,11 @@ class TrainParts:
 
 @dataclass(frozen=True, slots=True)
 class JobParts:
-    """The jobs: a list at the left, the chosen one at the right."""
+    """The jobs: a list on the left, the chosen one on the right. ``seen`` is a signature of what is
+    shown.
+    """
 
+    seen: gr.State
     job: gr.Radio
     head: gr.HTML
     pause: gr.Button
@@ -46,7 +48,7 @@ class JobParts:
     delete: gr.Button
     curves: gr.HTML
     samples: gr.HTML
-    talk: gr.Accordion
+    try_out: gr.Accordion
     checkpoint: gr.Slider
     question: gr.Textbox
     answer: gr.HTML
@@ -65,43 +67,43 @@ class AdapterParts:
     table: gr.HTML
     version: gr.Dropdown
     note: gr.HTML
-    attempt: gr.Button
+    preview: gr.Button
     promote: gr.Button
     roll_back: gr.Button
     retire: gr.Button
     delete: gr.Button
     files: gr.File
     name: gr.Textbox
-    take_in: gr.Button
+    import_adapter: gr.Button
     card: gr.JSON
 
 
 @dataclass(frozen=True, slots=True)
 class FinetuneParts:
-    """The three rooms."""
+    """The three sections."""
 
-    rooms: gr.Tabs
+    sections: gr.Tabs
     train: TrainParts
     jobs: JobParts
     adapters: AdapterParts
 
 
 def finetune_parts(preset: str) -> FinetuneParts:
-    """Build the components where this is called."""
-    with gr.Tabs(elem_classes="rooms", elem_id="ft-rooms", selected="train") as rooms:
-        with gr.Tab("New expert", id="train"):
+    """Build the components in the current layout."""
+    with gr.Tabs(elem_classes="rooms", elem_id="ft-rooms", selected="train") as sections:
+        with gr.Tab("New fine-tune", id="train"):
             train = _train(preset)
         with gr.Tab("Jobs", id="jobs"):
             jobs = _jobs()
         with gr.Tab("Adapters", id="adapters"):
             adapters = _adapters()
-    return FinetuneParts(rooms, train, jobs, adapters)
+    return FinetuneParts(sections, train, jobs, adapters)
 
 
 def _train(preset: str) -> TrainParts:
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
-            source = gr.Radio(SOURCES, value=UPLOADED, label="Rows", elem_id="ft-source")
+            source = gr.Radio(SOURCES, value=UPLOADED, label="Training data", elem_id="ft-source")
             files = gr.File(
                 label="JSONL, JSON, CSV, TSV, Parquet or text",
                 file_count="multiple",
@@ -109,14 +111,14 @@ def _train(preset: str) -> TrainParts:
                 height=130,
                 elem_id="ft-files",
             )
-            sample = gr.Button("Take the sample catalogue", size="sm", elem_id="ft-sample")
-            with gr.Accordion("Rows of their own for evaluation", open=False):
+            sample = gr.Button("Use the sample dataset", size="sm", elem_id="ft-sample")
+            with gr.Accordion("Separate evaluation file", open=False):
                 evaluation = gr.File(
-                    label="Held-out rows", file_types=ROW_FILES, height=130, elem_id="ft-eval"
+                    label="Evaluation rows", file_types=ROW_FILES, height=130, elem_id="ft-eval"
                 )
             name = gr.Textbox(
                 label="Name",
-                info="The expert's: letters, digits, '.', '_' and '-'.",
+                info="Name of the fine-tuned model: letters, digits, '.', '_' and '-'.",
                 placeholder="catalogue",
                 max_lines=1,
                 elem_id="ft-name",
@@ -130,12 +132,21 @@ def _train(preset: str) -> TrainParts:
                 report = gr.HTML(elem_id="ft-report", container=False)
                 plan = gr.HTML(elem_id="ft-plan", container=False)
             with gr.Row(elem_classes="actions"):
-                line = gr.Number(
-                    1, label="Look at the row in line", precision=0, minimum=1, elem_id="ft-line"
-                )
+                line = gr.Number(1, label="Preview line", precision=0, minimum=1, elem_id="ft-line")
             preview = gr.HTML(elem_id="ft-preview", container=False)
     return TrainParts(
-        source, files, sample, evaluation, name, chosen, fields, plan, start, report, line, preview
+        source=source,
+        files=files,
+        sample=sample,
+        evaluation=evaluation,
+        name=name,
+        preset=chosen,
+        fields=fields,
+        plan=plan,
+        start=start,
+        report=report,
+        line=line,
+        preview=preview,
     )
 
 
@@ -143,7 +154,7 @@ def _jobs() -> JobParts:
     timer = gr.Timer(REFRESH_S)
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup narrow"):
-            job = gr.Radio([], label="Jobs, the latest first", elem_id="ft-job")
+            job = gr.Radio([], label="Jobs, latest first", elem_id="ft-job")
         with gr.Column(elem_classes="work scrolling"):
             head = gr.HTML(elem_id="ft-head", container=False)
             with gr.Row(elem_classes="actions"):
@@ -153,19 +164,19 @@ def _jobs() -> JobParts:
                 delete = gr.Button("Delete", visible=False, elem_id="ft-delete")
             curves = gr.HTML(elem_id="ft-curves", container=False)
             samples = gr.HTML(elem_id="ft-samples", container=False)
-            with gr.Accordion("Talk to a checkpoint", open=False, elem_id="ft-talk") as talk:
+            with gr.Accordion("Try a checkpoint", open=False, elem_id="ft-talk") as try_out:
                 checkpoint = gr.Slider(
                     0, 1, 0, step=1, label="Step", buttons=[], elem_id="ft-checkpoint"
                 )
                 question = gr.Textbox(
-                    label="Ask it", max_lines=4, submit_btn=True, elem_id="ft-question"
+                    label="Message", max_lines=4, submit_btn=True, elem_id="ft-question"
                 )
                 answer = gr.HTML(elem_id="ft-answer", container=False)
             with gr.Row(elem_classes="actions", elem_id="ft-publishing"):
                 name = gr.Textbox(
                     label="Publish as", max_lines=1, placeholder="the job's name", elem_id="ft-as"
                 )
-                promote = gr.Checkbox(True, label="Promote it at once", elem_id="ft-promote-it")
+                promote = gr.Checkbox(True, label="Promote immediately", elem_id="ft-promote-it")
                 publish = gr.Button(
                     "Publish", variant="primary", interactive=False, elem_id="ft-publish"
                 )
@@ -177,9 +188,26 @@ def _jobs() -> JobParts:
                 elem_id="ft-card-files",
             )
     return JobParts(
-        job, head, pause, resume, stop, delete, curves, samples, talk, checkpoint, question, answer,
-        name, promote, publish, card, files, timer,
-    )  # fmt: skip
+        seen=gr.State(""),
+        job=job,
+        head=head,
+        pause=pause,
+        resume=resume,
+        stop=stop,
+        delete=delete,
+        curves=curves,
+        samples=samples,
+        try_out=try_out,
+        checkpoint=checkpoint,
+        question=question,
+        answer=answer,
+        name=name,
+        promote=promote,
+        publish=publish,
+        card=card,
+        card_files=files,
+        timer=timer,
+    )
 
 
 def _adapters() -> AdapterParts:
@@ -188,34 +216,34 @@ def _adapters() -> AdapterParts:
         version = gr.Dropdown([], label="Version", elem_id="ad-version")
         note = gr.HTML(elem_classes="verdict", elem_id="ad-note", container=False)
         with gr.Row(elem_classes="actions"):
-            attempt = gr.Button("Try", elem_id="ad-try")
+            preview = gr.Button("Try", elem_id="ad-try")
             promote = gr.Button("Promote", variant="primary", elem_id="ad-promote")
             roll_back = gr.Button("Roll back", elem_id="ad-roll-back")
             retire = gr.Button("Retire", elem_id="ad-retire")
             delete = gr.Button("Delete", elem_id="ad-delete")
         with gr.Accordion("Import an adapter", open=False):
             files = gr.File(
-                label="adapter_config.json and adapter_model.safetensors, or mistral-finetune's "
-                "params.json and lora.safetensors",
+                label="PEFT's adapter_config.json and adapter_model.safetensors, or "
+                "mistral-finetune's params.json and lora.safetensors",
                 file_count="multiple",
                 height=130,
                 elem_id="ad-files",
             )
             name = gr.Textbox(label="Name", max_lines=1, elem_id="ad-name")
-            take_in = gr.Button("Import", elem_id="ad-import")
+            import_adapter = gr.Button("Import", elem_id="ad-import")
         with gr.Accordion("Card", open=False):
             card = gr.JSON(None, show_label=False, elem_id="ad-card")
     return AdapterParts(
-        table,
-        version,
-        note,
-        attempt,
-        promote,
-        roll_back,
-        retire,
-        delete,
-        files,
-        name,
-        take_in,
-        card,
+        table=table,
+        version=version,
+        note=note,
+        preview=preview,
+        promote=promote,
+        roll_back=roll_back,
+        retire=retire,
+        delete=delete,
+        files=files,
+        name=name,
+        import_adapter=import_adapter,
+        card=card,
     )

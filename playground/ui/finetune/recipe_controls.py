@@ -4,66 +4,121 @@ Ranges, choices and explanations are the recipe's, so the page cannot promise wh
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 import gradio as gr
 
-from finetune.recipe import PRESETS, Recipe, make, recipe_schema
 from playground.errors import InvalidSettings
+from playground.models.catalogue import find
+from playground.protocol.json_types import JsonObject, object_at, text_at
+from playground.studio.training import PRESETS, Recipe, make, recipe_schema
 
-GIVEN_BY_BASE = ("base_model", "quantization", "precision")
-"""Fields that the resident base decides."""
+FieldValue = str | float | None
+"""What a control holds."""
+FieldValues = Mapping[str, FieldValue]
+"""Values of the controls by the recipe's fields."""
+
+DEFAULT_PRESET = "mistral_small_24b_qlora"
+SET_BY_BASE = ("base_model", "quantization", "precision")
+"""Fields that the loaded base model decides."""
 FIRST = ("method", "num_train_epochs", "learning_rate", "lora_r", "eval_fraction")
-WHOLE_STEPS = {"integer": 1}
-CUSTOM = "as set below"
+"""Fields above the fold, in this order."""
+LABELS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "method": "Method",
+        "num_train_epochs": "Epochs",
+        "learning_rate": "Learning rate",
+        "lora_r": "LoRA rank",
+        "eval_fraction": "Evaluation split",
+        "lora_alpha": "LoRA alpha",
+        "lora_dropout": "LoRA dropout",
+        "target_modules": "Target modules",
+        "use_rslora": "Rank-stabilized LoRA",
+        "use_dora": "DoRA",
+        "loraplus_lr_ratio": "LoRA+ learning rate ratio",
+        "neftune_noise_alpha": "NEFTune noise",
+        "lr_scheduler_type": "Learning rate schedule",
+        "warmup_ratio": "Warm-up",
+        "max_steps": "Maximum steps",
+        "micro_batch_size": "Micro batch size",
+        "gradient_accumulation_steps": "Gradient accumulation",
+        "max_length": "Maximum length",
+        "max_grad_norm": "Gradient clipping",
+        "optim": "Optimizer",
+        "beta": "DPO beta",
+        "replay_fraction": "Replay of general rows",
+        "eval_steps": "Evaluation interval",
+        "early_stopping_patience": "Early stopping",
+        "sample_steps": "Sampling interval",
+        "save_steps": "Checkpoint interval",
+        "save_total_limit": "Checkpoints kept",
+        "disk_budget_gb": "Disk budget",
+        "report_to": "Also log to",
+    }
+)
+"""Where the field's own name would not read well."""
 
 
-def recipe_controls(preset: str) -> dict[str, Any]:
-    """Build the controls where this is called, set to a preset; by field."""
-    values = dataclasses.asdict(PRESETS[preset]())
-    schema = recipe_schema()["properties"]
-    controls: dict[str, Any] = {}
-    for name in FIRST:
-        controls[name] = _control(name, schema[name], values[name])
-    others = [name for name in values if name not in (*FIRST, *GIVEN_BY_BASE)]
-    with gr.Accordion("Every field of the recipe", open=False, elem_id="ft-fields"):
-        for name in others:
-            controls[name] = _control(name, schema[name], values[name])
+def preset_for(base: str) -> str:
+    """Return the name of the preset that suits a base model, as the catalogue says."""
+    entry = find(base)
+    return entry.recipe if entry and entry.recipe else DEFAULT_PRESET
+
+
+def recipe_controls(preset: str) -> dict[str, gr.Component]:
+    """Build the controls in the current layout, set to a preset; by field."""
+    values = preset_values(preset)
+    schema = object_at(recipe_schema(), "properties")
+    controls = {name: _control(name, object_at(schema, name), values[name]) for name in FIRST}
+    with gr.Accordion("All recipe fields", open=False, elem_id="ft-fields"):
+        for name in values:
+            if name not in FIRST:
+                controls[name] = _control(name, object_at(schema, name), values[name])
     return controls
 
 
-def preset_values(preset: str) -> list[Any]:
-    """What the controls show for a preset, in their order."""
+def preset_values(preset: str) -> dict[str, FieldValue]:
+    """Return what the controls show for a preset, by field."""
     values = dataclasses.asdict(PRESETS[preset]())
-    others = [name for name in values if name not in (*FIRST, *GIVEN_BY_BASE)]
-    return [values[name] for name in (*FIRST, *others)]
+    return {name: value for name, value in values.items() if name not in SET_BY_BASE}
 
 
-def to_recipe(values: dict[str, Any]) -> Recipe:
-    """What the controls say. Raises `InvalidSettings` naming the field."""
-    schema = recipe_schema()["properties"]
-    given = {}
+def to_recipe(values: FieldValues) -> Recipe:
+    """Return what the controls say. Raises `InvalidSettings` naming the field."""
+    schema = object_at(recipe_schema(), "properties")
+    typed: dict[str, object] = {}
     for name, value in values.items():
         if value is None or value == "":
             raise InvalidSettings(f"recipe.{name}: is empty")
-        kind = schema[name].get("type")
+        kind = object_at(schema, name).get("type")
         if kind == "integer" and float(value) == int(value):
-            value = int(value)
-        given[name] = float(value) if kind == "number" else value
-    return make(given)
+            typed[name] = int(value)
+        else:
+            typed[name] = float(value) if kind == "number" else value
+    return make(typed)
 
 
-def _control(name: str, field: dict[str, Any], value: Any) -> Any:
-    label, info = name.replace("_", " ").capitalize(), field["description"]
-    common: dict[str, Any] = {"label": label, "info": info, "elem_id": f"ft-{name}"}
+def _control(name: str, field: JsonObject, value: FieldValue) -> gr.Component:
+    text = text_at(field, "description")
+    common = {
+        "label": LABELS.get(name, name.replace("_", " ").capitalize()),
+        "info": f"`{name}` · {text}",
+        "elem_id": f"ft-{name}",
+    }
     if "enum" in field:
         return gr.Dropdown(field["enum"], value=value, **common)
     if field["type"] == "boolean":
         return gr.Checkbox(value, **common)
     if field["type"] == "string":
         return gr.Textbox(value, max_lines=1, **common)
-    span = {"minimum": field["minimum"], "maximum": field["maximum"]}
-    precision = 0 if field["type"] == "integer" else None
+    whole = field["type"] == "integer"
     return gr.Number(
-        value, precision=precision, step=1 if precision == 0 else None, **span, **common
+        value,
+        precision=0 if whole else None,
+        step=1 if whole else None,
+        minimum=field["minimum"],
+        maximum=field["maximum"],
+        **common,
     )

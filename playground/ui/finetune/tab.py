@@ -1,43 +1,35 @@
-"""The Fine-tune tab: from rows to a promoted expert, on the model that is being talked to."""
-
-from typing import Any
+"""The Fine-tune tab: from training rows to a promoted adapter, on the model that is loaded."""
 
 import gradio as gr
 
-from finetune.recipe import PRESETS
-from playground.protocol import Backend
 from playground.store import Feedback
 from playground.studio.studio import Studio
-from playground.ui.chat.tab import ACTS, QUIET
-from playground.ui.finetune.adapter_events import AdapterRoom
-from playground.ui.finetune.job_events import JobRoom
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import bind
+from playground.ui.components.events import ACTION, STREAM, UNQUEUED
+from playground.ui.finetune.adapter_events import AdapterHandlers
+from playground.ui.finetune.job_events import JobHandlers
 from playground.ui.finetune.layout import FinetuneParts, finetune_parts
-from playground.ui.finetune.train_events import Train
-
-EMBEDDED_PRESET, LARGE_PRESET = "embedded_cpu", "mistral_small_24b_qlora"
-
-
-def finetune_tab(page: Any, backend: Backend, studio: Studio, feedback: Feedback) -> None:
-    """Build the tab where it is called and wire its events."""
-    embedded = backend.models()[0].name == "embedded"
-    preset = EMBEDDED_PRESET if embedded else LARGE_PRESET
-    assert preset in PRESETS
-    parts = finetune_parts(preset)
-    jobs, adapters = JobRoom(studio, backend), AdapterRoom(studio)
-    _wire_train(page, parts, Train(studio, feedback))
-    published = _wire_jobs(parts, jobs)
-    _wire_adapters(page, parts, adapters, published)
+from playground.ui.finetune.recipe_controls import preset_for
+from playground.ui.finetune.train_events import TrainHandlers
 
 
-def _wire_train(page: Any, parts: FinetuneParts, train: Train) -> None:
+def finetune_tab(page: gr.Blocks, answering: Answering, studio: Studio, feedback: Feedback) -> None:
+    """Build the tab in the current layout and wire its events."""
+    parts = finetune_parts(preset_for(studio.base))
+    _wire_train(page, parts, TrainHandlers(studio, feedback))
+    published = _wire_jobs(parts, JobHandlers(studio, answering))
+    _wire_adapters(page, parts, AdapterHandlers(studio), published)
+
+
+def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> None:
     new = parts.train
     fields = new.fields
     rows = [new.source, new.files]
-    new.sample.click(
-        train.take_sample, None, [new.source, new.files, new.evaluation, new.name], **QUIET
-    )
-    new.source.change(train.choose_source, new.source, new.files, **QUIET)
-    new.preset.input(train.choose_preset, new.preset, list(fields.values()), **QUIET)
+    new.sample.click(**bind(train.use_sample, new), inputs=None, **UNQUEUED)
+    new.source.change(**bind(train.choose_source, new), inputs=new.source, **UNQUEUED)
+    new.preset.input(**bind(train.choose_preset, new), inputs=new.preset, **UNQUEUED)
+    options = {**UNQUEUED, "inputs_kwargs": fields, "trigger_mode": "always_last"}
     gr.on(
         [
             page.load,
@@ -47,82 +39,73 @@ def _wire_train(page: Any, parts: FinetuneParts, train: Train) -> None:
             fields["max_length"].change,
             fields["eval_fraction"].change,
         ],
-        train.report,
-        [*rows, new.evaluation],
-        new.report,
-        inputs_kwargs=fields,
-        trigger_mode="always_last",
-        **QUIET,
+        **bind(train.report, new),
+        inputs=[*rows, new.evaluation],
+        **options,
     )
     gr.on(
         [page.load, *(control.change for control in fields.values())],
-        train.plan,
-        None,
-        new.plan,
-        inputs_kwargs=fields,
-        trigger_mode="always_last",
-        **QUIET,
+        **bind(train.plan, new),
+        inputs=None,
+        **options,
     )
     gr.on(
         [new.files.change, new.source.change, new.line.change],
-        train.preview,
-        [new.line, *rows],
-        new.preview,
-        inputs_kwargs=fields,
-        trigger_mode="always_last",
-        **QUIET,
+        **bind(train.preview, new),
+        inputs=[new.line, *rows],
+        **options,
     )
     new.start.click(
-        train.start,
-        [*rows, new.evaluation, new.name],
-        [parts.rooms, parts.jobs.job],
+        **bind(train.start, parts),
+        inputs=[*rows, new.evaluation, new.name],
         inputs_kwargs=fields,
-        **ACTS,
+        **ACTION,
     )
 
 
-def _wire_jobs(parts: FinetuneParts, room: JobRoom) -> Any:
+def _wire_jobs(parts: FinetuneParts, handlers: JobHandlers) -> gr.events.Dependency:
+    """Wire the jobs; returns the event of publishing, which adds a version."""
     jobs = parts.jobs
-    seen = gr.State("")
-    shown = [
-        seen, jobs.job, jobs.head, jobs.pause, jobs.resume, jobs.stop, jobs.delete, jobs.curves,
-        jobs.samples, jobs.checkpoint, jobs.publish, jobs.card, jobs.card_files, jobs.talk,
-    ]  # fmt: skip
-    gr.on([jobs.timer.tick, jobs.job.change], room.refresh, [seen, jobs.job], shown, **QUIET)
+    gr.on(
+        [jobs.timer.tick, jobs.job.change],
+        **bind(handlers.refresh, jobs),
+        inputs=[jobs.seen, jobs.job],
+        **UNQUEUED,
+    )
     for button, handler in (
-        (jobs.pause, room.pause),
-        (jobs.resume, room.resume),
-        (jobs.stop, room.stop),
-        (jobs.delete, room.delete),
+        (jobs.pause, handlers.pause),
+        (jobs.resume, handlers.resume),
+        (jobs.stop, handlers.stop),
+        (jobs.delete, handlers.delete),
     ):
-        button.click(handler, jobs.job, None, **ACTS)
+        button.click(**bind(handler), inputs=jobs.job, **ACTION)
     jobs.question.submit(
-        room.talk,
-        [jobs.job, jobs.checkpoint, jobs.question],
-        jobs.answer,
-        **ACTS,
+        **bind(handlers.try_checkpoint, jobs),
+        inputs=[jobs.job, jobs.checkpoint, jobs.question],
+        **STREAM,
     )
     return jobs.publish.click(
-        room.publish,
-        [jobs.job, jobs.name, jobs.promote],
-        [parts.rooms, parts.adapters.version],
-        **ACTS,
+        **bind(handlers.publish, parts), inputs=[jobs.job, jobs.name, jobs.promote], **ACTION
     )
 
 
-def _wire_adapters(page: Any, parts: FinetuneParts, room: AdapterRoom, published: Any) -> None:
-    store = parts.adapters
-    shown = [store.table, store.version, store.card, store.note]
-    page.load(room.refresh, store.version, shown, **QUIET)
-    published.then(room.refresh, store.version, shown, **QUIET)
-    parts.rooms.select(room.refresh, store.version, shown, **QUIET)
-    store.version.input(room.refresh, store.version, shown, **QUIET)
+def _wire_adapters(
+    page: gr.Blocks,
+    parts: FinetuneParts,
+    handlers: AdapterHandlers,
+    published: gr.events.Dependency,
+) -> None:
+    adapters = parts.adapters
+    for event in (page.load, published.then, parts.sections.select, adapters.version.input):
+        event(**bind(handlers.refresh, adapters), inputs=adapters.version, **UNQUEUED)
     for button, handler in (
-        (store.attempt, room.attempt),
-        (store.promote, room.promote),
-        (store.roll_back, room.roll_back),
-        (store.retire, room.retire),
-        (store.delete, room.delete),
+        (adapters.preview, handlers.preview),
+        (adapters.promote, handlers.promote),
+        (adapters.roll_back, handlers.roll_back),
+        (adapters.retire, handlers.retire),
+        (adapters.delete, handlers.delete),
     ):
-        button.click(handler, store.version, shown, **ACTS)
-    store.take_in.click(room.take_in, [store.files, store.name], shown, **ACTS)
+        button.click(**bind(handler, adapters), inputs=adapters.version, **ACTION)
+    adapters.import_adapter.click(
+        **bind(handlers.import_adapter, adapters), inputs=[adapters.files, adapters.name], **ACTION
+    )

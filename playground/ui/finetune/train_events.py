@@ -1,124 +1,175 @@
-"""What happens where a new expert is begun: rows are checked, a recipe is chosen, a job queued.
+"""What happens under “New fine-tune”: rows are checked, a recipe is chosen, a job is queued.
 
-Knows which outputs an event has and in which order; which component they are is finetune.py's
-matter. The recipe's fields arrive as keyword arguments.
+The recipe's fields arrive as keyword arguments.
 """
 
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
-from finetune.recipe import Recipe
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.store import Feedback
 from playground.store.feedback import as_jsonl
 from playground.studio.studio import SAMPLES, Studio
-from playground.ui.components.errors import shows_errors
-from playground.ui.finetune.layout import FROM_GOOD, FROM_VOTES, UPLOADED
-from playground.ui.finetune.recipe_controls import preset_values, to_recipe
-from playground.ui.finetune.views import job_label, plan_html, report_html
-
-Updates = tuple[Any, ...]
-WELCOME = (
-    '<div class="ft-welcome"><h2>Train an expert</h2><p>Drop a file of rows at the left, or take '
-    "the sample catalogue. Here it says what is in them: every fault with its line, repeats, "
-    "lengths, and what exactly is learned of each row. Training then works on the model that is "
-    "already in memory, while people go on chatting.</p></div>"
+from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.downloads import download_file
+from playground.ui.components.status import note
+from playground.ui.finetune.layout import FROM_GOOD, UPLOADED
+from playground.ui.finetune.recipe_controls import (
+    FieldValue,
+    FieldValues,
+    preset_values,
+    to_recipe,
+)
+from playground.ui.finetune.views import (
+    job_label,
+    plan_html,
+    preview_html,
+    report_html,
+    welcome_html,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class SourceUpdate:
+    """Other rows, and the name for the model."""
+
+    source: str | Unchanged = UNCHANGED
+    files: list[str] | gr.File | Unchanged = UNCHANGED
+    evaluation: str | Unchanged = UNCHANGED
+    name: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeUpdate:
+    """A preset's fields."""
+
+    fields: FieldValues
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUpdate:
+    """What is in the rows."""
+
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUpdate:
+    """The memory that training needs."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewUpdate:
+    """A row's tokens."""
+
+    preview: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobChoice:
+    """The list of jobs, one of them chosen."""
+
+    job: gr.Radio
+
+
+@dataclass(frozen=True, slots=True)
+class StartUpdate:
+    """The section of jobs, opened at the new one."""
+
+    sections: gr.Tabs
+    jobs: JobChoice
+
+
+@dataclass(frozen=True, slots=True)
+class TrainHandlers:
     """The handlers."""
 
     studio: Studio
     feedback: Feedback
 
-    def take_sample(self) -> Updates:
-        """The sample catalogue, its evaluation rows, and a name."""
+    def use_sample(self) -> SourceUpdate:
+        """Choose the sample dataset, its evaluation rows, and a name."""
         folder = Path(tempfile.mkdtemp(prefix="catalogue-"))
-        paths = [
+        rows, evaluation = (
             str(shutil.copyfile(SAMPLES / name, folder / name))
             for name in ("catalogue.jsonl", "catalogue-eval.jsonl")
-        ]
-        return UPLOADED, paths[:1], paths[1], "catalogue"
+        )
+        return SourceUpdate(UPLOADED, [rows], evaluation, "catalogue")
 
-    def choose_source(self, source: str) -> Any:
-        """The file box is there for files only."""
-        return gr.File(visible=source == UPLOADED)
+    def choose_source(self, source: str) -> SourceUpdate:
+        """Show the file box for files only."""
+        return SourceUpdate(files=gr.File(visible=source == UPLOADED))
 
-    def choose_preset(self, preset: str) -> Updates:
-        """The preset's fields."""
-        return tuple(preset_values(preset))
+    def choose_preset(self, preset: str) -> RecipeUpdate:
+        """Show the preset's fields."""
+        return RecipeUpdate(preset_values(preset))
 
     def report(
-        self, source: str, files: list[str] | None, evaluation: str | None, **fields: Any
-    ) -> str:
-        """What is in the rows."""
+        self, source: str, files: list[str] | None, evaluation: str | None, **fields: FieldValue
+    ) -> ReportUpdate:
+        """Say what is in the rows."""
         try:
             paths = self._files(source, files)
             if not paths:
-                return WELCOME
+                return ReportUpdate(welcome_html())
             recipe = self.studio.for_base(to_recipe(fields))
-            found = self.studio.check(paths, recipe, Path(evaluation) if evaluation else None)
+            report = self.studio.check(paths, recipe, Path(evaluation) if evaluation else None)
         except (PlaygroundError, OSError) as error:
-            return f'<p class="note bad">{escape(str(error))}</p>'
-        return report_html(found)
+            return ReportUpdate(note(str(error), bad=True))
+        return ReportUpdate(report_html(report))
 
-    def plan(self, **fields: Any) -> str:
-        """The memory that the recipe takes."""
+    def plan(self, **fields: FieldValue) -> PlanUpdate:
+        """Sum the memory that the recipe needs."""
         try:
-            return plan_html(*self.studio.plan(to_recipe(fields)))
+            return PlanUpdate(plan_html(*self.studio.plan(to_recipe(fields))))
         except PlaygroundError as error:
-            return f'<p class="note bad">{escape(error.message)}</p>'
+            return PlanUpdate(note(error.message, bad=True))
 
     def preview(
-        self, line: float | None, source: str, files: list[str] | None, **fields: Any
-    ) -> str:
-        """A row's tokens, those that are learned told apart."""
+        self, line: float | None, source: str, files: list[str] | None, **fields: FieldValue
+    ) -> PreviewUpdate:
+        """Show a row's tokens, trained ones told from masked ones."""
         try:
             paths = self._files(source, files)
             if not paths or not line:
-                return ""
-            shown = self.studio.preview(paths[0], int(line), to_recipe(fields))
+                return PreviewUpdate("")
+            examples = self.studio.preview(paths[0], int(line), to_recipe(fields))
         except PlaygroundError as error:
-            return f'<p class="note">{escape(error.message)}</p>'
-        legend = '<span class="trained">learned</span> <span class="masked">only read</span>'
-        return f'<div class="preview"><p class="legend">{legend}</p>{shown}</div>'
+            return PreviewUpdate(note(error.message))
+        return PreviewUpdate(preview_html(examples))
 
-    @shows_errors
     def start(
         self,
         source: str,
         files: list[str] | None,
         evaluation: str | None,
         name: str,
-        **fields: Any,
-    ) -> Updates:
-        """Queue the job; the jobs' room opens with it."""
+        **fields: FieldValue,
+    ) -> StartUpdate:
+        """Queue the job and show it."""
         paths = self._files(source, files)
         if not paths:
-            raise InvalidSettings("rows: drop a file, or take the sample catalogue")
-        recipe: Recipe = to_recipe(fields)
+            raise InvalidSettings("no training data: drop a file, or use the sample dataset")
+        recipe = to_recipe(fields)
         job = self.studio.train(
             name.strip(), recipe, paths, Path(evaluation) if evaluation else None
         )
-        jobs = [(job_label(each), each.id) for each in self.studio.jobs.all()]
-        return gr.Tabs(selected="jobs"), gr.Radio(jobs, value=job.id)
+        jobs = [(job_label(each), each.id) for each in self.studio.training_jobs()]
+        return StartUpdate(gr.Tabs(selected="jobs"), JobChoice(gr.Radio(jobs, value=job.id)))
 
     def _files(self, source: str, files: Sequence[str] | None) -> list[Path]:
         if source == UPLOADED:
-            return [Path(each) for each in files or ()]
-        kinds = {FROM_GOOD: self.feedback.sft_rows, FROM_VOTES: self.feedback.preference_rows}
-        rows = kinds[source]()
+            return [Path(file) for file in files or ()]
+        rows: Sequence[Mapping[str, object]] = (
+            self.feedback.sft_rows() if source == FROM_GOOD else self.feedback.preference_rows()
+        )
         if not rows:
-            raise InvalidSettings("nobody has voted, edited or given a thumb up yet")
-        path = Path(tempfile.mkdtemp(prefix="feedback-")) / "feedback.jsonl"
-        path.write_text(as_jsonl(rows), encoding="utf-8")
-        return [path]
+            raise InvalidSettings("there are no votes, edits or thumbs up yet")
+        return [Path(download_file("feedback.jsonl", as_jsonl(rows)))]

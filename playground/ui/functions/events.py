@@ -1,215 +1,230 @@
-"""What happens in the Functions tab: each event as a function from values to values.
+"""What happens in the Functions tab: each event is a method from values to named updates.
 
-Knows which outputs an event has and in which order; which component they are is functions.py's
-matter. The form (model, functions, choice, permissions, settings) arrives as keyword arguments.
+The form (model, functions, tool choice, permissions, settings) arrives as keyword arguments.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal, TypedDict, Unpack, cast
 
 import gradio as gr
 
 from playground.errors import InvalidRequest
-from playground.protocol import Backend, Message, Request, Sampling, Tool, ToolCall
-from playground.structured.calls import ToolChoice, calls_grammar
+from playground.protocol import (
+    AnswerBuilder,
+    Message,
+    Request,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
+from playground.structured.tool_grammar import check_tools
 from playground.tools import Toolbox
 from playground.tools.importers.definitions import tools_of_text
-from playground.tools.loop import Permissions, Step, run_tools, unanswered, with_results
-from playground.ui.components.errors import shows_errors
+from playground.tools.loop import Permissions, Policy, Step, unanswered, with_results
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import UNCHANGED
+from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import FunctionExample
-from playground.ui.components.snippets import curl_snippet, structured_snippet
+from playground.ui.components.snippets import api_address, curl_snippet, structured_snippet
 from playground.ui.components.status import answer_note, verdict
 from playground.ui.functions.gallery import gallery_tool, tools_json, with_tools
 from playground.ui.functions.layout import choice_options
 from playground.ui.functions.timeline import Run, Timeline, call_label, to_chat
+from playground.ui.functions.updates import (
+    CallUpdate,
+    ConversationUpdate,
+    DefinitionsUpdate,
+    IdleUpdate,
+    PanelUpdate,
+)
 
-Updates = tuple[Any, ...]
-Form = Mapping[str, Any]
+LONGEST_LABEL = 90
+
+
+class FunctionForm(TypedDict):
+    """The inputs that make a request, by the names of the handlers' arguments."""
+
+    model: str
+    tools: str
+    choice: str
+    parallel: bool
+    allow: list[str] | None
+    never: list[str] | None
+    system: str | None
+    temperature: float
+    max_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
-class Functions:
-    """The handlers. What answers returns: timeline, chatbot, message box, running request, note,
-    panel, call, result and the Run button.
-    """
+class FunctionHandlers:
+    """The handlers."""
 
-    backend: Backend
+    answering: Answering
     toolbox: Toolbox
     examples: tuple[FunctionExample, ...]
     needs_key: bool
 
-    @shows_errors
     async def send(
-        self, draft: str, timeline: Timeline, running: str, **form: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """The message box was submitted. Calls that still wait are denied by asking on."""
+        self, draft: str, timeline: Timeline, running: str, **form: Unpack[FunctionForm]
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Answer the message in the box. Calls that still wait are denied by asking on."""
         if running or not draft.strip():
             return
         denied = tuple(call.id for call in unanswered(timeline.messages))
-        asked = Message("user", draft)
         if denied:
             results = dict.fromkeys(denied, '{"error": "the user asked something else"}')
             timeline = replace(timeline, messages=with_results(timeline.messages, results))
-        timeline = replace(timeline, messages=(*timeline.messages, asked))
-        async with aclosing(self._go_on(timeline, form, box="")) as updates:
+        timeline = replace(timeline, messages=(*timeline.messages, Message("user", draft)))
+        async with aclosing(self._answer(timeline, form, draft="")) as updates:
             async for update in updates:
                 yield update
 
-    @shows_errors
     async def approve(
-        self, call_id: str, timeline: Timeline, **form: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """The chosen call may run."""
-        permissions = _permissions(form, approved=(call_id,))
-        async with aclosing(self._decided(call_id, timeline, form, permissions)) as updates:
+        self, call_id: str, timeline: Timeline, **form: Unpack[FunctionForm]
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Run the chosen call."""
+        permissions = replace(_permissions(form), approved=(call_id,))
+        async with aclosing(self._decide(call_id, timeline, form, permissions)) as updates:
             async for update in updates:
                 yield update
 
-    @shows_errors
     async def deny(
-        self, call_id: str, timeline: Timeline, **form: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """The chosen call may not run; the model reads that."""
-        permissions = _permissions(form, denied=(call_id,))
-        async with aclosing(self._decided(call_id, timeline, form, permissions)) as updates:
+        self, call_id: str, timeline: Timeline, **form: Unpack[FunctionForm]
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Refuse the chosen call; the model is told so."""
+        permissions = replace(_permissions(form), denied=(call_id,))
+        async with aclosing(self._decide(call_id, timeline, form, permissions)) as updates:
             async for update in updates:
                 yield update
 
-    @shows_errors
-    async def use(
-        self, call_id: str, result: str, timeline: Timeline, **form: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """A result was written by hand: the conversation goes on from there."""
-        if not call_id or call_id not in {call.id for call in timeline.calls}:
+    async def use_result(
+        self, call_id: str, result: str, timeline: Timeline, **form: Unpack[FunctionForm]
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Continue the conversation from a result that was written by hand."""
+        call = next((call for call in timeline.calls if call.id == call_id), None)
+        if call is None:
             return
         if not result.strip():
             raise InvalidRequest("result", "is empty; write what the function returns")
-        kept = with_results(timeline.before_result(call_id), {call_id: result})
-        call = next(call for call in timeline.calls if call.id == call_id)
-        edited = replace(timeline, messages=kept).ran(call, Run(by_hand=True))
-        async with aclosing(self._go_on(edited, form)) as updates:
+        messages = with_results(timeline.before_result(call_id), {call_id: result})
+        edited = replace(timeline, messages=messages).ran(call, Run(by_hand=True))
+        async with aclosing(self._answer(edited, form)) as updates:
             async for update in updates:
                 yield update
 
-    def choose_call(self, call_id: str, timeline: Timeline) -> Updates:
-        """The result of the call that was picked, if it has one."""
-        call = next((each for each in timeline.calls if each.id == call_id), None)
-        waits = call_id in {each.id for each in unanswered(timeline.messages)}
-        runs = call is not None and waits and call.name in self.toolbox
-        return (
-            timeline.results.get(call_id, ""),
-            gr.Button(visible=runs),
-            gr.Button(visible=waits),
+    def choose_call(self, call_id: str, timeline: Timeline) -> CallUpdate:
+        """Show the result of a call, if it has one."""
+        call = next((call for call in timeline.calls if call.id == call_id), None)
+        waits = call_id in {waiting.id for waiting in unanswered(timeline.messages)}
+        can_run = call is not None and waits and call.name in self.toolbox
+        return CallUpdate(
+            result=timeline.results.get(call_id, ""),
+            run=gr.Button(visible=can_run),
+            deny=gr.Button(visible=waits),
         )
 
-    def settle(self, timeline: Timeline) -> Any:
-        """The panel, once an event is over: a click before that would be lost (Gradio takes one
-        at a time).
+    def show_panel(self, timeline: Timeline) -> PanelUpdate:
+        """Show the panel once an event is over: an earlier click would be lost, as Gradio takes one
+        event of a component at a time.
         """
-        return gr.Column(visible=bool(timeline.calls))
+        return PanelUpdate(gr.Column(visible=bool(timeline.calls)))
 
-    def clear(self) -> Updates:
-        """An empty conversation."""
+    def new_chat(self) -> ConversationUpdate:
+        """Empty the conversation."""
         return self._show(Timeline())
 
-    def rest(self) -> Updates:
-        """After a failure: the message box takes messages again, and nothing runs."""
-        return gr.Textbox(submit_btn=True, stop_btn=False), ""
+    def reset_inputs(self) -> IdleUpdate:
+        """After a failure: open the message box."""
+        return IdleUpdate(message=gr.Textbox(submit_btn=True, stop_btn=False))
 
     def stop(self, running: str) -> None:
-        """The answer that is being written ends where it is."""
-        if running:
-            self.backend.cancel(running)
+        """End the answer that is being written."""
+        self.answering.cancel(running)
 
-    def choose_example(self, chosen: gr.SelectData) -> Updates:
-        """The functions and the message of the example that was clicked."""
+    def choose_example(self, chosen: gr.SelectData) -> DefinitionsUpdate:
+        """Fill in the functions and the message of an example card."""
         example = self.examples[chosen.index]
-        return tools_json(example.tools), example.prompt, "auto"
+        return DefinitionsUpdate(
+            tools=tools_json(example.tools),
+            message=example.prompt,
+            choice="auto",
+        )
 
-    @shows_errors
-    def add_from_gallery(self, name: str | None, tools: str) -> Updates:
-        """A function of the gallery joins the editor's."""
+    def add_from_gallery(self, name: str | None, tools: str) -> DefinitionsUpdate:
+        """Add a function of the gallery to the editor."""
         _read(tools)
-        return (with_tools(tools, [gallery_tool(name)]) if name else tools), None
+        added = with_tools(tools, [gallery_tool(name)]) if name else UNCHANGED
+        return DefinitionsUpdate(tools=added, gallery=None)
 
-    @shows_errors
-    def add_pasted(self, source: str | None, tools: str) -> Updates:
-        """What was pasted joins the editor's functions."""
+    def add_pasted(self, source: str | None, tools: str) -> DefinitionsUpdate:
+        """Add what was pasted to the functions in the editor."""
         _read(tools)
-        return with_tools(tools, tools_of_text(source or "")), ""
+        return DefinitionsUpdate(tools=with_tools(tools, tools_of_text(source or "")), paste="")
 
-    def check(self, tools: str, choice: str) -> Updates:
-        """What is wrong with the functions, and what may be chosen of them."""
+    def check(self, tools: str, choice: str) -> DefinitionsUpdate:
+        """Say what is wrong with the functions, and offer them as tool choices."""
         try:
-            read = _read(tools)
-            calls_grammar(read, ToolChoice())
+            definitions = _read(tools)
+            check_tools(definitions)
         except InvalidRequest as error:
-            return verdict(error.message, good=False), gr.skip()
-        names = [tool.name for tool in read]
+            return DefinitionsUpdate(verdict=verdict(error.message, good=False))
+        names = [tool.name for tool in definitions]
         options = choice_options(names)
         known = choice if choice in [value for _, value in options] else "auto"
-        said = f"{len(names)} function{'' if len(names) == 1 else 's'} · arguments always fit"
-        return verdict(said, good=True), gr.Dropdown(options, value=known)
+        text = f"{len(names)} function{'' if len(names) == 1 else 's'} · arguments always valid"
+        return DefinitionsUpdate(
+            verdict=verdict(text, good=True), choice=gr.Dropdown(options, value=known)
+        )
 
-    @shows_errors
-    def code(self, page: gr.Request, timeline: Timeline, draft: str, **form: Any) -> Updates:
-        """The panel, open, with the request as code."""
+    def code(
+        self, page: gr.Request, timeline: Timeline, draft: str, **form: Unpack[FunctionForm]
+    ) -> CodeUpdate:
+        """Open the panel with the request as code."""
         messages = timeline.messages
         while messages and messages[-1].role == "assistant":
             messages = messages[:-1]
         if draft.strip() or not messages:
             messages = (*messages, Message("user", draft.strip() or "Hello!"))
-        request, choice = _request(form, messages)
-        options: dict[str, Any] = {"tools": [tool.to_openai() for tool in request.tools]}
-        options["tool_choice"] = (
-            {"type": "function", "function": {"name": choice.allowed[0]}}
-            if choice.allowed
-            else choice.mode
-        )
-        if not choice.parallel:
-            options["parallel_tool_calls"] = False
-        base_url = f"{str(page.request.base_url).rstrip('/')}/v1"
-        return (
-            gr.Column(visible=True),
-            structured_snippet(request, base_url, options, needs_key=self.needs_key),
-            curl_snippet(request, base_url, options, needs_key=self.needs_key),
+        request = _request(form, messages)
+        options = _api_options(request.tools, request.tool_choice)
+        base_url = api_address(page)
+        return CodeUpdate(
+            panel=gr.Column(visible=True),
+            python=structured_snippet(request, base_url, options, needs_key=self.needs_key),
+            curl=curl_snippet(request, base_url, options, needs_key=self.needs_key),
         )
 
-    def _decided(
-        self, call_id: str, timeline: Timeline, form: Form, permissions: Permissions
-    ) -> AsyncGenerator[Updates, None]:
+    def _decide(
+        self, call_id: str, timeline: Timeline, form: FunctionForm, permissions: Permissions
+    ) -> AsyncGenerator[ConversationUpdate, None]:
         if not any(call.id == call_id for call in unanswered(timeline.messages)):
-            raise InvalidRequest("call", "waits no longer; it has a result")
-        return self._go_on(timeline, form, permissions)
+            raise InvalidRequest("call", "has a result already")
+        return self._answer(timeline, form, permissions)
 
-    async def _go_on(
+    async def _answer(
         self,
         timeline: Timeline,
-        form: Form,
+        form: FunctionForm,
         permissions: Permissions | None = None,
-        box: str | None = None,
-    ) -> AsyncGenerator[Updates, None]:
-        request, choice = _request(form, timeline.messages)
+        draft: str | None = None,
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        request = _request(form, timeline.messages)
         permissions = permissions or _permissions(form)
-        steps = run_tools(self.backend, request, self.toolbox, permissions, choice)
-        note, writing = "", ""
-        calling: list[str] = []
-        yield self._show(timeline, note, box=box, running=request.id)
-        async with aclosing(steps) as running:
-            async for step in running:
-                timeline = _taken(timeline, step)
-                if step.event and step.event.finish_reason:
-                    writing, calling = "", []
-                    if step.event.usage and step.event.timings:
-                        note = answer_note(
-                            step.event.usage, step.event.timings, step.event.finish_reason
-                        )
-                elif step.event:
-                    writing += step.event.text
-                    calling += [delta.name for delta in step.event.calls if delta.name]
-                yield self._show(timeline, note, writing, calling, running=request.id)
+        note, builder = "", AnswerBuilder()
+        yield self._show(timeline, note, draft=draft, running=request.id)
+        running = self.answering.run_tools(request, self.toolbox, permissions)
+        async with aclosing(running) as steps:
+            async for step in steps:
+                timeline = _after(timeline, step)
+                answer = builder.add(step.event) if step.event else None
+                if answer:
+                    note, builder = answer_note(answer), AnswerBuilder()
+                yield self._show(
+                    timeline, note, builder.text, builder.call_names, running=request.id
+                )
         yield self._show(timeline, note)
 
     def _show(
@@ -217,35 +232,38 @@ class Functions:
         timeline: Timeline,
         note: str = "",
         writing: str = "",
-        calling: list[str] | None = None,
+        calling: Sequence[str] = (),
         *,
-        box: str | None = None,
+        draft: str | None = None,
         running: str = "",
-    ) -> Updates:
-        message: dict[str, Any] = {"submit_btn": not running, "stop_btn": bool(running)}
-        if box is not None:
-            message["value"] = box
+    ) -> ConversationUpdate:
+        box: dict[str, object] = {"submit_btn": not running, "stop_btn": bool(running)}
+        if draft is not None:
+            box["value"] = draft
         waiting = unanswered(timeline.messages) if not running else ()
-        at = (waiting or timeline.calls[-1:] or (None,))[0]
+        current = (waiting or timeline.calls[-1:] or (None,))[0]
         labels = [(_labelled(call, call in waiting), call.id) for call in timeline.calls]
-        said = f"{len(waiting)} call{'s wait' if len(waiting) > 1 else ' waits'} for a result"
-        return (
-            timeline,
-            to_chat(timeline, writing, calling or ()),
-            gr.Textbox(**message),
-            running,
-            said if waiting else note,
-            gr.Column(visible=False),
-            gr.Dropdown(labels, value=at.id if at else None),
-            *self.choose_call(at.id if at else "", timeline),
+        count = f"{len(waiting)} call{'s wait' if len(waiting) > 1 else ' waits'} for a result"
+        chosen = self.choose_call(current.id if current else "", timeline)
+        return ConversationUpdate(
+            timeline=timeline,
+            chatbot=to_chat(timeline, writing, calling),
+            message=gr.Textbox(**box),
+            running=running,
+            note=count if waiting else note,
+            panel=gr.Column(visible=False),
+            call=gr.Dropdown(labels, value=current.id if current else None),
+            result=chosen.result,
+            run=chosen.run,
+            deny=chosen.deny,
         )
 
 
 def _labelled(call: ToolCall, waits: bool) -> str:
-    return f"{call_label(call)[:90]}{'  ·  waits' if waits else ''}"
+    return f"{call_label(call)[:LONGEST_LABEL]}{'  ·  waiting' if waits else ''}"
 
 
-def _taken(timeline: Timeline, step: Step) -> Timeline:
+def _after(timeline: Timeline, step: Step) -> Timeline:
     timeline = replace(timeline, messages=step.messages)
     if step.call is None:
         return timeline
@@ -258,23 +276,34 @@ def _read(tools: str) -> tuple[Tool, ...]:
     return tools_of_text(tools) if tools.strip() not in ("", "[]") else ()
 
 
-def _permissions(form: Form, **decided: tuple[str, ...]) -> Permissions:
-    policy = dict.fromkeys(form["allow"] or (), "allow")
+def _permissions(form: FunctionForm) -> Permissions:
+    policy: dict[str, Policy] = dict.fromkeys(form["allow"] or (), "allow")
     policy |= dict.fromkeys(form["never"] or (), "never")
-    return Permissions(policy, **decided)  # type: ignore[arg-type]
+    return Permissions(policy)
 
 
-def _request(form: Form, messages: tuple[Message, ...]) -> tuple[Request, ToolChoice]:
-    told = form["system"] or ""  # a component in a closed accordion has no value yet
-    system = (Message("system", told),) if told.strip() else ()
-    kind, _, name = str(form["choice"]).partition(":")
-    mode = "required" if kind == "name" else kind
+def _api_options(tools: tuple[Tool, ...], choice: ToolChoice) -> Mapping[str, object]:
+    options: dict[str, object] = {
+        "tools": [tool.to_openai() for tool in tools],
+        "tool_choice": (
+            {"type": "function", "function": {"name": choice.names[0]}}
+            if choice.names
+            else choice.mode
+        ),
+    }
+    return options if choice.parallel else options | {"parallel_tool_calls": False}
+
+
+def _request(form: FunctionForm, messages: tuple[Message, ...]) -> Request:
+    prompt = form["system"] or ""  # an input in a closed accordion has no value yet
+    system = (Message("system", prompt),) if prompt.strip() else ()
+    kind, _, name = form["choice"].partition(":")
+    mode = cast("Literal['auto', 'none', 'required']", "required" if kind == "name" else kind)
     sampling = Sampling(temperature=float(form["temperature"]), max_tokens=int(form["max_tokens"]))
-    request = Request(
+    return Request(
         form["model"],
         messages if messages[0].role == "system" else (*system, *messages),
         tools=_read(form["tools"]),
+        tool_choice=ToolChoice(mode, (name,) if name else (), bool(form["parallel"])),
         sampling=sampling,
     )
-    choice = ToolChoice(mode, (name,) if name else (), bool(form["parallel"]))  # type: ignore[arg-type]
-    return request, choice

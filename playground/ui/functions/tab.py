@@ -1,79 +1,75 @@
-"""The Functions tab: define functions, ask, see each call with its result, go on."""
-
-from typing import Any
+"""The Functions tab: define functions, ask, see each call with its result, continue."""
 
 import gradio as gr
 
-from playground.protocol import Backend
-from playground.settings import Settings
 from playground.tools import Toolbox
-from playground.ui.chat.tab import ANSWERS, QUIET
-from playground.ui.components.examples import function_examples
-from playground.ui.functions.events import Functions
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import bind
+from playground.ui.components.events import STREAM, UNQUEUED
+from playground.ui.components.examples import shipped_examples
+from playground.ui.functions.events import FunctionHandlers
 from playground.ui.functions.layout import FunctionParts, function_parts
 
 
-def functions_tab(page: Any, backend: Backend, settings: Settings, toolbox: Toolbox) -> Any:
-    """Build the tab where it is called and wire its events. Returns its choice of model."""
-    examples = function_examples()
-    parts = function_parts(backend.models(), toolbox, examples)
-    tab = Functions(backend, toolbox, examples, needs_key=settings.access.api_key is not None)
-    _wire_definitions(page, parts, tab)
-    _wire_conversation(parts, tab)
+def functions_tab(
+    page: gr.Blocks, answering: Answering, toolbox: Toolbox, *, needs_key: bool
+) -> gr.Dropdown:
+    """Build the tab in the current layout and wire its events. Returns its choice of model."""
+    examples = shipped_examples().functions
+    parts = function_parts(answering.initial_models, toolbox, examples)
+    handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
+    _wire_definitions(page, parts, handlers)
+    _wire_conversation(parts, handlers)
     return parts.form["model"]
 
 
-def _wire_definitions(page: Any, parts: FunctionParts, tab: Functions) -> None:
-    editor, choice = parts.form["tools"], parts.form["choice"]
+def _wire_definitions(page: gr.Blocks, parts: FunctionParts, handlers: FunctionHandlers) -> None:
     parts.gallery.input(
-        tab.add_from_gallery, [parts.gallery, editor], [editor, parts.gallery], **QUIET
+        **bind(handlers.add_from_gallery, parts), inputs=[parts.gallery, parts.tools], **UNQUEUED
     )
-    parts.add.click(tab.add_pasted, [parts.paste, editor], [editor, parts.paste], **QUIET)
+    parts.add.click(
+        **bind(handlers.add_pasted, parts), inputs=[parts.paste, parts.tools], **UNQUEUED
+    )
     gr.on(
-        [editor.change, page.load],
-        tab.check,
-        [editor, choice],
-        [parts.verdict, choice],
+        [parts.tools.change, page.load],
+        **bind(handlers.check, parts),
+        inputs=[parts.tools, parts.choice],
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
 
 
-def _wire_conversation(parts: FunctionParts, tab: Functions) -> None:
-    shown = [
-        parts.timeline, parts.chatbot, parts.message, parts.running, parts.note, parts.panel,
-        parts.call, parts.result, parts.run, parts.deny,
-    ]  # fmt: skip
-    answers: dict[str, Any] = {
-        "outputs": shown,
+def _wire_conversation(parts: FunctionParts, handlers: FunctionHandlers) -> None:
+    options = {
+        **STREAM,
         "inputs_kwargs": parts.form,
+        "show_progress": "full",
         "show_progress_on": parts.chatbot,
-        **ANSWERS,
     }
-    asked = [parts.message, parts.timeline, parts.running]
-    send = parts.message.submit(tab.send, asked, **answers)
+    draft = [parts.message, parts.timeline, parts.running]
+    sent = parts.message.submit(**bind(handlers.send, parts), inputs=draft, **options)
     picked = parts.chatbot.example_select(
-        tab.choose_example,
-        None,
-        [parts.form["tools"], parts.message, parts.form["choice"]],
-        **QUIET,
+        **bind(handlers.choose_example, parts), inputs=None, **UNQUEUED
     )
-    example = picked.then(tab.send, asked, **answers)
-    decided = [parts.call, parts.timeline]
-    approve = parts.run.click(tab.approve, decided, **answers)
-    deny = parts.deny.click(tab.deny, decided, **answers)
-    use = parts.use.click(tab.use, [parts.call, parts.result, parts.timeline], **answers)
-    writing = [send, example, approve, deny, use]
+    example = picked.then(**bind(handlers.send, parts), inputs=draft, **options)
+    chosen = [parts.call, parts.timeline]
+    approve = parts.run.click(**bind(handlers.approve, parts), inputs=chosen, **options)
+    deny = parts.deny.click(**bind(handlers.deny, parts), inputs=chosen, **options)
+    use = parts.use.click(
+        **bind(handlers.use_result, parts),
+        inputs=[parts.call, parts.result, parts.timeline],
+        **options,
+    )
+    writing = [sent, example, approve, deny, use]
     for event in writing:
-        event.failure(tab.rest, None, [parts.message, parts.running], **QUIET)
-        event.then(tab.settle, parts.timeline, parts.panel, **QUIET)
-    parts.message.stop(tab.stop, parts.running, None, **QUIET)
-    parts.call.input(tab.choose_call, decided, [parts.result, parts.run, parts.deny], **QUIET)
-    parts.clear.click(tab.clear, None, shown, cancels=writing, **QUIET)
+        event.failure(**bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED)
+        event.then(**bind(handlers.show_panel, parts), inputs=parts.timeline, **UNQUEUED)
+    parts.message.stop(**bind(handlers.stop), inputs=parts.running, **UNQUEUED)
+    parts.call.input(**bind(handlers.choose_call, parts), inputs=chosen, **UNQUEUED)
+    parts.clear.click(**bind(handlers.new_chat, parts), inputs=None, cancels=writing, **UNQUEUED)
     parts.view_code.click(
-        tab.code,
-        [parts.timeline, parts.message],
-        [parts.code.panel, parts.code.python, parts.code.curl],
+        **bind(handlers.code, parts.code),
+        inputs=[parts.timeline, parts.message],
         inputs_kwargs=parts.form,
-        **QUIET,
+        **UNQUEUED,
     )

@@ -1,23 +1,23 @@
 """A conversation with function calls as the Functions tab shows it: each call with its result and
-how long it took.
+its duration.
 
-Pure functions from what happened to what the Chatbot holds.
+Pure functions from the conversation to the Chatbot's value.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from playground.protocol import Message, ToolCall
+from playground.protocol.json_types import parse_object
 from playground.tools.loop import unanswered
 from playground.ui.components.messages import History, Turn, turn
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of a call. ``by_hand``: somebody wrote its result."""
+    """The outcome of a call. ``by_hand``: a person wrote its result."""
 
     running: bool = False
     seconds: float | None = None
@@ -27,23 +27,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The conversation, and for each call's id what became of it."""
+    """The conversation, and the outcome of each call by its id."""
 
     messages: tuple[Message, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
 
     def ran(self, call: ToolCall, run: Run) -> "Timeline":
-        """The same with this call's run."""
+        """Return the timeline with the outcome of this call."""
         return replace(self, runs={**self.runs, call.id: run})
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """All calls, in order."""
+        """Return all calls, in order."""
         return tuple(call for message in self.messages for call in message.tool_calls)
 
     @property
     def results(self) -> dict[str, str]:
-        """Results by the id of their call."""
+        """Return the results by the id of their call."""
         return {
             message.tool_call_id or "": message.content
             for message in self.messages
@@ -51,21 +51,21 @@ class Timeline:
         }
 
     def before_result(self, call_id: str) -> tuple[Message, ...]:
-        """The conversation up to the results of the round that this call belongs to."""
-        at = next(
+        """Return the conversation up to the results of the round that this call belongs to."""
+        start = next(
             index
             for index, message in enumerate(self.messages)
             if any(call.id == call_id for call in message.tool_calls)
         )
-        end = at + 1
+        end = start + 1
         while end < len(self.messages) and self.messages[end].role == "tool":
             end += 1
         return self.messages[:end]
 
 
 def to_chat(timeline: Timeline, writing: str = "", calling: Sequence[str] = ()) -> History:
-    """What the Chatbot shows: ``writing`` is the answer so far, ``calling`` are the calls that are
-    being written.
+    """Return the Chatbot's value. ``writing`` is the answer so far; ``calling`` names the calls
+    that are being written.
     """
     results, waiting = timeline.results, {call.id for call in unanswered(timeline.messages)}
     history: History = []
@@ -83,8 +83,8 @@ def to_chat(timeline: Timeline, writing: str = "", calling: Sequence[str] = ()) 
 
 
 def call_label(call: ToolCall) -> str:
-    """A call as one writes it: ``get_weather(city="Paris")``."""
-    arguments: dict[str, Any] = json.loads(call.arguments)
+    """Return a call in Python's notation: ``get_weather(city="Paris")``."""
+    arguments = parse_object(call.arguments)
     inner = ", ".join(
         f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items()
     )
@@ -95,10 +95,10 @@ def _call_turn(call: ToolCall, result: str | None, run: Run, *, waits: bool) -> 
     parts = [_fenced(_pretty(call.arguments))]
     if result is not None:
         parts.append(_fenced(_pretty(result)))
-    state = "waits for you" if waits else ""
+    state = "waiting for you" if waits else ""
     if result is not None:
         state = "failed" if run.failed else "written by you" if run.by_hand else ""
-    metadata: dict[str, Any] = {"log": state} if state else {}
+    metadata: dict[str, object] = {"log": state} if state else {}
     if run.running:
         metadata["status"] = "pending"
     if run.seconds is not None and not run.by_hand:
@@ -106,10 +106,10 @@ def _call_turn(call: ToolCall, result: str | None, run: Run, *, waits: bool) -> 
     return _titled(call.name, "\n\n".join(parts), metadata)
 
 
-def _titled(title: str, text: str, metadata: Mapping[str, Any]) -> Turn:
-    made = turn("assistant", text)
-    made["metadata"] = {"title": title, **metadata}
-    return made
+def _titled(title: str, text: str, metadata: Mapping[str, object]) -> Turn:
+    titled = turn("assistant", text)
+    titled["metadata"] = {"title": title, **metadata}
+    return titled
 
 
 def _pretty(text: str) -> str:
@@ -120,7 +120,7 @@ def _pretty(text: str) -> str:
 
 
 def _fenced(text: str) -> str:
-    """As a code block: its fence is longer than any in the text."""
+    """Return a code block whose fence is longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}json\n{text}\n{fence}"

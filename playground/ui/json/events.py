@@ -1,28 +1,26 @@
-"""What happens in the JSON tab: each event as a function from values to values.
+"""What happens in the JSON tab: each event is a method from values to named updates.
 
-Knows which outputs an event has and in which order; which component they are is json_mode.py's
-matter. The form (model, schema, instruction, settings) arrives as keyword arguments.
+The form (model, schema, instruction, settings) arrives as keyword arguments.
 """
 
 import json
-import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Final, TypedDict, Unpack
 
 import gradio as gr
 
-from playground.backends.chat import answer, events
 from playground.errors import InvalidRequest, RequestFailed
-from playground.protocol import Backend, Event, Guarantee, Request, Sampling
+from playground.protocol import Answer, AnswerBuilder, Guarantee, Request, Sampling
+from playground.protocol.json_types import JsonObject, parse_json
 from playground.structured.extraction import (
     Extracted,
     as_csv,
     as_jsonl,
     as_table,
-    extract_many,
     extracted,
     field_marks,
     json_request,
@@ -31,150 +29,176 @@ from playground.structured.extraction import (
 )
 from playground.structured.schema import compile_schema
 from playground.tools.importers.definitions import schema_of_text
-from playground.ui.components.errors import shows_errors
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.code_panel import CodeUpdate
+from playground.ui.components.downloads import download_file
 from playground.ui.components.examples import JsonExample
-from playground.ui.components.snippets import curl_snippet, structured_snippet
+from playground.ui.components.snippets import api_address, curl_snippet, structured_snippet
 from playground.ui.components.status import answer_note, verdict
-from playground.ui.json.views import fields_table, progress_bar, table_of
+from playground.ui.json.views import Table, batch_progress, fields_table, table_of
 
-Updates = tuple[Any, ...]
-Form = Mapping[str, Any]
-GUARANTEES: Mapping[Guarantee, str] = {
-    "strict": "strict: no token could break the schema",
-    "checked": "checked: the finished answer fits the schema",
-    "none": "the answer breaks the schema",
-}
+GUARANTEES: Final[Mapping[Guarantee, str]] = MappingProxyType(
+    {
+        "strict": "Strict: every token was constrained to the schema",
+        "checked": "Checked: the finished answer fits the schema",
+        "none": "The answer does not fit the schema",
+    }
+)
 SHOWN_ROWS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class JsonMode:
-    """The handlers. What answers returns: badge, fields, tree, table, raw text, running request,
-    and the Extract and Stop buttons.
-    """
+class JsonForm(TypedDict):
+    """The inputs that make a request, by the names of the handlers' arguments."""
 
-    backend: Backend
+    model: str
+    schema: str
+    instruction: str
+    temperature: float
+    max_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaUpdate:
+    """Another schema, or what is said of the one in the editor."""
+
+    schema: str | Unchanged = UNCHANGED
+    verdict: str | Unchanged = UNCHANGED
+    text: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonsUpdate:
+    """Extract or Stop, and the request that runs."""
+
+    extract: gr.Button
+    stop: gr.Button
+    running: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUpdate:
+    """An answer in all its views."""
+
+    badge: str | Unchanged = UNCHANGED
+    fields: str | Unchanged = UNCHANGED
+    tree: object = UNCHANGED
+    table: Table | Unchanged | None = UNCHANGED
+    raw: str | Unchanged = UNCHANGED
+    extract: gr.Button | Unchanged = UNCHANGED
+    stop: gr.Button | Unchanged = UNCHANGED
+    running: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUpdate:
+    """How far a batch is, and its files when it is done."""
+
+    extract_all: gr.Button
+    stop_all: gr.Button
+    progress: str | Unchanged = UNCHANGED
+    rows: gr.Dataframe | Unchanged = UNCHANGED
+    jsonl: gr.DownloadButton | Unchanged = UNCHANGED
+    csv: gr.DownloadButton | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class JsonHandlers:
+    """The handlers."""
+
+    answering: Answering
     examples: tuple[JsonExample, ...]
     needs_key: bool
 
-    def check(self, schema: str) -> str:
-        """Whether the schema can be held, and how."""
+    def check(self, schema: str) -> SchemaUpdate:
+        """Say how far the schema can be enforced, or what is wrong with it."""
         try:
             compiled = compile_schema(read_schema(schema))
         except InvalidRequest as error:
-            return verdict(error.problem, good=False)
-        return verdict(
-            "held, and checked when the answer is complete"
+            return SchemaUpdate(verdict=verdict(error.problem, good=False))
+        text = (
+            "Constrained in part; checked when the answer is complete"
             if compiled.needs_check
-            else "held strictly: no token can break it",
-            good=True,
+            else "Constrained strictly: every token fits the schema"
         )
+        return SchemaUpdate(verdict=verdict(text, good=True))
 
-    @shows_errors
-    def make(self, source: str | None) -> str:
-        """A schema from what was pasted."""
-        return json.dumps(schema_of_text(source or ""), indent=2, ensure_ascii=False)
+    def make_schema(self, source: str | None) -> SchemaUpdate:
+        """Make a schema from what was pasted."""
+        return SchemaUpdate(schema=_pretty(schema_of_text(source or "")))
 
-    def choose_example(self, index: int) -> Updates:
-        """The text and the schema of an example."""
+    def choose_example(self, index: int) -> SchemaUpdate:
+        """Fill in the text and the schema of an example."""
         example = self.examples[index]
-        return example.text, json.dumps(example.schema, indent=2, ensure_ascii=False)
+        return SchemaUpdate(text=example.text, schema=_pretty(example.schema))
 
-    @shows_errors
-    async def extract(self, text: str, running: str, **form: Any) -> AsyncGenerator[Updates, None]:
-        """One text, streamed; an answer that breaks its schema is asked for again."""
+    async def extract(
+        self, text: str, running: str, **form: Unpack[JsonForm]
+    ) -> AsyncGenerator[AnswerUpdate, None]:
+        """Extract from one text, streamed; an answer that breaks its schema is asked for again."""
         if running:
             return
         request = _request(form, text)
-        yield _busy(request.id)
-        raw, last = "", None
+        yield _started(request.id)
+        builder, answer = AnswerBuilder(), None
         try:
-            async with aclosing(events(self.backend, request)) as pieces:
-                async for event in pieces:
-                    raw += event.text
-                    last = event
-                    if event.text:
-                        yield (*(gr.skip(),) * 4, raw, *(gr.skip(),) * 3)
+            async with aclosing(self.answering.stream(request)) as events:
+                async for event in events:
+                    answer = builder.add(event)
+                    if answer is None:
+                        yield AnswerUpdate(raw=builder.text)
         except RequestFailed:
-            last = None
-        if last is None or last.guarantee == "none":
-            answered = await answer(self.backend, _request(form, text))
-            raw, found = answered.text, extracted(answered)
-        else:
-            found = _of_stream(last, raw)
-        yield self._finished(request, raw, found, last)
+            answer = None
+        if answer is None or answer.guarantee == "none":
+            answer = await self.answering.answer(_request(form, text))
+        yield _finished(request, answer)
 
     def stop(self, running: str) -> None:
-        """The answer that is being written ends where it is."""
-        if running:
-            self.backend.cancel(running)
+        """End the answer that is being written."""
+        self.answering.cancel(running)
 
-    def rest(self) -> Updates:
-        """After a failure nothing runs."""
-        return "", gr.Button(visible=True), gr.Button(visible=False)
+    def reset_inputs(self) -> ButtonsUpdate:
+        """After a failure: nothing runs."""
+        return ButtonsUpdate(gr.Button(visible=True), gr.Button(visible=False))
 
-    def rest_all(self) -> Updates:
+    def reset_batch(self) -> BatchUpdate:
         """The batch has ended or was stopped."""
-        return gr.Button(visible=True), gr.Button(visible=False)
+        return BatchUpdate(gr.Button(visible=True), gr.Button(visible=False))
 
-    @shows_errors
     async def extract_all(
-        self, file: str | None, texts: str | None, **form: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """Every text of the file, or else of the box; what is done stays when it is stopped."""
-        every = texts_of_file(Path(file)) if file else texts_of_text(texts or "")
-        if not every:
-            raise InvalidRequest("texts", "drop a file or write a text a line")
-        like = _request(form, every[0])
+        self, file: str | None, texts: str | None, **form: Unpack[JsonForm]
+    ) -> AsyncGenerator[BatchUpdate, None]:
+        """Extract from each text of the file, or else of the box; finished rows stay when it is
+        stopped.
+        """
+        batch = texts_of_file(Path(file)) if file else texts_of_text(texts or "")
+        if not batch:
+            raise InvalidRequest("texts", "drop a file, or write one text per line")
+        like = _request(form, batch[0])
         done: list[Extracted] = []
-        yield _rows(done, len(every), finished=False)
-        async with aclosing(extract_many(self.backend, like, every)) as results:
+        yield _batch_update(done, len(batch))
+        async with aclosing(self.answering.extract_each(like, batch)) as results:
             async for result in results:
                 done.append(result)
-                yield _rows(done, len(every), finished=len(done) == len(every))
+                yield _batch_update(done, len(batch))
 
-    @shows_errors
-    def code(self, page: gr.Request, text: str, **form: Any) -> Updates:
-        """The panel, open, with the request as code."""
+    def code(self, page: gr.Request, text: str, **form: Unpack[JsonForm]) -> CodeUpdate:
+        """Open the panel with the request as code."""
         request = _request(form, text or "…")
-        held = {"name": "answer", "strict": True, "schema": request.response_schema}
-        options = {"response_format": {"type": "json_schema", "json_schema": held}}
-        base_url = f"{str(page.request.base_url).rstrip('/')}/v1"
-        return (
-            gr.Column(visible=True),
-            structured_snippet(request, base_url, options, needs_key=self.needs_key),
-            curl_snippet(request, base_url, options, needs_key=self.needs_key),
-        )
-
-    def _finished(
-        self, request: Request, raw: str, found: Extracted, last: Event | None
-    ) -> Updates:
-        assert request.response_schema is not None
-        if found.guarantee is None:
-            badge = verdict(found.problem, good=False)
-        else:
-            note = GUARANTEES[found.guarantee]
-            if last and last.usage and last.timings and last.finish_reason:
-                note += f" · {answer_note(last.usage, last.timings, last.finish_reason)}"
-            badge = verdict(note, good=found.guarantee != "none")
-        shown = found.guarantee is not None
-        marks = field_marks(request.response_schema, found.value) if shown else ()
-        return (
-            badge,
-            fields_table(marks),
-            found.value,
-            table_of(found.value),
-            raw,
-            "",
-            gr.Button(visible=True),
-            gr.Button(visible=False),
+        json_schema = {"name": "answer", "strict": True, "schema": _schema_of(request)}
+        options = {"response_format": {"type": "json_schema", "json_schema": json_schema}}
+        base_url = api_address(page)
+        return CodeUpdate(
+            panel=gr.Column(visible=True),
+            python=structured_snippet(request, base_url, options, needs_key=self.needs_key),
+            curl=curl_snippet(request, base_url, options, needs_key=self.needs_key),
         )
 
 
-def read_schema(text: str) -> dict[str, Any]:
-    """The schema of the editor. Raises `InvalidRequest` with the line of the fault."""
+def read_schema(text: str) -> JsonObject:
+    """Return the schema of the editor. Raises `InvalidRequest` with the line of the error."""
     try:
-        schema = json.loads(text)
+        schema = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("schema", f"not JSON: {error}") from error
     if not isinstance(schema, dict):
@@ -182,14 +206,15 @@ def read_schema(text: str) -> dict[str, Any]:
     return schema
 
 
-def _of_stream(last: Event, raw: str) -> Extracted:
-    if last.finish_reason != "stop":
-        ended = "stopped at max tokens" if last.finish_reason == "length" else "stopped by you"
-        return Extracted(0, "", problem=f"{ended}, before the value was complete")
-    return Extracted(0, "", json.loads(raw), last.guarantee)
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _request(form: Form, text: str) -> Request:
+def _schema_of(request: Request) -> Mapping[str, object]:
+    return request.response_format.schema if request.response_format else {}
+
+
+def _request(form: JsonForm, text: str) -> Request:
     if not text.strip():
         raise InvalidRequest("text", "is empty")
     sampling = Sampling(temperature=float(form["temperature"]), max_tokens=int(form["max_tokens"]))
@@ -197,22 +222,56 @@ def _request(form: Form, text: str) -> Request:
     return json_request(form["model"], text, schema, sampling, form["instruction"])
 
 
-def _busy(running: str) -> Updates:
-    return "", "", None, None, "", running, gr.Button(visible=False), gr.Button(visible=True)
+def _started(running: str) -> AnswerUpdate:
+    return AnswerUpdate(
+        badge="",
+        fields="",
+        tree=None,
+        table=None,
+        raw="",
+        extract=gr.Button(visible=False),
+        stop=gr.Button(visible=True),
+        running=running,
+    )
 
 
-def _rows(done: list[Extracted], total: int, *, finished: bool) -> Updates:
+def _finished(request: Request, answer: Answer) -> AnswerUpdate:
+    result = extracted(answer)
+    if result.guarantee is None:
+        badge = verdict(result.problem, good=False)
+    else:
+        note = f"{GUARANTEES[result.guarantee]} · {answer_note(answer)}"
+        badge = verdict(note, good=result.guarantee != "none")
+    marks = field_marks(_schema_of(request), result.value) if result.guarantee is not None else ()
+    return AnswerUpdate(
+        badge=badge,
+        fields=fields_table(marks),
+        tree=result.value,
+        table=table_of(result.value),
+        raw=answer.text,
+        extract=gr.Button(visible=True),
+        stop=gr.Button(visible=False),
+        running="",
+    )
+
+
+def _batch_update(done: list[Extracted], total: int) -> BatchUpdate:
+    finished = len(done) == total
     heads, table = as_table(done)
-    files: list[Any] = [gr.skip(), gr.skip()]
-    if finished:
-        folder = Path(tempfile.mkdtemp(prefix="extraction-"))
-        for at, (name, text) in enumerate(
-            (("rows.jsonl", as_jsonl(done)), ("rows.csv", as_csv(done)))
-        ):
-            (folder / name).write_text(text, encoding="utf-8")
-            files[at] = gr.DownloadButton(value=str(folder / name), visible=True)
-    failed = sum(bool(row.problem) for row in done)
-    shown = gr.Dataframe({"headers": heads, "data": table[:SHOWN_ROWS]}, visible=bool(done))
-    running = not finished
-    buttons = gr.Button(visible=finished), gr.Button(visible=running)
-    return progress_bar(len(done), total, failed), shown, *files, *buttons
+    update = BatchUpdate(
+        extract_all=gr.Button(visible=finished),
+        stop_all=gr.Button(visible=not finished),
+        progress=batch_progress(len(done), total, sum(bool(row.problem) for row in done)),
+        rows=gr.Dataframe({"headers": heads, "data": table[:SHOWN_ROWS]}, visible=bool(done)),
+    )
+    if not finished:
+        return update
+    jsonl, csv = (
+        download_file("rows.jsonl", as_jsonl(done)),
+        download_file("rows.csv", as_csv(done)),
+    )
+    return replace(
+        update,
+        jsonl=gr.DownloadButton(value=jsonl, visible=True),
+        csv=gr.DownloadButton(value=csv, visible=True),
+    )

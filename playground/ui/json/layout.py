@@ -1,27 +1,33 @@
-"""What the JSON tab consists of: its components, unwired."""
+"""The components of the JSON tab, without their events."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import gradio as gr
 
 from playground.protocol import ModelInfo
+from playground.protocol.json_types import JsonObject
 from playground.structured.extraction import INSTRUCTION
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import JsonExample
 
-EMPTY_SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+EMPTY_SCHEMA: Final[JsonObject] = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}},
+    "required": ["name"],
+}
 
 
 @dataclass(frozen=True, slots=True)
 class JsonParts:
-    """The components that events read and write. ``form`` are those that say what to ask, by the
-    names of the handlers' arguments.
+    """The components that events read and write. ``form`` holds the inputs that make a request, by
+    the names of the handlers' arguments.
     """
 
-    form: dict[str, Any]
+    form: dict[str, gr.Component]
+    schema: gr.Code
     verdict: gr.HTML
     source: gr.Textbox
     make: gr.Button
@@ -48,7 +54,7 @@ class JsonParts:
 
 
 def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> JsonParts:
-    """Build the components where this is called, set up for the first example."""
+    """Build the components in the current layout, set up for the first example."""
     first = examples[0] if examples else JsonExample("", "", EMPTY_SCHEMA)
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
@@ -57,30 +63,61 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
             text = gr.Textbox(
                 first.text,
                 label="Text",
-                placeholder="The text to draw the data from",
+                placeholder="The text to extract data from",
                 lines=4,
                 max_lines=16,
                 elem_id="json-text",
             )
             with gr.Row(elem_classes="example-row"):
-                buttons = tuple(gr.Button(each.title, size="sm") for each in examples)
+                buttons = tuple(gr.Button(example.title, size="sm") for example in examples)
             with gr.Row(elem_classes="actions"):
                 extract = gr.Button("Extract", variant="primary", elem_id="json-extract")
                 stop = gr.Button("Stop", elem_id="json-stop", visible=False)
                 view_code = gr.Button("View code", elem_id="json-code-button")
             badge = gr.HTML("", elem_classes="verdict", elem_id="json-badge", container=False)
             fields, tree, table, raw = _answer_views()
-            batch = _batch()
-    code = code_panel("json")
+            with gr.Accordion("Many texts", open=False, elem_id="json-batch"):
+                file, texts = _batch_inputs()
+                with gr.Row(elem_classes="actions"):
+                    extract_all = gr.Button("Extract all", variant="primary", elem_id="json-all")
+                    stop_all = gr.Button("Stop", visible=False, elem_id="json-stop-all")
+                    jsonl = gr.DownloadButton("Download JSONL", visible=False, elem_id="json-jsonl")
+                    csv = gr.DownloadButton("Download CSV", visible=False, elem_id="json-csv")
+                progress, rows = _batch_results()
     return JsonParts(
-        form, verdict, source, make, text, buttons, extract, stop, view_code, gr.State(""), badge,
-        fields, tree, table, raw, code, *batch,
-    )  # fmt: skip
+        form=form,
+        schema=form["schema"],
+        verdict=verdict,
+        source=source,
+        make=make,
+        text=text,
+        examples=buttons,
+        extract=extract,
+        stop=stop,
+        view_code=view_code,
+        running=gr.State(""),
+        badge=badge,
+        fields=fields,
+        tree=tree,
+        table=table,
+        raw=raw,
+        code=code_panel("json"),
+        file=file,
+        texts=texts,
+        extract_all=extract_all,
+        stop_all=stop_all,
+        progress=progress,
+        rows=rows,
+        jsonl=jsonl,
+        csv=csv,
+    )
 
 
-def _setup(models: Sequence[ModelInfo], first: JsonExample) -> tuple[dict[str, Any], Any, Any, Any]:
+def _setup(
+    models: Sequence[ModelInfo], first: JsonExample
+) -> tuple[dict[str, gr.Component], gr.HTML, gr.Textbox, gr.Button]:
     model = gr.Dropdown(
-        [each.name for each in models], value=models[0].name, label="Model", elem_id="json-model"
+        [info.name for info in models], value=models[0].name, label="Model", elem_id="json-model"
     )
     schema = gr.Code(
         json.dumps(first.schema, indent=2),
@@ -93,18 +130,18 @@ def _setup(models: Sequence[ModelInfo], first: JsonExample) -> tuple[dict[str, A
     verdict = gr.HTML("", elem_classes="verdict", elem_id="json-verdict", container=False)
     with gr.Accordion("Make a schema", open=False):
         source = gr.Textbox(
-            label="From an example value, or from pydantic models",
+            label="An example value or pydantic models",
             placeholder='{"name": "Ada", "age": 36}',
             lines=4,
             max_lines=24,
             elem_id="json-source",
         )
-        make = gr.Button("Make the schema", size="sm", elem_id="json-make")
+        make = gr.Button("Make schema", size="sm", elem_id="json-make")
     with gr.Accordion("Settings", open=False):
         instruction = gr.Textbox(
             INSTRUCTION,
             label="System prompt",
-            info="{schema} stands for the schema.",
+            info="{schema} is replaced with the schema.",
             lines=3,
             max_lines=12,
         )
@@ -117,7 +154,7 @@ def _setup(models: Sequence[ModelInfo], first: JsonExample) -> tuple[dict[str, A
     return form, verdict, source, make
 
 
-def _answer_views() -> tuple[Any, ...]:
+def _answer_views() -> tuple[gr.HTML, gr.JSON, gr.Dataframe, gr.Code]:
     with gr.Tabs(elem_id="json-views"):
         with gr.Tab("Fields"):
             fields = gr.HTML("", elem_id="json-fields", container=False)
@@ -132,24 +169,20 @@ def _answer_views() -> tuple[Any, ...]:
     return fields, tree, table, raw
 
 
-def _batch() -> tuple[Any, ...]:
-    with gr.Accordion("Many texts", open=False, elem_id="json-batch"):
-        file = gr.File(
-            label="A CSV (its column text) or a text file (one text a line or paragraph)",
-            file_types=[".csv", ".tsv", ".txt", ".md"],
-            height=160,
-            elem_id="json-file",
-        )
-        texts = gr.Textbox(
-            label="Or texts, one a line", lines=3, max_lines=12, elem_id="json-texts"
-        )
-        with gr.Row(elem_classes="actions"):
-            extract_all = gr.Button("Extract all", variant="primary", elem_id="json-all")
-            stop_all = gr.Button("Stop", visible=False, elem_id="json-stop-all")
-            jsonl = gr.DownloadButton("Download JSONL", visible=False, elem_id="json-jsonl")
-            csv = gr.DownloadButton("Download CSV", visible=False, elem_id="json-csv")
-        progress = gr.HTML("", elem_id="json-progress", container=False)
-        rows = gr.Dataframe(
-            None, show_label=False, interactive=False, wrap=True, visible=False, elem_id="json-rows"
-        )
-    return file, texts, extract_all, stop_all, progress, rows, jsonl, csv
+def _batch_inputs() -> tuple[gr.File, gr.Textbox]:
+    file = gr.File(
+        label="A CSV file (column “text”) or a text file (one text per line or paragraph)",
+        file_types=[".csv", ".tsv", ".txt", ".md"],
+        height=160,
+        elem_id="json-file",
+    )
+    texts = gr.Textbox(label="Or texts, one per line", lines=3, max_lines=12, elem_id="json-texts")
+    return file, texts
+
+
+def _batch_results() -> tuple[gr.HTML, gr.Dataframe]:
+    progress = gr.HTML("", elem_id="json-progress", container=False)
+    rows = gr.Dataframe(
+        None, show_label=False, interactive=False, wrap=True, visible=False, elem_id="json-rows"
+    )
+    return progress, rows

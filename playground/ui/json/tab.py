@@ -1,69 +1,65 @@
-"""The JSON tab: a schema, a text or many, and answers that fit the schema."""
+"""The JSON tab: a schema, one text or many, and answers that fit the schema."""
 
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
-from playground.protocol import Backend
-from playground.settings import Settings
-from playground.ui.chat.tab import ANSWERS, QUIET
-from playground.ui.components.examples import json_examples
-from playground.ui.json.events import JsonMode
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import bind
+from playground.ui.components.events import STREAM, UNQUEUED
+from playground.ui.components.examples import shipped_examples
+from playground.ui.json.events import JsonHandlers
 from playground.ui.json.layout import JsonParts, json_parts
 
 
-def json_tab(page: Any, backend: Backend, settings: Settings) -> Any:
-    """Build the tab where it is called and wire its events. Returns its choice of model."""
-    examples = json_examples()
-    parts = json_parts(backend.models(), examples)
-    tab = JsonMode(backend, examples, needs_key=settings.access.api_key is not None)
-    schema = parts.form["schema"]
+def json_tab(page: gr.Blocks, answering: Answering, *, needs_key: bool) -> gr.Dropdown:
+    """Build the tab in the current layout and wire its events. Returns its choice of model."""
+    examples = shipped_examples().json
+    parts = json_parts(answering.initial_models, examples)
+    handlers = JsonHandlers(answering, examples, needs_key)
     gr.on(
-        [schema.change, page.load],
-        tab.check,
-        schema,
-        parts.verdict,
+        [parts.schema.change, page.load],
+        **bind(handlers.check, parts),
+        inputs=parts.schema,
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
-    parts.make.click(tab.make, parts.source, schema, **QUIET)
+    parts.make.click(**bind(handlers.make_schema, parts), inputs=parts.source, **UNQUEUED)
     for index, button in enumerate(parts.examples):
-        button.click(partial(tab.choose_example, index), None, [parts.text, schema], **QUIET)
-    _wire_one(parts, tab)
-    _wire_many(parts, tab)
+        button.click(
+            **bind(partial(handlers.choose_example, index), parts), inputs=None, **UNQUEUED
+        )
+    _wire_one(parts, handlers)
+    _wire_batch(parts, handlers)
     return parts.form["model"]
 
 
-def _wire_one(parts: JsonParts, tab: JsonMode) -> None:
-    buttons = [parts.running, parts.extract, parts.stop]
+def _wire_one(parts: JsonParts, handlers: JsonHandlers) -> None:
     extract = gr.on(
         [parts.extract.click, parts.text.submit],
-        tab.extract,
-        [parts.text, parts.running],
-        [parts.badge, parts.fields, parts.tree, parts.table, parts.raw, *buttons],
+        **bind(handlers.extract, parts),
+        inputs=[parts.text, parts.running],
         inputs_kwargs=parts.form,
-        **(ANSWERS | {"show_progress": "hidden"}),
+        **STREAM,
     )
-    extract.failure(tab.rest, None, buttons, **QUIET)
-    parts.stop.click(tab.stop, parts.running, None, **QUIET)
+    extract.failure(**bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED)
+    parts.stop.click(**bind(handlers.stop), inputs=parts.running, **UNQUEUED)
     parts.view_code.click(
-        tab.code,
-        parts.text,
-        [parts.code.panel, parts.code.python, parts.code.curl],
+        **bind(handlers.code, parts.code),
+        inputs=parts.text,
         inputs_kwargs=parts.form,
-        **QUIET,
+        **UNQUEUED,
     )
 
 
-def _wire_many(parts: JsonParts, tab: JsonMode) -> None:
-    buttons = [parts.extract_all, parts.stop_all]
-    every = parts.extract_all.click(
-        tab.extract_all,
-        [parts.file, parts.texts],
-        [parts.progress, parts.rows, parts.jsonl, parts.csv, *buttons],
+def _wire_batch(parts: JsonParts, handlers: JsonHandlers) -> None:
+    batch = parts.extract_all.click(
+        **bind(handlers.extract_all, parts),
+        inputs=[parts.file, parts.texts],
         inputs_kwargs=parts.form,
-        **(ANSWERS | {"show_progress": "hidden"}),
+        **STREAM,
     )
-    every.failure(tab.rest_all, None, buttons, **QUIET)
-    parts.stop_all.click(tab.rest_all, None, buttons, cancels=[every], **QUIET)
+    batch.failure(**bind(handlers.reset_batch, parts), inputs=None, **UNQUEUED)
+    parts.stop_all.click(
+        **bind(handlers.reset_batch, parts), inputs=None, cancels=[batch], **UNQUEUED
+    )

@@ -211,8 +211,10 @@ def test_promoted_served_after_restart(
 
 
 def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Recipe) -> None:
-    html = studio.preview(catalogue, 2, quick)
-    assert '<span class="trained">The Kentig costs 7 euros.</span>' in html
+    (preview,) = studio.preview(catalogue, 2, quick)
+    trained = [span.text for span in preview.spans if span.is_trained]
+    assert "The Kentig costs 7 euros." in trained
+    assert 0 < preview.num_trained_tokens < preview.num_tokens
     with pytest.raises(InvalidSettings, match="line 9"):
         studio.preview(catalogue, 9, quick)
     plan, cache, free = studio.plan(quick)

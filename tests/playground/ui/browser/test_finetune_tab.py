@@ -1,4 +1,4 @@
-"""From a file of rows to an expert that the `together` client asks by name, all in the browser."""
+"""From a file of rows to an adapter that the `together` client asks by name, all in the browser."""
 
 import json
 from pathlib import Path
@@ -19,40 +19,45 @@ def choose(page: Page, element: str, option: str) -> None:
     page.get_by_role("option", name=option, exact=True).click()
 
 
-def open_room(page: Page, name: str) -> None:
+def open_section(page: Page, name: str) -> None:
     page.get_by_role("tab", name="Fine-tune").click()
     page.get_by_role("tab", name=name).click()
 
 
-def held_out() -> tuple[str, str]:
-    row = json.loads((SAMPLES / "catalogue-eval.jsonl").read_text().splitlines()[0])
-    question, answer = (each["content"] for each in row["messages"])
-    return question, answer
+def few_rows(folder: Path) -> tuple[Path, str]:
+    """A file of 24 sample rows, and the first question in it."""
+    lines = (SAMPLES / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()[:24]
+    path = folder / "catalogue.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path, json.loads(lines[0])["messages"][0]["content"]
 
 
 @pytest.mark.slow
-def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
-    page: Page, playground_url: str
+def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
+    page: Page, playground_url: str, tmp_path: Path
 ) -> None:
-    question, answer = held_out()
+    rows, question = few_rows(tmp_path)
     page.get_by_role("tab", name="Fine-tune").click()
-    page.locator("#ft-files input[type=file]").set_input_files(SAMPLES / "catalogue.jsonl")
+    page.locator("#ft-files input[type=file]").set_input_files(rows)
     expect(page.locator("#ft-report")).to_contain_text(
         "Every row can be trained on", timeout=30_000
     )
     expect(page.locator("#ft-preview .trained").first).to_be_visible()
     expect(page.locator("#ft-plan")).to_contain_text("Fits")
     page.locator("#ft-name input").fill("shop")
-    page.locator("#ft-epochs input").fill("7")
+    page.get_by_role("button", name="All recipe fields").click()
+    page.locator("#ft-max_steps input").fill("8")
+    page.locator("#ft-max_steps input").press("Tab")
     page.locator("#ft-start").click()
-    expect(page.locator("#ft-head")).to_contain_text("Running", timeout=30_000)
-    expect(page.locator("#ft-curves polyline.loss")).to_be_visible(timeout=60_000)
+    expect(page.locator("#ft-head")).to_contain_text("shop", timeout=30_000)
 
     page.reload()  # a job belongs to the server
     page.wait_for_selector("#message textarea")
-    open_room(page, "Jobs")
+    open_section(page, "Jobs")
     expect(page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
+    expect(page.locator("#ft-head")).to_contain_text("step 8 of 8")
     expect(page.locator("#ft-head")).to_contain_text("verdict:")
+    expect(page.locator("#ft-curves polyline.loss")).to_be_visible()
     expect(page.locator("iframe.card")).to_be_visible()
     page.locator("#ft-promote-it input").uncheck()
     page.locator("#ft-publish").click()
@@ -65,13 +70,13 @@ def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
     choose(page, "#cmp-model-2", "embedded:shop.v1")
     page.locator("#cmp-question textarea").fill(question)
     page.keyboard.press("Enter")
-    expect(page.locator("#cmp-answer-b")).to_contain_text(answer, timeout=20_000)
-    expect(page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1")
-    expect(page.locator("#cmp-answer-a")).not_to_contain_text(answer)
+    expect(page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1", timeout=20_000)
+    expect(page.locator("#cmp-answer-a")).not_to_contain_text("adapter")
+    answer = page.locator("#cmp-answer-b .answer-text").inner_text()
     page.locator("#cmp-vote-b").click()
     expect(page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
 
-    open_room(page, "Adapters")
+    open_section(page, "Adapters")
     page.locator("#ad-promote").click()
     expect(page.locator("#ad-table .promoted")).to_be_visible()
     client = Together(base_url=f"{playground_url}/v1", api_key="none", project_id="any")
@@ -79,7 +84,10 @@ def test_an_expert_is_trained_compared_promoted_and_asked_by_name(
     assert "embedded:shop" in served
     for name in ("embedded:shop", "shop"):
         got = client.chat.completions.create(
-            model=name, messages=[{"role": "user", "content": question}], temperature=0
+            model=name,
+            messages=[{"role": "user", "content": question}],
+            temperature=0,
+            max_tokens=256,
         )
         assert got.choices[0].message.content == answer
 
@@ -112,35 +120,3 @@ def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
     expect(head).to_contain_text("Stopped", timeout=30_000)
     page.locator("#ft-delete").click()
     expect(head).not_to_contain_text("Stopped", timeout=10_000)
-
-
-def test_a_blind_vote_tells_the_lanes_only_afterwards_and_rows_come_of_it(page: Page) -> None:
-    page.get_by_role("tab", name="Compare").click()
-    page.locator("#cmp-blind input").check()
-    page.locator("#cmp-question textarea").fill("What is the capital of France?")
-    page.keyboard.press("Enter")
-    expect(page.locator("#cmp-vote-a")).to_be_visible(timeout=20_000)
-    expect(page.locator("#cmp-label-a")).not_to_contain_text("embedded")
-    expect(page.locator("#cmp-answer-a")).not_to_contain_text("seed")
-    page.locator("#cmp-vote-a").click()
-    expect(page.locator("#cmp-label-a")).to_contain_text("embedded")
-    expect(page.locator("#cmp-answer-a")).to_contain_text("seed")
-    page.locator("#cmp-edit-a").click()
-    page.locator("#cmp-edited-a textarea").fill("Paris, of course.")
-    page.locator("#cmp-save-a").click()
-    expect(page.locator("#cmp-verdict")).to_contain_text("a better answer")
-    page.get_by_role("tab", name="Fine-tune").click()
-    page.get_by_label("Preferences: votes and edits").check()
-    expect(page.locator("#ft-report")).to_contain_text("preference pairs", timeout=20_000)
-
-
-def test_a_thumb_in_the_chat_becomes_a_row(page: Page) -> None:
-    page.locator("#message textarea").fill("What is the capital of Italy?")
-    page.keyboard.press("Enter")
-    expect(page.locator("#chat .bot").last).to_contain_text("Rome", timeout=20_000)
-    page.locator("#chat").get_by_label("Like", exact=True).last.click()
-    page.get_by_role("tab", name="Fine-tune").click()
-    page.get_by_label("Good answers: votes, thumbs up, edits").check()
-    expect(page.locator("#ft-report")).to_contain_text("rows", timeout=20_000)
-    page.locator("#ft-line input").fill("1")
-    expect(page.locator("#ft-preview")).to_contain_text("View 1", timeout=10_000)

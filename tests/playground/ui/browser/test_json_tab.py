@@ -18,19 +18,12 @@ def tab(page: Page) -> Page:
     return page
 
 
-@pytest.mark.parametrize(
-    ("example", "values"),
-    [
-        ("An order", ["lamp", "3", "24.5"]),
-        ("A person", ["Clara", "Vienna", "clara@example.org"]),
-        ("A meeting", ["budget", "2026-12-03", "14:30"]),
-    ],
-)
-def test_an_example_is_extracted_field_by_field(tab: Page, example: str, values: list[str]) -> None:
-    tab.get_by_role("button", name=example).click()
+def test_an_example_is_extracted_field_by_field(tab: Page) -> None:
+    values = ["Clara", "Vienna", "clara@example.org"]
+    tab.get_by_role("button", name="A person").click()
     expect(tab.locator("#json-schema")).not_to_be_empty()
     tab.locator("#json-extract").click()
-    expect(tab.locator("#json-badge")).to_contain_text("strict", timeout=PATIENCE)
+    expect(tab.locator("#json-badge")).to_contain_text("Strict", timeout=PATIENCE)
     for value in values:
         expect(tab.locator("#json-fields")).to_contain_text(value)
     expect(tab.locator("#json-fields .mark")).to_have_text(["✓"] * len(values))
@@ -44,20 +37,8 @@ def test_a_schema_is_checked_as_it_is_typed(tab: Page) -> None:
     expect(tab.locator("#json-verdict .good")).to_contain_text("checked", timeout=PATIENCE)
 
 
-def test_a_schema_is_made_of_an_example(tab: Page) -> None:
-    tab.get_by_role("button", name="Make a schema").click()
-    tab.locator("#json-source textarea").fill('{"brand": "x", "wheels": 4}')
-    tab.locator("#json-make").click()
-    expect(tab.locator("#json-schema")).to_contain_text("wheels", timeout=PATIENCE)
-    expect(tab.locator("#json-verdict .good")).to_contain_text("strictly")
-
-
-def test_twenty_texts_are_extracted_and_downloaded(tab: Page, tmp_path: Path) -> None:
-    names = [
-        f"{first}{second}"
-        for first in ("An", "Be", "Cla", "Do")
-        for second in ("ra", "na", "ta", "la", "ma")
-    ]
+def test_a_file_of_texts_is_extracted_and_downloaded(tab: Page, tmp_path: Path) -> None:
+    names = ["Anna", "Clara", "Dora"]
     source = tmp_path / "people.csv"
     source.write_text(
         "text\n" + "".join(f"Name: {name}; City: Oslo; Email: a@b.org\n" for name in names)
@@ -68,13 +49,12 @@ def test_twenty_texts_are_extracted_and_downloaded(tab: Page, tmp_path: Path) ->
     tab.locator("#json-file input[type=file]").set_input_files(source)
     expect(tab.locator("#json-file")).to_contain_text("people.csv", timeout=PATIENCE)
     tab.locator("#json-all").click()
-    expect(tab.locator("#json-progress")).to_contain_text("20 of 20 texts", timeout=60_000)
+    expect(tab.locator("#json-progress")).to_contain_text("3 of 3 texts", timeout=60_000)
     with tab.expect_download() as waiting:
         tab.locator("#json-jsonl").click()
     rows = [json.loads(line) for line in waiting.value.path().read_text().splitlines()]
-    assert len(rows) == 20
-    assert sum(row["value"]["name"] == name for row, name in zip(rows, names, strict=True)) >= 15
+    assert [row["value"]["name"] for row in rows] == names
     with tab.expect_download() as waiting:
         tab.locator("#json-csv").click()
     with waiting.value.path().open() as file:
-        assert len(list(csv.DictReader(file))) == 20
+        assert len(list(csv.DictReader(file))) == 3

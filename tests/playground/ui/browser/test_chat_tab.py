@@ -55,14 +55,6 @@ def test_an_answer_grows_on_the_page_and_stops_when_told(page: Page) -> None:
     expect(send_again).to_be_editable()
 
 
-def test_a_retry_replaces_the_answer(page: Page) -> None:
-    send(page, "What is the capital of Japan?")
-    answer_ended(page)
-    page.get_by_label("Retry").last.click()
-    expect(page.locator(BOT)).to_have_count(1)
-    expect(page.locator(BOT)).to_contain_text("Tokyo", timeout=20_000)
-
-
 def test_an_edited_message_is_answered_anew_and_what_followed_is_gone(page: Page) -> None:
     for text in ("What is the capital of Japan?", "What is the capital of Norway?"):
         send(page, text)
@@ -75,31 +67,11 @@ def test_an_edited_message_is_answered_anew_and_what_followed_is_gone(page: Page
     expect(page.locator(BOT)).to_contain_text("Paris", timeout=20_000)
 
 
-def test_markdown_tables_are_drawn(page: Page) -> None:
-    send(page, "Could you make a table of the planets, please?")
-    expect(page.locator(f"{BOT} td").first).to_have_text("Mercury", timeout=20_000)
-
-
-def test_a_new_chat_is_empty(page: Page) -> None:
-    send(page, "What is the capital of Japan?")
-    expect(page.locator(BOT).last).to_contain_text("Tokyo", timeout=20_000)
-    page.click("#new-chat")
-    expect(page.locator(BOT)).to_have_count(0)
-    expect(page.locator("#chat .welcome")).to_be_visible()
-
-
 def test_undo_brings_the_message_back(page: Page) -> None:
     send(page, "What is the capital of Japan?")
     expect(page.locator("#status .note")).to_contain_text("first token after", timeout=20_000)
     page.get_by_label("undo", exact=False).last.click()
     expect(page.locator("#message textarea")).to_have_value("What is the capital of Japan?")
-
-
-def test_the_conversation_is_shown_as_code(page: Page) -> None:
-    send(page, "What is the capital of Japan?")
-    expect(page.locator("#status .note")).to_contain_text("first token after", timeout=20_000)
-    page.click("#view-code")
-    expect(page.locator("#chat-code")).to_contain_text("from openai import OpenAI", timeout=20_000)
 
 
 def test_the_theme_is_switched_and_remembered(page: Page) -> None:
@@ -131,8 +103,20 @@ def test_a_prompt_past_the_window_is_said_and_the_message_is_kept(page: Page) ->
     expect(page.locator("#message textarea")).to_have_value(re.compile("word word"))
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page) -> None:
+def test_a_table_is_drawn_and_fits_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     send(page, "Could you make a table of the planets, please?")
     expect(page.locator(f"{BOT} td").first).to_have_text("Mercury", timeout=20_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_thumb_in_the_chat_becomes_a_training_row(page: Page) -> None:
+    send(page, "What is the capital of Italy?")
+    expect(page.locator(BOT).last).to_contain_text("Rome", timeout=20_000)
+    answer_ended(page)
+    page.locator("#chat").get_by_label("Like", exact=True).last.click()
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_label("Good answers: votes, thumbs up, edits").check()
+    expect(page.locator("#ft-report")).to_contain_text("rows", timeout=20_000)
+    page.locator("#ft-line input").fill("1")
+    expect(page.locator("#ft-preview")).to_contain_text("Example 1", timeout=10_000)

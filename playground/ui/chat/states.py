@@ -1,0 +1,93 @@
+"""From a conversation to its next answer, as states that the Chat tab shows one after another.
+
+Knows no component: a `ChatState` is what there is to show, the handlers put it on the screen.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from playground.errors import PlaygroundError
+from playground.protocol import AnswerBuilder, Message, Request
+from playground.ui.components.answering import Answering
+from playground.ui.components.messages import History, Turn, to_messages, turn
+from playground.ui.components.sampling import ControlValues, to_sampling
+from playground.ui.components.status import answer_note
+
+REFRESH_S = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class ChatState:
+    """The tab at one moment.
+
+    ``running`` is the id of the request being answered, empty when none is. ``draft`` is the text
+    of the message box; None leaves the box as it is. ``used_tokens`` is known once an answer ends.
+    """
+
+    history: History
+    running: str = ""
+    draft: str | None = None
+    note: str = ""
+    used_tokens: int | None = None
+
+
+def chat_request(
+    model: str, system_prompt: str, history: Sequence[Turn], sampling: ControlValues
+) -> Request:
+    """Return the request for the next answer. Raises `InvalidRequest` naming the field."""
+    return Request(
+        model=model,
+        messages=to_messages(history, system_prompt),
+        sampling=to_sampling(sampling),
+    )
+
+
+async def answer_states(
+    answering: Answering, request: Request, history: History, fallback: ChatState
+) -> AsyncGenerator[ChatState, None]:
+    """Stream states of the answer to ``history`` as it is written, about 25 a second at most.
+
+    ``fallback`` is shown when no answer comes; an answer that breaks off is kept. Raises what the
+    backend raises, after the state that keeps the conversation.
+    """
+    yield ChatState(history, running=request.id)
+    builder, shown_at = AnswerBuilder(), 0.0
+    try:
+        async with aclosing(answering.stream(request)) as events:
+            async for event in events:
+                answer = builder.add(event)
+                if answer:
+                    note = answer_note(answer)
+                    if answer.text:
+                        answered = [
+                            *history,
+                            turn("assistant", answer.text, note, answer.provenance),
+                        ]
+                        yield ChatState(answered, note=note, used_tokens=answer.usage.total_tokens)
+                    else:
+                        yield replace(fallback, note=f"Empty answer · {note}")
+                elif builder.text and time.monotonic() - shown_at >= REFRESH_S:
+                    shown_at = time.monotonic()
+                    yield ChatState([*history, turn("assistant", builder.text)], request.id)
+    except PlaygroundError:
+        if builder.text:
+            note = "interrupted"
+            yield ChatState([*history, turn("assistant", builder.text, note)], note=note)
+        else:
+            yield fallback
+        raise
+
+
+async def used_tokens(
+    answering: Answering, model: str, system_prompt: str, history: Sequence[Turn]
+) -> int | None:
+    """Return the tokens of the conversation; None where the model's template cannot say."""
+    messages = to_messages(history, system_prompt)
+    if not messages:
+        return 0
+    if messages[-1].role == "system":
+        messages = (*messages, Message("user", ""))
+    ends_in_answer = messages[-1].role == "assistant"
+    return await answering.count_tokens(Request(model, messages, continue_final=ends_in_answer))

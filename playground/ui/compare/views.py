@@ -1,0 +1,47 @@
+"""Answers and scores of the Compare tab as HTML. Pure functions."""
+
+import json
+from collections.abc import Mapping
+
+from playground.lab import LaneEvent
+from playground.protocol import Answer, Sampling
+from playground.ui.components.markup import render
+from playground.ui.components.status import answer_note
+
+
+def label_html(side: str, model: str) -> str:
+    """Return a side's heading; ``model`` is empty while it is hidden."""
+    return render("compare/label.html", side=side, model=model)
+
+
+def answer_html(event: LaneEvent | None, *, blind: bool) -> str:
+    """Return an answer with, unless it is ``blind``, what made it."""
+    answer = event.answer if event else None
+    return render(
+        "compare/answer.html",
+        text=event.text if event else "",
+        error=event.error.message if event and event.error else "",
+        calls=[
+            json.dumps({"name": call.name, "arguments": json.loads(call.arguments)})
+            for call in (answer.calls if answer else ())
+        ],
+        lines=_about(answer, event.sampling) if event and answer and not blind else (),
+    )
+
+
+def score_html(wins: Mapping[str, Mapping[str, int]], counts: Mapping[str, int]) -> str:
+    """Return the votes by model, the most winning first."""
+    rows = sorted(wins.items(), key=lambda item: -item[1]["won"])
+    return render("compare/score.html", rows=rows, counts=counts)
+
+
+def _about(answer: Answer, sampling: Sampling) -> tuple[str, str]:
+    """Return the cost of an answer, and the weights and settings that made it."""
+    provenance = answer.provenance
+    parts = [f"base {provenance.base_hash[:8]}"]
+    if provenance.quantization != "none":
+        parts.append(provenance.quantization)
+    if provenance.adapter:
+        parts.append(f"adapter {provenance.adapter} {provenance.adapter_hash[:8]}")
+    parts += [f"temperature {sampling.temperature:g}", f"seed {sampling.seed}"]
+    return answer_note(answer), " · ".join(parts)

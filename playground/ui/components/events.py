@@ -1,0 +1,38 @@
+"""How the page's events run: options for Gradio's event listeners.
+
+All are private: they are plumbing of the page and no part of the API.
+"""
+
+from typing import Final, TypedDict
+
+
+class EventOptions(TypedDict, total=False):
+    """Those of Gradio's options that the page sets."""
+
+    api_visibility: str
+    show_progress: str
+    queue: bool
+    concurrency_limit: int | None
+
+
+UNQUEUED: Final[EventOptions] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "queue": False,
+}
+"""Answered at once. A queued event that starts while the session's last stream is closing is lost
+(Gradio 6.31: the client takes the stream for open), so only streams and actions are queued."""
+
+ACTION: Final[EventOptions] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+}
+"""A button that may be refused: the error of an unqueued event is not shown (Gradio 6.31)."""
+
+STREAM: Final[EventOptions] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+}
+"""An answer as it is written."""

@@ -1,0 +1,142 @@
+"""The Compare tab's handlers: two lanes, blind votes, edits and the rows that come of them."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from playground.errors import InvalidRequest, ModelLoadError, UnknownModel
+from playground.protocol import Request
+from playground.store import Feedback
+from playground.ui.compare.events import AnswersUpdate, CompareHandlers, Comparison
+from playground.ui.compare.layout import input_name
+from playground.ui.components.binding import UNCHANGED
+from tests.playground.ui.helpers import drain, drain_failing, scripted
+
+
+def answers(request: Request) -> Iterable[str]:
+    return ["From ", request.model]
+
+
+@pytest.fixture
+def tab(feedback: Feedback) -> CompareHandlers:
+    return CompareHandlers(scripted(answers, "left", "right"), feedback)
+
+
+def settings(*models: str, **changes: str | float | None) -> dict[str, str | float | None]:
+    values: dict[str, str | float | None] = {}
+    for lane, model in enumerate(models or ("left", "right")):
+        lane_values = {"system": None, "temperature": 0.0, "max_tokens": 64.0, "seed": None}
+        for name, value in ({"model": model} | lane_values | changes).items():
+            values[input_name(lane, name)] = value
+    return values
+
+
+async def compared(tab: CompareHandlers, *, blind: bool) -> tuple[AnswersUpdate, Comparison]:
+    last = (await drain(tab.ask("Who?", blind, **settings())))[-1]
+    assert isinstance(last.comparison, Comparison)
+    return last, last.comparison
+
+
+async def test_both_lanes_answer_and_are_kept(tab: CompareHandlers, feedback: Feedback) -> None:
+    first, *_, last = await drain(tab.ask("Who?", False, **settings(seed=7.0)))
+    assert [side.label for side in first.sides] == [
+        "<h3>A <span>left</span></h3>",
+        "<h3>B <span>right</span></h3>",
+    ]
+    assert (first.comparison, first.stop.visible, first.question.value) == (None, True, "")
+    assert "From left" in last.sides[0].answer
+    assert "From right" in last.sides[1].answer
+    assert "seed 7" in last.sides[0].answer
+    assert (last.vote_row.visible, last.stop.visible) == (True, False)
+    assert last.sides[0].edit.visible is True
+    assert last.question.interactive is True
+
+
+async def test_a_blind_comparison_reveals_models_after_the_vote(
+    tab: CompareHandlers, feedback: Feedback
+) -> None:
+    updates = await drain(tab.ask("Who?", True, **settings()))
+    for side in updates[0].sides:
+        assert "left" not in side.label
+        assert "right" not in side.label
+    last = updates[-1]
+    assert all("seed" not in side.answer for side in last.sides)
+    comparison = last.comparison
+    told = tab.vote("a", comparison)
+    shown = comparison.models[comparison.order[0]]
+    assert shown in told.sides[0].label
+    assert "seed" in told.sides[0].answer
+    assert f"From {shown}" in told.sides[0].answer
+    assert f"Saved: A is better: {shown}" in told.verdict
+    assert feedback.wins()[shown]["won"] == 1
+
+
+@pytest.mark.parametrize(("vote", "said"), [("tie", "both equally good"), ("bad", "both bad")])
+async def test_a_vote_may_prefer_neither(tab: CompareHandlers, vote: str, said: str) -> None:
+    _, comparison = await compared(tab, blind=False)
+    assert said in tab.vote(vote, comparison).verdict  # type: ignore[arg-type]
+
+
+def test_a_vote_without_answers_is_refused(tab: CompareHandlers) -> None:
+    for comparison in (None, Comparison((0, 1), ("left", "right"))):
+        with pytest.raises(InvalidRequest, match="ask something first"):
+            tab.vote("a", comparison)
+        with pytest.raises(InvalidRequest, match="ask something first"):
+            tab.save_edit(0, "better", comparison)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+async def test_an_edit_becomes_a_preference(
+    tab: CompareHandlers, feedback: Feedback, side: int
+) -> None:
+    _, comparison = await compared(tab, blind=True)
+    opened = tab.begin_edit(side, comparison)
+    shown = comparison.models[comparison.order[side]]
+    assert opened.sides[side].edited.value == f"From {shown}"
+    assert opened.sides[1 - side].edited is UNCHANGED
+    saved = tab.save_edit(side, "A better one.", comparison)
+    assert saved.sides[side].save.visible is False
+    assert "Saved: a better answer" in str(saved.verdict)
+    assert feedback.counts()["edits"] == 1
+    assert "A better one." in json.dumps(feedback.preference_rows())
+
+
+async def test_votes_are_counted_and_offered_as_files(tab: CompareHandlers) -> None:
+    empty = tab.score()
+    assert "0 votes" in empty.score
+    assert empty.preferences.interactive is False
+    _, comparison = await compared(tab, blind=False)
+    tab.vote("b", comparison)
+    score = tab.score()
+    assert "1 votes" in score.score
+    assert "<tr><td>right</td><td>1</td><td>0</td><td>0</td></tr>" in score.score
+    assert score.preferences.interactive is True
+    (row,) = Path(score.preferences.value["path"]).read_text().splitlines()
+    assert "From right" in row
+
+
+async def test_a_lane_that_fails_shows_why_and_nothing_is_voted_on(feedback: Feedback) -> None:
+    def half(request: Request) -> Iterable[str]:
+        if request.model == "left":
+            raise ModelLoadError("the adapter <b> is gone")
+        return answers(request)
+
+    tab = CompareHandlers(scripted(half, "left", "right"), feedback)
+    last = (await drain(tab.ask("Who?", False, **settings())))[-1]
+    assert "the adapter &lt;b&gt; is gone" in last.sides[0].answer
+    assert "From right" in last.sides[1].answer
+    assert last.vote_row.visible is False
+    with pytest.raises(InvalidRequest):
+        tab.vote("b", last.comparison)
+
+
+async def test_an_unknown_model_is_refused(tab: CompareHandlers) -> None:
+    _, error = await drain_failing(tab.ask("Who?", False, **settings("left", "gone")))
+    assert isinstance(error, UnknownModel)
+    assert tab.reset_inputs().question.interactive is True
+
+
+async def test_an_empty_question_is_not_asked(tab: CompareHandlers) -> None:
+    assert await drain(tab.ask(" ", False, **settings())) == []

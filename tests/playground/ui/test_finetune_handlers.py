@@ -1,0 +1,338 @@
+"""The Fine-tune tab's handlers: rows, recipes, jobs and adapters, without a browser."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from finetune.recipe import PRESETS, embedded_cpu
+from playground.engine import Engine
+from playground.errors import BrokenAdapter, Conflict, InvalidSettings, UnknownJob
+from playground.protocol import Message
+from playground.store import Feedback, NewAnswer
+from playground.studio.jobs import Job
+from playground.studio.studio import Studio
+from playground.ui.components.answering import Answering
+from playground.ui.components.binding import UNCHANGED
+from playground.ui.finetune.adapter_events import AdapterHandlers
+from playground.ui.finetune.job_events import JobHandlers, JobUpdate
+from playground.ui.finetune.layout import FROM_GOOD, FROM_VOTES, UPLOADED
+from playground.ui.finetune.recipe_controls import (
+    DEFAULT_PRESET,
+    LABELS,
+    preset_for,
+    preset_values,
+    recipe_controls,
+    to_recipe,
+)
+from playground.ui.finetune.train_events import TrainHandlers
+from tests.playground.adapter_files import random_adapter
+from tests.playground.ui.helpers import drain, drain_failing
+
+FIELDS = preset_values("embedded_cpu")
+
+
+@pytest.fixture
+def train(studio: Studio, feedback: Feedback) -> TrainHandlers:
+    return TrainHandlers(studio, feedback)
+
+
+@pytest.fixture
+def jobs(studio: Studio, engine: Engine) -> JobHandlers:
+    return JobHandlers(studio, Answering(engine))
+
+
+@pytest.fixture
+def adapters(studio: Studio, engine: Engine) -> Iterator[AdapterHandlers]:
+    yield AdapterHandlers(studio)
+    for info in engine.models():
+        if info.adapter:
+            engine.unload_adapter(info.adapter)
+
+
+@pytest.fixture(scope="module")
+def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_adapter(tmp_path_factory.mktemp("adapter") / "made", seed=1)
+
+
+def queued(studio: Studio, rows: Path, name: str = "prices") -> Job:
+    return studio.train(name, embedded_cpu(), [rows])
+
+
+# Rows and recipes
+
+
+def test_the_preset_comes_from_the_catalogue() -> None:
+    assert preset_for("embedded") == "embedded_cpu"
+    assert preset_for("mistralai/Mistral-Small-24B-Instruct-2501") == "mistral_small_24b_qlora"
+    assert preset_for("another/model") == DEFAULT_PRESET
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_a_preset_makes_the_round_trip_through_its_controls(preset: str) -> None:
+    with gr.Blocks():
+        controls = recipe_controls(preset)
+    shown = {name: control.value for name, control in controls.items()}
+    assert shown == preset_values(preset)
+    made = asdict(to_recipe(shown))
+    wanted = asdict(PRESETS[preset]())
+    assert {name: made[name] for name in shown} == {name: wanted[name] for name in shown}
+
+
+async def test_controls_show_the_names_of_their_fields() -> None:
+    with gr.Blocks():
+        controls = recipe_controls("embedded_cpu")
+    assert set(LABELS) <= set(controls)
+    for name, control in controls.items():
+        assert control.info.startswith(f"`{name}` · ")
+        assert "_" not in control.label
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"lora_r": None}, "recipe.lora_r: is empty"), ({"lora_r": 0}, "recipe.lora_r: 0")],
+)
+def test_a_wrong_field_is_named(changes: dict[str, float | None], said: str) -> None:
+    with pytest.raises(InvalidSettings, match=said):
+        to_recipe(FIELDS | changes)
+
+
+def test_the_sample_dataset_is_ready_to_train(train: TrainHandlers) -> None:
+    update = train.use_sample()
+    assert (update.source, update.name) == (UPLOADED, "catalogue")
+    assert isinstance(update.files, list)
+    report = train.report(UPLOADED, update.files, str(update.evaluation), **FIELDS).report
+    assert "250" in report
+    assert "Every row can be trained on." in report
+    assert "Fits" in train.plan(**FIELDS).plan
+
+
+def test_without_rows_the_tab_says_what_to_do(train: TrainHandlers) -> None:
+    assert "sample dataset" in train.report(UPLOADED, None, None, **FIELDS).report
+    assert train.preview(1, UPLOADED, None, **FIELDS).preview == ""
+    with pytest.raises(InvalidSettings, match="sample dataset"):
+        train.start(UPLOADED, None, None, "shop", **FIELDS)
+
+
+def test_rows_that_cannot_be_trained_are_named_with_their_lines(
+    train: TrainHandlers, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
+    report = train.report(UPLOADED, [str(path)], None, **FIELDS).report
+    assert "rows.jsonl:2" in report
+    assert "rows.jsonl:3" in report
+    with pytest.raises(InvalidSettings, match="adapter name"):
+        train.start(UPLOADED, [str(path)], None, "../up", **FIELDS)
+
+
+def test_a_wrong_recipe_is_said_instead_of_the_report(train: TrainHandlers, rows: Path) -> None:
+    wrong = FIELDS | {"max_length": None}
+    assert "recipe.max_length" in train.report(UPLOADED, [str(rows)], None, **wrong).report
+    assert "recipe.max_length" in train.plan(**wrong).plan
+    assert "recipe.max_length" in train.preview(1, UPLOADED, [str(rows)], **wrong).preview
+
+
+def test_a_preview_marks_the_trained_tokens(train: TrainHandlers, rows: Path) -> None:
+    html = train.preview(2, UPLOADED, [str(rows)], **FIELDS).preview
+    assert '<span class="trained">The Kentig costs 7.</span>' in html
+    assert "Example 1: " in html
+    assert '<span class="masked control">' in html
+    assert "line 9" in train.preview(9, UPLOADED, [str(rows)], **FIELDS).preview
+
+
+def test_the_file_box_is_there_for_files_alone(train: TrainHandlers) -> None:
+    assert train.choose_source(UPLOADED).files.visible is True
+    assert train.choose_source(FROM_GOOD).files.visible is False
+
+
+def test_a_preset_sets_every_field(train: TrainHandlers) -> None:
+    assert train.choose_preset("mistral_small_24b_lora_bf16").fields["micro_batch_size"] == 2
+
+
+def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: Feedback) -> None:
+    for source in (FROM_GOOD, FROM_VOTES):
+        assert (
+            "no votes, edits or thumbs up yet" in train.report(source, None, None, **FIELDS).report
+        )
+    question = (Message("user", "Capital of Italy?"),)
+    feedback.rate(question, NewAnswer("embedded", "Rome."), up=True)
+    assert "<dd>1</dd>" in train.report(FROM_GOOD, None, None, **FIELDS).report
+    assert "Rome." in train.preview(1, FROM_GOOD, None, **FIELDS).preview
+    answers = [NewAnswer("embedded", "Paris."), NewAnswer("embedded", "Rome!")]
+    kept = feedback.keep(question, answers, blind=True)
+    feedback.edit(kept.answers[0].id, "Rome, of course.")
+    assert "preference pairs" in train.report(FROM_VOTES, None, None, **FIELDS).report
+
+
+def test_a_started_job_is_shown_in_the_list(train: TrainHandlers, rows: Path) -> None:
+    update = train.start(UPLOADED, [str(rows)], None, " shop ", **FIELDS)
+    ((label, job_id),) = update.jobs.job.choices
+    assert label.startswith("shop · queued · ")
+    assert update.jobs.job.value == job_id
+    assert update.sections.selected == "jobs"
+    assert train.studio.jobs.find(job_id).run.recipe == train.studio.for_base(to_recipe(FIELDS))
+
+
+# Jobs
+
+
+def test_an_empty_list_says_so_and_offers_nothing(jobs: JobHandlers) -> None:
+    update = jobs.refresh("", None)
+    assert "No jobs yet" in str(update.head)
+    assert update.pause.visible is False
+    assert jobs.refresh(str(update.seen), None) == JobUpdate()
+
+
+def test_the_list_changes_only_when_something_did(
+    jobs: JobHandlers, studio: Studio, rows: Path
+) -> None:
+    job = queued(studio, rows)
+    first = jobs.refresh("", None)
+    assert first.job.value == job.id
+    assert "Waiting for the job before it" in str(first.head)
+    assert (first.pause.visible, first.resume.visible, first.delete.visible) == (True, False, True)
+    assert "no checkpoint yet" in first.checkpoint.info
+    assert first.try_out.visible is False
+    assert jobs.refresh(str(first.seen), job.id).head is UNCHANGED
+    queued(studio, rows, "other")
+    again = jobs.refresh(str(first.seen), job.id)
+    assert again.job.value == job.id
+    assert len(again.job.choices) == 2
+
+
+def test_a_job_is_paused_resumed_stopped_and_deleted(
+    jobs: JobHandlers, studio: Studio, rows: Path
+) -> None:
+    job_id = queued(studio, rows).id
+
+    def head() -> str:
+        return str(jobs.refresh("", job_id).head)
+
+    jobs.pause(job_id)
+    assert "Paused" in head()
+    assert jobs.refresh("", job_id).resume.visible is True
+    jobs.resume(job_id)
+    assert "Waiting" in head()
+    jobs.stop(job_id)
+    assert "Stopped" in head()
+    with pytest.raises(Conflict):
+        jobs.stop(job_id)
+    jobs.delete(job_id)
+    assert "No jobs yet" in head()
+    for action in (jobs.pause, jobs.resume, jobs.stop, jobs.delete):
+        with pytest.raises(UnknownJob):
+            action(job_id)
+        with pytest.raises(UnknownJob):
+            action(None)
+
+
+def test_a_running_job_shows_its_figures_and_curves(
+    jobs: JobHandlers, studio: Studio, rows: Path
+) -> None:
+    job = queued(studio, rows).changed(state="running", notes=("a <note>",), message="less memory")
+    lines = [
+        {"step": n, "steps": 8, "loss": 4.0 - n, "epoch": n / 8, "tokens_per_second": 1234.0}
+        | {"learning_rate": 1e-3, "seconds_left": 65.0}
+        for n in (1, 2)
+    ]
+    sample = {"step": 2, "prompt": "Q", "answer": "<b>", "wanted": "A"}
+    (job.run.folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    (job.run.folder / "samples.jsonl").write_text(json.dumps(sample) + "\n")
+    update = jobs.refresh("", job.id)
+    head = str(update.head)
+    for said in ("Running", "step 2 of 8", "epoch 0.25 of 9", "1,234 tokens/s", "65 s left"):
+        assert said in head
+    assert "a &lt;note&gt;" in head
+    assert "less memory" in head
+    assert 'style="width:25.0%"' in head
+    assert '<polyline class="loss"' in str(update.curves)
+    assert "&lt;b&gt;" in str(update.samples)
+    assert update.job.choices[0][0].startswith("prices · 25% · ")
+    assert (update.delete.visible, update.publish.interactive) == (False, False)
+
+
+async def test_a_finished_job_is_tried_and_published(
+    jobs: JobHandlers, adapters: AdapterHandlers, rows: Path, adapter_folder: Path
+) -> None:
+    studio = jobs.studio
+    job = queued(studio, rows)
+    with pytest.raises(Conflict, match="has no adapter yet"):
+        jobs.publish(job.id, "", True)
+    _, error = await drain_failing(jobs.try_checkpoint(job.id, 1, "Hi"))
+    assert "no checkpoint is saved yet" in str(error)
+
+    random_adapter(job.run.folder / "adapter", seed=1)
+    for ending in ("html", "json", "md"):
+        (job.run.folder / "adapter" / f"report-card.{ending}").write_text('{"verdict": "better"}')
+    (job.run.folder / "metrics.jsonl").write_text('{"step": 8, "steps": 8, "loss": 1.0}\n')
+    job.changed(state="done")
+    update = jobs.refresh("", job.id)
+    assert "Done" in str(update.head)
+    assert (update.publish.interactive, update.try_out.visible) == (True, True)
+    assert update.checkpoint.info == "Saved: 8"
+    assert 'srcdoc="{&#34;verdict&#34;' in str(update.card)
+    assert len(update.card_files.value) == 3
+
+    answers = await drain(jobs.try_checkpoint(job.id, 3, "What is the price of the Zolpar?"))
+    assert "Step 8 · adapter " in answers[-1].answer
+
+    published = jobs.publish(job.id, "", False)
+    assert published.adapters.version.value == "prices/v1"
+    assert published.sections.selected == "adapters"
+    table = adapters.refresh("prices/v1").table
+    assert "better" in table
+    assert "promoted" not in table
+    assert "published as prices/v1" in str(jobs.refresh("", job.id).head)
+
+
+# Adapters
+
+
+def test_an_empty_store_says_so(adapters: AdapterHandlers) -> None:
+    update = adapters.refresh(None)
+    assert "No adapters yet" in update.table
+    assert (update.version.value, update.card, update.note) == (None, None, "")
+    for action in (adapters.preview, adapters.promote, adapters.retire, adapters.delete):
+        with pytest.raises(InvalidSettings, match="choose a version first"):
+            action(None)
+
+
+def test_an_adapter_is_imported_promoted_rolled_back_and_retired(
+    adapters: AdapterHandlers, engine: Engine, adapter_folder: Path
+) -> None:
+    files = [str(path) for path in adapter_folder.iterdir()]
+    with pytest.raises(InvalidSettings, match="drop the adapter's files"):
+        adapters.import_adapter([], "shop")
+    first = adapters.import_adapter(files, " shop ")
+    assert first.version.value == "shop/v1"
+    assert "not promoted yet" in first.note
+    assert first.card["name"] == "shop"
+    adapters.import_adapter(files, "shop")
+
+    served = adapters.preview("shop/v1")
+    assert "choose embedded:shop.v1 in Chat or Compare" in served.note
+    assert "embedded:shop.v1" in [info.name for info in engine.models()]
+    assert "shop now stands for v1" in adapters.promote("shop/v1").note
+    promoted = adapters.promote("shop/v2")
+    assert promoted.table.count('class="promoted"') == 1
+    assert [choice for choice, _ in promoted.version.choices] == ["shop/v2", "shop/v1"]
+    with pytest.raises(Conflict):
+        adapters.delete("shop/v2")
+    assert "shop stands for v1 again" in adapters.roll_back("shop/v2").note
+    assert "no longer served" in adapters.retire("shop/v1").note
+    assert "embedded:shop" not in [info.name for info in engine.models()]
+    gone = adapters.delete("shop/v1")
+    assert gone.version.value == "shop/v2"
+    assert "shop/v1 is deleted" in gone.note
+
+
+def test_files_that_are_no_adapter_are_refused(adapters: AdapterHandlers, tmp_path: Path) -> None:
+    path = tmp_path / "adapter_config.json"
+    path.write_text("{}")
+    with pytest.raises(BrokenAdapter):
+        adapters.import_adapter([str(path)], "shop")
+    assert "No adapters yet" in adapters.refresh(None).table

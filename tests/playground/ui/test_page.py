@@ -1,0 +1,55 @@
+"""The page as Gradio sees it: which event changes what, and its one public endpoint."""
+
+import gradio as gr
+import pytest
+from fastapi import FastAPI
+from gradio_client import Client
+
+from playground.ui import mount_page
+from tests.playground.api.serving import running
+from tests.playground.ui.helpers import elem_ids, events_of
+
+# Gradio 6.31 sets an option that pandas 3 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
+CONVERSATION = {"chat", "message", None, "status"}
+
+
+@pytest.mark.parametrize(
+    ("handler", "count", "ids"),
+    [
+        ("send", 4, None),
+        ("retry", 1, CONVERSATION),
+        ("edit", 1, CONVERSATION),
+        ("undo", 1, CONVERSATION),
+        ("update_token_count", 5, {"status"}),
+        ("restore", 1, None),
+        ("make_schema", 1, {"json-schema", None, "json-text"}),
+        ("score", 7, {"cmp-score", "cmp-preferences", "cmp-good"}),
+        ("report", 1, {"ft-report"}),
+        ("plan", 1, {"ft-plan"}),
+        ("start", 1, {"ft-rooms", "ft-job"}),
+        ("publish", 1, {"ft-rooms", "ad-version"}),
+        ("import_adapter", 1, {"ad-table", "ad-version", "ad-card", "ad-note"}),
+    ],
+)
+async def test_events_change_the_components_they_name(
+    page: gr.Blocks, handler: str, count: int, ids: set[str | None] | None
+) -> None:
+    events = events_of(page, handler)
+    assert len(events) == count
+    for event in events:
+        assert ids is None or elem_ids(event.outputs) <= ids | {"json-verdict"}
+
+
+async def test_every_event_but_the_chat_is_private(page: gr.Blocks) -> None:
+    public = [event.api_name for event in page.fns.values() if event.api_visibility == "public"]
+    assert public == ["chat"]
+
+
+async def test_a_client_asks_the_page_for_a_stream(page: gr.Blocks) -> None:
+    with running(mount_page(FastAPI(), page)) as url:
+        client = Client(url, verbose=False)
+        assert list(client.submit("Hi", api_name="/chat"))[:2] == ["Hello", "Hello, you."]
+        with pytest.raises(Exception, match="Cannot find a function"):
+            client.predict("Hi", api_name="/send")
+        client.close()
