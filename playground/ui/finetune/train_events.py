@@ -5,7 +5,7 @@ The recipe's fields arrive as keyword arguments.
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
