@@ -28,7 +28,7 @@ class Recipe:
     repeat_steps: int = 400
     """The first phase: random tokens, repeated. The copying heads settle before any words come."""
     repeat_share: float = 0.12
-    """TrainingPriority of random repeats that stays in the mixture afterwards."""
+    """Share of random repeats that stays in the mixture afterwards."""
     copying_steps: int = 2_500
     """Until here a quarter of the rows is copying practice; later a little."""
     one_tool_steps: int = 800
