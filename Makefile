@@ -35,7 +35,7 @@ bench: install
 	$(BIN)/python -m benchmarks $(ARGS)
 
 embedded-model: install
-	$(BIN)/finetune embedded build $(ARGS)
+	$(BIN)/python -m recipes.tiny_mistral build $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist

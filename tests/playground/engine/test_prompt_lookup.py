@@ -13,7 +13,7 @@ from playground.engine.prompt_lookup import LONGEST, PAUSE, PromptLookup
 from playground.engine.scheduler import Scheduler
 from playground.models.loaded import LoadedModel
 from playground.protocol import Message, ModelInfo, Request, Sampling
-from recipes.tiny_mistral.evaluate import held_out_rows
+from recipes.tiny_mistral.evaluation import held_out_rows
 
 FAMILIES = ("extraction", "copying", "system.json", "tools.answer", "chat.facts")
 NOTE = "The order 5581 of Marie Dupont from Lyon has 3 lamps, 2 chairs and 14 green cups."

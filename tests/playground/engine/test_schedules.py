@@ -18,7 +18,7 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, ModelInfo, Request, Sampling
-from recipes.tiny_mistral.evaluate import held_out_rows
+from recipes.tiny_mistral.evaluation import held_out_rows
 from tests.playground.adapter_files import random_adapter
 
 FAMILIES = (
