@@ -249,7 +249,7 @@ def _describe(loaded: "LoadedModel") -> "ModelInfo":
         description=entry.description if entry else f"Loaded from {loaded.spec.source}.",
         defaults=entry.sampling if entry else Sampling(),
         created=int(time.time()),
-        call_form=loaded.tokenizer.call_form,
+        call_form=loaded.tokenizer.call_format,
     )
 
 

@@ -81,7 +81,7 @@ class Engine:
             loaded.name,
             loaded.context_length,
             created=int(time.time()),
-            call_form=loaded.tokenizer.call_form,
+            call_form=loaded.tokenizer.call_format,
         )
         self._info = replace(self._info, provenance=self._provenance(None))
         self._runner = runner_of(loaded.model, self._limits.max_adapters, self._limits.kv_layout)

@@ -1,4 +1,4 @@
-"""Models that go by a short name here, with how they are best used."""
+"""Models with a short name, and the settings that suit them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
-    model's config where its memory should be planned without its files.
+    """A model of the catalogue.
+
+    ``source`` is a hub id or a folder, ``context_length`` is in tokens. ``recipe`` is the name of
+    the training preset that suits it. ``examples`` is a file with example prompts written for it.
+    ``config`` makes the model's config, for a memory plan that needs no download.
     """
 
     name: str
@@ -22,11 +25,13 @@ class CatalogueEntry:
     description: str
     context_length: int
     sampling: Sampling
+    recipe: str
+    examples: Path | None = None
     config: Callable[[], PretrainedConfig] | None = None
 
 
 def mistral_small_config() -> MistralConfig:
-    """The shape of Mistral-Small-24B-Instruct-2501, from its config.json."""
+    """Return the config of Mistral-Small-24B-Instruct-2501, as in its config.json."""
     return MistralConfig(
         vocab_size=131_072,
         hidden_size=5120,
@@ -43,7 +48,7 @@ def mistral_small_config() -> MistralConfig:
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
-    """The catalogue, the default first."""
+    """Return the catalogue, the default model first."""
     return (
         CatalogueEntry(
             name="embedded",
@@ -51,6 +56,8 @@ def entries() -> tuple[CatalogueEntry, ...]:
             description="A tiny Mistral that ships with the playground, for small talk and tasks.",
             context_length=2048,
             sampling=Sampling(temperature=0.0, max_tokens=512),
+            recipe="embedded_cpu",
+            examples=EMBEDDED_FOLDER / "examples.json",
         ),
         CatalogueEntry(
             name="mistral-small",
@@ -58,13 +65,14 @@ def entries() -> tuple[CatalogueEntry, ...]:
             description="Mistral Small 3, 24 billion parameters, instruction-tuned (January 2025).",
             context_length=32_768,
             sampling=Sampling(temperature=0.15),
+            recipe="mistral_small_24b_qlora",
             config=mistral_small_config,
         ),
     )
 
 
 def find(name: str) -> CatalogueEntry | None:
-    """The entry of this name or source."""
+    """Return the entry with this name or source."""
     for entry in entries():
         if name in (entry.name, entry.source):
             return entry

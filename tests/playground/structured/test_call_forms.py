@@ -153,7 +153,7 @@ def test_a_call_and_its_result_are_rendered_in_the_families_form(folder: Path) -
     )
     tokens = tokenizer.render(messages, TOOLS)
     text = b"".join(map(tokenizer.token_bytes, tokens)).decode()
-    wire = WIRE[tokenizer.call_form or "mistral"]
+    wire = WIRE[tokenizer.call_format or "mistral"]
     opening, closing = wire.each
     wanted = f'{opening}"get_weather", "{wire.name}": {{"city": "Oslo", "days": 2}}{closing}'
     assert wanted in text
