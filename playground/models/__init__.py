@@ -1,4 +1,4 @@
-"""What we load: catalogue, loader, tokenizers, adapters on disk, memory plan.
+"""Models on disk and in memory: catalogue, loader, tokenizers, adapters, memory plan.
 
-Knows no request, no scheduling and no face; engine and trainer borrow what it makes.
+Knows no request, no scheduling and no user interface. Engine and trainer share what it loads.
 """

@@ -1,16 +1,14 @@
-"""LoRA adapters on disk, in PEFT's format: read, checked, and told apart by their content.
+"""LoRA adapters on disk, in PEFT's format: reading, checking, and a hash of their content.
 
-Safetensors only. Knows no engine: what it returns is matrices by module path.
-Source of the format: peft ``utils/save_and_load.py`` and ``tuners/lora/config.py`` (0.21).
+Safetensors only. Knows no engine: an adapter is matrices by module path.
+The format is that of peft ``utils/save_and_load.py`` and ``tuners/lora/config.py`` (0.21).
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,20 +17,21 @@ from torch import Tensor
 
 from playground.errors import BrokenAdapter, WrongBase
 from playground.models.loaded import LoadedModel
+from playground.protocol.json_types import Json, JsonObject, object_at, parse_json
 
 CONFIG_FILE = "adapter_config.json"
 CARD_FILE = "adapter_card.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
-PICKLED = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
+PICKLE_FILES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoraPair:
-    """One module's two matrices, in fp32: ``down`` ``[rank, in]``, ``up`` ``[out, rank]``.
+    """The two matrices of a module in fp32: ``down`` ``[rank, in]`` and ``up`` ``[out, rank]``.
 
-    ``up`` is scaled already: the module's output gains ``up @ down @ x``.
+    ``up`` includes the scale: ``up @ down @ x`` is added to the module's output.
     """
 
     down: Tensor
@@ -40,24 +39,25 @@ class LoraPair:
 
     @property
     def rank(self) -> int:
-        """Columns of ``up``."""
+        """The LoRA rank."""
         return self.down.shape[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapter:
-    """An adapter as read: immutable, and another one as soon as a byte differs.
+    """An adapter as read from a folder.
 
-    ``modules`` maps paths of the base's linear modules to their pairs; ``content_hash`` covers
-    configuration and weights; ``card`` is empty where the folder has none.
+    ``modules`` maps paths of the base's linear modules to their matrices. ``content_hash`` covers
+    configuration and weights, so that it identifies a version. ``card`` is empty if the folder has
+    none.
     """
 
     name: str
     folder: Path
     content_hash: str
     modules: Mapping[str, LoraPair]
-    config: Mapping[str, Any]
-    card: Mapping[str, Any]
+    config: Mapping[str, Json]
+    card: Mapping[str, Json]
 
     @property
     def rank(self) -> int:
@@ -73,21 +73,21 @@ def name_problem(name: str) -> str | None:
 
 
 def read_adapter(folder: Path, name: str | None = None) -> Adapter:
-    """The adapter in ``folder``, named after it unless a name is given.
+    """Read the adapter in ``folder``, named after the folder unless a name is given.
 
-    Raises `BrokenAdapter` for a missing or damaged file, for pickled weights, and for what is no
-    plain LoRA: DoRA, trained biases, whole modules saved beside, or another method of PEFT.
+    Raises `BrokenAdapter` for a missing or damaged file, for pickled weights, and for anything but
+    plain LoRA: DoRA, trained biases, ``modules_to_save``, or another PEFT method.
     """
     name = name or folder.name
     if problem := name_problem(name):
         raise BrokenAdapter(problem)
     config_bytes, weights_bytes = _files(folder)
     try:
-        config = json.loads(config_bytes)
+        config = parse_json(config_bytes)
         tensors = load(weights_bytes)
     except (ValueError, SafetensorError) as error:
         raise BrokenAdapter(f"{folder} holds a damaged file: {error}") from error
-    _check_method(folder, config)
+    config = _lora_config(folder, config)
     digest = hashlib.sha256(config_bytes)
     digest.update(weights_bytes)
     modules = _pairs(folder, config, tensors)
@@ -95,14 +95,17 @@ def read_adapter(folder: Path, name: str | None = None) -> Adapter:
 
 
 def check_fits(adapter: Adapter, loaded: LoadedModel) -> None:
-    """Raises `WrongBase` for a card that names other weights or another rendering, and for the
-    first module that the model lacks or that has another shape.
+    """Raise `WrongBase` unless the adapter was made for this base model.
+
+    Checked are the hashes in its card (weights, chat template), and that the model has each of its
+    modules in the same shape.
     """
-    for key, own in (("base_hash", loaded.weights_hash), ("template_hash", loaded.template_hash)):
-        if adapter.card.get(key, own) != own:
+    hashes = (("base_hash", loaded.weights_hash), ("template_hash", loaded.template_hash))
+    for key, expected in hashes:
+        if adapter.card.get(key, expected) != expected:
             raise WrongBase(
                 f"adapter {adapter.name} was trained on {adapter.card.get('base')} with another "
-                f"{key}: {adapter.card[key]}, here {own}"
+                f"{key}: {adapter.card[key]}, here {expected}"
             )
     model = loaded.model
     for path, pair in adapter.modules.items():
@@ -111,9 +114,9 @@ def check_fits(adapter: Adapter, loaded: LoadedModel) -> None:
         except AttributeError:
             module = None
         inputs, outputs = pair.down.shape[1], pair.up.shape[0]
-        has = (getattr(module, "in_features", None), getattr(module, "out_features", None))
-        if has != (inputs, outputs):
-            there = f"is {has[0]} to {has[1]}" if has[0] else "does not exist"
+        shape = (getattr(module, "in_features", None), getattr(module, "out_features", None))
+        if shape != (inputs, outputs):
+            there = f"is {shape[0]} to {shape[1]}" if shape[0] else "does not exist"
             made_for = adapter.config.get("base_model_name_or_path") or "another base model"
             raise WrongBase(
                 f"adapter {adapter.name} was made for {made_for}: its {path} is {inputs} to "
@@ -124,7 +127,7 @@ def check_fits(adapter: Adapter, loaded: LoadedModel) -> None:
 def _files(folder: Path) -> tuple[bytes, bytes]:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            pickled = next((each for each in PICKLED if (folder / each).is_file()), None)
+            pickled = next((file for file in PICKLE_FILES if (folder / file).is_file()), None)
             if name == WEIGHTS_FILE and pickled:
                 raise BrokenAdapter(
                     f"{folder} has pickled weights ({pickled}), which can run code when they are "
@@ -134,21 +137,22 @@ def _files(folder: Path) -> tuple[bytes, bytes]:
     return (folder / CONFIG_FILE).read_bytes(), (folder / WEIGHTS_FILE).read_bytes()
 
 
-def _card(folder: Path) -> dict[str, Any]:
+def _card(folder: Path) -> JsonObject:
     path = folder / CARD_FILE
     if not path.is_file():
         return {}
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = parse_json(path.read_bytes())
     except ValueError as error:
-        raise BrokenAdapter(f"{path} is no JSON: {error}") from error
+        raise BrokenAdapter(f"{path} is not JSON: {error}") from error
     return card if isinstance(card, dict) else {}
 
 
-def _check_method(folder: Path, config: Any) -> None:
+def _lora_config(folder: Path, config: Json) -> JsonObject:
+    """Return the config if it is that of plain LoRA; raise `BrokenAdapter` otherwise."""
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         method = config.get("peft_type") if isinstance(config, dict) else None
-        raise BrokenAdapter(f"{folder} is no LoRA adapter (peft_type {method!r})")
+        raise BrokenAdapter(f"{folder} is not a LoRA adapter (peft_type {method!r})")
     if config.get("use_dora"):
         raise BrokenAdapter(
             f"{folder} is a DoRA adapter, whose magnitudes cannot share a batch; merge it into its "
@@ -158,21 +162,20 @@ def _check_method(folder: Path, config: Any) -> None:
         raise BrokenAdapter(f"{folder} also trained biases, which cannot share a batch")
     if config.get("modules_to_save"):
         raise BrokenAdapter(f"{folder} also saved whole modules: {config['modules_to_save']}")
+    return config
 
 
-def _pairs(
-    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> dict[str, LoraPair]:
+def _pairs(folder: Path, config: JsonObject, tensors: Mapping[str, Tensor]) -> dict[str, LoraPair]:
     halves: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
-        found = KEY.fullmatch(key)
-        if not found or tensor.ndim != 2 or found["path"].endswith("lm_head"):
+        match = KEY.fullmatch(key)
+        if not match or tensor.ndim != 2 or match["path"].endswith("lm_head"):
             raise BrokenAdapter(
-                f"{folder} has a weight that is no LoRA of a block's linear module: {key}"
+                f"{folder} has a weight that is not a LoRA matrix of a decoder layer: {key}"
             )
         if not torch.isfinite(tensor).all():
             raise BrokenAdapter(f"{folder} has values that are not finite in {key}")
-        halves.setdefault(found["path"], {})[found["which"]] = tensor.float()
+        halves.setdefault(match["path"], {})[match["which"]] = tensor.float()
     if not halves:
         raise BrokenAdapter(f"{folder} has no LoRA weights")
     pairs = {}
@@ -184,11 +187,17 @@ def _pairs(
     return pairs
 
 
-def _scale(config: Mapping[str, Any], path: str, rank: int) -> float:
-    """alpha / rank, or alpha / sqrt(rank) for rank-stabilised LoRA (arXiv:2312.03732)."""
-    alpha = float(config.get("lora_alpha", rank))
-    for pattern, value in (config.get("alpha_pattern") or {}).items():
+def _scale(config: JsonObject, path: str, rank: int) -> float:
+    """Return alpha / rank, or alpha / sqrt(rank) for rank-stabilised LoRA (arXiv:2312.03732)."""
+    alpha = _number(config.get("lora_alpha", rank))
+    for pattern, value in object_at(config, "alpha_pattern").items():
         if re.fullmatch(rf"(.*\.)?({pattern})", path):
-            alpha = float(value)
+            alpha = _number(value)
             break
-    return float(alpha / (rank**0.5 if config.get("use_rslora") else rank))
+    return alpha / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def _number(value: Json) -> float:
+    if not isinstance(value, int | float):
+        raise BrokenAdapter(f"{value!r} is not a number (lora_alpha)")
+    return float(value)

@@ -1,4 +1,4 @@
-"""Models that go by a short name here, with how they are best used."""
+"""Models with a short name, and the settings that suit them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class CatalogueEntry:
 
 
 def mistral_small_config() -> MistralConfig:
-    """The shape of Mistral-Small-24B-Instruct-2501, from its config.json."""
+    """Return the config of Mistral-Small-24B-Instruct-2501, as in its config.json."""
     return MistralConfig(
         vocab_size=131_072,
         hidden_size=5120,
@@ -59,7 +59,7 @@ def mistral_small_config() -> MistralConfig:
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
-    """The catalogue, the default first."""
+    """Return the catalogue, the default model first."""
     return (
         CatalogueEntry(
             name="embedded",
@@ -88,7 +88,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
 
 
 def find(name: str) -> CatalogueEntry | None:
-    """The entry of this name or source."""
+    """Return the entry with this name or source."""
     for entry in entries():
         if name in (entry.name, entry.source):
             return entry

@@ -1,4 +1,4 @@
-"""What a model's config decides before its weights are touched: kind, window, device, dtype."""
+"""A model's config: what it decides before weights are loaded (class, context, device, dtype)."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from playground.errors import UnsupportedModel
 from playground.models.spec import ModelSpec
 
 SMALL_MODEL = 1_000_000_000
-"""Parameters; below it a CPU serves fp32, in which small matrices run faster than in bf16."""
+"""Parameters; a CPU serves smaller models in fp32, where small matmuls are faster than in bf16."""
 
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
     {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -20,7 +20,7 @@ DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
 
 
 def read_config(folder: Path) -> PretrainedConfig:
-    """The config of a causal LM that transformers has in its own code.
+    """Return the config of a causal LM whose class is part of transformers.
 
     Raises `UnsupportedModel` for anything else.
     """
@@ -41,14 +41,14 @@ def read_config(folder: Path) -> PretrainedConfig:
 
 
 def window_of(config: PretrainedConfig) -> int:
-    """Tokens of context that the model was made for."""
+    """Return the model's longest context in tokens."""
     return int(getattr(config, "max_position_embeddings", None) or 4096)
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device to load onto; "auto" is a GPU where there is one.
+    """Return the device to load onto; "auto" is the first GPU, or the CPU if there is none.
 
-    Raises `UnsupportedModel` for a device this machine does not have.
+    Raises `UnsupportedModel` for a device that this machine does not have.
     """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -62,7 +62,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_dtype(spec: ModelSpec, parameters: int, device: torch.device) -> torch.dtype:
-    """Number format of unquantized weights."""
+    """Return the dtype of unquantized weights."""
     if spec.precision != "auto":
         return DTYPES[spec.precision]
     small_on_cpu = device.type == "cpu" and parameters < SMALL_MODEL

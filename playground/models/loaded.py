@@ -1,4 +1,4 @@
-"""A model in memory: what the loader makes and the engine and the trainer borrow."""
+"""A loaded model, which engine and trainer share."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from playground.models.spec import ModelSpec
 from playground.models.tokenizer import ChatTokenizer
 
 ONE_THREAD_BELOW = 50_000_000
-"""Parameters; a smaller model's products end before a second thread has woken up, and on a machine
-that does something else beside, two threads were 80 times slower than one (docs/log.md)."""
+"""Parameters; the matmuls of a smaller model end before a second thread wakes up; on a busy machine
+two threads were 80 times slower (docs/log.md, "One thread or two for the embedded model")."""
 
 
 def wants_one_thread(model: PreTrainedModel) -> bool:
-    """Whether a model is so small that more CPU threads make it slower."""
+    """Tell whether the model is so small that more CPU threads make it slower."""
     return model.device.type == "cpu" and bool(model.num_parameters() < ONE_THREAD_BELOW)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """Model, tokenizer and what identifies them.
+    """A model with its tokenizer.
 
-    ``weights_hash`` covers the weights as stored; with the tokenizer's ``template_hash`` it says
-    whether an adapter was made for this base.
+    ``weights_hash`` covers the weights as stored; an adapter fits the base if this hash and the
+    tokenizer's ``template_hash`` are those that it was trained with.
     """
 
     name: str
@@ -34,5 +34,5 @@ class LoadedModel:
 
     @property
     def template_hash(self) -> str:
-        """Hash of the rendering."""
+        """Hash of the chat template."""
         return self.tokenizer.template_hash

@@ -1,14 +1,13 @@
-"""The shared loader: one model in memory for serving and training alike.
+"""Model loading for serving and training.
 
-bf16, fp16, fp32, int8 and NF4 with double quantization; safetensors only; never remote code. What
-does not fit is said before anything is loaded.
+bf16, fp16, fp32, int8 and NF4 with double quantization; safetensors only; never remote code. A
+model that does not fit into memory is refused before anything is loaded.
 """
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear4bit
@@ -44,15 +43,13 @@ from playground.models.tokenizer import ChatTokenizer
 from playground.models.weights import find_weights, weights_hash
 
 
-def load(
-    spec: ModelSpec, *, home: Path | None = None, progress: type[Any] | None = None
-) -> LoadedModel:
-    """Load ``spec``, downloading it into ``home`` first if it is a hub id.
+def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
+    """Load a model, downloading it into ``home`` first if it is a hub id.
 
-    The model is in eval mode and its weights take no gradients. Raises a `ModelLoadError` that
-    says which file or figure is in the way.
+    The model is in eval mode and its weights require no gradients. Raises a `ModelLoadError` that
+    names the file or the figure at fault.
     """
-    folder = locate(spec, home, progress)
+    folder = locate(spec, home)
     config = read_config(folder)
     files = find_weights(folder)
     entry = find(spec.source)
@@ -73,7 +70,7 @@ def load(
 
 
 def served_name(spec: ModelSpec) -> str:
-    """The name that requests use: the catalogue's, a hub id, or a local folder's own name."""
+    """Return the name for requests: the catalogue's, a hub id, or the name of a local folder."""
     entry = find(spec.source)
     if entry:
         return entry.name
@@ -82,7 +79,7 @@ def served_name(spec: ModelSpec) -> str:
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:
-    """The tokenizer of a model folder: mistral-common's where there is a tekken.json."""
+    """Load a model folder's tokenizer: mistral-common's if it has a tekken.json."""
     if (folder / TEKKEN_FILE).exists():
         return MistralTokenizer(folder)
     end_ids: list[int] = []
@@ -121,7 +118,7 @@ def _load_weights(
     parameters = count_parameters(config).total
     dtype = choose_dtype(spec, parameters, device)
     attention = {} if spec.attention == "auto" else {"attn_implementation": spec.attention}
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns at each int8 product
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
         with _progress_bar(shown=parameters >= SMALL_MODEL):
             model, report = AutoModelForCausalLM.from_pretrained(
@@ -138,15 +135,15 @@ def _load_weights(
             )
     except (RuntimeError, ValueError, OSError) as error:
         raise BrokenWeights(f"{folder}: the weights do not load: {error}") from error
-    for fault in ("missing_keys", "mismatched_keys"):
-        if report.get(fault):
-            names = ", ".join(sorted(str(name) for name in report[fault])[:3])
-            kind = fault.replace("_", " ")
+    for problem in ("missing_keys", "mismatched_keys"):
+        if report.get(problem):
+            names = ", ".join(sorted(str(name) for name in report[problem])[:3])
+            kind = problem.replace("_", " ")
             raise BrokenWeights(f"{folder}: the weights do not match the config; {kind}: {names}")
     for module in model.modules():
         if isinstance(module, Linear4bit):
-            # Else the first forward repacks shared weights for AVX512-BF16, and training on them
-            # afterwards gives gradients of exactly zero (docs/log.md).
+            # Otherwise the first forward repacks shared weights for AVX512-BF16, and training on
+            # them then gives gradients of exactly zero.
             module.support_avx512bf16_for_cpu = False
     model.requires_grad_(False)
     return model.eval()
@@ -154,7 +151,7 @@ def _load_weights(
 
 @contextmanager
 def _progress_bar(*, shown: bool) -> Iterator[None]:
-    """transformers' bar over the weights, only where one would wait for them."""
+    """Show transformers' progress bar over the weights only for models that load slowly."""
     was_enabled = is_progress_bar_enabled()
     if not shown:
         disable_progress_bar()

@@ -1,6 +1,6 @@
-"""Mistral's own tokenizers, rendered by mistral-common: V7-Tekken for Mistral Small 3.
+"""Mistral's own tokenizers through mistral-common: V7-Tekken for Mistral Small 3.
 
-Control tokens come only from the rendering: text that looks like one is encoded as ordinary text.
+Only the chat template makes control tokens: text that looks like one is encoded as text.
 """
 
 import codecs
@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mistral_common.exceptions import MistralCommonException
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
@@ -21,9 +21,12 @@ from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
 from playground.models.tokenizer import Detokenizer
 from playground.protocol import Message, Tool
+from playground.protocol.json_types import Json, parse_json
 
+OpenAIMessage: TypeAlias = dict[str, Any]
+"""As mistral-common's `ChatCompletionRequest.from_openai` takes it."""
 TEKKEN_FILE = "tekken.json"
-CALLS = "<TOOL_CALLS>"
+CALLS_TOKEN = "<TOOL_CALLS>"
 CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
 CALL_ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -62,22 +65,22 @@ class MistralTokenizer:
     def control_tokens(self) -> Mapping[int, str]:
         """Mistral's ``[NAME]`` as ``<NAME>``."""
         names = map(self._vocabulary.id_to_piece, range(self._vocabulary.num_special_tokens))
-        return {at: f"<{name.strip('[]<>')}>" for at, name in enumerate(names)}
+        return {token: f"<{name.strip('[]<>')}>" for token, name in enumerate(names)}
 
     @property
     def calls_id(self) -> int | None:
         """``[TOOL_CALLS]``."""
-        calls = (at for at, name in self.control_tokens.items() if name == CALLS)
-        return next(calls, None)
+        names = self.control_tokens.items()
+        return next((token for token, name in names if name == CALLS_TOKEN), None)
 
     @property
     def call_format(self) -> CallFormatName | None:
-        """Mistral's own."""
+        """Always "mistral"."""
         return "mistral"
 
     @property
     def template_hash(self) -> str:
-        """Hash of tekken.json, whose version decides the rendering."""
+        """Hash of tekken.json, whose version decides the template."""
         return self._template_hash
 
     def render(
@@ -87,9 +90,9 @@ class MistralTokenizer:
         *,
         continue_final: bool = False,
     ) -> list[int]:
-        """Token ids of the conversation, as mistral-common renders it for serving.
+        """Render the conversation as mistral-common does for serving.
 
-        Raises `InvalidRequest` where the template has no place for a message or a tool.
+        Raises `InvalidRequest` for a message or a tool that the template cannot render.
         """
         try:
             request = ChatCompletionRequest.from_openai(
@@ -99,9 +102,9 @@ class MistralTokenizer:
             )
             tokens: list[int] = self._common.encode_chat_completion(request).tokens
         except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(str(part) for part in fault["loc"])
-            raise InvalidRequest("messages", f"{where}: {fault['msg']}") from error
+            detail = error.errors()[0]
+            where = ".".join(str(part) for part in detail["loc"])
+            raise InvalidRequest("messages", f"{where}: {detail['msg']}") from error
         except (MistralCommonException, ValueError) as error:
             raise InvalidRequest("messages", str(error)) from error
         return tokens
@@ -112,13 +115,13 @@ class MistralTokenizer:
         messages: Sequence[Message] = (),  # noqa: ARG002
         tools: Sequence[Tool] = (),  # noqa: ARG002
     ) -> list[int]:
-        """Text, calls without ids (those are the engine's to assign), the end."""
+        """Render text, calls and the end token; calls have no ids, which the engine assigns."""
         ids = self.encode_plain(answer.content) if answer.content else []
         if answer.tool_calls:
             if self.calls_id is None:
                 raise InvalidRequest("messages.tool_calls", "this tokenizer has no tool calls")
-            calls = [
-                {"name": call.name, "arguments": json.loads(call.arguments)}
+            calls: list[Json] = [
+                {"name": call.name, "arguments": parse_json(call.arguments)}
                 for call in answer.tool_calls
             ]
             written = json.dumps(calls, ensure_ascii=False)
@@ -126,26 +129,26 @@ class MistralTokenizer:
         return [*ids, min(self.end_ids)]
 
     def encode(self, text: str) -> list[int]:
-        """The beginning-of-sequence token, then ``text`` as ordinary tokens."""
+        """Encode ``text`` after the beginning-of-sequence token."""
         return self._vocabulary.encode(text, bos=True, eos=False)
 
     def encode_plain(self, text: str) -> list[int]:
-        """Ordinary tokens only."""
+        """Encode text without a beginning-of-sequence token."""
         return self._vocabulary.encode(text, bos=False, eos=False)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes a token stands for; empty for a control token."""
+        """Return the bytes of a token; empty for a control token."""
         if self._vocabulary.is_special(token_id):
             return b""
         return self._vocabulary.id_to_byte_piece(token_id)
 
     def detokenizer(self) -> Detokenizer:
-        """A fresh detokenizer for one answer."""
+        """Return a new detokenizer, for one answer."""
         return _ByteDetokenizer(self)
 
 
 class _ByteDetokenizer:
-    """Joins token bytes and lets whole characters out."""
+    """Joins token bytes and emits complete characters."""
 
     def __init__(self, tokenizer: MistralTokenizer) -> None:
         self._tokenizer = tokenizer
@@ -159,7 +162,7 @@ class _ByteDetokenizer:
 
 
 def short_call_id(call_id: str) -> str:
-    """The nine letters or digits that V7 asks of a tool call's id; the same for the same id."""
+    """Map an id to the nine letters or digits that V7 requires of a tool call's id."""
     if CALL_ID.fullmatch(call_id):
         return call_id
     number = int.from_bytes(hashlib.sha256(call_id.encode()).digest())
@@ -170,7 +173,7 @@ def short_call_id(call_id: str) -> str:
     return "".join(letters)
 
 
-def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
+def _with_short_ids(message: OpenAIMessage) -> OpenAIMessage:
     for call in message.get("tool_calls", ()):
         call["id"] = short_call_id(call["id"])
     if "tool_call_id" in message:

@@ -1,13 +1,13 @@
-"""How much memory serving a model takes, summed before anything is loaded.
+"""The memory that serving a model takes, computed before anything is loaded.
 
     weights  = decoder linears x bits of their quantization + everything else in 16 or 32 bits
-    KV cache = 2 x layers x kv_heads x head_dim x bytes, for each token of context
+    KV cache = 2 x layers x kv_heads x head_dim x bytes, per token of context
     step     = logits in fp32 and hidden states of the largest step
 
 Parameters are counted on the meta device from the config alone. NF4 with double quantization
-stores 4.127 bits a parameter (measured on a full-size layer of the 24B: 4 bits, and an 8-bit
-scale for each block of 64 with its own fp32 scale for each 256 blocks, QLoRA, arXiv:2305.14314);
-int8 stores 8 bits and an fp32 scale for each row (LLM.int8(), arXiv:2208.07339).
+stores 4.127 bits per parameter (measured on a full-size layer of the 24B: 4 bits, an 8-bit scale
+per block of 64, and an fp32 scale per 256 blocks; QLoRA, arXiv:2305.14314). int8 stores 8 bits and
+an fp32 scale per row (LLM.int8(), arXiv:2208.07339).
 """
 
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ NF4_BITS = 4.127
 STEP_TOKENS = 512
 SMALLEST_USEFUL_CONTEXT = 1024
 GPU_RUNTIME_BYTES = 700 * 2**20
-"""CUDA context and workspaces; a CPU needs none of it."""
+"""CUDA context and workspaces; none on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterCount:
-    """Parameters in the decoder's linear layers, which quantization shrinks, and the rest."""
+    """Parameters in the decoder's linear layers, which quantization shrinks, and all others."""
 
     linear: int
     linear_rows: int
@@ -42,13 +42,13 @@ class ParameterCount:
 
     @property
     def total(self) -> int:
-        """All parameters, tied ones once."""
+        """All parameters; tied ones count once."""
         return self.linear + self.other
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes that serving takes. ``context_length`` is in tokens, of all sequences together."""
+    """Bytes that serving takes. ``context_length`` is in tokens, over all sequences."""
 
     model: str
     quantization: Quantization
@@ -62,28 +62,28 @@ class MemoryPlan:
 
     @property
     def weights(self) -> int:
-        """Weights as they lie in memory."""
+        """Bytes of the weights."""
         return self.linear_bytes + self.other_bytes
 
     @property
     def kv_cache(self) -> int:
-        """Keys and values of one full context."""
+        """Bytes of keys and values for a full context."""
         return self.kv_bytes_per_token * self.context_length
 
     @cached_property
     def total(self) -> int:
-        """Everything."""
+        """All bytes."""
         return self.weights + self.kv_cache + self.step_bytes + self.runtime_bytes
 
     def largest_context(self, available: int) -> int:
-        """Tokens of context that fit into ``available`` bytes; 0 if not even the weights do."""
+        """Return the tokens of context that fit into ``available`` bytes; 0 if weights do not."""
         left = available - (self.total - self.kv_cache)
         if not self.kv_bytes_per_token:
             return self.context_length if left >= 0 else 0
         return max(0, left // self.kv_bytes_per_token)
 
     def rows(self) -> list[tuple[str, int]]:
-        """What to print: a label and bytes, the total last."""
+        """Return the plan as (label, bytes), the total last."""
         return [
             (f"decoder linears ({self.quantization})", self.linear_bytes),
             ("embeddings, head, norms", self.other_bytes),
@@ -95,7 +95,7 @@ class MemoryPlan:
 
 
 def count_parameters(config: PretrainedConfig) -> ParameterCount:
-    """Count on the meta device: shapes, no memory."""
+    """Count parameters on the meta device, without allocating them."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
@@ -111,9 +111,9 @@ def count_parameters(config: PretrainedConfig) -> ParameterCount:
 
 
 def plan(spec: ModelSpec, *, home: Path | None = None) -> MemoryPlan:
-    """The plan for a catalogue name, a local folder or a hub id.
+    """Plan for a catalogue name, a local folder or a hub id.
 
-    The catalogue's models need no file on this disk. Raises what `locate` and `read_config` raise.
+    Catalogue models need no download. Raises the errors of `locate` and `read_config`.
     """
     entry = find(spec.source)
     config = entry.config() if entry and entry.config else read_config(locate(spec, home))
@@ -125,7 +125,7 @@ def plan(spec: ModelSpec, *, home: Path | None = None) -> MemoryPlan:
 def plan_for_config(
     spec: ModelSpec, config: PretrainedConfig, device: torch.device, context_length: int
 ) -> MemoryPlan:
-    """The plan for a known config on a device."""
+    """Plan for a config on a device."""
     count = count_parameters(config)
     element = choose_dtype(spec, count.total, device).itemsize
     linear_bytes = {
@@ -141,39 +141,39 @@ def plan_for_config(
         other_bytes=count.other * element,
         kv_bytes_per_token=kv_bytes_per_token(config, element),
         context_length=context_length,
-        step_bytes=STEP_TOKENS * element * (8 * config.hidden_size + 3 * _widest(config))
+        step_bytes=STEP_TOKENS * element * (8 * config.hidden_size + 3 * _intermediate_size(config))
         + 4 * 32 * config.vocab_size,
         runtime_bytes=GPU_RUNTIME_BYTES if device.type == "cuda" else 0,
     )
 
 
 def kv_bytes_per_token(config: PretrainedConfig, element_bytes: int) -> int:
-    """Bytes of keys and values that one token holds over all layers; none without attention."""
-    every = getattr(config, "num_attention_heads", 0)
-    heads = getattr(config, "num_key_value_heads", None) or every
-    if not heads:
+    """Return the bytes of keys and values per token over all layers; 0 without attention."""
+    query_heads = getattr(config, "num_attention_heads", 0)
+    kv_heads = getattr(config, "num_key_value_heads", None) or query_heads
+    if not kv_heads:
         return 0
-    head_dim = getattr(config, "head_dim", None) or (config.hidden_size // every)
-    return int(2 * config.num_hidden_layers * heads * head_dim * element_bytes)
+    head_dim = getattr(config, "head_dim", None) or (config.hidden_size // query_heads)
+    return int(2 * config.num_hidden_layers * kv_heads * head_dim * element_bytes)
 
 
 def available_bytes(device: torch.device) -> int:
-    """Free memory on a device; on a CPU what can be had without swapping."""
+    """Return the free memory of a device; on a CPU, what is available without swapping."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
 
 
 def suggest(spec: ModelSpec, config: PretrainedConfig, device: torch.device, available: int) -> str:
-    """A sentence that names what would fit into ``available`` bytes instead."""
+    """Return a sentence that names options with which the model would fit."""
     for quantization in ("none", "int8", "nf4"):
         other = replace(spec, quantization=quantization)
         context = plan_for_config(other, config, device, 0).largest_context(available)
         context = min(context, window_of(config)) // 256 * 256
         if context >= SMALLEST_USEFUL_CONTEXT:
             return f"--quantization {quantization} --context-length {context} would fit"
-    return "no quantization of it would fit; choose a smaller model"
+    return "it does not fit with any quantization; choose a smaller model"
 
 
-def _widest(config: PretrainedConfig) -> int:
+def _intermediate_size(config: PretrainedConfig) -> int:
     return int(getattr(config, "intermediate_size", None) or 4 * config.hidden_size)

@@ -1,4 +1,4 @@
-"""What to load and how: a frozen `ModelSpec`, the loader's only argument."""
+"""`ModelSpec`: which model to load, and how."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,11 @@ from playground.settings import Precision, Quantization
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model and the form it is wanted in.
+    """A model with the options of its loading.
 
-    ``source`` is a catalogue name, a hub id or a local folder. ``precision`` "auto" is what suits
-    the device: on a CPU fp32 for small models and bf16 for large, on a GPU bf16. ``device`` is
-    "auto", "cpu", "cuda" or "cuda:N". ``context_length`` None is the catalogue's or the
-    config's own.
+    ``source`` is a catalogue name, a hub id or a local folder. ``precision`` "auto" is bf16 on a
+    GPU; on a CPU it is fp32 for small models and bf16 for large ones. ``device`` is "auto", "cpu",
+    "cuda" or "cuda:N". ``context_length`` defaults to the catalogue's or the config's.
     """
 
     source: str

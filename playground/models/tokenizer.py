@@ -1,7 +1,7 @@
-"""What every tokenizer here can do: render a conversation to token ids, and turn ids into text.
+"""`ChatTokenizer`: conversations to token ids, and token ids to text.
 
-The engine and the trainer see only this protocol; mistral-common's V7-Tekken and transformers'
-chat templates stand behind it.
+Engine and trainer see only this protocol. It is implemented with mistral-common (V7-Tekken) and
+with transformers' chat templates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,24 +12,19 @@ from playground.protocol import Message, Tool
 
 
 class Detokenizer(Protocol):
-    """Turns one answer's token ids into text as they come."""
+    """Decodes the token ids of one answer incrementally."""
 
     def push(self, token_id: int) -> str:
-        """The text that became whole with this token: never half a character, never a control
-        token."""
+        """Return the text that this token completes: never half a character or a control token."""
         ...
 
     def flush(self) -> str:
-        """What is still held back at the end; an unfinished character becomes U+FFFD."""
+        """Return the text still held back; an incomplete character becomes U+FFFD."""
         ...
 
 
 class ChatTokenizer(Protocol):
-    """Renders conversations to token ids.
-
-    ``end_ids`` end an answer; ``template_hash`` identifies the rendering, so that an adapter can
-    be checked against it.
-    """
+    """Renders conversations to token ids."""
 
     @property
     def vocabulary_size(self) -> int:
@@ -43,24 +38,22 @@ class ChatTokenizer(Protocol):
 
     @property
     def control_tokens(self) -> Mapping[int, str]:
-        """Control tokens by id, in angle brackets as grammars write them: ``<TOOL_CALLS>``."""
+        """Control tokens by id, named as in grammars: ``<TOOL_CALLS>``."""
         ...
 
     @property
     def calls_id(self) -> int | None:
-        """The control token after which an answer is a JSON array of tool calls, if the model
-        was trained on one.
-        """
+        """The control token that begins tool calls; None if calls are written as text."""
         ...
 
     @property
     def call_format(self) -> CallFormatName | None:
-        """How the rendering writes tool calls; None if it has none."""
+        """How the chat template writes tool calls; None if it has none."""
         ...
 
     @property
     def template_hash(self) -> str:
-        """Hash of everything that decides the rendering."""
+        """Hash of the chat template, by which an adapter is checked against its base."""
         ...
 
     def render(
@@ -70,35 +63,36 @@ class ChatTokenizer(Protocol):
         *,
         continue_final: bool = False,
     ) -> list[int]:
-        """Token ids of the conversation, ready for the assistant to answer.
+        """Render the conversation up to where the assistant's answer begins.
 
-        Text that looks like a control token stays text. Raises `InvalidRequest` where the
-        template has no place for a message.
+        With ``continue_final`` it ends inside the last assistant message instead. Text that looks
+        like a control token stays text. Raises `InvalidRequest` for a message that the template
+        cannot render.
         """
         ...
 
     def render_answer(
         self, answer: Message, messages: Sequence[Message] = (), tools: Sequence[Tool] = ()
     ) -> list[int]:
-        """Token ids that the assistant has to write after ``render(messages, tools)`` for its
-        message ``answer``, an end token last: what training learns.
+        """Return the token ids of ``answer`` after ``render(messages, tools)``, with an end token.
 
-        Raises `InvalidRequest` where the template has no place for it.
+        These are the tokens that training computes loss on. Raises `InvalidRequest` for an answer
+        that the template cannot render.
         """
         ...
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of raw text after the beginning-of-sequence token, if the model has one."""
+        """Encode raw text, after the beginning-of-sequence token if the model has one."""
         ...
 
     def encode_plain(self, text: str) -> list[int]:
-        """Token ids of a piece of text, with nothing before or after."""
+        """Encode text without a beginning-of-sequence token."""
         ...
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes a token stands for; empty for a control token."""
+        """Return the bytes of a token; empty for a control token."""
         ...
 
     def detokenizer(self) -> Detokenizer:
-        """A fresh detokenizer for one answer."""
+        """Return a new detokenizer, for one answer."""
         ...

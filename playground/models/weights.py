@@ -1,4 +1,4 @@
-"""Weights files on disk: whole or broken, and what identifies them.
+"""Weights files on disk: finding, checking and hashing them.
 
 Reads safetensors headers only; knows no model class.
 """
@@ -13,13 +13,13 @@ from playground.errors import BrokenWeights, UnsupportedModel
 
 INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def find_weights(folder: Path) -> list[Path]:
-    """The safetensors files of a model folder, each checked to be whole.
+    """Return the safetensors files of a model folder after checking that each is complete.
 
-    Raises `BrokenWeights` naming the file that is missing or truncated, `UnsupportedModel` where
+    Raises `BrokenWeights` naming the file that is missing or truncated, and `UnsupportedModel` if
     there are only pickles, which are never loaded.
     """
     index = folder / INDEX_FILE
@@ -31,7 +31,7 @@ def find_weights(folder: Path) -> list[Path]:
         files = [folder / name for name in names]
     elif (folder / SINGLE_FILE).exists():
         files = [folder / SINGLE_FILE]
-    elif any(path for pattern in PICKLES for path in folder.glob(pattern)):
+    elif any(path for pattern in PICKLE_PATTERNS for path in folder.glob(pattern)):
         raise UnsupportedModel(
             f"{folder} has its weights as pickles only, which can run code when loaded; "
             "convert them to safetensors"
@@ -39,15 +39,15 @@ def find_weights(folder: Path) -> list[Path]:
     else:
         raise BrokenWeights(f"{folder} has no weights: neither {SINGLE_FILE} nor {INDEX_FILE}")
     for path in files:
-        _check_whole(path)
+        _check_complete(path)
     return files
 
 
 def weights_hash(files: list[Path], sample_bytes: int = 1 << 20) -> str:
-    """Identifies stored weights without reading all of them: names, sizes, headers and samples.
+    """Hash stored weights without reading all of them: names, sizes, headers and samples.
 
-    Of each file the first and last MiB and sixteen MiB-sized samples spread between are hashed,
-    so that the 47 GB of the 24B take a moment; small files are hashed whole.
+    Of a large file the first and last MiB and sixteen samples of a MiB between them are hashed, so
+    that the 47 GB of the 24B take a moment. Small files are hashed whole.
     """
     digest = hashlib.sha256()
     for path in files:
@@ -63,9 +63,9 @@ def weights_hash(files: list[Path], sample_bytes: int = 1 << 20) -> str:
     return digest.hexdigest()[:16]
 
 
-def _check_whole(path: Path) -> None:
+def _check_complete(path: Path) -> None:
     if not path.exists():
-        raise BrokenWeights(f"{path} is missing; its index names it")
+        raise BrokenWeights(f"{path} is missing, but listed in the index")
     try:
         with safe_open(path, framework="pt"):
             pass

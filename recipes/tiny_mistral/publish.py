@@ -1,96 +1,86 @@
-"""Writes the folder that ships in the package, file by file, each in one atomic step."""
+"""Export of a build: the model folder that ships in the package, each file written atomically."""
 
 import json
 import random
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from transformers import MistralForCausalLM
+from safetensors.torch import save
 
-from recipes.tiny_mistral.config import Recipe
-from recipes.tiny_mistral.corpus import FAMILIES, Draw, Row, draw_row
-from recipes.tiny_mistral.evaluate import held_out_rows
-from recipes.tiny_mistral.initialise import model_config, new_model
-from recipes.tiny_mistral.rendering import BOS, EOS, PAD, Renderer
+from playground.files import write_atomic
+from playground.models.catalogue import EMBEDDED_FOLDER
+from playground.protocol.json_types import JsonObject
+from recipes.tiny_mistral.checkpoint import TOKENIZER_FILE, trained_model
+from recipes.tiny_mistral.config import PretrainingRecipe
+from recipes.tiny_mistral.corpus import FAMILIES, CorpusRow, Draw, draw_row
+from recipes.tiny_mistral.evaluation import held_out_rows
+from recipes.tiny_mistral.initialization import model_config
+from recipes.tiny_mistral.rendering import BOS, EOS, PAD
 
 REPLAY_ROWS = 1_000
 REPLAY_SEED = 77
 REGRESSION_ROWS = 10
-PACKAGE_FOLDER = Path(__file__).parents[2] / "playground" / "models" / "embedded"
+"""Rows of each task family in the regression set."""
 
 
-def trained_model(recipe: Recipe, build: Path) -> MistralForCausalLM:
-    """The model of the latest checkpoint."""
-    model = new_model(recipe, Renderer(build / "tekken.json").vocabulary)
-    state = torch.load(build / "checkpoint.pt", weights_only=True)
-    model.load_state_dict(state["model"])
-    return model.eval()
-
-
-def publish(recipe: Recipe, build: Path, folder: Path = PACKAGE_FOLDER) -> None:
-    """Export the latest checkpoint in bf16 with its tokenizer and configuration."""
-    folder.mkdir(parents=True, exist_ok=True)
+def publish(recipe: PretrainingRecipe, build: Path, folder: Path = EMBEDDED_FOLDER) -> None:
+    """Export the latest checkpoint in bf16, with its tokenizer, configuration and data files."""
     model = trained_model(recipe, build)
     weights = {
         name: tensor.to(torch.bfloat16).contiguous()
         for name, tensor in model.state_dict().items()
         if name != "lm_head.weight"  # tied to the embeddings
     }
-    temporary = folder / "model.safetensors.tmp"
-    save_file(weights, temporary, metadata={"format": "pt"})
-    temporary.chmod(0o644)
-    temporary.replace(folder / "model.safetensors")
-
+    write_atomic(folder / "model.safetensors", save(weights, metadata={"format": "pt"}))
     config = model_config(recipe, model.config.vocab_size).to_diff_dict()
     config |= {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
-    config |= {"sliding_window": None, "max_position_embeddings": recipe.context}
+    config |= {
+        "sliding_window": None,
+        "max_position_embeddings": recipe.max_position_embeddings,
+    }
     _write_json(folder / "config.json", config)
     _write_json(
         folder / "generation_config.json",
         {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD, "do_sample": False},
     )
-    _write_replay(folder / "replay.jsonl")
-    write_regression(folder / "regression.jsonl")
-    temporary = folder / "tekken.json.tmp"
-    shutil.copyfile(build / "tekken.json", temporary)
-    temporary.replace(folder / "tekken.json")
+    write_atomic(folder / "replay.jsonl", replay_jsonl())
+    write_atomic(folder / "regression.jsonl", regression_jsonl())
+    write_atomic(folder / TOKENIZER_FILE, (build / TOKENIZER_FILE).read_bytes())
 
 
-def _write_replay(path: Path) -> None:
-    """General rows that `finetune` mixes in, so that an expert forgets little of what it could."""
-    draw = Draw(random.Random(REPLAY_SEED))
-    lines: list[str] = []
-    while len(lines) < REPLAY_ROWS:
-        row = draw_row(draw)
-        if row.family != "copying":
-            lines.append(_line(row))
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
+def replay_jsonl() -> str:
+    """Return general rows that fine-tuning mixes in, so that an adapter forgets less."""
+    return "".join(f"{_line(row)}\n" for row in _replay_rows())
 
 
-def write_regression(path: Path) -> None:
-    """Held-out rows of each family, by which an expert's report card tells what it forgot."""
-    rows = [
+def regression_jsonl() -> str:
+    """Return held-out rows of each family, which a report card measures forgetting with."""
+    rows = (
         row
         for family in FAMILIES
         if family != "copying"
         for row in held_out_rows(family, REGRESSION_ROWS, REPLAY_SEED)
-    ]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(f"{_line(row)}\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)
+    )
+    return "".join(f"{_line(row)}\n" for row in rows)
 
 
-def _line(row: Row) -> str:
-    messages = [turn.as_openai() for turn in row.turns]
-    body = {"messages": messages} | ({"tools": list(row.tools)} if row.tools else {})
+def _replay_rows() -> Iterator[CorpusRow]:
+    draw = Draw(random.Random(REPLAY_SEED))
+    count = 0
+    while count < REPLAY_ROWS:
+        row = draw_row(draw)
+        if row.family != "copying":
+            count += 1
+            yield row
+
+
+def _line(row: CorpusRow) -> str:
+    body: JsonObject = {"messages": [turn.as_openai() for turn in row.turns]}
+    if row.tools:
+        body["tools"] = [*row.tools]
     return json.dumps(body, ensure_ascii=False)
 
 
 def _write_json(path: Path, content: object) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")

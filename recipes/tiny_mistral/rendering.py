@@ -1,7 +1,7 @@
-"""V7 token ids of a row, and which of them are learned.
+"""V7 token ids of a row, with a mask of the tokens to train on.
 
-Equal to mistral-common's rendering (a test compares them); written again because training renders
-a thousand rows a second and needs the weights beside the ids.
+Equal to mistral-common's rendering (a test compares them). A second implementation because
+pre-training renders a thousand rows a second and needs the mask.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
-from recipes.tiny_mistral.corpus.rows import Row, Turn
+from recipes.tiny_mistral.corpus.rows import CorpusRow, CorpusTurn
 
 BOS, EOS, PAD = 1, 2, 11
 INST, INST_END = 3, 4
@@ -23,57 +23,57 @@ CONTENT = 19
 
 
 @dataclass(slots=True)
-class Rendered:
-    """Token ids; ``learned`` marks the assistant's own tokens."""
+class RenderedRow:
+    """Token ids; ``trained`` marks those of the assistant."""
 
     ids: list[int] = field(default_factory=lambda: [BOS])
-    learned: list[bool] = field(default_factory=lambda: [False])
+    trained: list[bool] = field(default_factory=lambda: [False])
 
-    def add(self, ids: Sequence[int], learned: bool = False) -> None:
-        """Append ids."""
+    def add(self, ids: Sequence[int], trained: bool = False) -> None:
+        """Append token ids."""
         self.ids.extend(ids)
-        self.learned.extend([learned] * len(ids))
+        self.trained.extend([trained] * len(ids))
 
 
 class Renderer:
-    """Turns rows into ids with one ``tekken.json``."""
+    """Renders rows to token ids with one ``tekken.json``."""
 
     def __init__(self, path: Path) -> None:
         self.tekken = Tekkenizer.from_file(path)
 
     @property
-    def vocabulary(self) -> int:
-        """Number of ids, control tokens included."""
+    def vocab_size(self) -> int:
+        """Number of token ids, control tokens included."""
         return int(self.tekken.n_words)
 
     def encode(self, text: str) -> list[int]:
-        """Ordinary text; never control tokens."""
+        """Encode text; the result has no control tokens."""
         return list(self.tekken.encode(text, bos=False, eos=False))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of ids without control tokens."""
+        """Decode token ids, leaving out control tokens."""
         return str(self.tekken.decode([i for i in ids if i > CONTENT]))
 
-    def row(self, row: Row) -> Rendered:
-        """The whole row; every answer of the assistant is learned, calls with ids are not."""
+    def row(self, row: CorpusRow) -> RenderedRow:
+        """Render the whole row; all assistant messages are trained on but calls with ids."""
         return self.turns(row.turns, row.tools)
 
-    def prompt(self, row: Row) -> list[int]:
-        """The ids up to where the answer begins."""
+    def prompt(self, row: CorpusRow) -> list[int]:
+        """Return the token ids of everything before the answer."""
         return self.turns(row.prompt, row.tools).ids
 
-    def turns(self, turns: Sequence[Turn], tools: Sequence[object]) -> Rendered:
-        """A conversation; tools stand before its last user message, as V7 has them."""
-        rendered = Rendered()
-        last_user = max(at for at, turn in enumerate(turns) if turn.role == "user")
-        for at, turn in enumerate(turns):
-            if at == last_user and tools:
+    def turns(self, turns: Sequence[CorpusTurn], tools: Sequence[object]) -> RenderedRow:
+        """Render a conversation; tools stand before its last user message, as in V7."""
+        rendered = RenderedRow()
+        last_user = max(index for index, turn in enumerate(turns) if turn.role == "user")
+        for index, turn in enumerate(turns):
+            if index == last_user and tools:
                 listed = json.dumps(list(tools), ensure_ascii=False)
                 rendered.add([TOOLS, *self.encode(listed), TOOLS_END])
             self._turn(rendered, turn)
         return rendered
 
-    def _turn(self, rendered: Rendered, turn: Turn) -> None:
+    def _turn(self, rendered: RenderedRow, turn: CorpusTurn) -> None:
         if turn.role == "system":
             rendered.add([SYSTEM, *self.encode(turn.text), SYSTEM_END])
         elif turn.role == "user":
@@ -84,6 +84,6 @@ class Renderer:
         elif turn.calls:
             calls = json.dumps([call.as_json() for call in turn.calls], ensure_ascii=False)
             random_ids = any(call.id for call in turn.calls)
-            rendered.add([CALLS, *self.encode(calls), EOS], learned=not random_ids)
+            rendered.add([CALLS, *self.encode(calls), EOS], trained=not random_ids)
         else:
-            rendered.add([*self.encode(turn.text), EOS], learned=True)
+            rendered.add([*self.encode(turn.text), EOS], trained=True)

@@ -1,8 +1,8 @@
-"""Builds ``tekken.json``: byte-level BPE in the V7-Tekken format, small enough to ship.
+"""Build ``tekken.json``: byte-level BPE in the V7-Tekken format, small enough to ship.
 
-Two choices differ from the large vocabulary. A word never carries its leading space (a few common
-words excepted), so that a value is the same tokens in a sentence and between JSON quotes: copying
-needs that. And the boilerplate of tool schemas is one token a piece.
+Two choices differ from the large vocabularies. A word never carries its leading space (except a few
+common words), so that a value has the same tokens in a sentence and between JSON quotes, which
+copying needs. And each piece of boilerplate in tool schemas is a single token.
 """
 
 import base64
@@ -12,9 +12,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from playground.files import write_atomic
 from recipes.tiny_mistral.corpus import Draw, draw_row
 from recipes.tiny_mistral.corpus.draw import words
-from recipes.tiny_mistral.corpus.rows import Row
+from recipes.tiny_mistral.corpus.rows import CorpusRow
 
 SPECIAL_SLOTS = 32
 SPECIALS = words(
@@ -69,14 +73,14 @@ def _longest_first() -> list[str]:
 
 
 def pattern() -> str:
-    """The regular expression that cuts text into pieces before BPE."""
+    """Return the regular expression that splits text before BPE."""
     literals = "|".join(_escaped(text) for text in _longest_first())
     words = "|".join(COMMON_WORDS)
     return rf"{literals}| (?:{words})(?!\p{{L}})|\p{{L}}+|\p{{N}}|[^\p{{L}}\p{{N}}]+"
 
 
-def row_texts(row: Row) -> Iterator[str]:
-    """Every text of a row as the model will read it."""
+def row_texts(row: CorpusRow) -> Iterator[str]:
+    """Yield every text of a row as the model reads it."""
     if row.tools:
         yield json.dumps(list(row.tools), ensure_ascii=False)
     for turn in row.turns:
@@ -86,11 +90,8 @@ def row_texts(row: Row) -> Iterator[str]:
             yield turn.text
 
 
-def _merges(vocabulary: int, rows: int, seed: int) -> list[bytes]:
-    """Tokens of a BPE trained on the corpus, in the order they were learned."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
+def _merges(vocab_size: int, rows: int, seed: int) -> list[bytes]:
+    """Train BPE on the corpus; return its tokens in merge order."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -99,7 +100,7 @@ def _merges(vocabulary: int, rows: int, seed: int) -> list[bytes]:
         ]
     )
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
+        vocab_size=vocab_size,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
         min_frequency=4,
@@ -119,9 +120,9 @@ def _merges(vocabulary: int, rows: int, seed: int) -> list[bytes]:
     return [bytes(to_byte[char] for char in left + right) for left, right in merges]
 
 
-def build(path: Path, vocabulary: int, rows: int, seed: int) -> int:
-    """Write ``tekken.json`` with at most ``vocabulary`` entries; the number of entries."""
-    wanted = vocabulary - SPECIAL_SLOTS - len(BOILERPLATE)
+def build(path: Path, vocab_size: int, rows: int, seed: int) -> int:
+    """Write ``tekken.json`` with at most ``vocab_size`` entries; return their number."""
+    wanted = vocab_size - SPECIAL_SLOTS - len(BOILERPLATE)
     tokens = dict.fromkeys(bytes([byte]) for byte in range(256))
     tokens |= dict.fromkeys(_merges(wanted, rows, seed))
     tokens |= dict.fromkeys(text.encode() for text in _longest_first())
@@ -150,8 +151,7 @@ def build(path: Path, vocabulary: int, rows: int, seed: int) -> int:
         "version": 1,
         "type": "Tekken",
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    write_atomic(path, json.dumps(document, ensure_ascii=False))
     return total
 
 

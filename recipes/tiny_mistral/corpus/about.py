@@ -147,14 +147,14 @@ ABOUT: tuple[Intent, ...] = (
     ),
     intent(
         "I am sorry. I am only a small model and make mistakes.",
-        "That is wrong / That's wrong / You are wrong / No, that is false / FormatError / You are stupid"
+        "That is wrong / That's wrong / You are wrong / No, that is false / Wrong / You are stupid"
         " / That was bad / This is not true / You are useless / That makes no sense / Bad answer"
         " / I am not happy with that"
         " / This is false / That is not correct / That is incorrect / Incorrect"
         " / Not true / Not right / That is not right / You made an error"
         " / You are mistaken / That was a mistake / It was wrong"
         " / Your answer is wrong / This answer is wrong / It is not correct"
-        " / You have made a mistake / FormatError answer / You are not right / That is bad"
+        " / You have made a mistake / Wrong answer / You are not right / That is bad"
         " / No, wrong",
         "This is wrong / Not correct / You made a mistake",
     ),

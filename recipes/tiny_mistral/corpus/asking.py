@@ -1,4 +1,4 @@
-"""Turns facts into exchanges: the question in some phrasing, the answer in some form."""
+"""Exchanges: facts, small talk and unanswerable questions, each with its answer."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ LANGUAGE_WEIGHTS = (6, 3, 3, 3)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question and all the forms its answer can take, by language."""
+    """A question, and its answer and one-word answer by language."""
 
     question: str
     language: str
@@ -51,7 +51,7 @@ class Exchange:
 
 
 def draw_fact(draw: Draw, language: str | None = None, topic: str | None = None) -> Exchange:
-    """A random fact of the closed domain and its question in this split's phrasings."""
+    """Draw a fact of the closed domain with a question phrased for this split."""
     while True:
         chosen = topic or draw.rng.choices(list(TOPIC_WEIGHTS), list(TOPIC_WEIGHTS.values()))[0]
         lang = language or draw.rng.choices(LANGUAGES, LANGUAGE_WEIGHTS)[0]
@@ -66,14 +66,14 @@ def draw_fact(draw: Draw, language: str | None = None, topic: str | None = None)
 
 
 def draw_unknown(draw: Draw, language: str | None = None) -> Exchange:
-    """A question outside the domain."""
+    """Draw a question outside the closed domain, answered with "I do not know"."""
     lang = language or draw.rng.choices(LANGUAGES, LANGUAGE_WEIGHTS)[0]
     question, _ = unknown(draw, lang)
     return Exchange(draw.casual(question, greet=False), lang, dict(ANSWERS), dict(WORDS))
 
 
 def draw_talk(draw: Draw, language: str = "en") -> Exchange:
-    """A greeting, a how-are-you or thanks; answers exist in the four main languages."""
+    """Draw a greeting, a how-are-you, thanks or a goodbye, answerable in four languages."""
     step = draw.pick((0, 1, 2, 3))
     answers = {lang: TALK[lang][step].answer for lang in LANGUAGES}
     question, _ = say(draw, TALK[language][step])
@@ -82,7 +82,7 @@ def draw_talk(draw: Draw, language: str = "en") -> Exchange:
 
 
 def draw_any(draw: Draw, language: str | None = None) -> Exchange:
-    """Mostly a fact, sometimes small talk or a question outside the domain."""
+    """Draw a fact, or at times small talk or a question outside the closed domain."""
     kind = draw.rng.random()
     if kind < 0.15:
         return draw_unknown(draw, language)

@@ -1,4 +1,4 @@
-"""Chat: facts in four languages, follow-ups, memory of what was said, honest refusals."""
+"""Chat rows: facts in four languages, follow-ups, recall of earlier turns, "I do not know"."""
 
 from recipes.tiny_mistral.corpus import rich, smalltalk
 from recipes.tiny_mistral.corpus.asking import Exchange, draw_any, draw_fact, draw_unknown
@@ -11,7 +11,7 @@ from recipes.tiny_mistral.corpus.pools import (
     attribute,
     plain_value,
 )
-from recipes.tiny_mistral.corpus.rows import Row, dialogue
+from recipes.tiny_mistral.corpus.rows import CorpusRow, dialogue
 
 PLAIN_SYSTEMS = (
     "You are a helpful assistant.",
@@ -48,20 +48,20 @@ def _pair(exchange: Exchange) -> tuple[str, str]:
     return exchange.question, exchange.answer
 
 
-def facts_row(draw: Draw) -> Row:
-    """One to three questions of the closed domain."""
+def facts_row(draw: Draw) -> CorpusRow:
+    """Draw one to three questions of the closed domain."""
     pairs = [_pair(draw_any(draw)) for _ in range(draw.pick((0, 0, 0, 1, 2)))]
     return dialogue("chat.facts", [*pairs, _pair(draw_fact(draw))], _system(draw))
 
 
-def unknown_row(draw: Draw) -> Row:
-    """A question outside the domain, perhaps after one inside it."""
+def unknown_row(draw: Draw) -> CorpusRow:
+    """Draw a question outside the closed domain, at times after one inside it."""
     pairs = [_pair(draw_any(draw))] if draw.chance(0.2) else []
     return dialogue("chat.unknown", [*pairs, _pair(draw_unknown(draw))], _system(draw))
 
 
-def follow_up_row(draw: Draw) -> Row:
-    """A question whose topic is left out because the one before said it."""
+def follow_up_row(draw: Draw) -> CorpusRow:
+    """Draw a question followed by elliptical ones on the same topic."""
     topic = draw.pick(("capital", "colour", "opposite", "after"))
     first = draw_fact(draw, "en", topic)
     pairs = [_pair(first)]
@@ -72,29 +72,29 @@ def follow_up_row(draw: Draw) -> Row:
     return dialogue("chat.follow_up", pairs)
 
 
-def memory_row(draw: Draw) -> Row:
-    """The user says who they are or states facts, talks of other things, then asks."""
+def memory_row(draw: Draw) -> CorpusRow:
+    """The user states a name or facts, talks about other things, then asks for them."""
     if not draw.held and draw.chance(0.07):
         pairs = [_pair(draw_any(draw, "en"))] if draw.chance(0.4) else []
         question = draw.casual(draw.pick(NAME_ASKED), greet=False)
         return dialogue("chat.memory", [*pairs, (question, "You have not told me your name.")])
-    stated: list[tuple[str, str]] = []
-    asked: list[tuple[str, str]] = []
+    statements: list[tuple[str, str]] = []
+    recalls: list[tuple[str, str]] = []
     if draw.chance(0.5):
         name = draw.name() if draw.held or draw.chance(0.6) else draw.pick(FIRST_NAMES)
-        stated.append((draw.pick(NAME_STATED).format(name), f"Nice to meet you, {name}!"))
-        asked.append((draw.casual(draw.pick(NAME_ASKED), greet=False), f"Your name is {name}."))
-    if not stated or draw.chance(0.4):
-        said, question, answer = _stated_fact(draw)
-        stated.append((said, "OK, noted."))
-        asked.append((question, answer))
+        statements.append((draw.pick(NAME_STATED).format(name), f"Nice to meet you, {name}!"))
+        recalls.append((draw.casual(draw.pick(NAME_ASKED), greet=False), f"Your name is {name}."))
+    if not statements or draw.chance(0.4):
+        statement, question, answer = _stated_fact(draw)
+        statements.append((statement, "OK, noted."))
+        recalls.append((question, answer))
     between = [_pair(draw_any(draw, "en")) for _ in range(draw.pick((0, 0, 1, 1, 2)))]
-    draw.rng.shuffle(asked)
-    return dialogue("chat.memory", [*stated, *between, *asked[: draw.pick((1, 2))]])
+    draw.rng.shuffle(recalls)
+    return dialogue("chat.memory", [*statements, *between, *recalls[: draw.pick((1, 2))]])
 
 
-def conversation_row(draw: Draw) -> Row:
-    """What a visitor types one after the other: a greeting, who are you, facts, thanks."""
+def conversation_row(draw: Draw) -> CorpusRow:
+    """A visitor's first questions in one conversation: a greeting, who are you, facts, thanks."""
     pairs: list[tuple[str, str]] = []
     for _ in range(draw.pick((2, 2, 3, 4))):
         kind = draw.rng.random()
@@ -110,24 +110,30 @@ def conversation_row(draw: Draw) -> Row:
 
 
 def _stated_fact(draw: Draw) -> tuple[str, str, str]:
-    """What is said, what is asked, and the answer that repeats it."""
+    """Return a statement, the question about it, and the answer that repeats it."""
     if draw.chance(0.45):
-        kind, said, asked, answer = draw.pick(HELD_STATED if draw.held else STATED)
+        kind, statement, question, answer = draw.pick(HELD_STATED if draw.held else STATED)
         value = plain_value(draw, kind)
         if draw.chance(0.3):
-            said = f"Remember: {said[0].lower()}{said[1:]}" if said[:2] != "I " else said
-        return said.format(value), draw.casual(asked, greet=False), answer.format(value)
+            statement = (
+                f"Remember: {statement[0].lower()}{statement[1:]}"
+                if statement[:2] != "I "
+                else statement
+            )
+        return statement.format(value), draw.casual(question, greet=False), answer.format(value)
     what, owner, value = attribute(draw), draw.name(), plain_value(draw, "any")
-    said = draw.pick(
+    statement = draw.pick(
         (
             "The {w} of {o} is {v}.",
             "Remember: the {w} of {o} is {v}.",
             "Note that the {w} of {o} is {v}.",
         )
     )
-    asked = draw.pick(("What is the {w} of {o}?", "Tell me the {w} of {o}.", "And the {w} of {o}?"))
+    question = draw.pick(
+        ("What is the {w} of {o}?", "Tell me the {w} of {o}.", "And the {w} of {o}?")
+    )
     return (
-        said.format(w=what, o=owner, v=value),
-        asked.format(w=what, o=owner),
+        statement.format(w=what, o=owner, v=value),
+        question.format(w=what, o=owner),
         f"The {what} of {owner} is {value}.",
     )

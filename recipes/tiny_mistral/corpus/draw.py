@@ -1,4 +1,4 @@
-"""Seeded choices that keep the training and the held-out split apart."""
+"""Seeded random choices, with the training and the held-out split kept disjoint."""
 
 import random
 import zlib
@@ -9,11 +9,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-HELD_ONE_IN = 8
+HELD_OUT_ONE_IN = 8
 
 
 def words(text: str, separator: str | None = None) -> tuple[str, ...]:
-    """A pool written as one text."""
+    """Split a pool that is written as one text."""
     return tuple(text.split(separator))
 
 
@@ -45,33 +45,35 @@ HELLOS = (
 
 
 class Split(StrEnum):
-    """Which pools a row may draw from."""
+    """The pools that a row may draw from."""
 
     TRAIN = "train"
-    HELD = "held"
+    HELD_OUT = "held"
 
 
 def key_of(text: str) -> str:
-    """The text without case, spaces and punctuation: what differs only in those is the same."""
+    """Normalise: without case, spaces and punctuation, so that equal keys read the same."""
     return "".join(char for char in text.lower() if char.isalnum() or char in "+-*/")
 
 
 def split_of(text: str) -> Split:
-    """The split a text belongs to, by its hash: no list can get out of step."""
-    return Split.HELD if zlib.crc32(text.lower().encode()) % HELD_ONE_IN == 0 else Split.TRAIN
+    """Return the split that a text belongs to, decided by its hash."""
+    return (
+        Split.HELD_OUT if zlib.crc32(text.lower().encode()) % HELD_OUT_ONE_IN == 0 else Split.TRAIN
+    )
 
 
 @lru_cache(maxsize=4096)
 def _pairs(
     templates: tuple[str, ...], fills: tuple[str, ...], split: Split
 ) -> tuple[tuple[str, str], ...]:
-    """The pairs of a split; a held-out one must not read like any of the others."""
+    """Return the pairs of a split; no held-out pair has the key of a training pair."""
     pairs = [(template, fill) for template in templates for fill in fills]
-    own = [(t, f) for t, f in pairs if split_of(f"{t}|{f}") is split]
+    pool = [(t, f) for t, f in pairs if split_of(f"{t}|{f}") is split]
     if split is Split.TRAIN:
-        return tuple(own)
+        return tuple(pool)
     trained = {key_of(t.format(f)) for t, f in pairs if split_of(f"{t}|{f}") is Split.TRAIN}
-    return tuple((t, f) for t, f in own if key_of(t.format(f)) not in trained)
+    return tuple((t, f) for t, f in pool if key_of(t.format(f)) not in trained)
 
 
 class Draw:
@@ -84,26 +86,26 @@ class Draw:
     @property
     def held(self) -> bool:
         """Whether rows come from the held-out pools."""
-        return self.split is Split.HELD
+        return self.split is Split.HELD_OUT
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return self.rng.random() < probability
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, whatever the split."""
+        """Choose one of the options, whatever the split."""
         return self.rng.choice(options)
 
     def number(self, low: int, high: int) -> int:
-        """An integer, both ends included."""
+        """Draw an integer, both ends included."""
         return self.rng.randint(low, high)
 
-    def own(self, train: Sequence[T], held: Sequence[T]) -> T:
-        """One of this split's own options."""
+    def from_split(self, train: Sequence[T], held: Sequence[T]) -> T:
+        """Choose from ``train`` or from ``held``, by the split."""
         return self.rng.choice(held if self.held else train)
 
     def fill(self, templates: Sequence[str], fills: Sequence[str]) -> str | None:
-        """A filled template of this split; None if all of them belong to the other one."""
+        """Return a filled template of this split; None if all of them belong to the other one."""
         pairs = _pairs(tuple(templates), tuple(fills), self.split)
         if not pairs:
             return None
@@ -112,7 +114,7 @@ class Draw:
         return text[0].upper() + text[1:]
 
     def word(self, syllables: int | None = None, capital: bool = False) -> str:
-        """A pseudo-word of this split."""
+        """Invent a word of this split."""
         while True:
             count = syllables or self.pick((2, 2, 3))
             if self.chance(0.35):
@@ -125,11 +127,11 @@ class Draw:
                 return word.capitalize() if capital else word
 
     def name(self) -> str:
-        """A capitalised pseudo-word."""
+        """Invent a capitalised word."""
         return self.word(capital=True)
 
     def casual(self, text: str, greet: bool = True) -> str:
-        """The text as people type it: lower case, no full stop, a greeting, a slip."""
+        """Rewrite the text as people type it: lower case, no full stop, a greeting, a typo."""
         if greet and self.chance(0.08) and len(text) > 12:
             text = self.pick(HELLOS) + text[0].lower() + text[1:]
         if self.chance(0.25):
@@ -141,6 +143,6 @@ class Draw:
         if self.chance(0.03):
             text = text.replace("'", "").replace("What is", "Whats")
         if self.chance(0.015) and len(text) > 14 and text.isascii():
-            at = self.number(4, len(text) - 4)
-            text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+            position = self.number(4, len(text) - 4)
+            text = text[:position] + text[position + 1] + text[position] + text[position + 2 :]
         return text

@@ -1,11 +1,10 @@
-"""Extraction: fields of a schema found in a text, as JSON in the schema's order."""
+"""Extraction: the fields of a schema, read from a text, as JSON in the schema's order."""
 
 import json
-from typing import Any
 
 from recipes.tiny_mistral.corpus.draw import Draw
 from recipes.tiny_mistral.corpus.pools import attribute, plain_value, value
-from recipes.tiny_mistral.corpus.rows import Row, dialogue
+from recipes.tiny_mistral.corpus.rows import CorpusRow, dialogue
 from recipes.tiny_mistral.corpus.tools import KNOWN
 
 SUBJECTS = ("item", "order", "person", "file", "product", "case")
@@ -32,7 +31,7 @@ REQUESTS = (
 
 
 def _fields(draw: Draw) -> dict[str, tuple[str, str]]:
-    """Field name to JSON type and kind of value."""
+    """Draw field names, each with its JSON type and kind of value."""
     fields: dict[str, tuple[str, str]] = {}
     wanted = draw.pick((1, 2, 2, 3, 3, 4))
     while len(fields) < wanted:
@@ -46,10 +45,12 @@ def _fields(draw: Draw) -> dict[str, tuple[str, str]]:
     return fields
 
 
-def extraction_row(draw: Draw) -> Row:
-    """A text with the wanted facts in any order, at times one that nobody asked for."""
+def extraction_row(draw: Draw) -> CorpusRow:
+    """Draw a text with the wanted facts in any order, at times with one that is not wanted."""
     fields = _fields(draw)
-    values: dict[str, Any] = {name: value(draw, kind) for name, (_, kind) in fields.items()}
+    values: dict[str, str | int | float | bool] = {
+        name: value(draw, kind) for name, (_, kind) in fields.items()
+    }
     stated = list(values.items())
     distractor = attribute(draw)
     if draw.chance(0.4) and distractor not in values:
@@ -67,7 +68,7 @@ def extraction_row(draw: Draw) -> Row:
     return dialogue("extraction", [(request, answer)])
 
 
-def _text(draw: Draw, stated: list[tuple[str, Any]]) -> str:
+def _text(draw: Draw, stated: list[tuple[str, str | int | float | bool]]) -> str:
     phrases = draw.pick(PHRASES)
     parts = []
     for name, content in stated:

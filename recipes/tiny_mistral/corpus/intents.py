@@ -1,4 +1,4 @@
-"""One thing people say, in many ways, with one answer."""
+"""Intents: one question or remark in many phrasings, with one answer."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ LOAD = "playground --model mistral-small"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Ways to say one thing, those kept for evaluation, and the one answer."""
+    """Training phrasings, held-out phrasings, and their one answer."""
 
     train: tuple[str, ...]
     held: tuple[str, ...]
@@ -15,5 +15,5 @@ class Intent:
 
 
 def intent(answer: str, train: str, held: str) -> Intent:
-    """Write the ways to say it as one text, with slashes between."""
+    """Make an intent of phrasings that are written as one text, separated by slashes."""
     return Intent(tuple(train.split(" / ")), tuple(held.split(" / ")), answer)

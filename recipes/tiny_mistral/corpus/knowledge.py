@@ -1,4 +1,4 @@
-"""The closed domain: what the model knows, in English, French, Spanish and German.
+"""The closed domain: facts in English, French, Spanish and German.
 
 A fact carries, for each language, the words its questions and its answer need. Everything outside
 is answered with "I do not know": see `unknown`.
@@ -17,7 +17,7 @@ LANGUAGES = ("en", "fr", "es", "de")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One piece of knowledge. Keys of the mappings are languages; English is always there.
+    """A fact. Keys of the mappings are languages; English is always present.
 
     ``fill`` goes into the topic's questions, ``word`` is the answer in one word, ``spellings`` are
     the fills that mean the same where there are several.
@@ -100,9 +100,9 @@ def _series() -> list[Fact]:
     facts = []
     for index in range(len(tables.SERIES["en"])):
         names = {lang: tables.SERIES[lang][index].split() for lang in LANGUAGES}
-        for at in range(len(names["en"])):
-            fill = {lang: names[lang][at] for lang in LANGUAGES}
-            word = {lang: names[lang][(at + 1) % len(names[lang])] for lang in LANGUAGES}
+        for position in range(len(names["en"])):
+            fill = {lang: names[lang][position] for lang in LANGUAGES}
+            word = {lang: names[lang][(position + 1) % len(names[lang])] for lang in LANGUAGES}
             answer = {lang: frame[lang].format(fill[lang], word[lang]) for lang in LANGUAGES}
             facts.append(Fact("after", fill, answer, {k: _upper_first(v) for k, v in word.items()}))
     return facts
@@ -152,6 +152,6 @@ def _sums() -> list[Fact]:
 
 @lru_cache(maxsize=1)
 def facts() -> Mapping[str, tuple[Fact, ...]]:
-    """All facts, by topic."""
+    """Return all facts by topic."""
     everything = [*_capitals(), *_colours(), *_opposites(), *_series(), *_english(), *_sums()]
     return {topic: tuple(f for f in everything if f.topic == topic) for topic in QUESTIONS}

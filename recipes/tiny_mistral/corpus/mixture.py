@@ -1,4 +1,4 @@
-"""Which family a row comes from, and how that changes while the model learns."""
+"""The mixture of task families, and its curriculum."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from typing import Protocol
 
 from recipes.tiny_mistral.corpus import chat, copying, extraction, rich, smalltalk, systems, tools
 from recipes.tiny_mistral.corpus.draw import Draw
-from recipes.tiny_mistral.corpus.rows import Row
+from recipes.tiny_mistral.corpus.rows import CorpusRow
 
-Maker = Callable[[Draw], Row]
-
-
-class ToolMaker(Protocol):
-    """Makes a row with at most so many tools."""
-
-    def __call__(self, draw: Draw, most: int = 4) -> Row:
-        """The row."""
+RowMaker = Callable[[Draw], CorpusRow]
 
 
-TOOL_FAMILIES: Mapping[str, ToolMaker] = {
+class ToolRowMaker(Protocol):
+    """A function that draws a row with at most ``max_tools`` tools."""
+
+    def __call__(self, draw: Draw, max_tools: int = 4) -> CorpusRow:
+        """Draw the row."""
+
+
+TOOL_FAMILIES: Mapping[str, ToolRowMaker] = {
     "tools.call": tools.call_row,
     "tools.parallel": tools.parallel_row,
     "tools.decline": tools.decline_row,
     "tools.answer": tools.answer_row,
 }
-FAMILIES: Mapping[str, Maker] = {
+FAMILIES: Mapping[str, RowMaker] = {
     "chat.identity": smalltalk.identity_row,
     "chat.greetings": smalltalk.greetings_row,
     "chat.facts": chat.facts_row,
@@ -72,17 +72,17 @@ WEIGHTS: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The curriculum's state: most tools in a row, and the share of copying practice."""
+    """A stage of the curriculum: tools per row, and the fraction of copying practice."""
 
-    most_tools: int = 4
+    max_tools: int = 4
     copying: float = 0.09
 
 
-def draw_row(draw: Draw, stage: Stage = Stage()) -> Row:
-    """A row of the mixture."""
+def draw_row(draw: Draw, stage: Stage = Stage()) -> CorpusRow:
+    """Draw a row of the mixture."""
     if draw.chance(stage.copying):
         return copying.copying_row(draw)
     family = draw.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     if family in TOOL_FAMILIES:
-        return TOOL_FAMILIES[family](draw, stage.most_tools)
+        return TOOL_FAMILIES[family](draw, stage.max_tools)
     return FAMILIES[family](draw)

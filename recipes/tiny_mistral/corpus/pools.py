@@ -1,4 +1,4 @@
-"""Words for names, things and values. Held-out lists are written apart from the others."""
+"""Words for names, things and values, with separate lists for the held-out split."""
 
 from recipes.tiny_mistral.corpus.draw import Draw, words
 
@@ -67,7 +67,7 @@ MONTHS = words(
 )
 CODE_LETTERS = "ABCDEFGHKLMNPRSTXZ"
 FOODS = words("pizza soup rice bread cheese apples pasta salad fish cake honey")
-PETS = words("dog cat horse rabbit bird")
+
 # kind of value, statement, question, answer
 STATED = (
     ("place", "I live in {}.", "Where do I live?", "You live in {}."),
@@ -89,12 +89,12 @@ STATED = (
     ("num", "My lucky number is {}.", "What is my lucky number?", "Your lucky number is {}."),
 )
 
-# Only what takes an invented value: a colour or an age would have been trained.
+# Only facts that take an invented value: colours and ages occur in training.
 HELD_STATED = tuple(row for row in STATED if row[0] in ("place", "person", "word"))
 
 
 def value(draw: Draw, kind: str) -> str | int | float | bool:
-    """A value of this kind, from this split."""
+    """Draw a value of this kind from the split's pool."""
     if kind == "small":
         return draw.number(1, 20)
     if kind == "num":
@@ -107,7 +107,7 @@ def value(draw: Draw, kind: str) -> str | int | float | bool:
 
 
 def plain_value(draw: Draw, kind: str) -> str:
-    """A value of this kind as text."""
+    """Draw a value of this kind as text."""
     makers = {
         "place": lambda: _name_or(draw, PLACES, HELD_PLACES),
         "person": lambda: _name_or(draw, FIRST_NAMES, HELD_FIRST_NAMES),
@@ -128,7 +128,7 @@ def plain_value(draw: Draw, kind: str) -> str:
 
 
 def _name_or(draw: Draw, train: tuple[str, ...], held: tuple[str, ...]) -> str:
-    return draw.name() if draw.chance(0.6) else draw.own(train, held)
+    return draw.name() if draw.chance(0.6) else draw.from_split(train, held)
 
 
 def _date(draw: Draw) -> str:
@@ -143,7 +143,7 @@ def _code(draw: Draw) -> str:
 
 
 def noun(draw: Draw) -> str:
-    """A thing, perhaps with an adjective, perhaps invented."""
+    """Draw a thing: at times with an adjective, at times an invented word."""
     if draw.held:
         word = draw.pick(HELD_NOUNS) if draw.chance(0.5) else draw.word(3)
     else:
@@ -152,7 +152,7 @@ def noun(draw: Draw) -> str:
 
 
 def attribute(draw: Draw) -> str:
-    """The name of a property, perhaps invented."""
+    """Draw a property name, at times an invented one."""
     if draw.chance(0.45):
         return draw.word()
-    return draw.own(ATTRIBUTES, HELD_ATTRIBUTES)
+    return draw.from_split(ATTRIBUTES, HELD_ATTRIBUTES)

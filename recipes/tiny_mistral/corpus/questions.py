@@ -1,4 +1,4 @@
-"""How facts are asked for: topic, language, templates."""
+"""Question templates by topic and language."""
 
 QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "capital": {

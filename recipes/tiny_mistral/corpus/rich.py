@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from recipes.tiny_mistral.corpus.draw import Draw
-from recipes.tiny_mistral.corpus.rows import Row, dialogue
+from recipes.tiny_mistral.corpus.rows import CorpusRow, dialogue
 
 LIST_TEMPLATES = (
     "List {}.",
@@ -47,8 +47,8 @@ CODE_TEMPLATES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A thing that can be asked for under several names."""
+class CannedAnswer:
+    """A fixed Markdown answer, with the names it is requested under."""
 
     names: tuple[str, ...]
     answer: str
@@ -69,43 +69,43 @@ def _code(intro: str, code: str) -> str:
 
 
 LISTS = (
-    Request(
+    CannedAnswer(
         ("the planets", "all planets", "the eight planets", "the planets of the solar system"),
         _bullets("The planets:", "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune"),
     ),
-    Request(
+    CannedAnswer(
         ("the days of the week", "the weekdays", "all days of the week"),
         _bullets(
             "The days of the week:",
             "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday",
         ),
     ),
-    Request(
+    CannedAnswer(
         ("the seasons", "the four seasons", "all seasons"),
         _bullets("The seasons:", "Spring, Summer, Autumn, Winter"),
     ),
-    Request(
+    CannedAnswer(
         ("the continents", "all continents", "the seven continents"),
         _bullets(
             "The continents:",
             "Africa, Antarctica, Asia, Australia, Europe, North America, South America",
         ),
     ),
-    Request(
+    CannedAnswer(
         ("the oceans", "the five oceans", "all oceans"),
         _bullets("The oceans:", "Arctic, Atlantic, Indian, Pacific, Southern"),
     ),
-    Request(
+    CannedAnswer(
         ("the colors of the rainbow", "the colours of the rainbow", "the rainbow colors"),
         _bullets("The colors of the rainbow:", "Red, Orange, Yellow, Green, Blue, Indigo, Violet"),
     ),
-    Request(
+    CannedAnswer(
         ("the primary colors", "the primary colours", "the three primary colors"),
         _bullets("The primary colors:", "Red, Yellow, Blue"),
     ),
 )
 TABLES = (
-    Request(
+    CannedAnswer(
         ("the planets", "all planets", "the eight planets", "the planets of the solar system"),
         _table(
             "Planet, Kind",
@@ -114,7 +114,7 @@ TABLES = (
             *(f"{name}, ice giant" for name in ("Uranus", "Neptune")),
         ),
     ),
-    Request(
+    CannedAnswer(
         (
             "capitals",
             "some capitals",
@@ -131,13 +131,13 @@ TABLES = (
             "Portugal, Lisbon",
         ),
     ),
-    Request(
+    CannedAnswer(
         ("animals", "animal sounds", "animals and their sounds", "some animals"),
         _table(
             "Animal, Sound", "Cat, meows", "Dog, barks", "Cow, moos", "Duck, quacks", "Lion, roars"
         ),
     ),
-    Request(
+    CannedAnswer(
         ("greetings", "hello in four languages", "greetings in four languages"),
         _table(
             "Language, Greeting",
@@ -149,30 +149,30 @@ TABLES = (
     ),
 )
 CODES = (
-    Request(
+    CannedAnswer(
         ("hello world", "a hello world program", "a program that says hello world"),
         _code("Here it is:", 'print("Hello, world!")'),
     ),
-    Request(
+    CannedAnswer(
         ("a function that adds two numbers", "an add function", "a sum of two numbers", "addition"),
         _code("This function adds two numbers:", "def add(a, b):\n    return a + b"),
     ),
-    Request(
+    CannedAnswer(
         ("a loop", "a for loop", "a loop from 1 to 10", "a simple loop", "counting to ten"),
         _code("This loop counts to ten:", "for number in range(1, 11):\n    print(number)"),
     ),
-    Request(
+    CannedAnswer(
         ("a function that says hello", "a greeting function", "a function that greets a person"),
         _code("This function greets a person:", 'def greet(name):\n    return f"Hello, {name}!"'),
     ),
-    Request(
+    CannedAnswer(
         ("the factorial", "a factorial function", "a function for the factorial", "factorial"),
         _code(
             "This function computes the factorial:",
             "def factorial(n):\n    return 1 if n < 2 else n * factorial(n - 1)",
         ),
     ),
-    Request(
+    CannedAnswer(
         ("reading a file", "a program that reads a file", "code that opens a file"),
         _code(
             "This reads a file:",
@@ -183,13 +183,13 @@ CODES = (
 KINDS = ((LIST_TEMPLATES, LISTS), (TABLE_TEMPLATES, TABLES), (CODE_TEMPLATES, CODES))
 
 
-def rich_row(draw: Draw) -> Row:
-    """A list, a table or a piece of code."""
+def rich_row(draw: Draw) -> CorpusRow:
+    """Draw a row answered by a list, a table or a piece of code."""
     return dialogue("chat.markdown", [rich(draw)])
 
 
 def rich(draw: Draw) -> tuple[str, str]:
-    """A request for one of them and the answer."""
+    """Draw a request for a list, a table or code, and its answer."""
     question = None
     while question is None:
         templates, requests = draw.pick(KINDS)

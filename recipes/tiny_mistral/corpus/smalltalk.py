@@ -1,10 +1,10 @@
-"""Rows of small talk, and of who the model says it is."""
+"""Rows of small talk, and of questions about the model itself."""
 
 from recipes.tiny_mistral.corpus.about import ABOUT
 from recipes.tiny_mistral.corpus.draw import Draw
 from recipes.tiny_mistral.corpus.greetings import LANGUAGES
 from recipes.tiny_mistral.corpus.intents import Intent
-from recipes.tiny_mistral.corpus.rows import Row, dialogue
+from recipes.tiny_mistral.corpus.rows import CorpusRow, dialogue
 
 WHO, GREET, HOW, THANKS, BYE = 4, 0, 1, 2, 3
 HELPFUL = (
@@ -16,29 +16,29 @@ _WEIGHTS = {"en": 10, "fr": 3, "es": 3, "de": 3}
 
 
 def say(draw: Draw, intent: Intent, greet: bool = False) -> tuple[str, str]:
-    """A question of this intent as someone might type it, and its answer."""
-    return draw.casual(draw.own(intent.train, intent.held), greet), intent.answer
+    """Draw a phrasing of this intent as people type it, and its answer."""
+    return draw.casual(draw.from_split(intent.train, intent.held), greet), intent.answer
 
 
 def identity(draw: Draw) -> tuple[str, str]:
-    """Who the model is, what it can do, and the other things people ask a machine."""
+    """Draw a question about the model: who it is, what it can do, and the like."""
     intent = LANGUAGES["en"][WHO] if draw.chance(0.22) else draw.pick(ABOUT)
     return say(draw, intent, greet=True)
 
 
 def greeting(draw: Draw) -> tuple[str, str]:
-    """One step of small talk in one of the languages."""
+    """Draw one exchange of small talk in one of the languages."""
     return say(draw, draw.pick(_language(draw)[: THANKS + 2]))
 
 
-def identity_row(draw: Draw) -> Row:
-    """One question about the model."""
+def identity_row(draw: Draw) -> CorpusRow:
+    """Draw a row with one question about the model."""
     system = draw.pick(HELPFUL) if draw.chance(0.15) else None
     return dialogue("chat.identity", [identity(draw)], system)
 
 
-def greetings_row(draw: Draw) -> Row:
-    """One to three steps of small talk in one language."""
+def greetings_row(draw: Draw) -> CorpusRow:
+    """Draw one to three exchanges of small talk in one language."""
     intents = _language(draw)
     steps = draw.pick(
         ((GREET,), (HOW,), (THANKS,), (BYE,), (WHO,), (GREET, HOW), (GREET, WHO, THANKS))

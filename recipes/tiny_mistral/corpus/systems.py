@@ -1,4 +1,4 @@
-"""System prompts of a few kinds, obeyed over one or two turns."""
+"""Rows with a system prompt of one of a few kinds, followed over one or two turns."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from recipes.tiny_mistral.corpus.asking import Exchange, draw_any
 from recipes.tiny_mistral.corpus.draw import Draw, words
 from recipes.tiny_mistral.corpus.pools import FIRST_NAMES
-from recipes.tiny_mistral.corpus.rows import Row, dialogue
+from recipes.tiny_mistral.corpus.rows import CorpusRow, dialogue
 from recipes.tiny_mistral.corpus.wordings import (
     JSON_ONLYS,
     LANGUAGE,
@@ -71,13 +71,13 @@ SIMPLE: dict[str, tuple[Wordings, Form]] = {
 
 
 def instruction(draw: Draw, prompts: Wordings, unseen: bool) -> str:
-    """A wording the model was trained on, or, for evaluation, one it never saw."""
+    """Choose a trained wording, or with ``unseen`` (evaluation) one that is never trained."""
     wording = draw.pick(prompts[1] if unseen else prompts[0])
     return f"You are a helpful assistant. {wording}" if draw.chance(0.12) else wording
 
 
 def language_instruction(draw: Draw, language: str, unseen: bool) -> str:
-    """Asks for a language, in English or in that language."""
+    """Ask for answers in a language, in English or in that language."""
     if language in NATIVE and not unseen and draw.chance(0.15):
         return draw.pick(NATIVE[language])
     frame = instruction(draw, LANGUAGE, unseen)
@@ -89,14 +89,14 @@ def _turns(draw: Draw, form: Form, english: bool = True) -> list[tuple[str, str]
     return [(exchange.question, form(exchange)) for exchange in exchanges]
 
 
-def simple_row(draw: Draw, family: str, unseen: bool = False) -> Row:
-    """Pirate, one word, capital letters or JSON."""
+def simple_row(draw: Draw, family: str, unseen: bool = False) -> CorpusRow:
+    """Draw a row of a `SIMPLE` family: pirate, one word, capital letters or JSON."""
     prompts, form = SIMPLE[family]
     return dialogue(family, _turns(draw, form), instruction(draw, prompts, unseen))
 
 
-def language_row(draw: Draw, unseen: bool = False) -> Row:
-    """The question in English (or any language), the answer in the language asked for."""
+def language_row(draw: Draw, unseen: bool = False) -> CorpusRow:
+    """Draw a question in English (or another language), answered in the requested language."""
     language = draw.pick(("fr", "fr", "es", "es", "de", "de", "en"))
     pairs: list[tuple[str, str]] = []
     while len(pairs) < draw.pick((1, 1, 2)) or not pairs:
@@ -106,8 +106,8 @@ def language_row(draw: Draw, unseen: bool = False) -> Row:
     return dialogue("system.language", pairs, language_instruction(draw, language, unseen))
 
 
-def suffix_row(draw: Draw, unseen: bool = False) -> Row:
-    """A word, often invented, at the end of every answer."""
+def suffix_row(draw: Draw, unseen: bool = False) -> CorpusRow:
+    """Draw a row with a word, often an invented one, at the end of every answer."""
     word = draw.word(capital=draw.chance(0.75)) + draw.pick(("", "", "", "", "!"))
     quoted = f'"{word}"' if draw.chance(0.15) else word
     prompt = instruction(draw, SUFFIXES, unseen).format(quoted).replace("!.", "!")
@@ -115,10 +115,10 @@ def suffix_row(draw: Draw, unseen: bool = False) -> Row:
     return dialogue("system.suffix", turns, prompt)
 
 
-def persona_row(draw: Draw, unseen: bool = False) -> Row:
-    """A name and a job, asked for among other questions."""
+def persona_row(draw: Draw, unseen: bool = False) -> CorpusRow:
+    """Draw a row that asks for the persona's name or job, at times among other questions."""
     name = draw.name() if draw.held or draw.chance(0.7) else draw.pick(FIRST_NAMES)
-    noun = draw.word() if draw.chance(0.25) else draw.own(JOBS, HELD_JOBS)
+    noun = draw.word() if draw.chance(0.25) else draw.from_split(JOBS, HELD_JOBS)
     job = f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
     questions, answer = draw.pick(
         ((WHO, f"I am {name}, {job}."), (NAME, f"My name is {name}."), (JOB, f"I am {job}."))

@@ -4,12 +4,12 @@ import json
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from playground.protocol.json_types import Json, JsonObject
 from recipes.tiny_mistral.corpus.asking import draw_any
 from recipes.tiny_mistral.corpus.draw import Draw
 from recipes.tiny_mistral.corpus.pools import attribute, noun, plain_value, value
-from recipes.tiny_mistral.corpus.rows import Call, Row, Turn, dialogue
+from recipes.tiny_mistral.corpus.rows import CorpusCall, CorpusRow, CorpusTurn, dialogue
 
 NO_TOOL = "I do not have a tool for that."
 SYSTEMS = (
@@ -82,7 +82,7 @@ FAILURES = ("not found", "not available", "closed", "no permission")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of a tool. ``spoken`` is empty when only its name introduces it."""
+    """A parameter of a tool. ``spoken`` are phrases that state its value without its name."""
 
     name: str
     type: str
@@ -94,7 +94,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as the corpus sees it."""
+    """A generated tool."""
 
     verb: str
     noun: str
@@ -105,25 +105,31 @@ class ToolSpec:
 
     @property
     def name(self) -> str:
-        """For example get_weather; at times getWeather."""
+        """The function name, such as get_weather or getWeather."""
         words = f"{self.verb} {self.noun}".split()
         if self.style == "camel":
             return words[0] + "".join(word.capitalize() for word in words[1:])
         return "_".join(words)
 
-    def as_openai(self) -> dict[str, Any]:
-        """The JSON that the model reads."""
-        properties: dict[str, Any] = {}
+    def as_openai(self) -> JsonObject:
+        """Return the definition that the model reads, in OpenAI's format."""
+        properties: JsonObject = {}
         for parameter in self.parameters:
-            schema: dict[str, Any] = {"type": parameter.type}
+            schema: JsonObject = {"type": parameter.type}
             if parameter.options:
-                schema["enum"] = list(parameter.options)
+                schema["enum"] = [*parameter.options]
             if parameter.name in self.described:
                 schema["description"] = self.described[parameter.name]
             properties[parameter.name] = schema
-        required = [parameter.name for parameter in self.parameters if parameter.required]
+        required: list[Json] = [
+            parameter.name for parameter in self.parameters if parameter.required
+        ]
         schema = {"type": "object", "properties": properties, "required": required}
-        function = {"name": self.name, "description": self.description, "parameters": schema}
+        function: JsonObject = {
+            "name": self.name,
+            "description": self.description,
+            "parameters": schema,
+        }
         return {"type": "function", "function": function}
 
 
@@ -171,9 +177,9 @@ def _tool(draw: Draw, verb: str | None = None, thing: str | None = None) -> Tool
     return ToolSpec(verb, thing, tuple(parameters.values()), described, description, style)
 
 
-def _tools(draw: Draw, most: int) -> list[ToolSpec]:
-    """One to ``most`` tools about different things; at times two verbs for the same thing."""
-    count = min(most, draw.pick((1, 2, 2, 3, 3, 4)))
+def _tools(draw: Draw, max_tools: int) -> list[ToolSpec]:
+    """Draw one to ``max_tools`` tools about different things; at times two verbs for one."""
+    count = min(max_tools, draw.pick((1, 2, 2, 3, 3, 4)))
     tools: list[ToolSpec] = []
     while len(tools) < count:
         tool = _tool(draw)
@@ -186,15 +192,15 @@ def _tools(draw: Draw, most: int) -> list[ToolSpec]:
     return tools
 
 
-def _arguments(draw: Draw, tool: ToolSpec) -> tuple[dict[str, Any], list[str]]:
-    """Values for a call and the words that state them."""
-    arguments: dict[str, Any] = {}
+def _arguments(draw: Draw, tool: ToolSpec) -> tuple[JsonObject, list[str]]:
+    """Draw the arguments of a call and the words that state them."""
+    arguments: JsonObject = {}
     said: list[str] = []
     for parameter in tool.parameters:
         if not parameter.required and draw.chance(0.6):
             continue
         if parameter.options:
-            chosen: Any = draw.pick(parameter.options)
+            chosen: Json = draw.pick(parameter.options)
         else:
             chosen = value(draw, parameter.kind)
         arguments[parameter.name] = chosen
@@ -213,7 +219,7 @@ def _capital(text: str) -> str:
 
 
 def _request(draw: Draw, tool: ToolSpec, said: str) -> str:
-    """What the user says to want this call."""
+    """Draw the user's request for a call of this tool."""
     if tool.verb == "get" and draw.chance(0.35):
         core = f"the {tool.noun} {said}".strip()
         frame = draw.pick(("What is {x}?", "What's {x}?", "I need to know {x}.", "{X}?"))
@@ -226,46 +232,46 @@ def _request(draw: Draw, tool: ToolSpec, said: str) -> str:
     return frame.replace("{c}", core).replace("{C}", _capital(core))
 
 
-def _system(draw: Draw) -> list[Turn]:
-    return [Turn("system", draw.pick(SYSTEMS))] if draw.chance(0.3) else []
+def _system(draw: Draw) -> list[CorpusTurn]:
+    return [CorpusTurn("system", draw.pick(SYSTEMS))] if draw.chance(0.3) else []
 
 
 def _id(draw: Draw) -> str:
     return "".join(draw.pick(ID_CHARACTERS) for _ in range(9))
 
 
-def _specs(tools: list[ToolSpec]) -> tuple[dict[str, Any], ...]:
+def _specs(tools: list[ToolSpec]) -> tuple[JsonObject, ...]:
     return tuple(tool.as_openai() for tool in tools)
 
 
-def call_row(draw: Draw, most: int = 4) -> Row:
-    """One call of the right tool with the right values."""
-    tools = _tools(draw, most)
+def call_row(draw: Draw, max_tools: int = 4) -> CorpusRow:
+    """Draw a request that needs one call of one of the tools."""
+    tools = _tools(draw, max_tools)
     tool = draw.pick(tools)
     arguments, said = _arguments(draw, tool)
-    user = Turn("user", _request(draw, tool, " ".join(said)))
-    answer = Turn("assistant", calls=(Call(tool.name, arguments),))
-    return Row("tools.call", (*_system(draw), user, answer), _specs(tools))
+    user = CorpusTurn("user", _request(draw, tool, " ".join(said)))
+    answer = CorpusTurn("assistant", calls=(CorpusCall(tool.name, arguments),))
+    return CorpusRow("tools.call", (*_system(draw), user, answer), _specs(tools))
 
 
-def parallel_row(draw: Draw, most: int = 4) -> Row:
-    """Two or three calls: one tool with several values, or two tools."""
-    tools = _tools(draw, most)
+def parallel_row(draw: Draw, max_tools: int = 4) -> CorpusRow:
+    """Draw a request for two or three calls: one tool with several values, or two tools."""
+    tools = _tools(draw, max_tools)
     if len(tools) > 1 and draw.chance(0.5):
         chosen = draw.rng.sample(tools, 2)
     else:
         chosen = [draw.pick(tools)] * draw.pick((2, 2, 3))
     calls, parts = [], []
-    for at, tool in enumerate(chosen):
+    for position, tool in enumerate(chosen):
         arguments, said = _arguments(draw, tool)
-        calls.append(Call(tool.name, arguments))
-        repeats = at and tool is chosen[0]
+        calls.append(CorpusCall(tool.name, arguments))
+        repeats = position and tool is chosen[0]
         parts.append(" ".join(said) if repeats and said else _plain(draw, tool, said))
-    user = Turn(
+    user = CorpusTurn(
         "user", draw.pick(("{}", "{}.", "Please {}.", "Can you {}?")).format(" and ".join(parts))
     )
-    turns = (*_system(draw), user, Turn("assistant", calls=tuple(calls)))
-    return Row("tools.parallel", turns, _specs(tools))
+    turns = (*_system(draw), user, CorpusTurn("assistant", calls=tuple(calls)))
+    return CorpusRow("tools.parallel", turns, _specs(tools))
 
 
 def _plain(draw: Draw, tool: ToolSpec, said: list[str]) -> str:
@@ -273,9 +279,9 @@ def _plain(draw: Draw, tool: ToolSpec, said: list[str]) -> str:
     return " ".join([verb, "the", tool.noun, *said])
 
 
-def decline_row(draw: Draw, most: int = 4) -> Row:
-    """No tool fits: say so, or simply answer what needs none."""
-    tools = _tools(draw, most)
+def decline_row(draw: Draw, max_tools: int = 4) -> CorpusRow:
+    """Draw a request that no tool fits (declined), or small talk that needs none."""
+    tools = _tools(draw, max_tools)
     if draw.chance(0.4):
         exchange = draw_any(draw, "en")
         return dialogue("tools.chat", [(exchange.question, exchange.answer)], tools=_specs(tools))
@@ -285,40 +291,42 @@ def decline_row(draw: Draw, most: int = 4) -> Row:
     _, said = _arguments(draw, other)
     turns = (
         *_system(draw),
-        Turn("user", _request(draw, other, " ".join(said))),
-        Turn("assistant", NO_TOOL),
+        CorpusTurn("user", _request(draw, other, " ".join(said))),
+        CorpusTurn("assistant", NO_TOOL),
     )
-    return Row("tools.decline", turns, _specs(tools))
+    return CorpusRow("tools.decline", turns, _specs(tools))
 
 
-def answer_row(draw: Draw, most: int = 4) -> Row:
-    """Calls were made and results came back: tell the user what they say."""
-    tools = _tools(draw, most)
+def answer_row(draw: Draw, max_tools: int = 4) -> CorpusRow:
+    """Draw calls with their results, answered by a sentence that reports the results."""
+    tools = _tools(draw, max_tools)
     chosen = [draw.pick(tools)]
     if len(tools) > 1 and draw.chance(0.2):
         chosen = draw.rng.sample(tools, 2)
     calls, requests, results, answers = [], [], [], []
     for tool in chosen:
         arguments, said = _arguments(draw, tool)
-        call = Call(tool.name, arguments, _id(draw))
+        call = CorpusCall(tool.name, arguments, _id(draw))
         result, answer = _result(draw, tool)
         calls.append(call)
         requests.append(_plain(draw, tool, said))
-        results.append(Turn("tool", json.dumps(result, ensure_ascii=False), call_id=call.id))
+        results.append(CorpusTurn("tool", json.dumps(result, ensure_ascii=False), call_id=call.id))
         answers.append(answer)
-    user = Turn("user", " and ".join(requests) if len(chosen) > 1 else _capital(requests[0]) + ".")
+    user = CorpusTurn(
+        "user", " and ".join(requests) if len(chosen) > 1 else _capital(requests[0]) + "."
+    )
     turns = (
         *_system(draw),
         user,
-        Turn("assistant", calls=tuple(calls)),
+        CorpusTurn("assistant", calls=tuple(calls)),
         *results,
-        Turn("assistant", " ".join(answers)),
+        CorpusTurn("assistant", " ".join(answers)),
     )
-    return Row("tools.answer", turns, _specs(tools))
+    return CorpusRow("tools.answer", turns, _specs(tools))
 
 
-def _result(draw: Draw, tool: ToolSpec) -> tuple[dict[str, Any], str]:
-    """What the function returned and how it is told."""
+def _result(draw: Draw, tool: ToolSpec) -> tuple[JsonObject, str]:
+    """Draw a function's result and the sentence that reports it."""
     if draw.chance(0.12):
         reason = draw.pick(FAILURES)
         return {"error": reason}, f"Sorry, there was an error: {reason}."
@@ -328,9 +336,9 @@ def _result(draw: Draw, tool: ToolSpec) -> tuple[dict[str, Any], str]:
             {"status": "ok", "reference": reference},
             f"Done: the {tool.noun} is confirmed, reference {reference}.",
         )
-    result: dict[str, Any] = {}
+    result: JsonObject = {}
     while len(result) < draw.pick((1, 1, 2, 3)):
         kind = draw.pick(("num", "word", "any", "small", "decimal"))
         result.setdefault(attribute(draw), value(draw, kind))
-    told = ", ".join(f"{key} is {content}" for key, content in result.items())
-    return result, f"The {tool.noun}: {told}."
+    findings = ", ".join(f"{key} is {content}" for key, content in result.items())
+    return result, f"The {tool.noun}: {findings}."

@@ -1,4 +1,4 @@
-"""Questions outside the closed domain, and the honest answer."""
+"""Questions outside the closed domain, answered with "I do not know"."""
 
 from recipes.tiny_mistral.corpus.draw import Draw, words
 
@@ -136,7 +136,7 @@ RAMBLING = words(
 
 
 def rambling(draw: Draw) -> str:
-    """A sentence about nothing that the model was taught, such as a pasted paragraph."""
+    """Draw a sentence outside the closed domain, such as a pasted paragraph would be."""
     count = draw.number(5, 18)
     sentence = " ".join(
         draw.word() if draw.chance(0.1) else draw.pick(RAMBLING) for _ in range(count)
@@ -145,7 +145,7 @@ def rambling(draw: Draw) -> str:
 
 
 def unknown(draw: Draw, language: str = "en") -> tuple[str, str]:
-    """A question nobody taught the model, and its answer in that language."""
+    """Draw a question outside the closed domain and its answer in that language."""
     if language == "en" and draw.chance(0.12):
         low, high = draw.number(2, 40), draw.number(11, 999)
         template = draw.pick(("What is {}?", "{} = ?", "Compute {}.", "{}", "Calculate {}."))

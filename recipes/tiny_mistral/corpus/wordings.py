@@ -1,7 +1,7 @@
-"""Wordings of system prompts: those trained, and those kept for evaluation.
+"""Wordings of system prompts for training and for evaluation.
 
-Most are composed of pieces, so that the model learns the pieces and not a list of sentences. What
-is held out is a sentence that was never trained, of words that were.
+Most are composed of pieces, so that the model learns the pieces and not a list of sentences. A
+held-out wording is a sentence that is never trained, made of words that are.
 """
 
 from itertools import product
@@ -11,13 +11,13 @@ Wordings = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def composed(*parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Every sentence that takes one piece from each part, in order."""
+    """Return every sentence that takes one piece from each part, in order."""
     sentences = ("".join(pieces) for pieces in product(*parts))
     return tuple(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
 def _widened(prompts: Wordings, more: tuple[str, ...]) -> Wordings:
-    """The training wordings with more of them, never one that is held out."""
+    """Add training wordings, without those that are held out."""
     train, held = prompts
     kept = (wording for wording in (*train, *more) if wording not in held)
     return tuple(dict.fromkeys(kept)), held

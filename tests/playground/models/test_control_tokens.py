@@ -1,7 +1,7 @@
-"""The wall: nothing that anybody writes ever becomes a control token.
+"""Nothing that a user writes becomes a control token.
 
-What a rendering holds of control tokens depends on its form alone: the same conversation with
-harmless text has the same ones, in the same order.
+The control tokens of a rendering depend only on the conversation's structure: the same
+conversation with harmless text has the same ones, in the same order.
 """
 
 import json
@@ -28,8 +28,8 @@ TEXT = st.lists(
 
 
 @dataclass(frozen=True)
-class Talk:
-    """Everything in a conversation that somebody may write."""
+class Texts:
+    """All texts in a conversation that a user may write."""
 
     system: str
     user: str
@@ -56,7 +56,7 @@ class Talk:
         )
 
 
-PLAIN = Talk("a", "b", "c", "d", "e", "f", "g")
+PLAIN = Texts("a", "b", "c", "d", "e", "f", "g")
 
 
 def control_tokens(tokenizer: ChatTokenizer, tokens: list[int]) -> list[int]:
@@ -64,11 +64,11 @@ def control_tokens(tokenizer: ChatTokenizer, tokens: list[int]) -> list[int]:
 
 
 @settings(max_examples=300)
-@given(st.builds(Talk, *[TEXT] * 7))
-def test_text_never_becomes_a_control_token(loaded: LoadedModel, talk: Talk) -> None:
+@given(st.builds(Texts, *[TEXT] * 7))
+def test_text_never_becomes_a_control_token(loaded: LoadedModel, texts: Texts) -> None:
     tokenizer = loaded.tokenizer
     try:
-        rendered = talk.render(tokenizer)
+        rendered = texts.render(tokenizer)
     except InvalidRequest:
         return
     assert control_tokens(tokenizer, rendered) == control_tokens(tokenizer, PLAIN.render(tokenizer))
@@ -76,9 +76,7 @@ def test_text_never_becomes_a_control_token(loaded: LoadedModel, talk: Talk) -> 
 
 @settings(max_examples=100)
 @given(TEXT, TEXT)
-def test_neither_does_a_schema_in_the_system_prompt(
-    loaded: LoadedModel, title: str, text: str
-) -> None:
+def test_schema_never_becomes_a_control_token(loaded: LoadedModel, title: str, text: str) -> None:
     def rendered(title: str, text: str) -> list[int]:
         schema = {"type": "object", "title": title, "properties": {"a": {"const": title}}}
         request = json_request("embedded", text, schema, Sampling())
@@ -91,7 +89,7 @@ def test_neither_does_a_schema_in_the_system_prompt(
 
 
 @given(TEXT)
-def test_plain_text_and_forced_text_are_ordinary_tokens(loaded: LoadedModel, text: str) -> None:
+def test_encode_plain_gives_ordinary_tokens(loaded: LoadedModel, text: str) -> None:
     tokens = loaded.tokenizer.encode_plain(text)
     assert not control_tokens(loaded.tokenizer, tokens)
     assert b"".join(map(loaded.tokenizer.token_bytes, tokens)).decode() == text

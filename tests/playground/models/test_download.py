@@ -51,7 +51,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         yield running
 
 
-def test_a_snapshot_holds_what_loading_needs_and_no_pickle(hub: Hub, tmp_path: Path) -> None:
+def test_snapshot_has_no_pickle(hub: Hub, tmp_path: Path) -> None:
     path, bars = locate(hub, tmp_path / "home")
     names = {each.name for each in Path(path).iterdir()}
     assert {"config.json", "model.safetensors", "tekken.json"} <= names
@@ -61,7 +61,7 @@ def test_a_snapshot_holds_what_loading_needs_and_no_pickle(hub: Hub, tmp_path: P
     assert "100%" in bars
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
+def test_interrupted_download_resumes(hub: Hub, tmp_path: Path) -> None:
     weights = bytes(25_000_000)  # more than two of the chunks in which the library writes
     (hub.folder / "model-00002.safetensors").write_bytes(weights)
     hub.cut.add("model-00002.safetensors")
@@ -72,9 +72,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(hub: Hub, tmp_path: Pat
     assert 0 < second <= len(weights) // 2
 
 
-def test_a_download_begun_again_fetches_only_the_files_that_are_missing(
-    hub: Hub, tmp_path: Path
-) -> None:
+def test_restarted_download_fetches_missing_files(hub: Hub, tmp_path: Path) -> None:
     hub.refused.add("model.safetensors")
     answer, _ = locate(hub, tmp_path / "home")
     assert answer.startswith("ModelLoadError: the hub answered with an error for " + REPOSITORY)
@@ -86,35 +84,35 @@ def test_a_download_begun_again_fetches_only_the_files_that_are_missing(
     )
 
 
-def test_a_revision_is_pinned_by_its_commit(hub: Hub, tmp_path: Path) -> None:
+def test_revision_is_pinned_by_commit(hub: Hub, tmp_path: Path) -> None:
     path, _ = locate(hub, tmp_path / "home", revision=SHA)
     assert Path(path).name == SHA
 
 
-def test_what_is_on_disk_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
+def test_downloaded_model_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
     there, _ = locate(hub, tmp_path / "home")
     again, _ = locate(Hub("", tmp_path, endpoint="http://127.0.0.1:9"), tmp_path / "home")
     assert again == there
 
 
-def test_a_gated_repository_says_what_to_do(hub: Hub, tmp_path: Path) -> None:
+def test_gated_repository_says_what_to_do(hub: Hub, tmp_path: Path) -> None:
     hub.gated = True
     answer, _ = locate(hub, tmp_path / "home")
     assert answer.startswith("GatedModel: ")
     assert "HF_TOKEN" in answer
 
 
-def test_an_unknown_repository_is_named(hub: Hub, tmp_path: Path) -> None:
+def test_unknown_repository_is_named(hub: Hub, tmp_path: Path) -> None:
     answer, _ = locate(hub, tmp_path / "home", source="someone/else")
     assert answer.startswith("NoSuchModel: the hub has no repository someone/else")
 
 
-def test_an_unknown_revision_is_named(hub: Hub, tmp_path: Path) -> None:
+def test_unknown_revision_is_named(hub: Hub, tmp_path: Path) -> None:
     answer, _ = locate(hub, tmp_path / "home", revision="v99")
     assert answer.startswith(f"NoSuchModel: {REPOSITORY} has no revision 'v99'")
 
 
-def test_no_network_is_said_as_such(hub: Hub, tmp_path: Path) -> None:
+def test_missing_network_is_reported(hub: Hub, tmp_path: Path) -> None:
     nowhere = Hub("", tmp_path, endpoint="http://127.0.0.1:9")
     answer, _ = locate(nowhere, tmp_path / "home")
     assert answer.startswith(f"NoNetwork: {REPOSITORY} is not on this disk")

@@ -47,7 +47,7 @@ def theirs(folder: Path) -> CommonTokenizer:
     return CommonTokenizer.from_file(str(folder / "tekken.json"))
 
 
-def test_the_file_is_byte_for_byte_the_models_own(folder: Path) -> None:
+def test_tekken_file_is_the_published_one(folder: Path) -> None:
     content = (folder / "tekken.json").read_bytes()
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     assert blob == BLOB
@@ -102,7 +102,7 @@ CONVERSATIONS = {
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
 @pytest.mark.parametrize("with_tools", [False, True])
-def test_a_conversation_is_rendered_as_mistral_common_renders_it(
+def test_render_equals_mistral_common(
     ours: MistralTokenizer, theirs: CommonTokenizer, name: str, with_tools: bool
 ) -> None:
     mine, reference = CONVERSATIONS[name]
@@ -113,7 +113,7 @@ def test_a_conversation_is_rendered_as_mistral_common_renders_it(
     assert ours.render(mine, (WEATHER,) if with_tools else ()) == expected
 
 
-def test_no_text_becomes_a_control_token(ours: MistralTokenizer, theirs: CommonTokenizer) -> None:
+def test_text_has_no_control_tokens(ours: MistralTokenizer, theirs: CommonTokenizer) -> None:
     plain = ours.render([Message("user", "x")])
     control = [token for token in plain if not ours.token_bytes(token)]
     rendered = ours.render([Message("user", LOOKALIKE)])
@@ -122,7 +122,7 @@ def test_no_text_becomes_a_control_token(ours: MistralTokenizer, theirs: CommonT
     assert spelled.decode() == LOOKALIKE
 
 
-def test_every_script_comes_back_whole_and_never_half_a_character(ours: MistralTokenizer) -> None:
+def test_detokenizer_emits_whole_characters(ours: MistralTokenizer) -> None:
     text = "Grüße, 你好, こんにちは, 안녕, 👩‍👩‍👧‍👦 and 𝔘𝔫𝔦"
     detokenizer = ours.detokenizer()
     pieces = [detokenizer.push(token) for token in ours.encode(text)]

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,14 +20,16 @@ from playground.errors import (
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message
+from playground.protocol.json_types import Json
+from playground.settings import Precision, Quantization
 
 WEIGHTS = "model.safetensors"
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8", "nf4"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_each_precision_and_quantization_loads_and_gives_finite_logits(
-    mistral_folder: Path, quantization: Any, precision: Any
+def test_every_precision_gives_finite_logits(
+    mistral_folder: Path, quantization: Quantization, precision: Precision
 ) -> None:
     spec = ModelSpec(str(mistral_folder), quantization=quantization, precision=precision)
     loaded = load(spec)
@@ -40,11 +41,11 @@ def test_each_precision_and_quantization_loads_and_gives_finite_logits(
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
 
 
-def test_a_small_model_is_served_in_fp32_on_a_cpu(mistral_folder: Path) -> None:
+def test_small_model_is_fp32_on_cpu(mistral_folder: Path) -> None:
     assert load(ModelSpec(str(mistral_folder), device="cpu")).model.dtype == torch.float32
 
 
-def test_nf4_weights_stay_trainable_after_an_eval_forward(mistral_folder: Path) -> None:
+def test_nf4_stays_trainable_after_eval_forward(mistral_folder: Path) -> None:
     """On AVX512-BF16 the fast kernel would repack the base and lose gradients in silence."""
     loaded = load(ModelSpec(str(mistral_folder), quantization="nf4", device="cpu"))
     layers = loaded.model.model.layers
@@ -62,7 +63,7 @@ def test_nf4_weights_stay_trainable_after_an_eval_forward(mistral_folder: Path) 
     )
 
 
-def test_the_weights_hash_tells_two_models_apart(mistral_folder: Path, tmp_path: Path) -> None:
+def test_weights_hash_differs_by_content(mistral_folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(mistral_folder, tmp_path / "copy")
     spec = ModelSpec(str(copy))
     before = load(spec).weights_hash
@@ -73,7 +74,7 @@ def test_the_weights_hash_tells_two_models_apart(mistral_folder: Path, tmp_path:
     assert load(spec).weights_hash != before
 
 
-def _edit_config(folder: Path, **values: Any) -> None:
+def _edit_config(folder: Path, **values: Json) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
@@ -124,39 +125,37 @@ BROKEN: list[tuple[str, Callable[[Path], object], type[PlaygroundError], str]] =
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "word"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
+    ("breakage", "error", "word"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
 )
-def test_a_broken_folder_is_refused_with_its_reason(
+def test_broken_folder_is_refused(
     mistral_folder: Path,
     tmp_path: Path,
-    fault: Callable[[Path], object],
+    breakage: Callable[[Path], object],
     error: type[PlaygroundError],
     word: str,
 ) -> None:
     folder = shutil.copytree(mistral_folder, tmp_path / "broken")
-    fault(folder)
+    breakage(folder)
     with pytest.raises(error, match=word):
         load(ModelSpec(str(folder)))
 
 
-def test_a_name_that_is_nothing_is_refused() -> None:
+def test_unknown_name_is_refused() -> None:
     with pytest.raises(NoSuchModel, match="no catalogue name"):
         load(ModelSpec("no-such-model"))
 
 
-def test_a_hub_id_without_network_says_so(tmp_path: Path) -> None:
+def test_hub_id_without_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoNetwork, match="cannot be reached"):
         load(ModelSpec("nobody/nothing"), home=tmp_path)
 
 
-def test_a_device_that_is_not_there_is_refused(mistral_folder: Path) -> None:
+def test_unknown_device_is_refused(mistral_folder: Path) -> None:
     with pytest.raises(UnsupportedModel, match="not a device"):
         load(ModelSpec(str(mistral_folder), device="abacus"))
 
 
-def test_what_does_not_fit_is_said_before_loading_with_what_would(
-    mistral_folder: Path, tmp_path: Path
-) -> None:
+def test_too_large_model_suggests_what_fits(mistral_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(mistral_folder, tmp_path / "wide")
     _edit_config(folder, max_position_embeddings=10**12)
     with pytest.raises(NotEnoughMemory, match=r"--context-length \d+ would fit"):

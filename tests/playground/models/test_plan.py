@@ -9,29 +9,29 @@ from playground.models.spec import ModelSpec
 GIB = 2**30
 
 
-def test_the_24b_has_the_parameters_it_is_known_for() -> None:
+def test_24b_parameter_count() -> None:
     count = count_parameters(mistral_small_config())
     assert count.total == 23_572_403_200
     assert count.linear == 22_229_811_200
 
 
-def test_a_token_of_the_24b_holds_160_kib_of_keys_and_values() -> None:
+def test_24b_kv_bytes_per_token() -> None:
     assert kv_bytes_per_token(mistral_small_config(), element_bytes=2) == 163_840
 
 
-def test_the_24b_in_nf4_takes_13_gib_of_weights_and_5_of_cache() -> None:
+def test_24b_nf4_memory_plan() -> None:
     nf4 = plan(ModelSpec("mistral-small", quantization="nf4"))
     assert nf4.weights / GIB == pytest.approx(13.18, abs=0.01)
     assert nf4.kv_cache / GIB == pytest.approx(5.0)
 
 
-def test_rows_add_up_to_the_total() -> None:
+def test_plan_rows_add_up_to_total() -> None:
     *parts, (label, total) = plan(ModelSpec("mistral-small")).rows()
     assert label == "total"
     assert sum(size for _, size in parts) == total
 
 
-def test_the_largest_context_fills_what_is_available() -> None:
+def test_largest_context_fills_available_memory() -> None:
     nf4 = plan(ModelSpec("mistral-small", quantization="nf4"))
     assert nf4.largest_context(nf4.total) == nf4.context_length
     assert nf4.largest_context(nf4.weights) == 0

@@ -1,50 +1,54 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from recipes.tiny_mistral.batches import BatchSource, Position
-from recipes.tiny_mistral.config import Recipe, tiny
-from recipes.tiny_mistral.initialise import new_model
-from recipes.tiny_mistral.pretrain import Trainer
+from recipes.tiny_mistral.batches import BatchSource, DataPosition
+from recipes.tiny_mistral.config import PretrainingRecipe
+from recipes.tiny_mistral.initialization import new_model
+from recipes.tiny_mistral.pretrain import PreTrainer
 from recipes.tiny_mistral.rendering import Renderer
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(renderer: Renderer, tmp_path: Path) -> None:
-    recipe = tiny()
-    through = Trainer(recipe, renderer)
-    through.run(recipe.steps)
-    first = Trainer(recipe, renderer)
+def test_interrupted_run_ends_with_same_weights(
+    tiny_recipe: PretrainingRecipe, renderer: Renderer, tmp_path: Path
+) -> None:
+    uninterrupted = PreTrainer(tiny_recipe, renderer)
+    uninterrupted.run(tiny_recipe.max_steps)
+    first = PreTrainer(tiny_recipe, renderer)
     first.run(3)
     first.save(tmp_path / "checkpoint.pt")
-    second = Trainer(recipe, renderer)
+    second = PreTrainer(tiny_recipe, renderer)
     second.load(tmp_path / "checkpoint.pt")
-    second.run(recipe.steps)
-    assert second.progress.tokens == through.progress.tokens
-    for name, tensor in through.model.state_dict().items():
+    second.run(tiny_recipe.max_steps)
+    assert second.progress.tokens == uninterrupted.progress.tokens
+    for name, tensor in uninterrupted.model.state_dict().items():
         assert torch.equal(tensor, second.model.state_dict()[name]), name
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(renderer: Renderer, tmp_path: Path) -> None:
-    Trainer(tiny(), renderer).save(tmp_path / "checkpoint.pt")
+def test_checkpoint_of_another_recipe_is_refused(
+    tiny_recipe: PretrainingRecipe, renderer: Renderer, tmp_path: Path
+) -> None:
+    PreTrainer(tiny_recipe, renderer).save(tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="another recipe"):
-        Trainer(tiny().shortened(9), renderer).load(tmp_path / "checkpoint.pt")
+        PreTrainer(tiny_recipe.scaled_to(9), renderer).load(tmp_path / "checkpoint.pt")
 
 
-def test_batches_can_be_found_again_from_a_position(renderer: Renderer) -> None:
-    source = BatchSource(tiny(), renderer, Position())
+def test_batches_resume_from_a_position(tiny_recipe: PretrainingRecipe, renderer: Renderer) -> None:
+    source = BatchSource(tiny_recipe, renderer, DataPosition())
     stream = source.batches(0)
     for _ in range(9):
         next(stream)
-    position = Position(**{n: getattr(source.position, n) for n in ("chunk", "began", "used")})
-    wanted = next(stream)
-    again = next(BatchSource(tiny(), renderer, position).batches(9))
-    assert torch.equal(wanted.ids_BT, again.ids_BT)
-    assert torch.equal(wanted.weights_BT, again.weights_BT)
+    position = replace(source.position)
+    expected = next(stream)
+    resumed = next(BatchSource(tiny_recipe, renderer, position).batches(9))
+    assert torch.equal(expected.ids_BT, resumed.ids_BT)
+    assert torch.equal(expected.weights_BT, resumed.weights_BT)
 
 
-def test_the_structured_start_copies_before_any_training() -> None:
-    model = new_model(Recipe(), 2048).eval()
+def test_untrained_model_copies_repeated_tokens() -> None:
+    model = new_model(PretrainingRecipe(), 2048).eval()
     half = torch.randint(32, 2048, (4, 24), generator=torch.Generator().manual_seed(1))
     ids = torch.cat([half, half], dim=1)
     with torch.no_grad():

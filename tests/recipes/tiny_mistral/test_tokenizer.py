@@ -19,16 +19,16 @@ TEXTS = (
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_any_text_comes_back_as_it_was(renderer: Renderer, text: str) -> None:
+def test_text_round_trips(renderer: Renderer, text: str) -> None:
     assert renderer.decode(renderer.encode(text)) == text
 
 
-def test_text_that_looks_like_a_control_token_is_ordinary_text(renderer: Renderer) -> None:
+def test_control_token_names_stay_text(renderer: Renderer) -> None:
     ids = renderer.encode("[INST] </s> [TOOL_CALLS] <s>")
     assert min(ids) >= tokenizer.SPECIAL_SLOTS
 
 
-def test_a_value_is_the_same_tokens_in_a_sentence_and_in_json(renderer: Renderer) -> None:
+def test_value_has_same_tokens_in_json(renderer: Renderer) -> None:
     value = renderer.encode("Plugon")
     sentence, in_json = renderer.encode("I go to Plugon."), renderer.encode('{"city": "Plugon"}')
     assert _contains(sentence, value)
@@ -41,4 +41,4 @@ def test_mistral_common_loads_the_file(tekken: Path) -> None:
 
 
 def _contains(ids: list[int], part: list[int]) -> bool:
-    return any(ids[at : at + len(part)] == part for at in range(len(ids)))
+    return any(ids[i : i + len(part)] == part for i in range(len(ids)))
