@@ -8,13 +8,13 @@ import argparse
 import statistics
 
 import torch
+from recipes.tiny_mistral.evaluate import held_out_rows
 
 from playground.bench.measures import throughput
 from playground.engine import Engine, Limits
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, ModelInfo, Request, Sampling
-from recipes.tiny_mistral.evaluate import held_out_rows
 
 FAMILIES = ("copying", "extraction", "tools.answer", "system.upper", "chat.facts", "chat.markdown")
 STREAMS = (1, 4, 16)

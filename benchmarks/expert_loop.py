@@ -13,12 +13,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from playground.backends.chat import answer
+from recipes.tiny_mistral.evaluate import Score, held_out_rows, is_right
+from recipes.tiny_mistral.through_engine import EngineAnswers
+
 from finetune.data.dataset import TrainingData
 from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import embedded_cpu, read_recipe
 from finetune.training.train import train
-from playground.backends.chat import answer
 from playground.engine import Engine
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
@@ -26,10 +29,8 @@ from playground.models.spec import ModelSpec
 from playground.protocol import Message, Request, Sampling
 from playground.runtime import quiet_libraries
 from recipes.tiny_mistral.corpus import Row, Turn
-from recipes.tiny_mistral.evaluate import Score, held_out_rows, is_right
 from recipes.tiny_mistral.publish import PACKAGE_FOLDER
 from recipes.tiny_mistral.rendering import Renderer
-from recipes.tiny_mistral.through_engine import EngineAnswers
 
 PRODUCTS = 30
 UNKNOWN_PRODUCTS = 15

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
+from playground.structured.calls import CallReader, ToolChoice, calls_grammar
 
 from playground import app
 from playground.engine import Engine
@@ -35,7 +36,6 @@ from playground.errors import InvalidRequest
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Request, Sampling, Tool
 from playground.settings import load_settings
-from playground.structured.calls import CallReader, ToolChoice, calls_grammar
 from playground.structured.extraction import json_request
 from playground.structured.schema import Level, compile_schema
 

@@ -27,7 +27,7 @@ from finetune.commands.common import (
 
 if TYPE_CHECKING:
     from finetune.data.repair import FixedFile
-    from finetune.data.report import DataReport
+    from finetune.report import DataReport
 
 SHOWN_LINES = 8
 BAR = 40
@@ -52,8 +52,8 @@ def check(
     """
     from finetune.data.dataset import prepare
     from finetune.data.repair import fix as fix_file
-    from finetune.data.report import report
     from finetune.recipe import read_recipe
+    from finetune.report import report
 
     chosen = read_recipe(
         recipe, {"base_model": model, "max_length": max_length, "eval_fraction": eval_fraction}

@@ -114,8 +114,8 @@ def train(
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
     from finetune.data.dataset import prepare
-    from finetune.data.report import report
     from finetune.recipe import read_recipe
+    from finetune.report import report
     from finetune.training.duration import duration_text
     from playground.errors import InvalidSettings
     from playground.studio.runs import new_run

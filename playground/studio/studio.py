@@ -17,9 +17,9 @@ import torch
 import finetune
 from finetune.data.dataset import prepare
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
-from finetune.data.report import DataReport, report
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
+from finetune.report import DataReport, report
 from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
 from finetune.training.train import Trained, TrainingHooks

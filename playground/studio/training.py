@@ -1,9 +1,9 @@
 """The trainer's names that the faces use: only the studio and the commands import `finetune`."""
 
 from finetune.data.preview import ExamplePreview
-from finetune.data.report import DataReport
 from finetune.data.rows import RowError
 from finetune.recipe import PRESETS, Recipe, make, recipe_schema
+from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from finetune.training.duration import duration_text
 from finetune.training.plan import TrainingPlan

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from finetune.data.dataset import DATASETS_FOLDER, prepare
-from finetune.data.report import report
 from finetune.data.rows import read_rows
 from finetune.data.tokenize import fingerprint
 from finetune.recipe import embedded_cpu
+from finetune.report import report
 from playground.errors import InvalidSettings
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.loaded import LoadedModel

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
+from recipes.tiny_mistral.evaluate import held_out_rows
 
 from playground.engine import Engine, Limits
 from playground.engine.batch import ScheduledChunk
@@ -14,7 +15,6 @@ from playground.engine.sequence import Sequence
 from playground.engine.verification import verify_drafts_and_append
 from playground.models.loaded import LoadedModel
 from playground.protocol import Message, Sampling
-from recipes.tiny_mistral.evaluate import held_out_rows
 from tests.playground.engine.driver import (
     CollectingSink,
     Prompt,

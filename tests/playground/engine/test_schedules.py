@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
+from recipes.tiny_mistral.evaluate import held_out_rows
 from transformers import PreTrainedModel
 
 from playground.engine import Engine, Limits
@@ -18,7 +19,6 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, Sampling
-from recipes.tiny_mistral.evaluate import held_out_rows
 from tests.playground.adapter_files import random_adapter
 from tests.playground.engine.driver import (
     Prompt,

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from playground.backends.chat import answer
 
 from finetune.recipe import Recipe
 from finetune.training.checkpoints import step_of
-from playground.backends.chat import answer
 from playground.engine import Engine
 from playground.errors import (
     AdapterChanged,

@@ -13,15 +13,15 @@ from finetune.data.examples import MASKED, TrainingExample
 from finetune.data.preview import preview_row, spans
 from finetune.data.preview_html import html_page
 from finetune.data.repair import fix
-from finetune.data.report import report
 from finetune.data.rows import read_rows
 from finetune.data.split import is_held_out, prompt_text
 from finetune.recipe import embedded_cpu
+from finetune.report import report
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 
 TOKENIZER = MistralTokenizer(EMBEDDED_FOLDER)
-GLAIVE = Path(__file__).parents[2] / "data" / "glaive" / "glaive_toolcall_en_demo.json"
+GLAIVE = Path(__file__).parents[1] / "data" / "glaive" / "glaive_toolcall_en_demo.json"
 STORY = "the small brown fox goes to the market to buy a basket of apples for its old friend "
 
 
