@@ -53,10 +53,10 @@ def test_no_parameter_has_two_decisions(body: Any) -> None:
 
 
 def ask(url: str, endpoint: str, change: dict[str, Any]) -> httpx.Response:
-    asked = {"prompt": "Hi"} if endpoint == "completions" else {}
+    prompt: dict[str, Any] = {"prompt": "Hi"}
     if endpoint == "chat/completions":
-        asked = {"messages": [{"role": "user", "content": "Hi"}]}
-    body = {"model": "scripted"} | asked | change
+        prompt = {"messages": [{"role": "user", "content": "Hi"}]}
+    body = {"model": "scripted"} | prompt | change
     return httpx.post(f"{url}/v1/{endpoint}", json=body)
 
 
@@ -97,7 +97,7 @@ def test_a_request_that_leaves_sampling_out_gets_the_models_own(serve) -> None:
 
 
 def test_each_sampling_parameter_reaches_the_backend(serve) -> None:
-    given = {
+    given: dict[str, Any] = {
         "max_tokens": 5,
         "temperature": 0.3,
         "top_p": 0.8,

@@ -174,7 +174,7 @@ def test_a_pydantic_model_is_parsed(client: openai.OpenAI, model: str) -> None:
         **GREEDY,
     )
     assert isinstance(reply.choices[0].message.parsed, Order)
-    assert reply.choices[0].model_extra["x_guarantee"] == "strict"
+    assert (reply.choices[0].model_extra or {})["x_guarantee"] == "strict"
 
 
 def test_noise_under_a_schema_is_valid(client, model) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
-from recipes.tiny_mistral.evaluate import held_out_rows
+from recipes.tiny_mistral.evaluation import held_out_rows
 
 from playground.engine import Engine, Limits
 from playground.engine.batch import ScheduledChunk

@@ -438,11 +438,11 @@ def test_logprobs_ignore_penalties() -> None:
         np.testing.assert_allclose(values, expected[row, ids])
 
 
-class Watched(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Watched(torch.utils._python_dispatch.TorchDispatchMode):
     """Notes every operation that torch runs."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.names: list[str] = []
 
     def __torch_dispatch__(

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
-from recipes.tiny_mistral.evaluate import held_out_rows
+from recipes.tiny_mistral.evaluation import held_out_rows
 from transformers import PreTrainedModel
 
 from playground.engine import Engine, Limits

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from playground.errors import InvalidRequest
-from playground.protocol import Tool, ToolChoice
+from playground.protocol import CallDelta, Tool, ToolChoice
 from playground.structured.call_reader import CallReader
 from playground.structured.tool_grammar import tool_grammar
 
@@ -25,7 +25,7 @@ def test_calls_read_same_in_any_pieces(seed: int) -> None:
         [{"name": name, "arguments": arguments} for name, arguments in WRITTEN], ensure_ascii=False
     )
     rng, reader, at = random.Random(seed), CallReader(), 0
-    deltas = []
+    deltas: list[CallDelta] = []
     while at < len(text):
         step = rng.randint(1, 9)
         deltas += reader.push(text[at : at + step])
