@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from playground.backends.local.outbox import Mailbox, Outbox, Piece
-from playground.backends.local.prepare import PreparedRequest, prepare, render
-from playground.backends.local.reader import AnswerReader
 from playground.backends.local.registry import AdapterRegistry
 from playground.backends.local.sink import AnswerSink
+from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare, render
 from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
@@ -111,7 +110,7 @@ class LocalBackend:
         mailbox = Mailbox()
         try:
             prepared, provenance = await asyncio.to_thread(self._submit, request, mailbox)
-            reader = AnswerReader(prepared, self._loaded.tokenizer.call_format or "mistral")
+            reader = AnswerReader(prepared)
             while True:
                 outcome = await mailbox.arrived.get()
                 if isinstance(outcome, PlaygroundError):

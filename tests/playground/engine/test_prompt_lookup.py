@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
-from recipes.tiny_mistral.evaluation import held_out_rows
 
 from playground.engine import Engine, Limits
 from playground.engine.batch import ScheduledChunk
@@ -15,6 +14,7 @@ from playground.engine.sequence import Sequence
 from playground.engine.verification import verify_drafts_and_append
 from playground.models.loaded import LoadedModel
 from playground.protocol import Message, Sampling
+from recipes.tiny_mistral.evaluation import held_out_rows
 from tests.playground.engine.driver import (
     CollectingSink,
     Prompt,

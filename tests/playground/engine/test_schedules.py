@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
-from recipes.tiny_mistral.evaluation import held_out_rows
 from transformers import PreTrainedModel
 
 from playground.engine import Engine, Limits
@@ -19,6 +18,7 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, Sampling
+from recipes.tiny_mistral.evaluation import held_out_rows
 from tests.playground.adapter_files import random_adapter
 from tests.playground.engine.driver import (
     Prompt,
