@@ -1,7 +1,7 @@
 """Between the protocol and the engine: a request to a prompt and a grammar, pieces to events.
 
-Renders messages and compiles tools and schemas on the way in; reads tool calls, validates the answer
-and says which guarantee held on the way back. Knows no thread and no queue.
+Renders messages and compiles tools and schemas on the way in; reads tool calls, validates the
+answer and says which guarantee held on the way back. Knows no thread and no queue.
 """
 
 from dataclasses import dataclass, replace
