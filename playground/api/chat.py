@@ -64,8 +64,14 @@ def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, object]:
         "message": _message(answer, legacy=bool(body.functions)),
         "logprobs": logprobs,
         "finish_reason": finish(answer.finish_reason, legacy=bool(body.functions)),
-        **({"x_guarantee": answer.guarantee} if answer.guarantee else {}),
+        **_extensions(answer),
     }
+
+
+def _extensions(end: Answer | Finished) -> dict[str, object]:
+    """Fields of ours: the guarantee that held, and whether the token limit closed the answer."""
+    guarantee = {"x_guarantee": end.guarantee} if end.guarantee else {}
+    return guarantee | ({"x_closed_early": True} if end.closed_early else {})
 
 
 def _message(answer: Answer, *, legacy: bool) -> dict[str, object]:
@@ -110,8 +116,7 @@ class ChatStream:
 
     def _last_chunk(self, index: int, finished: Finished) -> Chunk:
         reason = finish(finished.finish_reason, legacy=self.legacy)
-        held = {"x_guarantee": finished.guarantee} if finished.guarantee else {}
-        return self.maker.chunk(index, delta={}, finish_reason=reason, **held)
+        return self.maker.chunk(index, delta={}, finish_reason=reason, **_extensions(finished))
 
     def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
         """A piece of a call: id and name in the first one, then its arguments."""

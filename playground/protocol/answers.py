@@ -118,7 +118,8 @@ class Delta:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The end of an answer. ``guarantee`` is None unless a schema was asked for and the answer came
-    to its own end.
+    to its own end. ``closed_early``: the token limit made the grammar close the answer, whose form
+    is complete and whose content is not; the reason is ``length`` then.
     """
 
     finish_reason: FinishReason
@@ -126,6 +127,7 @@ class Finished:
     timings: Timings
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
+    closed_early: bool = False
 
 
 StreamEvent: TypeAlias = Delta | Finished
@@ -141,6 +143,7 @@ class Answer:
     timings: Timings
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
+    closed_early: bool = False
     calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
@@ -165,6 +168,7 @@ class AnswerBuilder:
                 timings=event.timings,
                 provenance=event.provenance,
                 guarantee=event.guarantee,
+                closed_early=event.closed_early,
                 calls=self._complete_calls(event.finish_reason),
                 reasoning=self.reasoning,
                 logprobs=tuple(self._logprobs),

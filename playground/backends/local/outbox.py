@@ -27,7 +27,15 @@ class Piece:
     channel: Channel = "text"
 
 
-Outcome: TypeAlias = Piece | GenerationResult | PlaygroundError
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of an answer; ``at_stop_string`` if one of the request's stop strings ended it."""
+
+    result: GenerationResult
+    at_stop_string: bool = False
+
+
+Outcome: TypeAlias = Piece | End | PlaygroundError
 
 
 class Mailbox:

@@ -6,7 +6,7 @@ Knows token text; knows no messages, no schema and no event loop but the mailbox
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from playground.backends.local.outbox import Channel, Outcome, Piece
+from playground.backends.local.outbox import Channel, End, Outcome, Piece
 from playground.engine.request import GenerationResult, TokenScore
 from playground.errors import PlaygroundError
 from playground.models.tokenizer import ChatTokenizer, Detokenizer
@@ -40,6 +40,7 @@ class AnswerSink:
         self._calls_id = calls_id
         self._deliver = deliver
         self._channel: Channel = "text"
+        self._stopped = False
         self._text = AnswerText(tokenizer.detokenizer(), sampling.stop)
 
     def push(self, token_id: int, score: TokenScore | None) -> bool:
@@ -50,14 +51,16 @@ class AnswerSink:
             self._text = AnswerText(self._tokenizer.detokenizer(), ())
         piece = self._text.push(token_id, self._logprob(token_id, score))
         self._show(piece)
+        self._stopped = piece.stopped
         return piece.stopped
 
     def finish(self, result: GenerationResult) -> None:
         """See `TokenSink`."""
         piece = self._text.finish()
         self._show(piece)
-        # the last characters may have completed a stop string
-        self._deliver(replace(result, reason="stop") if piece.stopped else result)
+        if piece.stopped:  # the last characters may have completed a stop string
+            result = replace(result, reason="stop")
+        self._deliver(End(result, at_stop_string=self._stopped or piece.stopped))
 
     def fail(self, error: PlaygroundError) -> None:
         """See `TokenSink`."""

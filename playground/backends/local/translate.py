@@ -6,8 +6,7 @@ answer and says which guarantee held on the way back. Knows no thread and no que
 
 from dataclasses import dataclass, replace
 
-from playground.backends.local.outbox import Piece
-from playground.engine.request import GenerationResult
+from playground.backends.local.outbox import End, Piece
 from playground.errors import InvalidRequest, RequestFailed
 from playground.models.call_formats import CALL_FORMATS, CallFormat
 from playground.models.tokenizer import ChatTokenizer
@@ -91,23 +90,26 @@ class AnswerReader:
             text, calls = self._splitter.push(piece.text)
         return self._delta(text, calls, piece.logprobs)
 
-    def finish(
-        self, result: GenerationResult, provenance: Provenance
-    ) -> tuple[Delta | None, Finished]:
+    def finish(self, end: End, provenance: Provenance) -> tuple[Delta | None, Finished]:
         """Held-back text, if any, and the end.
 
-        Raises `RequestFailed` for a strict request whose answer breaks its schema.
+        An answer that the token limit made its grammar close is as incomplete as one that it cut
+        off: its reason is ``length``. Raises `RequestFailed` for a strict request whose answer
+        breaks its schema.
         """
         held = self._splitter.flush() if self._splitter else ""
         delta = self._delta(held, "", ())
-        reason: FinishReason = result.reason
+        result = end.result
+        closed_early = result.steered and result.reason == "stop"
+        reason: FinishReason = "length" if closed_early else result.reason
         guarantee: Guarantee | None = None
         if reason == "stop" and self._calls.calls:
             reason = "tool_calls"
-        elif reason == "stop":
+        elif reason == "stop" and not end.at_stop_string:
             guarantee = self._guarantee()
         usage = Usage(result.prompt_tokens, result.completion_tokens, result.cached_tokens)
-        return delta, Finished(reason, usage, result.timings, provenance, guarantee)
+        finished = Finished(reason, usage, result.timings, provenance, guarantee, closed_early)
+        return delta, finished
 
     def _delta(self, text: str, calls: str, logprobs: tuple[TokenLogprob, ...]) -> Delta | None:
         self._text += text
