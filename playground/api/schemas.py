@@ -3,6 +3,7 @@
 Strict: a number in quotes is not a number, and a field that is not here is an error.
 """
 
+import json
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -24,6 +25,15 @@ class Body(BaseModel):
     """Strict and frozen; unknown fields are an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class HistoryBody(BaseModel):
+    """A part of the conversation so far: strict, but fields that it does not know are ignored.
+
+    Clients send back what servers gave them and what their front ends keep beside it.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 def _wrong(problem: str) -> PydanticCustomError:
@@ -66,12 +76,11 @@ def _bool_or_count(value: Any) -> Any:
     return value
 
 
-class TextPart(Body):
+class TextPart(HistoryBody):
     """A part of a message's content; an image, a sound or a file is refused."""
 
     type: Literal["text"]
     text: str
-    prompt_cache_breakpoint: Any = None  # the prefix cache needs no hint
 
     @model_validator(mode="before")
     @classmethod
@@ -83,24 +92,30 @@ class TextPart(Body):
         return value
 
 
-class FunctionCallBody(Body):
-    """The function of a call that the assistant made."""
+def _as_json_text(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value or "{}"
+
+
+class FunctionCallBody(HistoryBody):
+    """The function of a call that the assistant made. ``arguments`` may be an object, or empty."""
 
     name: str
-    arguments: str
+    arguments: Annotated[str, BeforeValidator(_as_json_text)] = "{}"
 
 
-class ToolCallBody(Body):
+class ToolCallBody(HistoryBody):
     """A call that the assistant made earlier in the conversation."""
 
     id: str
     type: Literal["function"] = "function"
     function: FunctionCallBody
-    index: float | None = None  # what Together's client reads and sends back
 
 
-class MessageBody(Body):
-    """A message; clients may send back what they were given, empty fields and all."""
+class MessageBody(HistoryBody):
+    """A message; clients may send back what they were given, empty fields and all.
+
+    ``prefix`` is Mistral's: the last assistant message is to be continued.
+    """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Annotated[list[TextPart] | None, BeforeValidator(_as_parts)] = None
@@ -108,12 +123,8 @@ class MessageBody(Body):
     tool_calls: list[ToolCallBody] | None = None
     tool_call_id: str | None = None
     function_call: FunctionCallBody | None = None
-    # Sent back with an answer; they are not part of what the model is shown again.
-    refusal: None = None
-    audio: None = None
-    annotations: list[Any] | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
+    refusal: str | None = None
+    prefix: bool | None = None
 
 
 class FunctionBody(Body):
@@ -204,6 +215,7 @@ class SamplingBody(Body):
     logit_bias: dict[str, float] | None = None
     stop: Annotated[list[str] | None, BeforeValidator(_as_list)] = None
     seed: int | None = None
+    random_seed: int | None = None  # Mistral's name
     n: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -219,7 +231,9 @@ class ChatBody(SamplingBody):
     logprobs: Annotated[bool | int | None, BeforeValidator(_bool_or_count)] = None
     top_logprobs: int | None = None
     tools: list[ToolBody] | None = None
-    tool_choice: Literal["auto", "none", "required"] | NamedTool | AllowedChoice | None = None
+    tool_choice: Literal["auto", "none", "required", "any"] | NamedTool | AllowedChoice | None = (
+        None
+    )
     parallel_tool_calls: bool | None = None
     functions: list[FunctionBody] | None = None
     function_call: Literal["auto", "none"] | NamedFunction | None = None

@@ -1,5 +1,6 @@
 """From the bodies of requests to `Request`: messages, tools, response format and sampling."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -32,7 +33,7 @@ from playground.protocol import (
     choices,
     require_model,
 )
-from playground.protocol.json_types import JsonObject
+from playground.protocol.json_types import JsonObject, parse_json
 
 AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
 
@@ -96,6 +97,7 @@ async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
         tool_choice=_tool_choice(body),
         response_format=_response_format(body.response_format),
         sampling=sampling,
+        continue_final=body.messages[-1:] != [] and body.messages[-1].prefix is True,
     )
     return _parsed(body, info, [request])
 
@@ -146,7 +148,7 @@ def _messages(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
 
 def _calls(index: int, body: MessageBody) -> tuple[ToolCall, ...]:
     calls = tuple(
-        ToolCall(call.id, call.function.name, call.function.arguments)
+        ToolCall(call.id, call.function.name, _arguments(call.function.arguments))
         for call in body.tool_calls or ()
     )
     if body.function_call is None:
@@ -154,18 +156,29 @@ def _calls(index: int, body: MessageBody) -> tuple[ToolCall, ...]:
     if calls:
         raise InvalidRequest("messages.function_call", "give it or tool_calls, not both")
     older = body.function_call
-    return (ToolCall(f"call{index:05}", older.name, older.arguments),)
+    return (ToolCall(f"call{index:05}", older.name, _arguments(older.arguments)),)
+
+
+def _arguments(text: str) -> str:
+    """Arguments as a JSON object. Streams that the token limit cut hand out half an object, which
+    comes back with the history: it is kept as the text that it is.
+    """
+    try:
+        is_object = isinstance(parse_json(text), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    return text if is_object else json.dumps({"arguments": text}, ensure_ascii=False)
 
 
 def _message(index: int, body: MessageBody) -> Message:
     place = f"messages[{index}]"
-    called = body.tool_calls or body.function_call
-    if body.content is None and not (body.role == "assistant" and called):
+    if body.content is None and body.role != "assistant":
         raise InvalidRequest(f"{place}.content", "is needed, as text or a list of text parts")
+    refusal = body.refusal or ""  # what the assistant said in place of an answer
     try:
         return Message(
             role=ROLES[body.role],
-            content=BETWEEN_PARTS.join(part.text for part in body.content or ()),
+            content=BETWEEN_PARTS.join(part.text for part in body.content or ()) or refusal,
             tool_calls=_calls(index, body),
             tool_call_id=body.tool_call_id,
             name=body.name,
@@ -197,7 +210,7 @@ def _tool_choice(body: ChatBody) -> ToolChoice:
     if isinstance(choice, AllowedChoice):
         names = tuple(tool.function.name for tool in choice.allowed_tools.tools)
         return ToolChoice(choice.allowed_tools.mode, names, parallel)
-    return ToolChoice(choice, parallel=parallel)
+    return ToolChoice("required" if choice == "any" else choice, parallel=parallel)
 
 
 def _response_format(body: ResponseFormatBody | None) -> ResponseFormat | None:
@@ -237,6 +250,10 @@ def _sampling(
     """
     given: dict[str, object] = {name: getattr(body, name) for name in SAMPLING_FIELDS}
     given |= dict(named.values())
+    if given["top_k"] == -1:  # vLLM's word for "off"
+        given["top_k"] = 0
+    if given["seed"] is None:
+        given["seed"] = body.random_seed
     given["stop"] = None if body.stop is None else tuple(body.stop)
     given["logit_bias"] = None if body.logit_bias is None else _logit_bias(body.logit_bias)
     given = {name: value for name, value in given.items() if value is not None}
