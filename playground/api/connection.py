@@ -32,6 +32,10 @@ async def read_object(http: Request) -> JsonObject:
     content_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":  # also keeps other sites' forms out: no preflight
         raise Refused(415, "unsupported_media_type", "send 'Content-Type: application/json'")
+    encoding = http.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        problem = f"Content-Encoding {encoding} is not supported; send the body as it is"
+        raise Refused(415, "unsupported_media_type", problem)
     data = await http.body()
     try:
         data.decode("utf-8")

@@ -7,6 +7,7 @@ as the last server-sent event.
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 INVALID, BUSY, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
 RETRY_AFTER_SECONDS = 1
 LONGEST_MESSAGE = 2000
+UNION_MEMBER = re.compile(r"literal\[|NamedTool$|NamedFunction$|AllowedChoice$")
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 
 STATUS_AND_TYPE: Mapping[Kind, tuple[int, str]] = MappingProxyType(
@@ -149,8 +151,11 @@ def _translate_fault(faults: Sequence[Any]) -> ErrorReply:
 
 
 def _spell(location: Sequence[int | str]) -> str:
-    """``("messages", 0, "role")`` as ``messages[0].role``."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    """``("messages", 0, "role")`` as ``messages[0].role``; without pydantic's names for the members
+    of a union, which no client wrote.
+    """
+    written = [step for step in location if isinstance(step, int) or not UNION_MEMBER.match(step)]
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in written)
     return "".join(steps).lstrip(".")
 
 

@@ -189,7 +189,7 @@ class ResponseFormatBody(Body):
     @model_validator(mode="after")
     def _complete(self) -> "ResponseFormatBody":
         if self.type == "json_schema" and self.json_schema is None and self.schema_ is None:
-            raise PydanticCustomError("missing", "must hold json_schema with a schema")
+            raise _wrong("given with json_schema, which holds the schema")
         return self
 
 

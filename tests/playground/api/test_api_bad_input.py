@@ -1,5 +1,6 @@
 """Bad input: each its own status, code and parameter, in OpenAI's shape."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -89,6 +90,10 @@ def user(content: Any) -> dict[str, Any]:
         ({"stream": "yes"}, 400, "invalid_type", "stream"),
         ({"no_such_field": 1}, 400, "unrecognized_request_argument", "no_such_field"),
         ({"no_such_field": None}, 400, "unrecognized_request_argument", "no_such_field"),
+        ({"noSuchField": 1}, 400, "unrecognized_request_argument", "noSuchField"),
+        ({"tool_choice": "sometimes"}, 400, "invalid_value", "tool_choice"),
+        ({"tool_choice": {"type": "function", "name": "f"}}, 400, "invalid_value", "tool_choice"),
+        ({"response_format": {"type": "json_schema"}}, 400, "invalid_type", "response_format"),
     ],
 )
 def test_a_chat_request_is_refused(
@@ -238,3 +243,10 @@ def test_what_fails_before_the_first_word_has_its_status(
     assert error_of(reply) == (status, code, None)
     assert reply.headers.get("retry-after") == ("1" if status == 429 else None)
     assert "secret" not in reply.text
+
+
+def test_gzip_body_is_refused_by_name(server_url: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    reply = httpx.post(server_url + CHAT, content=gzip.compress(b"{}"), headers=headers)
+    assert error_of(reply) == (415, "unsupported_media_type", None)
+    assert "gzip" in reply.json()["error"]["message"]
