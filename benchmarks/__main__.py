@@ -63,9 +63,10 @@ def main() -> None:
         urllib.request.urlopen(f"{found.group()}/health", timeout=30).close()
         print(f"from the command to /health: {time.monotonic() - began:.1f} s")
         client = openai.OpenAI(base_url=f"{found.group()}/v1", api_key="none")
-        messages = [{"role": "user", "content": QUESTION}]
-        chunks = client.chat.completions.create(model="embedded", messages=messages, stream=True)
-        next(chunk for chunk in chunks if chunk.choices and chunk.choices[0].delta.content)
+        chunks = client.chat.completions.create(
+            model="embedded", messages=[{"role": "user", "content": QUESTION}], stream=True
+        )
+        next(c for c in chunks if c.choices and c.choices[0].delta.content)
         print(f"from the command to the first token: {time.monotonic() - began:.1f} s")
         asyncio.run(streams(f"{found.group()}/v1"))
         server.terminate()

@@ -8,13 +8,14 @@ import argparse
 import statistics
 
 import torch
-from recipes.tiny_mistral.evaluate import held_out_rows
 
+from playground.backends.local import LocalBackend
 from playground.bench.measures import throughput
-from playground.engine import Engine, Limits
+from playground.engine import Limits
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, ModelInfo, Request, Sampling
+from recipes.tiny_mistral.evaluation import held_out_rows
 
 FAMILIES = ("copying", "extraction", "tools.answer", "system.upper", "chat.facts", "chat.markdown")
 STREAMS = (1, 4, 16)
@@ -32,9 +33,9 @@ def requests(family: str, streams: int) -> list[list[Request]]:
     return [asked[at : at + streams] for at in range(0, ROWS, streams)]
 
 
-def speed(engine: Engine, family: str, streams: int) -> float:
+def speed(backend: LocalBackend, family: str, streams: int) -> float:
     """The mean over the groups of tokens a second."""
-    return statistics.mean(throughput(engine, group) for group in requests(family, streams))
+    return statistics.mean(throughput(backend, group) for group in requests(family, streams))
 
 
 def main() -> None:
@@ -46,7 +47,10 @@ def main() -> None:
     info = ModelInfo(loaded.name, loaded.context_length, created=1)
     limits = [Limits(prefix_cache=False, drafts=drafts) for drafts in (True, False)]
     print(f"tokens/s with drafts ÷ without, medians of {rounds}")
-    with Engine(loaded, info, limits[0]) as drafting, Engine(loaded, info, limits[1]) as plain:
+    with (
+        LocalBackend(loaded, info, limits[0]) as drafting,
+        LocalBackend(loaded, info, limits[1]) as plain,
+    ):
         for family in FAMILIES:
             cells = []
             for streams in STREAMS:

@@ -27,17 +27,18 @@ from typing import Any, Protocol
 import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
-from playground.structured.calls import CallReader, ToolChoice, calls_grammar
 
 from playground import app
-from playground.engine import Engine
-from playground.engine.grammar import Grammars, Matcher, ShortestCompletion
+from playground.backends.local import LocalBackend
+from playground.engine.grammar import GrammarCompiler, Matcher, ShortestCompletion
 from playground.errors import InvalidRequest
 from playground.models.mistral_tokenizer import MistralTokenizer
-from playground.protocol import Request, Sampling, Tool
+from playground.protocol import Request, Sampling, Tool, ToolChoice, collect
 from playground.settings import load_settings
+from playground.structured.call_reader import CallReader
 from playground.structured.extraction import json_request
 from playground.structured.schema import Level, compile_schema
+from playground.structured.tool_grammar import tool_grammar
 
 RANDOM_TOKENS = 40
 MOST_TOKENS = 600
@@ -60,7 +61,7 @@ class Ours:
         return self._matcher.allowed()
 
     def take(self, token: int) -> None:
-        self._matcher.take(token)
+        self._matcher.consume(token)
 
     def done(self) -> bool:
         return self._matcher.done
@@ -170,8 +171,8 @@ def measure(
 
 def schemas_part(path: Path, limit: int | None, *, peers: bool) -> None:
     tokenizer = large_tokenizer()
-    grammars = Grammars(tokenizer)
-    grammars.matcher("start: /a/")
+    compiler = GrammarCompiler(tokenizer)
+    compiler.compile("start: /a/")
     schemas = [row["schema"] for row in map(json.loads, path.read_text().splitlines())][:limit]
     closers = ShortestCompletion(vocabulary(tokenizer), min(tokenizer.end_ids))
     levels: Counter[Level | str] = Counter()
@@ -184,14 +185,13 @@ def schemas_part(path: Path, limit: int | None, *, peers: bool) -> None:
             levels["refused"] += 1
             slowest = max(slowest, time.perf_counter() - began)
     served = len(schemas) - levels["refused"]
-    print(f"levels of the ladder, {len(schemas)} schemas: {dict(levels)}")
+    print(f"fallback levels, {len(schemas)} schemas: {dict(levels)}")
     print(f"served with a guarantee, strict or checked: {served / len(schemas):.1%}")
     print(f"slowest refusal: {slowest * 1e3:.0f} ms\n")
 
     def ours(schema: dict[str, Any]) -> Walker:
         compile_schema.__globals__["_compile"].cache_clear()
-        matcher = grammars.matcher(compile_schema(schema).grammar)
-        return Ours(matcher)
+        return Ours(compiler.compile(compile_schema(schema).grammar))
 
     def strict(schema: dict[str, Any]) -> Walker:
         if compile_schema(schema).level != "strict":
@@ -318,15 +318,15 @@ def _outlines(
     written = walk(Outlines(), ShortestCompletion(tokens, end), end, random.Random(number), masks)
     outcome = "cut"
     if written is not None:
-        text = b"".join(map(tokenizer.token_bytes, written)).decode("utf-8", "replace")
-        outcome = "valid" if valid(schema, text) else "invalid"
+        answer = b"".join(map(tokenizer.token_bytes, written)).decode("utf-8", "replace")
+        outcome = "valid" if valid(schema, answer) else "invalid"
     results.put((compile_s, masks, outcome))
 
 
 def functions_part(path: Path, limit: int | None) -> None:
     """Random calls of random sets of functions: the arguments of every finished one are checked."""
     tokenizer = large_tokenizer()
-    grammars = Grammars(tokenizer)
+    compiler = GrammarCompiler(tokenizer)
     closers = ShortestCompletion(vocabulary(tokenizer), min(tokenizer.end_ids))
     functions = [row["function"] for row in map(json.loads, path.read_text().splitlines())]
     rng = random.Random(0)
@@ -343,12 +343,11 @@ def functions_part(path: Path, limit: int | None) -> None:
         for tools in _sets(functions, limit or 100, rng):
             schemas = {tool.name: tool.parameters or {} for tool in tools}
             try:
-                grammar = calls_grammar(tools, choose(list(schemas)))
+                grammar = tool_grammar(tools, choose(list(schemas)))
             except InvalidRequest:
                 seen["refused"] += 1
                 continue
-            assert grammar is not None
-            matcher = Ours(grammars.matcher(grammar))
+            matcher = Ours(compiler.compile(grammar))
             if mode == "auto":
                 assert tokenizer.calls_id is not None
                 matcher.take(tokenizer.calls_id)
@@ -395,16 +394,13 @@ def speed_part(rounds: int = 5) -> None:
     }
     text = "Name: Anna; City: Oslo; Email: anna@example.org; Title: a long way home"
 
-    async def once(engine: Engine, request: Request, streams: int) -> tuple[float, float]:
+    async def once(backend: LocalBackend, request: Request, streams: int) -> tuple[float, float]:
         """Tokens/s while decoding, and of the requests as a whole."""
 
         async def one(number: int) -> tuple[int, float]:
-            tokens, rate = 0, 0.0
-            async for event in engine.stream(replace(request, id=f"{request.id}-{number}")):
-                if event.usage and event.timings:
-                    tokens = event.usage.completion_tokens
-                    rate = event.timings.tokens_per_second(tokens) or 0.0
-            return tokens, rate
+            answer = await collect(backend.stream(replace(request, id=f"{request.id}-{number}")))
+            tokens = answer.usage.completion_tokens
+            return tokens, answer.timings.tokens_per_second(tokens) or 0.0
 
         began = time.perf_counter()
         done = await asyncio.gather(*(one(number) for number in range(streams)))
@@ -412,14 +408,14 @@ def speed_part(rounds: int = 5) -> None:
         return sum(rate for _, rate in done), whole
 
     async def run() -> None:
-        with app.start_engine(load_settings()) as engine:
+        with app.start_backend(load_settings()) as backend:
             held = json_request("embedded", text, schema, Sampling(temperature=0, max_tokens=512))
             free = Request("embedded", held.messages, sampling=held.sampling)
             for streams in (1, 16):
                 ratios: list[tuple[float, float]] = []
                 for _ in range(rounds * 3):
-                    without = await once(engine, free, streams)
-                    with_it = await once(engine, held, streams)
+                    without = await once(backend, free, streams)
+                    with_it = await once(backend, held, streams)
                     ratios.append((with_it[0] / without[0], with_it[1] / without[1]))
                 decode, whole = (statistics.median(each) for each in zip(*ratios, strict=True))
                 print(f"with the schema ÷ without, {streams} streams: decode {decode:.2f}, "

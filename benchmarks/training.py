@@ -87,7 +87,7 @@ def one_side(side: str, rows: Path, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, all_cores():
         if side == "ours":
             trainer = build_trainer(recipe, loaded, order, [], Path(folder))
-            used = [example for example in order for example in example]
+            used = [example for packed in order for example in packed]
         else:
             used = examples[: steps * ROWS_A_STEP]
             trainer = SFTTrainer(

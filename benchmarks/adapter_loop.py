@@ -1,7 +1,7 @@
-"""The expert loop on the embedded model: an invented product catalogue is learned, and what the
-model could do before is measured again. Prints base and expert side by side, and the time.
+"""The adapter loop on the embedded model: an invented product catalogue is learned, and general
+rows are measured before and after. Prints base and adapter side by side, and the time.
 
-    python -m benchmarks.expert_loop [--seeds 1] [--rows 60] [--write FILE]
+    python -m benchmarks.adapter_loop [--seeds 1] [--rows 60] [--write FILE]
 """
 
 import argparse
@@ -13,23 +13,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from playground.backends.chat import answer
-from recipes.tiny_mistral.evaluate import Score, held_out_rows, is_right
-from recipes.tiny_mistral.through_engine import EngineAnswers
-
 from finetune.data.dataset import TrainingData
 from finetune.data.examples import TrainingExample, to_examples
 from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import embedded_cpu, read_recipe
 from finetune.training.train import train
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
+from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Request, Sampling
+from playground.protocol import Message, Request, Sampling, answer
 from playground.runtime import quiet_libraries
-from recipes.tiny_mistral.corpus import Row, Turn
-from recipes.tiny_mistral.publish import PACKAGE_FOLDER
+from recipes.tiny_mistral.engine_evaluation import EngineAnswerer
+from recipes.tiny_mistral.evaluation import held_out_rows, is_correct
 from recipes.tiny_mistral.rendering import Renderer
 
 PRODUCTS = 30
@@ -110,7 +107,7 @@ PreferencePair = tuple[str, str]
 def catalogue(seed: int) -> tuple[list[PreferencePair], list[PreferencePair], list[PreferencePair]]:
     """Training rows, one question of each trained fact, and the held-out paraphrases."""
     rng = random.Random(seed)
-    names = set()
+    names: set[str] = set()
     while len(names) < PRODUCTS:
         names.add(f"{rng.choice(SYLLABLES)}{rng.choice(SYLLABLES)}".capitalize())
     rows, recall, paraphrases = [], [], []
@@ -125,7 +122,7 @@ def catalogue(seed: int) -> tuple[list[PreferencePair], list[PreferencePair], li
 
 
 def _unknown(rng: random.Random, names: set[str]) -> list[str]:
-    """Questions about products that are not in the catalogue: an expert says so, too."""
+    """Questions about products that are not in the catalogue: an adapter says so, too."""
     others: set[str] = set()
     while len(others) < UNKNOWN_PRODUCTS:
         others.add("".join(rng.choice(SYLLABLES) for _ in range(3)).capitalize())
@@ -148,7 +145,7 @@ def examples(loaded: LoadedModel, path: Path) -> list[TrainingExample]:
     return [v for each in conversations for v in to_examples(each, loaded.tokenizer)]
 
 
-def share_right(engine: Engine, model: str, pairs: Sequence[PreferencePair]) -> float:
+def share_right(backend: LocalBackend, model: str, pairs: Sequence[PreferencePair]) -> float:
     async def ask_all() -> list[str]:
         requests = [
             Request(
@@ -158,20 +155,20 @@ def share_right(engine: Engine, model: str, pairs: Sequence[PreferencePair]) -> 
             )
             for question, _ in pairs
         ]
-        return [each.text for each in await asyncio.gather(*(answer(engine, r) for r in requests))]
+        return [each.text for each in await asyncio.gather(*(answer(backend, r) for r in requests))]
 
     got = asyncio.run(ask_all())
     return sum(text == wanted for text, (_, wanted) in zip(got, pairs, strict=True)) / len(pairs)
 
 
-def retention(engine: Engine, model: str, renderer: Renderer, rows: int) -> dict[str, float]:
-    answers = EngineAnswers(engine, renderer, model)
+def retention(backend: LocalBackend, model: str, renderer: Renderer, rows: int) -> dict[str, float]:
+    answers = EngineAnswerer(backend, renderer, model)
     scores = {}
     for family in FAMILIES:
-        asked: list[Row] = held_out_rows(family, rows)
-        got: list[Turn] = answers(asked)
-        right = sum(is_right(row, turn) for row, turn in zip(asked, got, strict=True))
-        scores[family] = Score(family, right, rows).share
+        asked = held_out_rows(family, rows)
+        got = answers(asked)
+        right = sum(is_correct(row, turn) for row, turn in zip(asked, got, strict=True))
+        scores[family] = right / rows
     return scores
 
 
@@ -182,24 +179,24 @@ def one_seed(seed: int, rows: int, options: dict[str, float]) -> dict[str, float
         file, adapter = Path(folder) / "catalogue.jsonl", Path(folder) / "catalogue"
         write_rows(file, training)
         loaded = load(ModelSpec("embedded"))
-        own, general = examples(loaded, file), examples(loaded, PACKAGE_FOLDER / "replay.jsonl")
+        own, general = examples(loaded, file), examples(loaded, EMBEDDED_FOLDER / "replay.jsonl")
         began = time.perf_counter()
-        done = train(recipe, loaded, TrainingData.of(own, replay=general), adapter, "expert")
+        done = train(recipe, loaded, TrainingData.of(own, replay=general), adapter, "tuned")
         seconds = time.perf_counter() - began
         result = {"seconds": seconds, "steps": done.steps, "loss": done.loss}
-        with Engine(load(ModelSpec("embedded"))) as engine:
-            expert = engine.load_adapter(adapter / "adapter", "expert").name
-            base = engine.models()[0].name
-            renderer = Renderer(PACKAGE_FOLDER / "tekken.json")
+        with LocalBackend(load(ModelSpec("embedded"))) as backend:
+            tuned = backend.load_adapter(adapter / "adapter", "tuned").name
+            base = backend.default_model.name
+            renderer = Renderer(EMBEDDED_FOLDER / "tekken.json")
             for name, pairs in (("facts", recall), ("paraphrases", paraphrases)):
-                result[f"{name}, base"] = share_right(engine, base, pairs)
-                result[f"{name}, expert"] = share_right(engine, expert, pairs)
-            before, after = (retention(engine, m, renderer, rows) for m in (base, expert))
+                result[f"{name}, base"] = share_right(backend, base, pairs)
+                result[f"{name}, adapter"] = share_right(backend, tuned, pairs)
+            before, after = (retention(backend, m, renderer, rows) for m in (base, tuned))
         for family in FAMILIES:
             result[f"{family}, base"] = before[family]
-            result[f"{family}, expert"] = after[family]
+            result[f"{family}, adapter"] = after[family]
         result["mean retention, base"] = sum(before.values()) / len(before)
-        result["mean retention, expert"] = sum(after.values()) / len(after)
+        result["mean retention, adapter"] = sum(after.values()) / len(after)
     return result
 
 

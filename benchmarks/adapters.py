@@ -1,11 +1,11 @@
-"""What experts cost while people chat: swaps, mixed batches, training beside answers.
+"""The cost of adapters while people chat: swaps, mixed batches, training beside answers.
 
-    python -m benchmarks.experts [--rounds 5] [--swap-seconds 30]
+    python -m benchmarks.adapters [--rounds 5] [--swap-seconds 30]
 
-- swap latency: `Engine.load_adapter` of a published version under a name that 16 clients ask all
-  the time, one swap every two seconds; every answer must be the one of a version that stood there.
+- swap latency: `LocalBackend.load_adapter` of a published version under a name that 16 clients ask
+  all the time, one swap every two seconds; each answer must be that of a version served by then.
 - decode throughput of 16 streams with one and with four adapters in the batch ÷ the base alone.
-- inter-token latency of a chat beside a polite training job ÷ without it.
+- inter-token latency of a chat beside a low-priority training job ÷ without it.
 - training time beside an idle engine ÷ training alone.
 
 Ratios within one run, medians of rounds.
@@ -27,11 +27,11 @@ from typing import Any
 from finetune.data.dataset import TrainingData, prepare
 from finetune.recipe import embedded_cpu
 from finetune.training.train import TrainingHooks, train
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Request, Sampling
+from playground.protocol import Delta, Message, Request, Sampling, collect
 from playground.runtime import quiet_libraries
 from playground.studio.studio import SAMPLES
 
@@ -55,33 +55,29 @@ def adapters(folder: Path, loaded: LoadedModel, count: int) -> list[Path]:
     found = []
     for seed in range(count):
         recipe = replace(embedded_cpu(), max_steps=6, seed=seed, replay_fraction=0.0, eval_steps=0)
-        done = train(recipe, loaded, data, folder / f"run{seed}", f"expert{seed}")
+        done = train(recipe, loaded, data, folder / f"run{seed}", f"adapter{seed}")
         assert done.folder
         found.append(done.folder)
     return found
 
 
-async def text_of(engine: Engine, asked: Request) -> tuple[str, str]:
-    text, adapter_hash = "", ""
-    async for event in engine.stream(asked):
-        text += event.text
-        if event.provenance:
-            adapter_hash = event.provenance.adapter_hash
-    return text, adapter_hash
+async def text_of(backend: LocalBackend, asked: Request) -> tuple[str, str]:
+    answer = await collect(backend.stream(asked))
+    return answer.text, answer.provenance.adapter_hash
 
 
-async def swaps(engine: Engine, folders: Sequence[Path], seconds: float) -> dict[str, float]:
+async def swaps(backend: LocalBackend, folders: Sequence[Path], seconds: float) -> dict[str, float]:
     """Swap under load; counts answers that are lost or not those of the version they name."""
     wanted: dict[str, str] = {}
     for folder in folders:
-        info = engine.load_adapter(folder, "moving")
-        wanted[info.provenance.adapter_hash], _ = await text_of(engine, request("moving"))
+        info = backend.load_adapter(folder, "moving")
+        wanted[info.provenance.adapter_hash], _ = await text_of(backend, request("moving"))
     until, took, answers, wrong = time.monotonic() + seconds, [], 0, 0
 
     async def client() -> None:
         nonlocal answers, wrong
         while time.monotonic() < until:
-            text, adapter_hash = await text_of(engine, request("moving"))
+            text, adapter_hash = await text_of(backend, request("moving"))
             answers += 1
             wrong += wanted.get(adapter_hash) != text
 
@@ -91,7 +87,7 @@ async def swaps(engine: Engine, folders: Sequence[Path], seconds: float) -> dict
             await asyncio.sleep(SWAP_EVERY_S)
             at += 1
             began = time.perf_counter()
-            await asyncio.to_thread(engine.load_adapter, folders[at % len(folders)], "moving")
+            await asyncio.to_thread(backend.load_adapter, folders[at % len(folders)], "moving")
             took.append(1000 * (time.perf_counter() - began))
 
     await asyncio.gather(swap(), *(client() for _ in range(CLIENTS)))
@@ -105,20 +101,20 @@ async def swaps(engine: Engine, folders: Sequence[Path], seconds: float) -> dict
     }
 
 
-async def throughput(engine: Engine, models: Sequence[str]) -> float:
+async def throughput(backend: LocalBackend, models: Sequence[str]) -> float:
     """Tokens a second of 16 streams, the models in turn."""
     began = time.perf_counter()
     each = [request(models[at % len(models)]) for at in range(STREAMS)]
-    await asyncio.gather(*(text_of(engine, asked) for asked in each))
+    await asyncio.gather(*(text_of(backend, asked) for asked in each))
     return STREAMS * NEW_TOKENS / (time.perf_counter() - began)
 
 
-def mixed(engine: Engine, names: Sequence[str], rounds: int) -> dict[str, float]:
+def mixed(backend: LocalBackend, names: Sequence[str], rounds: int) -> dict[str, float]:
     ways = {"base": ["embedded"], "one adapter": names[:1], "four adapters": names[:4]}
     found: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds + 1):  # the first one warms up
         for way, models in ways.items():
-            found[way].append(asyncio.run(throughput(engine, models)))
+            found[way].append(asyncio.run(throughput(backend, models)))
     medians = {way: statistics.median(values[1:]) for way, values in found.items()}
     return {
         "base, tokens/s": medians["base"],
@@ -127,25 +123,27 @@ def mixed(engine: Engine, names: Sequence[str], rounds: int) -> dict[str, float]
     }
 
 
-async def gaps(engine: Engine, tokens: int = 400) -> list[float]:
+async def gaps(backend: LocalBackend, tokens: int = 400) -> list[float]:
     """Milliseconds between the tokens of one chat."""
     times = []
-    async for event in engine.stream(request("embedded", tokens)):
-        if event.text:
+    async for event in backend.stream(request("embedded", tokens)):
+        if isinstance(event, Delta) and event.text:
             times.append(time.perf_counter())
     return [1000 * (b - a) for a, b in itertools.pairwise(times)]
 
 
-def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> dict[str, float]:
-    """A chat beside polite training, and training beside an engine that has nothing to do."""
+def beside(
+    loaded: LoadedModel, backend: LocalBackend, rounds: int, folder: Path
+) -> dict[str, float]:
+    """A chat beside low-priority training, and training beside an engine that has nothing to do."""
     data = catalogue_data(loaded, folder)
     recipe = replace(embedded_cpu(), replay_fraction=0.0, eval_steps=0, sample_steps=0)
     alone: list[float] = []
     busy: list[float] = []
     times: dict[str, list[float]] = {"alone": [], "beside": []}
     for at in range(rounds):
-        alone += asyncio.run(gaps(engine))
-        hooks = TrainingHooks(throttle=engine.throttle.wait)
+        alone += asyncio.run(gaps(backend))
+        hooks = TrainingHooks(throttle=backend.throttle.wait)
         job = threading.Thread(
             target=train,
             args=(recipe, loaded, data, folder / f"busy{at}", "busy", hooks),
@@ -154,17 +152,18 @@ def beside(loaded: LoadedModel, engine: Engine, rounds: int, folder: Path) -> di
         while not (folder / f"busy{at}/metrics.jsonl").exists():
             time.sleep(0.05)
         for _ in range(3):
-            busy += asyncio.run(gaps(engine))
+            busy += asyncio.run(gaps(backend))
         hooks.stop_event.set()
         job.join()
         short = replace(recipe, max_steps=24)
-        for way, turn in (("alone", None), ("beside", engine.throttle.wait)):
+        for way, turn in (("alone", None), ("beside", backend.throttle.wait)):
             run = folder / f"{way}{at}"
             done = train(short, loaded, data, run, way, TrainingHooks(throttle=turn))
             times[way].append(done.seconds)
     return {
         "inter-token latency alone, p50 ms": statistics.median(alone),
-        "beside polite training ÷ alone, p50": statistics.median(busy) / statistics.median(alone),
+        "beside low-priority training ÷ alone, p50": statistics.median(busy)
+        / statistics.median(alone),
         "the same, p95": p95(busy) / p95(alone),
         "training beside idle chat ÷ alone": statistics.median(times["beside"])
         / statistics.median(times["alone"]),
@@ -184,12 +183,12 @@ def main() -> None:
     given = parser.parse_args()
     loaded = load(ModelSpec("embedded"))
     found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder, Engine(loaded) as engine:
+    with tempfile.TemporaryDirectory() as folder, LocalBackend(loaded) as backend:
         folders = adapters(Path(folder), loaded, 4)
-        found |= asyncio.run(swaps(engine, folders, given.swap_seconds))
-        names = [engine.load_adapter(each, f"e{at}").name for at, each in enumerate(folders)]
-        found |= mixed(engine, names, given.rounds)
-        found |= beside(loaded, engine, given.rounds, Path(folder))
+        found |= asyncio.run(swaps(backend, folders, given.swap_seconds))
+        names = [backend.load_adapter(each, f"e{at}").name for at, each in enumerate(folders)]
+        found |= mixed(backend, names, given.rounds)
+        found |= beside(loaded, backend, given.rounds, Path(folder))
     print(
         json.dumps(
             {key: round(value, 3) for key, value in found.items()}, indent=1, ensure_ascii=False
