@@ -25,6 +25,7 @@ def printed(notebook: Any) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_prints_what_is_committed(
     path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -75,7 +75,7 @@ def test_interrupted_download_resumes(hub: Hub, tmp_path: Path) -> None:
 def test_restarted_download_fetches_missing_files(hub: Hub, tmp_path: Path) -> None:
     hub.refused.add("model.safetensors")
     answer, _ = locate(hub, tmp_path / "home")
-    assert answer.startswith("ModelLoadError: the hub answered with an error for " + REPOSITORY)
+    assert answer.startswith("ModelLoadError: the hub returned an error for " + REPOSITORY)
     hub.refused.clear()
     path, _ = locate(hub, tmp_path / "home")
     assert (Path(path) / "model.safetensors").is_file()
