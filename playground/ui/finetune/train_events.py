@@ -73,6 +73,13 @@ class PreviewUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class AvailabilityUpdate:
+    """Why no job can be started; empty where one can."""
+
+    unavailable: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobChoice:
     """The list of jobs, one of them chosen."""
 
@@ -144,6 +151,12 @@ class TrainHandlers:
         except PlaygroundError as error:
             return PreviewUpdate(note(error.message))
         return PreviewUpdate(preview_html(examples))
+
+    def availability(self) -> AvailabilityUpdate:
+        """Say why this server cannot train, if it cannot."""
+        reason = self.studio.training_unavailable
+        text = f"This server cannot train: {reason}." if reason else ""
+        return AvailabilityUpdate(note(text, bad=True) if text else "")
 
     def start(
         self,

@@ -83,13 +83,15 @@ def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
     served = [model.id for model in client.models.list()]
     assert "embedded:shop" in served
     for name in ("embedded:shop", "shop"):
-        got = client.chat.completions.create(
+        completion = client.chat.completions.create(
             model=name,
             messages=[{"role": "user", "content": question}],
             temperature=0,
             max_tokens=256,
         )
-        assert got.choices[0].message.content == answer
+        message = completion.choices[0].message
+        assert message is not None
+        assert message.content == answer
 
 
 def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_path: Path) -> None:
