@@ -116,7 +116,7 @@ async def test_votes_are_counted_and_offered_as_files(tab: CompareHandlers) -> N
     _, comparison = await compared(tab, blind=False)
     tab.vote("b", comparison)
     score = tab.score()
-    assert "1 votes" in score.score
+    assert "1 vote, 0 edits, 0 thumbs" in score.score
     assert "<tr><td>right</td><td>1</td><td>0</td><td>0</td></tr>" in score.score
     assert score.preferences.interactive is True
     (row,) = Path(score.preferences.value["path"]).read_text().splitlines()

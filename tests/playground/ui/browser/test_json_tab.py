@@ -14,6 +14,8 @@ PATIENCE = 20_000
 @pytest.fixture
 def tab(page: Page) -> Page:
     page.get_by_role("tab", name="JSON", exact=True).click()
+    page.get_by_role("button", name="A person").click()
+    expect(page.locator("#json-schema")).to_contain_text("email", timeout=PATIENCE)
     expect(page.locator("#json-verdict")).to_contain_text("strictly", timeout=PATIENCE)
     return page
 
