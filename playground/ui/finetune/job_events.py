@@ -156,8 +156,8 @@ def _required(job_id: str | None) -> str:
 def _signature(jobs: Sequence[JobSummary], job: TrainingSnapshot) -> str:
     """Return a text that changes when anything that is shown changes."""
     listed = [
-        (each.id, each.state, each.phase, each.progress.done if each.state == "running" else 0)
-        for each in jobs
+        (item.id, item.state, item.phase, item.progress.done if item.state == "running" else 0)
+        for item in jobs
     ]
     counts = len(job.log), len(job.samples)
     return repr((listed, job.id, counts, job.notes, job.published))

@@ -174,7 +174,7 @@ class TrainHandlers:
         job = self.studio.train(
             name.strip(), recipe, paths, Path(evaluation) if evaluation else None
         )
-        jobs = [(job_label(each), each.id) for each in self.studio.training_jobs()]
+        jobs = [(job_label(item), item.id) for item in self.studio.training_jobs()]
         return StartUpdate(gr.Tabs(selected="jobs"), JobChoice(gr.Radio(jobs, value=job.id)))
 
     def _files(self, source: str, files: Sequence[str] | None) -> list[Path]:

@@ -129,7 +129,7 @@ def test_a_thumb_in_the_chat_becomes_a_training_row(chat: Page) -> None:
     expect(chat.locator(BOT).last).to_contain_text("Rome", timeout=20_000)
     answer_ended(chat)
     chat.locator("#chat").get_by_label("Like", exact=True).last.click()
-    chat.get_by_role("tab", name="Fine-tune").click()
+    chat.get_by_role("tab", name="Fine-tune", exact=True).click()
     chat.get_by_label("Good answers: votes, thumbs up, edits").check()
     expect(chat.locator("#ft-report")).to_contain_text("rows", timeout=20_000)
     chat.locator("#ft-line input").fill("1")

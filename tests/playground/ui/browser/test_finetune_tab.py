@@ -20,7 +20,7 @@ def choose(page: Page, element: str, option: str) -> None:
 
 
 def open_section(page: Page, name: str) -> None:
-    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.get_by_role("tab", name=name).click()
 
 
@@ -38,7 +38,7 @@ def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
     new_page: Page, playground_url: str, tmp_path: Path
 ) -> None:
     rows, question = few_rows(tmp_path)
-    new_page.get_by_role("tab", name="Fine-tune").click()
+    new_page.get_by_role("tab", name="Fine-tune", exact=True).click()
     new_page.locator("#ft-files input[type=file]").set_input_files(rows)
     expect(new_page.locator("#ft-report")).to_contain_text(
         "Every row can be trained on", timeout=30_000
@@ -98,7 +98,7 @@ def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
 def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
-    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#ft-files input[type=file]").set_input_files(path)
     report = page.locator("#ft-report")
     expect(report).to_contain_text("rows.jsonl:2", timeout=20_000)
@@ -110,7 +110,7 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
 
 @pytest.mark.training
 def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
-    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#ft-sample").click()
     expect(page.locator("#ft-report")).to_contain_text("250", timeout=30_000)
     page.locator("#ft-start").click()
