@@ -109,6 +109,7 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
 
 
 @pytest.mark.training
+@pytest.mark.slow
 def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
     page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#ft-sample").click()
