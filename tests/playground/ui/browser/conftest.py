@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-WINDOW = {"width": 1440, "height": 900}
+WINDOW = ViewportSize(width=1440, height=900)
 
 
 @pytest.fixture(scope="package")
