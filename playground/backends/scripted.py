@@ -1,24 +1,26 @@
 """A backend that answers from a script, for tests of the faces that need a chosen answer.
 
-It keeps the protocol's promises (cancel, one final event, unknown models refused) and knows no
-model. It never stands in where the embedded model can be used.
+It keeps the protocol's promises (cancel, one final event, unknown models refused, answers checked
+against their schema) and knows no model. It never stands in where the embedded model can be used.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
-from playground.errors import UnknownModel
+from playground.errors import RequestFailed, UnknownModel
 from playground.protocol import (
     Delta,
     Finished,
     FinishReason,
+    Guarantee,
     ModelInfo,
     Request,
     StreamEvent,
     Timings,
     Usage,
 )
+from playground.structured.schema import compile_schema
 
 Script = Callable[[Request], Iterable[str]]
 
@@ -63,7 +65,7 @@ class ScriptedBackend:
             raise UnknownModel(request.model, [model.name for model in self._models])
         began = time.monotonic()
         first: float | None = None
-        sent = 0
+        sent, text = 0, ""
         self._running.add(request.id)
         reason: FinishReason = "stop"
         try:
@@ -77,12 +79,14 @@ class ScriptedBackend:
                     break
                 first = first or time.monotonic()
                 sent += 1
+                text += piece
                 yield Delta(piece)
             now = time.monotonic()
             yield Finished(
                 reason,
                 Usage(await self.count_tokens(request), sent),
                 Timings(0.0, (first or now) - began, now - began),
+                guarantee=_guarantee(request, text) if reason == "stop" else None,
             )
         finally:
             self._running.discard(request.id)
@@ -90,3 +94,14 @@ class ScriptedBackend:
     def cancel(self, request_id: str) -> None:
         """End the stream before its next piece."""
         self._running.discard(request_id)
+
+
+def _guarantee(request: Request, text: str) -> Guarantee | None:
+    """No grammar constrains a script, so its answer is checked at the end."""
+    form = request.response_format
+    if form is None:
+        return None
+    problem = compile_schema(form.schema).check(text)
+    if problem and form.strict:
+        raise RequestFailed(f"the answer breaks its schema: {problem}")
+    return "none" if problem else "checked"

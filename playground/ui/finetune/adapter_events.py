@@ -35,9 +35,9 @@ class AdapterHandlers:
         """Show what is in the store."""
         return self._show(chosen)
 
-    def preview(self, chosen: str | None) -> AdapterUpdate:
+    def preview(self, page: gr.Request, chosen: str | None) -> AdapterUpdate:
         """Serve the version under a name of its own, for Chat and Compare."""
-        info = self.studio.try_version(*_name_and_version(chosen))
+        info = self.studio.try_version(*_name_and_version(chosen), user=page.session_hash or "")
         return self._show(chosen, f"Served: choose {info.name} in Chat or Compare")
 
     def promote(self, chosen: str | None) -> AdapterUpdate:

@@ -1,5 +1,6 @@
 """What happens under “Jobs”: they are watched, paused, resumed, stopped, tried and published."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
@@ -118,8 +119,12 @@ class JobHandlers:
             raise Conflict("no checkpoint is saved yet")
         nearest = min(steps, key=lambda saved: abs(saved - step))
         is_last = job.adapter is not None and nearest == job.progress.done
-        user = page.session_hash or ""
-        info = self.studio.try_checkpoint(job.id, None if is_last else nearest, user)
+        info = await asyncio.to_thread(
+            self.studio.try_checkpoint,
+            job.id,
+            None if is_last else nearest,
+            user=page.session_hash or "",
+        )
         adapter_hash = info.provenance.adapter_hash
         request = Request(
             info.name,
@@ -151,8 +156,8 @@ def _required(job_id: str | None) -> str:
 def _signature(jobs: Sequence[JobSummary], job: TrainingSnapshot) -> str:
     """Return a text that changes when anything that is shown changes."""
     listed = [
-        (each.id, each.state, each.phase, each.progress.done if each.state == "running" else 0)
-        for each in jobs
+        (item.id, item.state, item.phase, item.progress.done if item.state == "running" else 0)
+        for item in jobs
     ]
     counts = len(job.log), len(job.samples)
     return repr((listed, job.id, counts, job.notes, job.published))

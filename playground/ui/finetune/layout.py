@@ -27,6 +27,7 @@ class TrainParts:
     preset: gr.Dropdown
     fields: dict[str, gr.Component]
     plan: gr.HTML
+    unavailable: gr.HTML
     start: gr.Button
     report: gr.HTML
     line: gr.Number
@@ -126,6 +127,7 @@ def _train(preset: str) -> TrainParts:
             chosen = gr.Dropdown(list(PRESETS), value=preset, label="Recipe", elem_id="ft-preset")
             fields = recipe_controls(preset)
         with gr.Column(elem_classes="work scrolling"):
+            unavailable = gr.HTML(elem_id="ft-unavailable", container=False)
             with gr.Row(elem_classes="actions start"):
                 start = gr.Button("Start training", variant="primary", elem_id="ft-start")
             with gr.Row(elem_classes="report-and-plan"):
@@ -143,6 +145,7 @@ def _train(preset: str) -> TrainParts:
         preset=chosen,
         fields=fields,
         plan=plan,
+        unavailable=unavailable,
         start=start,
         report=report,
         line=line,

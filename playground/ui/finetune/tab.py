@@ -55,12 +55,14 @@ def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> 
         inputs=[new.line, *rows],
         **options,
     )
-    new.start.click(
+    started = new.start.click(
         **bind(train.start, parts),
         inputs=[*rows, new.evaluation, new.name],
         inputs_kwargs=fields,
         **ACTION,
     )
+    for event in (page.load, parts.sections.select, started.then):
+        event(**bind(train.availability, new), inputs=None, **UNQUEUED)
 
 
 def _wire_jobs(parts: FinetuneParts, handlers: JobHandlers) -> gr.events.Dependency:

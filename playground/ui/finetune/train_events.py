@@ -73,6 +73,13 @@ class PreviewUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class AvailabilityUpdate:
+    """Why no job can be started; empty where one can."""
+
+    unavailable: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobChoice:
     """The list of jobs, one of them chosen."""
 
@@ -145,6 +152,12 @@ class TrainHandlers:
             return PreviewUpdate(note(error.message))
         return PreviewUpdate(preview_html(examples))
 
+    def availability(self) -> AvailabilityUpdate:
+        """Say why this server cannot train, if it cannot."""
+        reason = self.studio.training_unavailable
+        text = f"This server cannot train: {reason}." if reason else ""
+        return AvailabilityUpdate(note(text, bad=True) if text else "")
+
     def start(
         self,
         source: str,
@@ -161,7 +174,7 @@ class TrainHandlers:
         job = self.studio.train(
             name.strip(), recipe, paths, Path(evaluation) if evaluation else None
         )
-        jobs = [(job_label(each), each.id) for each in self.studio.training_jobs()]
+        jobs = [(job_label(item), item.id) for item in self.studio.training_jobs()]
         return StartUpdate(gr.Tabs(selected="jobs"), JobChoice(gr.Radio(jobs, value=job.id)))
 
     def _files(self, source: str, files: Sequence[str] | None) -> list[Path]:

@@ -20,8 +20,8 @@ STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "queued": "Waiting for the job before it",
         "running": "Running",
-        "paused": "Paused, its memory is free",
-        "stopped": "Stopped, its checkpoints are kept",
+        "paused": "Paused; its memory is free",
+        "stopped": "Stopped; its checkpoints are kept",
         "failed": "Failed",
         "done": "Done",
     }

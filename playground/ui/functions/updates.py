@@ -44,7 +44,7 @@ class IdleUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PanelUpdate:
-    """Whether the panel of calls is shown."""
+    """Visibility of the panel of calls."""
 
     panel: gr.Column
 

@@ -14,7 +14,14 @@ from typing import Final, TypedDict, Unpack
 import gradio as gr
 
 from playground.errors import InvalidRequest, RequestFailed
-from playground.protocol import Answer, AnswerBuilder, Guarantee, Request, Sampling
+from playground.protocol import (
+    Answer,
+    AnswerBuilder,
+    FinishReason,
+    Guarantee,
+    Request,
+    Sampling,
+)
 from playground.protocol.json_types import JsonObject, parse_json
 from playground.structured.extraction import (
     Extracted,
@@ -43,6 +50,12 @@ GUARANTEES: Final[Mapping[Guarantee, str]] = MappingProxyType(
         "strict": "Strict: every token was constrained to the schema",
         "checked": "Checked: the finished answer fits the schema",
         "none": "The answer does not fit the schema",
+    }
+)
+ENDINGS: Final[Mapping[FinishReason, str]] = MappingProxyType(
+    {
+        "length": "Stopped at max tokens, before the value was complete",
+        "cancelled": "Stopped by you, before the value was complete",
     }
 )
 SHOWN_ROWS = 200
@@ -238,7 +251,8 @@ def _started(running: str) -> AnswerUpdate:
 def _finished(request: Request, answer: Answer) -> AnswerUpdate:
     result = extracted(answer)
     if result.guarantee is None:
-        badge = verdict(result.problem, good=False)
+        problem = ENDINGS.get(answer.finish_reason, result.problem)
+        badge = verdict(problem, good=False)
     else:
         note = f"{GUARANTEES[result.guarantee]} · {answer_note(answer)}"
         badge = verdict(note, good=result.guarantee != "none")

@@ -1,6 +1,5 @@
 """What the handlers' tests share: feedback, a studio whose jobs wait, a page over a script."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +7,15 @@ import gradio as gr
 import pytest
 import pytest_asyncio
 
+from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
-from playground.engine import Engine
+from playground.services import Services
 from playground.settings import Settings
 from playground.store import Feedback
 from playground.studio.studio import Studio
 from playground.tools import Toolbox, built_in_tools
 from playground.ui import build_page
+from playground.ui.components.answering import Answering
 
 
 @pytest.fixture
@@ -25,25 +26,26 @@ def feedback(tmp_path: Path) -> Iterator[Feedback]:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, engine: Engine) -> Studio:
-    """A studio that is not entered: its jobs are queued and none of them runs."""
-    return Studio(tmp_path / "home", engine.loaded, engine)
+def answering(backend: LocalBackend) -> Answering:
+    """Answers of the embedded model."""
+    return Answering(backend, [backend.default_model])
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Path:
-    """Four rows to train on."""
-    path = tmp_path / "prices.jsonl"
-    lines = [
-        {"prompt": f"What is the price of the {name}?", "completion": f"The {name} costs {price}."}
-        for name, price in (("Zolpar", 41), ("Kentig", 7), ("Miffel", 90), ("Dorp", 3))
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
+def studio(tmp_path: Path, backend: LocalBackend) -> Studio:
+    """A studio that is not entered: its jobs are queued and none of them runs."""
+    return Studio(tmp_path / "home", backend.loaded, backend)
 
 
 @pytest_asyncio.fixture
-async def page(studio: Studio, feedback: Feedback) -> gr.Blocks:
+async def page(studio: Studio, feedback: Feedback, tmp_path: Path) -> gr.Blocks:
     """The whole page over a backend that answers from a script."""
     backend = ScriptedBackend(lambda request: ["Hello", ", you."])
-    return build_page(backend, Settings(), Toolbox(built_in_tools()), studio, feedback)
+    services = Services.create(
+        backend,
+        Settings(home=tmp_path / "home"),
+        toolbox=Toolbox(built_in_tools()),
+        studio=studio,
+        feedback=feedback,
+    )
+    return build_page(services, await backend.models())

@@ -11,8 +11,10 @@ from playground.backends.scripted import Script, ScriptedBackend
 from playground.errors import PlaygroundError
 from playground.protocol import ModelInfo
 from playground.ui.components.answering import Answering
+from playground.ui.components.binding import Unchanged
 
 Update = TypeVar("Update")
+Part = TypeVar("Part")
 
 
 async def drain(
@@ -40,15 +42,21 @@ async def drain_failing(
     raise AssertionError("it did not fail")
 
 
+def changed(part: Part | Unchanged) -> Part:
+    """Part of an update that changes its component."""
+    assert not isinstance(part, Unchanged)
+    return part
+
+
 def scripted(script: Script, *names: str) -> Answering:
     """Answers from a script, under one or several models' names."""
     models = [ModelInfo(name, context_length=4096) for name in names or ("scripted",)]
-    return Answering(ScriptedBackend(script, models=models))
+    return Answering(ScriptedBackend(script, models=models), models)
 
 
 def page_request(address: str = "http://here:7860/") -> gr.Request:
     """The request of a browser that opened the page at this address."""
-    request = gr.Request()
+    request = gr.Request(session_hash="a-session")
     request.request = SimpleNamespace(base_url=address)
     return request
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from gradio.helpers import special_args
-from gradio_client import Client
+from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.errors import InvalidRequest
 from playground.ui.components.binding import UNCHANGED, Bound, Unchanged, bind
@@ -138,7 +138,7 @@ async def test_coroutines_and_generators_stay_what_they_are(parts: Parts) -> Non
     assert inspect.iscoroutinefunction(bind(awaited, parts)["fn"])
     stream = bind(streamed, parts)["fn"]
     assert inspect.isasyncgenfunction(stream)
-    assert await drain(stream("ab")) == [{parts.name: "a"}, {parts.name: "ab"}]  # type: ignore[arg-type]
+    assert await drain(stream("ab")) == [{parts.name: "a"}, {parts.name: "ab"}]
 
 
 def test_a_handler_without_updates_has_no_outputs() -> None:
@@ -182,7 +182,7 @@ async def test_a_partial_keeps_the_parameters_that_are_left(parts: Parts) -> Non
 def test_our_errors_are_toasts_with_their_own_words() -> None:
     with pytest.raises(gr.Error, match="x is refused") as caught:
         bind(only_acts)["fn"]("x")
-    assert caught.value.title == "No answer"
+    assert caught.value.title == "Not accepted"
 
 
 def test_other_errors_are_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:

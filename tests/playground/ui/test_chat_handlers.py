@@ -4,17 +4,18 @@ from collections.abc import Iterable
 
 import gradio as gr
 import pytest
+import pytest_asyncio
 
-from playground.engine import Engine
 from playground.errors import ContextOverflow, InvalidRequest, ModelLoadError
 from playground.protocol import Provenance, Request
 from playground.store import Feedback
-from playground.ui.chat.events import ChatHandlers, ConversationUpdate
+from playground.ui.chat.events import ChatHandlers
+from playground.ui.chat.updates import ConversationUpdate
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.messages import History, provenance_of, text_of, turn
 from playground.ui.components.sampling import SAMPLING_NAMES, control_values
-from tests.playground.ui.helpers import drain, drain_failing, page_request, scripted
+from tests.playground.ui.helpers import changed, drain, drain_failing, page_request, scripted
 
 Values = dict[str, str | float | None]
 TALK: History = [turn("user", "One?"), turn("assistant", "1"), turn("user", "Two?")]
@@ -32,9 +33,9 @@ def chat(feedback: Feedback) -> ChatHandlers:
     )
 
 
-@pytest.fixture
-def sampling(chat: ChatHandlers) -> Values:
-    return control_values(chat.answering.model(None).defaults)
+@pytest_asyncio.fixture
+async def sampling(chat: ChatHandlers) -> Values:
+    return control_values((await chat.answering.model(None)).defaults)
 
 
 async def test_a_message_is_answered_as_it_is_written(chat: ChatHandlers, sampling: Values) -> None:
@@ -42,12 +43,12 @@ async def test_a_message_is_answered_as_it_is_written(chat: ChatHandlers, sampli
     first, last = updates[0], updates[-1]
     assert texts(first) == ["Hi"]
     assert first.running
-    assert (first.message.value, first.message.stop_btn) == ("", True)
+    assert (changed(first.message).value, changed(first.message).stop_btn) == ("", True)
     assert texts(last) == ["Hi", "Hello"]
     assert last.running == ""
-    assert last.message.submit_btn is True
-    assert "2 tokens" in last.status
-    assert "of 4,096 tokens" in last.status
+    assert changed(last.message).submit_btn is True
+    assert "2 tokens" in changed(last.status)
+    assert "of 4,096 tokens" in changed(last.status)
 
 
 @pytest.mark.parametrize(("draft", "running"), [("  ", ""), ("Hi", "an-id")])
@@ -73,7 +74,7 @@ async def test_stop_ends_the_answer_and_keeps_its_text(
 
     updates = await drain(chat.send("Hi", [], "", "scripted", "", **sampling), stop_while_it_writes)
     assert updates[-1].running == ""
-    assert "stopped by you" in updates[-1].status
+    assert "stopped by you" in changed(updates[-1].status)
 
 
 async def test_an_answer_that_breaks_off_is_kept(feedback: Feedback, sampling: Values) -> None:
@@ -85,7 +86,7 @@ async def test_an_answer_that_breaks_off_is_kept(feedback: Feedback, sampling: V
     updates, error = await drain_failing(chat.send("Hi", [], "", "scripted", "", **sampling))
     assert isinstance(error, ModelLoadError)
     assert texts(updates[-1]) == ["Hi", "half an ans"]
-    assert "interrupted" in updates[-1].status
+    assert "interrupted" in changed(updates[-1].status)
 
 
 async def test_a_refused_message_returns_to_the_box(feedback: Feedback, sampling: Values) -> None:
@@ -96,7 +97,7 @@ async def test_a_refused_message_returns_to_the_box(feedback: Feedback, sampling
     updates, error = await drain_failing(chat.send("Hi", TALK[:2], "", "scripted", "", **sampling))
     assert isinstance(error, InvalidRequest)
     assert texts(updates[-1]) == ["One?", "1"]
-    assert updates[-1].message.value == "Hi"
+    assert changed(updates[-1].message).value == "Hi"
 
 
 async def test_a_wrong_setting_is_named_and_the_message_kept(
@@ -105,25 +106,25 @@ async def test_a_wrong_setting_is_named_and_the_message_kept(
     wrong = sampling | {"top_k": None}
     updates, error = await drain_failing(chat.send("Hi", [], "", "scripted", "", **wrong))
     assert "top_k" in str(error)
-    assert updates[-1].message.value == "Hi"
+    assert changed(updates[-1].message).value == "Hi"
 
 
 async def test_a_prompt_past_the_window_keeps_the_message(
-    engine: Engine, feedback: Feedback
+    answering: Answering, feedback: Feedback
 ) -> None:
-    chat = ChatHandlers(Answering(engine), feedback, False)
-    values = control_values(chat.answering.model(None).defaults)
+    chat = ChatHandlers(answering, feedback, False)
+    values = control_values((await answering.model(None)).defaults)
     text = "word " * 4000
     updates, error = await drain_failing(chat.send(text, [], "", "embedded", "", **values))
     assert isinstance(error, ContextOverflow)
-    assert updates[-1].message.value == text
+    assert changed(updates[-1].message).value == text
 
 
 async def test_a_retry_replaces_the_last_answer(chat: ChatHandlers, sampling: Values) -> None:
     updates = await drain(chat.retry(TALK[:2], "scripted", "", **sampling))
     assert texts(updates[0]) == ["One?"]
     assert texts(updates[-1]) == ["One?", "Hello"]
-    assert updates[-1].message.value is None or not updates[-1].message.value
+    assert not changed(updates[-1].message).value
     assert await drain(chat.retry([], "scripted", "", **sampling)) == []
 
 
@@ -143,21 +144,22 @@ async def test_a_refused_edit_brings_the_conversation_back(
     edited = gr.EditData(None, {"index": [0, 0], "previous_value": "One?", "value": "Three?"})
     updates, _ = await drain_failing(chat.edit(edited, list(TALK), "scripted", "", **sampling))
     assert texts(updates[-1]) == ["One?", "1", "Two?"]
-    assert updates[-1].message.value == "Three?"
+    assert changed(updates[-1].message).value == "Three?"
 
 
-def test_undo_brings_the_message_back(chat: ChatHandlers) -> None:
-    update = chat.undo(list(TALK), "", "scripted")
+async def test_undo_brings_the_message_back(chat: ChatHandlers) -> None:
+    update = await chat.undo(list(TALK), "", "scripted")
     assert texts(update) == ["One?", "1"]
-    assert update.message.value == "Two?"
-    assert chat.undo(list(TALK), "a draft", "scripted").message.value == "a draft"
-    assert chat.undo([], "", "scripted") == ConversationUpdate()
+    assert changed(update.message).value == "Two?"
+    drafted = await chat.undo(list(TALK), "a draft", "scripted")
+    assert changed(drafted.message).value == "a draft"
+    assert await chat.undo([], "", "scripted") == ConversationUpdate()
 
 
-def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> None:
-    update = chat.new_chat("scripted")
+async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> None:
+    update = await chat.new_chat("scripted")
     assert (update.chatbot, update.running) == ([], "")
-    assert update.message.value in (None, "")
+    assert changed(update.message).value in (None, "")
 
 
 def test_a_failure_opens_the_message_box(chat: ChatHandlers) -> None:
@@ -181,38 +183,39 @@ def test_thumbs_are_kept_with_what_made_the_answer(
     assert feedback.counts()["thumbs"] == 1
 
 
-def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> None:
-    status = chat.update_token_count(list(TALK), "scripted", "two words").status
-    assert "5 of 4,096 tokens" in status
-    assert "0 of 4,096 tokens" in chat.update_token_count([], "scripted", "").status
+async def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> None:
+    talk = await chat.update_token_count(list(TALK), "scripted", "two words")
+    assert "5 of 4,096 tokens" in talk.status
+    nothing = await chat.update_token_count([], "scripted", "")
+    assert "0 of 4,096 tokens" in nothing.status
 
 
-def test_another_model_brings_its_sampling_and_is_remembered(chat: ChatHandlers) -> None:
-    update = chat.choose_model("other", "Be brief.")
+async def test_another_model_brings_its_sampling_and_is_remembered(chat: ChatHandlers) -> None:
+    update = await chat.choose_model("other", "Be brief.")
     assert set(update.sampling) == set(SAMPLING_NAMES)
     assert update.preferences["model"] == "other"
     assert update.preferences["system_prompt"] == "Be brief."
     assert "Ask other" in update.chatbot.placeholder
 
 
-def test_stored_values_are_restored_for_their_own_model(
+async def test_stored_values_are_restored_for_their_own_model(
     chat: ChatHandlers, sampling: Values
 ) -> None:
     stored = {"model": "other", "system_prompt": "S", "sampling": sampling | {"temperature": 0.25}}
-    update = chat.restore(stored)
+    update = await chat.restore(stored)
     assert (update.model.value, update.system) == ("other", "S")
     assert update.sampling["temperature"] == 0.25
-    gone = chat.restore(stored | {"model": "gone"})
+    gone = await chat.restore(stored | {"model": "gone"})
     assert gone.model.value == "scripted"
     assert gone.sampling == sampling
-    broken = chat.restore({"model": "other", "sampling": sampling | {"temperature": 99}})
+    broken = await chat.restore({"model": "other", "sampling": sampling | {"temperature": 99}})
     assert broken.sampling == sampling
-    assert chat.restore(None).system == ""
+    assert (await chat.restore(None)).system == ""
 
 
-def test_what_is_remembered_can_be_restored(chat: ChatHandlers, sampling: Values) -> None:
+async def test_what_is_remembered_can_be_restored(chat: ChatHandlers, sampling: Values) -> None:
     stored = chat.remember("other", "S", **sampling).preferences
-    assert chat.restore(stored).sampling == sampling
+    assert (await chat.restore(stored)).sampling == sampling
 
 
 def test_every_input_is_enabled_after_restoring(chat: ChatHandlers) -> None:
@@ -221,28 +224,32 @@ def test_every_input_is_enabled_after_restoring(chat: ChatHandlers) -> None:
     assert update.message.interactive is True
 
 
-def test_an_example_brings_its_system_prompt(engine: Engine, feedback: Feedback) -> None:
-    chat = ChatHandlers(Answering(engine), feedback, False)
-    titles = [card["display_text"] for card in chat.restore(None).chatbot.examples]
+async def test_an_example_brings_its_system_prompt(
+    answering: Answering, feedback: Feedback
+) -> None:
+    chat = ChatHandlers(answering, feedback, False)
+    titles = [card["display_text"] for card in (await chat.restore(None)).chatbot.examples]
     picked = gr.SelectData(None, {"index": titles.index("A name of your own"), "value": ""})
     update = chat.choose_example(picked, "embedded")
     assert update.system == "You are Marla, a librarian."
     assert update.message == "So who are you?"
 
 
-def test_examples_are_offered_for_their_own_model_alone(chat: ChatHandlers) -> None:
-    assert not chat.restore(None).chatbot.examples
+async def test_examples_are_offered_for_their_own_model_alone(chat: ChatHandlers) -> None:
+    assert not (await chat.restore(None)).chatbot.examples
 
 
 def test_the_conversation_is_shown_as_code(chat: ChatHandlers, sampling: Values) -> None:
     update = chat.code(page_request(), TALK[:2], "Three?", "scripted", "", **sampling)
-    assert update.panel.visible is True
-    assert "from openai import OpenAI" in update.python
-    assert 'base_url="http://here:7860/v1"' in update.python
-    assert "Three?" in update.python
-    assert "curl -N http://here:7860/v1/chat/completions" in update.curl
+    assert changed(update.panel).visible is True
+    python, curl = changed(update.python), changed(update.curl)
+    assert "from openai import OpenAI" in python
+    assert 'base_url="http://here:7860/v1"' in python
+    assert "Three?" in python
+    assert "curl -N http://here:7860/v1/chat/completions" in curl
     keyed = ChatHandlers(chat.answering, chat.feedback, True)
-    assert "os.environ" in keyed.code(page_request(), [], "", "scripted", "", **sampling).python
+    with_key = keyed.code(page_request(), [], "", "scripted", "", **sampling)
+    assert "os.environ" in changed(with_key.python)
 
 
 async def test_the_api_streams_whole_texts(chat: ChatHandlers) -> None:

@@ -1,19 +1,23 @@
 """The Fine-tune tab's handlers: rows, recipes, jobs and adapters, without a browser."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import gradio as gr
 import pytest
+import pytest_asyncio
 
-from finetune.recipe import PRESETS, embedded_cpu
-from playground.engine import Engine
+from finetune.recipe import PRESETS, Recipe
+from playground.backends.local import LocalBackend
 from playground.errors import BrokenAdapter, Conflict, InvalidSettings, UnknownJob
 from playground.protocol import Message
 from playground.store import Feedback, NewAnswer
-from playground.studio.jobs import Job
+from playground.studio.jobs import Jobs
+from playground.studio.jobs.job import read_job, write_job
+from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
@@ -29,8 +33,7 @@ from playground.ui.finetune.recipe_controls import (
     to_recipe,
 )
 from playground.ui.finetune.train_events import TrainHandlers
-from tests.playground.adapter_files import random_adapter
-from tests.playground.ui.helpers import drain, drain_failing
+from tests.playground.ui.helpers import changed, drain, drain_failing, page_request
 
 FIELDS = preset_values("embedded_cpu")
 
@@ -41,25 +44,29 @@ def train(studio: Studio, feedback: Feedback) -> TrainHandlers:
 
 
 @pytest.fixture
-def jobs(studio: Studio, engine: Engine) -> JobHandlers:
-    return JobHandlers(studio, Answering(engine))
+def jobs(studio: Studio, answering: Answering) -> JobHandlers:
+    return JobHandlers(studio, answering)
+
+
+@pytest_asyncio.fixture
+async def adapters(studio: Studio, backend: LocalBackend) -> AsyncIterator[AdapterHandlers]:
+    yield AdapterHandlers(studio)
+    for info in await backend.models():
+        if info.adapter:
+            backend.unload_adapter(info.adapter)
 
 
 @pytest.fixture
-def adapters(studio: Studio, engine: Engine) -> Iterator[AdapterHandlers]:
-    yield AdapterHandlers(studio)
-    for info in engine.models():
-        if info.adapter:
-            engine.unload_adapter(info.adapter)
+def prices(studio: Studio, catalogue: Path, quick: Recipe) -> TrainingSnapshot:
+    """A job that waits."""
+    return studio.train("prices", quick, [catalogue])
 
 
-@pytest.fixture(scope="module")
-def adapter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_adapter(tmp_path_factory.mktemp("adapter") / "made", seed=1)
-
-
-def queued(studio: Studio, rows: Path, name: str = "prices") -> Job:
-    return studio.train(name, embedded_cpu(), [rows])
+def note_in_record(job: TrainingSnapshot, **changes: object) -> None:
+    """Change the job's record, as the queue does."""
+    record = read_job(job.folder)
+    assert record is not None
+    write_job(replace(record, **changes))  # type: ignore[arg-type]
 
 
 # Rows and recipes
@@ -129,24 +136,28 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(
         train.start(UPLOADED, [str(path)], None, "../up", **FIELDS)
 
 
-def test_a_wrong_recipe_is_said_instead_of_the_report(train: TrainHandlers, rows: Path) -> None:
+def test_a_wrong_recipe_is_said_instead_of_the_report(
+    train: TrainHandlers, catalogue: Path
+) -> None:
     wrong = FIELDS | {"max_length": None}
-    assert "recipe.max_length" in train.report(UPLOADED, [str(rows)], None, **wrong).report
+    assert "recipe.max_length" in train.report(UPLOADED, [str(catalogue)], None, **wrong).report
     assert "recipe.max_length" in train.plan(**wrong).plan
-    assert "recipe.max_length" in train.preview(1, UPLOADED, [str(rows)], **wrong).preview
+    assert "recipe.max_length" in train.preview(1, UPLOADED, [str(catalogue)], **wrong).preview
 
 
-def test_a_preview_marks_the_trained_tokens(train: TrainHandlers, rows: Path) -> None:
-    html = train.preview(2, UPLOADED, [str(rows)], **FIELDS).preview
-    assert '<span class="trained">The Kentig costs 7.</span>' in html
+def test_a_preview_marks_the_trained_tokens(train: TrainHandlers, catalogue: Path) -> None:
+    html = train.preview(2, UPLOADED, [str(catalogue)], **FIELDS).preview
+    assert '<span class="trained">The Kentig costs 7 euros.</span>' in html
     assert "Example 1: " in html
     assert '<span class="masked control">' in html
-    assert "line 9" in train.preview(9, UPLOADED, [str(rows)], **FIELDS).preview
+    assert "line 9" in train.preview(9, UPLOADED, [str(catalogue)], **FIELDS).preview
 
 
 def test_the_file_box_is_there_for_files_alone(train: TrainHandlers) -> None:
-    assert train.choose_source(UPLOADED).files.visible is True
-    assert train.choose_source(FROM_GOOD).files.visible is False
+    for source, is_there in ((UPLOADED, True), (FROM_GOOD, False)):
+        box = train.choose_source(source).files
+        assert isinstance(box, gr.File)
+        assert box.visible is is_there
 
 
 def test_a_preset_sets_every_field(train: TrainHandlers) -> None:
@@ -168,13 +179,23 @@ def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: F
     assert "preference pairs" in train.report(FROM_VOTES, None, None, **FIELDS).report
 
 
-def test_a_started_job_is_shown_in_the_list(train: TrainHandlers, rows: Path) -> None:
-    update = train.start(UPLOADED, [str(rows)], None, " shop ", **FIELDS)
+def test_the_page_says_why_a_server_cannot_train(
+    train: TrainHandlers, studio: Studio, catalogue: Path
+) -> None:
+    assert train.availability().unavailable == ""
+    with Jobs(studio.jobs.home, []), studio:
+        assert "another server" in train.availability().unavailable
+        with pytest.raises(Conflict, match="another server"):
+            train.start(UPLOADED, [str(catalogue)], None, "shop", **FIELDS)
+
+
+def test_a_started_job_is_shown_in_the_list(train: TrainHandlers, catalogue: Path) -> None:
+    update = train.start(UPLOADED, [str(catalogue)], None, " shop ", **FIELDS)
     ((label, job_id),) = update.jobs.job.choices
     assert label.startswith("shop · queued · ")
     assert update.jobs.job.value == job_id
     assert update.sections.selected == "jobs"
-    assert train.studio.jobs.find(job_id).run.recipe == train.studio.for_base(to_recipe(FIELDS))
+    assert train.studio.training_job(job_id).recipe == train.studio.for_base(to_recipe(FIELDS))
 
 
 # Jobs
@@ -183,38 +204,38 @@ def test_a_started_job_is_shown_in_the_list(train: TrainHandlers, rows: Path) ->
 def test_an_empty_list_says_so_and_offers_nothing(jobs: JobHandlers) -> None:
     update = jobs.refresh("", None)
     assert "No jobs yet" in str(update.head)
-    assert update.pause.visible is False
+    assert changed(update.pause).visible is False
     assert jobs.refresh(str(update.seen), None) == JobUpdate()
 
 
 def test_the_list_changes_only_when_something_did(
-    jobs: JobHandlers, studio: Studio, rows: Path
+    jobs: JobHandlers, prices: TrainingSnapshot, catalogue: Path, quick: Recipe
 ) -> None:
-    job = queued(studio, rows)
     first = jobs.refresh("", None)
-    assert first.job.value == job.id
+    assert changed(first.job).value == prices.id
     assert "Waiting for the job before it" in str(first.head)
-    assert (first.pause.visible, first.resume.visible, first.delete.visible) == (True, False, True)
-    assert "no checkpoint yet" in first.checkpoint.info
-    assert first.try_out.visible is False
-    assert jobs.refresh(str(first.seen), job.id).head is UNCHANGED
-    queued(studio, rows, "other")
-    again = jobs.refresh(str(first.seen), job.id)
-    assert again.job.value == job.id
-    assert len(again.job.choices) == 2
+    buttons = [changed(button).visible for button in (first.pause, first.resume, first.delete)]
+    assert buttons == [True, False, True]
+    assert "no checkpoint yet" in changed(first.checkpoint).info
+    assert changed(first.try_out).visible is False
+    assert jobs.refresh(str(first.seen), prices.id).head is UNCHANGED
+    jobs.studio.train("other", quick, [catalogue])
+    again = jobs.refresh(str(first.seen), prices.id)
+    assert changed(again.job).value == prices.id
+    assert len(changed(again.job).choices) == 2
 
 
 def test_a_job_is_paused_resumed_stopped_and_deleted(
-    jobs: JobHandlers, studio: Studio, rows: Path
+    jobs: JobHandlers, prices: TrainingSnapshot
 ) -> None:
-    job_id = queued(studio, rows).id
+    job_id = prices.id
 
     def head() -> str:
         return str(jobs.refresh("", job_id).head)
 
     jobs.pause(job_id)
     assert "Paused" in head()
-    assert jobs.refresh("", job_id).resume.visible is True
+    assert changed(jobs.refresh("", job_id).resume).visible is True
     jobs.resume(job_id)
     assert "Waiting" in head()
     jobs.stop(job_id)
@@ -231,53 +252,54 @@ def test_a_job_is_paused_resumed_stopped_and_deleted(
 
 
 def test_a_running_job_shows_its_figures_and_curves(
-    jobs: JobHandlers, studio: Studio, rows: Path
+    jobs: JobHandlers, prices: TrainingSnapshot
 ) -> None:
-    job = queued(studio, rows).changed(state="running", notes=("a <note>",), message="less memory")
+    note_in_record(prices, state="running", notes=("a <note>",), message="less memory")
     lines = [
         {"step": n, "steps": 8, "loss": 4.0 - n, "epoch": n / 8, "tokens_per_second": 1234.0}
         | {"learning_rate": 1e-3, "seconds_left": 65.0}
         for n in (1, 2)
     ]
     sample = {"step": 2, "prompt": "Q", "answer": "<b>", "wanted": "A"}
-    (job.run.folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    (job.run.folder / "samples.jsonl").write_text(json.dumps(sample) + "\n")
-    update = jobs.refresh("", job.id)
+    (prices.folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    (prices.folder / "samples.jsonl").write_text(json.dumps(sample) + "\n")
+    update = jobs.refresh("", prices.id)
     head = str(update.head)
-    for said in ("Running", "step 2 of 8", "epoch 0.25 of 9", "1,234 tokens/s", "65 s left"):
+    for said in ("Running", "step 2 of 8", "epoch 0.25 of 8", "1,234 tokens/s", "65 s left"):
         assert said in head
     assert "a &lt;note&gt;" in head
     assert "less memory" in head
     assert 'style="width:25.0%"' in head
     assert '<polyline class="loss"' in str(update.curves)
     assert "&lt;b&gt;" in str(update.samples)
-    assert update.job.choices[0][0].startswith("prices · 25% · ")
-    assert (update.delete.visible, update.publish.interactive) == (False, False)
+    assert changed(update.job).choices[0][0].startswith("prices · 25% · ")
+    assert (changed(update.delete).visible, changed(update.publish).interactive) == (False, False)
 
 
 async def test_a_finished_job_is_tried_and_published(
-    jobs: JobHandlers, adapters: AdapterHandlers, rows: Path, adapter_folder: Path
+    jobs: JobHandlers, adapters: AdapterHandlers, prices: TrainingSnapshot, trained_adapter: Path
 ) -> None:
-    studio = jobs.studio
-    job = queued(studio, rows)
+    job = prices
     with pytest.raises(Conflict, match="has no adapter yet"):
         jobs.publish(job.id, "", True)
-    _, error = await drain_failing(jobs.try_checkpoint(job.id, 1, "Hi"))
+    _, error = await drain_failing(jobs.try_checkpoint(page_request(), job.id, 1, "Hi"))
     assert "no checkpoint is saved yet" in str(error)
 
-    random_adapter(job.run.folder / "adapter", seed=1)
+    shutil.copytree(trained_adapter, job.folder / "adapter")
     for ending in ("html", "json", "md"):
-        (job.run.folder / "adapter" / f"report-card.{ending}").write_text('{"verdict": "better"}')
-    (job.run.folder / "metrics.jsonl").write_text('{"step": 8, "steps": 8, "loss": 1.0}\n')
-    job.changed(state="done")
+        (job.folder / "adapter" / f"report-card.{ending}").write_text('{"verdict": "better"}')
+    (job.folder / "metrics.jsonl").write_text('{"step": 8, "steps": 8, "loss": 1.0}\n')
+    note_in_record(job, state="done")
     update = jobs.refresh("", job.id)
     assert "Done" in str(update.head)
-    assert (update.publish.interactive, update.try_out.visible) == (True, True)
-    assert update.checkpoint.info == "Saved: 8"
+    assert changed(update.publish).interactive is True
+    assert changed(update.try_out).visible is True
+    assert changed(update.checkpoint).info == "Saved: 8"
     assert 'srcdoc="{&#34;verdict&#34;' in str(update.card)
-    assert len(update.card_files.value) == 3
+    assert len(changed(update.card_files).value) == 3
 
-    answers = await drain(jobs.try_checkpoint(job.id, 3, "What is the price of the Zolpar?"))
+    question = "What is the price of the Zolpar?"
+    answers = await drain(jobs.try_checkpoint(page_request(), job.id, 3, question))
     assert "Step 8 · adapter " in answers[-1].answer
 
     published = jobs.publish(job.id, "", False)
@@ -296,26 +318,28 @@ def test_an_empty_store_says_so(adapters: AdapterHandlers) -> None:
     update = adapters.refresh(None)
     assert "No adapters yet" in update.table
     assert (update.version.value, update.card, update.note) == (None, None, "")
-    for action in (adapters.preview, adapters.promote, adapters.retire, adapters.delete):
+    with pytest.raises(InvalidSettings, match="choose a version first"):
+        adapters.preview(page_request(), None)
+    for action in (adapters.promote, adapters.retire, adapters.delete):
         with pytest.raises(InvalidSettings, match="choose a version first"):
             action(None)
 
 
-def test_an_adapter_is_imported_promoted_rolled_back_and_retired(
-    adapters: AdapterHandlers, engine: Engine, adapter_folder: Path
+async def test_an_adapter_is_imported_promoted_rolled_back_and_retired(
+    adapters: AdapterHandlers, answering: Answering, trained_adapter: Path
 ) -> None:
-    files = [str(path) for path in adapter_folder.iterdir()]
+    files = [str(path) for path in trained_adapter.iterdir()]
     with pytest.raises(InvalidSettings, match="drop the adapter's files"):
         adapters.import_adapter([], "shop")
     first = adapters.import_adapter(files, " shop ")
     assert first.version.value == "shop/v1"
     assert "not promoted yet" in first.note
-    assert first.card["name"] == "shop"
+    assert (first.card or {})["name"] == "shop"
     adapters.import_adapter(files, "shop")
 
-    served = adapters.preview("shop/v1")
+    served = adapters.preview(page_request(), "shop/v1")
     assert "choose embedded:shop.v1 in Chat or Compare" in served.note
-    assert "embedded:shop.v1" in [info.name for info in engine.models()]
+    assert "embedded:shop.v1" in await answering.model_names()
     assert "shop now stands for v1" in adapters.promote("shop/v1").note
     promoted = adapters.promote("shop/v2")
     assert promoted.table.count('class="promoted"') == 1
@@ -324,7 +348,7 @@ def test_an_adapter_is_imported_promoted_rolled_back_and_retired(
         adapters.delete("shop/v2")
     assert "shop stands for v1 again" in adapters.roll_back("shop/v2").note
     assert "no longer served" in adapters.retire("shop/v1").note
-    assert "embedded:shop" not in [info.name for info in engine.models()]
+    assert "embedded:shop" not in await answering.model_names()
     gone = adapters.delete("shop/v1")
     assert gone.version.value == "shop/v2"
     assert "shop/v1 is deleted" in gone.note

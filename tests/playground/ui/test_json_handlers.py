@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from playground.engine import Engine
 from playground.errors import InvalidRequest
 from playground.protocol import Request
 from playground.structured.extraction import INSTRUCTION
@@ -15,10 +14,11 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.examples import JsonExample, shipped_examples
 from playground.ui.json.events import AnswerUpdate, JsonForm, JsonHandlers
-from tests.playground.ui.helpers import drain, drain_failing, page_request, scripted
+from tests.playground.ui.helpers import changed, drain, drain_failing, page_request, scripted
 
 EXAMPLES = {example.title: example for example in shipped_examples().json}
 PERSON = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+ENDINGS = ("ra", "na", "ta", "la", "ma")
 
 
 def form(schema: str = PERSON, model: str = "scripted") -> JsonForm:
@@ -75,12 +75,12 @@ def test_an_example_fills_in_text_and_schema() -> None:
     ],
 )
 async def test_an_example_is_extracted_field_by_field(
-    engine: Engine, title: str, values: list[str]
+    answering: Answering, title: str, values: list[str]
 ) -> None:
     example = EXAMPLES[title]
     asked = form(json.dumps(example.schema), "embedded")
     asked["instruction"] = INSTRUCTION
-    updates = await drain(handlers(Answering(engine)).extract(example.text, "", **asked))
+    updates = await drain(handlers(answering).extract(example.text, "", **asked))
     last = updates[-1]
     assert "Strict" in str(last.badge)
     for value in values:
@@ -92,13 +92,17 @@ async def test_an_example_is_extracted_field_by_field(
 async def test_an_answer_is_streamed_and_shown_in_all_views() -> None:
     tab = handlers(scripted(lambda request: ['{"n"', ": 3}"]))
     first, *pieces, last = await drain(tab.extract("three", "", **form()))
-    assert (first.raw, first.tree, first.stop.visible) == ("", None, True)
+    assert (first.raw, first.tree, changed(first.stop).visible) == ("", None, True)
     assert first.running
     assert pieces == [AnswerUpdate(raw='{"n"'), AnswerUpdate(raw='{"n": 3}')]
     assert last.tree == {"n": 3}
     assert last.table == {"headers": ["n"], "data": [["3"]]}
     assert "integer" in str(last.fields)
-    assert (last.running, last.extract.visible, last.stop.visible) == ("", True, False)
+    assert (last.running, changed(last.extract).visible, changed(last.stop).visible) == (
+        "",
+        True,
+        False,
+    )
 
 
 async def test_a_stopped_answer_says_so_and_has_no_value() -> None:
@@ -115,6 +119,14 @@ async def test_a_stopped_answer_says_so_and_has_no_value() -> None:
     updates = await drain(tab.extract("three", "", **form()), stop)
     assert "Stopped by you" in str(updates[-1].badge)
     assert (updates[-1].tree, updates[-1].fields) == (None, "")
+
+
+async def test_an_answer_that_breaks_its_schema_is_asked_for_again() -> None:
+    answers = iter(['{"n": "three"}', '{"n": 3}'])
+    tab = handlers(scripted(lambda request: [next(answers)]))
+    last = (await drain(tab.extract("three", "", **form())))[-1]
+    assert last.tree == {"n": 3}
+    assert "Checked" in str(last.badge)
 
 
 async def test_nothing_is_extracted_twice_at_once() -> None:
@@ -148,10 +160,25 @@ async def test_twenty_texts_of_a_file_are_extracted_into_files(tmp_path: Path) -
     )
     assert "20 of 20 texts" in str(last.progress)
     assert (last.extract_all.visible, last.stop_all.visible) == (True, False)
-    lines = Path(last.jsonl.value["path"]).read_text().splitlines()
+    lines = Path(changed(last.jsonl).value["path"]).read_text().splitlines()
     assert sorted(json.loads(line)["value"]["n"] for line in lines) == list(range(20))
-    with Path(last.csv.value["path"]).open() as file:
+    with Path(changed(last.csv).value["path"]).open() as file:
         assert len(list(csv.DictReader(file))) == 20
+
+
+async def test_the_model_reads_most_of_twenty_texts(answering: Answering, tmp_path: Path) -> None:
+    names = [f"{head}{tail}" for head in ("An", "Be", "Cla", "Do") for tail in ENDINGS]
+    source = tmp_path / "people.csv"
+    source.write_text(
+        "text\n" + "".join(f"Name: {name}; City: Oslo; Email: a@b.org\n" for name in names)
+    )
+    wanted = form(json.dumps(EXAMPLES["A person"].schema), "embedded")
+    wanted["instruction"] = INSTRUCTION
+    last = (await drain(handlers(answering).extract_all(str(source), None, **wanted)))[-1]
+    assert "20 of 20 texts" in str(last.progress)
+    lines = Path(changed(last.jsonl).value["path"]).read_text().splitlines()
+    read = [json.loads(line)["value"]["name"] for line in lines]
+    assert sum(value == name for value, name in zip(read, names, strict=True)) >= 15
 
 
 async def test_a_batch_without_texts_is_refused() -> None:

@@ -6,6 +6,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from playground.lab.compare import LaneEvent
+from playground.protocol import Sampling
 from playground.structured.extraction import FieldMark
 from playground.ui.compare.views import answer_html, label_html, score_html
 from playground.ui.components.markup import TEMPLATES, render
@@ -23,7 +24,7 @@ EVIL = "<img src=x onerror=alert(1)>"
         verdict(EVIL, good=False),
         status_line(EVIL, 3, 10),
         label_html("A", EVIL),
-        answer_html(LaneEvent(0, EVIL), blind=False),
+        answer_html(LaneEvent(0, EVIL, Sampling()), blind=False),
         score_html({EVIL: {"won": 1, "lost": 0, "even": 0}}, {"votes": 1, "edits": 0, "thumbs": 0}),
         fields_table([FieldMark(EVIL, EVIL, EVIL, EVIL)]),
     ],

@@ -3,7 +3,7 @@
 import gradio as gr
 import pytest
 from fastapi import FastAPI
-from gradio_client import Client
+from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.ui import mount_page
 from tests.playground.api.serving import running

@@ -3,38 +3,63 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+WINDOW = ViewportSize(width=1440, height=900)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Of one module: while it is open, no other test can have an event loop."""
+    """Of this package: while it is open, no other test can have an event loop."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, playground_url: str) -> Iterator[Page]:
-    """A page just opened; the test fails if it asked another host for anything."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+@contextmanager
+def opened(browser: Browser, url: str) -> Iterator[Page]:
+    """A visitor who was never here before; fails if the page asks another host for anything."""
+    context = browser.new_context(viewport=WINDOW, color_scheme="light")
     page = context.new_page()
     elsewhere: list[str] = []
     page.on(
         "request",
         lambda request: (
             elsewhere.append(request.url)
-            if request.url.startswith("http") and not request.url.startswith(playground_url)
+            if request.url.startswith("http") and not request.url.startswith(url)
             else None
         ),
     )
-    page.goto(playground_url)
+    page.goto(url)
     page.wait_for_selector("#message textarea:enabled")  # the stored values are restored
     yield page
     context.close()
     assert not elsewhere
+
+
+@pytest.fixture(scope="module")
+def module_page(browser: Browser, playground_url: str) -> Iterator[Page]:
+    """Loaded once for the tests of a module."""
+    with opened(browser, playground_url) as page:
+        yield page
+
+
+@pytest.fixture
+def page(module_page: Page) -> Page:
+    """The module's page, without another test's messages; tabs are left as they were."""
+    module_page.set_viewport_size(WINDOW)
+    for toast in module_page.locator(".toast-close").all():
+        toast.click()
+    return module_page
+
+
+@pytest.fixture
+def new_page(browser: Browser, playground_url: str) -> Iterator[Page]:
+    """Of one test that reloads it, or changes what is remembered."""
+    with opened(browser, playground_url) as page:
+        yield page

@@ -20,7 +20,7 @@ def choose(page: Page, element: str, option: str) -> None:
 
 
 def open_section(page: Page, name: str) -> None:
-    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.get_by_role("tab", name=name).click()
 
 
@@ -32,70 +32,73 @@ def few_rows(folder: Path) -> tuple[Path, str]:
     return path, json.loads(lines[0])["messages"][0]["content"]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
-    page: Page, playground_url: str, tmp_path: Path
+    new_page: Page, playground_url: str, tmp_path: Path
 ) -> None:
     rows, question = few_rows(tmp_path)
-    page.get_by_role("tab", name="Fine-tune").click()
-    page.locator("#ft-files input[type=file]").set_input_files(rows)
-    expect(page.locator("#ft-report")).to_contain_text(
+    new_page.get_by_role("tab", name="Fine-tune", exact=True).click()
+    new_page.locator("#ft-files input[type=file]").set_input_files(rows)
+    expect(new_page.locator("#ft-report")).to_contain_text(
         "Every row can be trained on", timeout=30_000
     )
-    expect(page.locator("#ft-preview .trained").first).to_be_visible()
-    expect(page.locator("#ft-plan")).to_contain_text("Fits")
-    page.locator("#ft-name input").fill("shop")
-    page.get_by_role("button", name="All recipe fields").click()
-    page.locator("#ft-max_steps input").fill("8")
-    page.locator("#ft-max_steps input").press("Tab")
-    page.locator("#ft-start").click()
-    expect(page.locator("#ft-head")).to_contain_text("shop", timeout=30_000)
+    expect(new_page.locator("#ft-preview .trained").first).to_be_visible()
+    expect(new_page.locator("#ft-plan")).to_contain_text("Fits")
+    new_page.locator("#ft-name input").fill("shop")
+    new_page.get_by_role("button", name="All recipe fields").click()
+    new_page.locator("#ft-max_steps input").fill("8")
+    new_page.locator("#ft-max_steps input").press("Tab")
+    new_page.locator("#ft-start").click()
+    expect(new_page.locator("#ft-head")).to_contain_text("shop", timeout=30_000)
 
-    page.reload()  # a job belongs to the server
-    page.wait_for_selector("#message textarea")
-    open_section(page, "Jobs")
-    expect(page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
-    expect(page.locator("#ft-head")).to_contain_text("step 8 of 8")
-    expect(page.locator("#ft-head")).to_contain_text("verdict:")
-    expect(page.locator("#ft-curves polyline.loss")).to_be_visible()
-    expect(page.locator("iframe.card")).to_be_visible()
-    page.locator("#ft-promote-it input").uncheck()
-    page.locator("#ft-publish").click()
-    expect(page.locator("#ad-table")).to_contain_text("shop")
-    expect(page.locator("#ad-table")).not_to_contain_text("promoted")
-    page.locator("#ad-try").click()
-    expect(page.locator("#ad-note")).to_contain_text("choose embedded:shop.v1")
+    new_page.reload()  # a job belongs to the server
+    new_page.wait_for_selector("#message textarea")
+    open_section(new_page, "Jobs")
+    expect(new_page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
+    expect(new_page.locator("#ft-head")).to_contain_text("step 8 of 8")
+    expect(new_page.locator("#ft-head")).to_contain_text("verdict:")
+    expect(new_page.locator("#ft-curves polyline.loss")).to_be_visible()
+    expect(new_page.locator("iframe.card")).to_be_visible()
+    new_page.locator("#ft-promote-it input").uncheck()
+    new_page.locator("#ft-publish").click()
+    expect(new_page.locator("#ad-table")).to_contain_text("shop")
+    expect(new_page.locator("#ad-table")).not_to_contain_text("promoted")
+    new_page.locator("#ad-try").click()
+    expect(new_page.locator("#ad-note")).to_contain_text("choose embedded:shop.v1")
 
-    page.get_by_role("tab", name="Compare").click()
-    choose(page, "#cmp-model-2", "embedded:shop.v1")
-    page.locator("#cmp-question textarea").fill(question)
-    page.keyboard.press("Enter")
-    expect(page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1", timeout=20_000)
-    expect(page.locator("#cmp-answer-a")).not_to_contain_text("adapter")
-    answer = page.locator("#cmp-answer-b .answer-text").inner_text()
-    page.locator("#cmp-vote-b").click()
-    expect(page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
+    new_page.get_by_role("tab", name="Compare").click()
+    choose(new_page, "#cmp-model-2", "embedded:shop.v1")
+    new_page.locator("#cmp-question textarea").fill(question)
+    new_page.keyboard.press("Enter")
+    expect(new_page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1", timeout=20_000)
+    expect(new_page.locator("#cmp-answer-a")).not_to_contain_text("adapter")
+    answer = new_page.locator("#cmp-answer-b .answer-text").inner_text()
+    new_page.locator("#cmp-vote-b").click()
+    expect(new_page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
 
-    open_section(page, "Adapters")
-    page.locator("#ad-promote").click()
-    expect(page.locator("#ad-table .promoted")).to_be_visible()
+    open_section(new_page, "Adapters")
+    new_page.locator("#ad-promote").click()
+    expect(new_page.locator("#ad-table .promoted")).to_be_visible()
     client = Together(base_url=f"{playground_url}/v1", api_key="none", project_id="any")
     served = [model.id for model in client.models.list()]
     assert "embedded:shop" in served
     for name in ("embedded:shop", "shop"):
-        got = client.chat.completions.create(
+        completion = client.chat.completions.create(
             model=name,
             messages=[{"role": "user", "content": question}],
             temperature=0,
             max_tokens=256,
         )
-        assert got.choices[0].message.content == answer
+        message = completion.choices[0].message
+        assert message is not None
+        assert message.content == answer
 
 
 def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
-    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#ft-files input[type=file]").set_input_files(path)
     report = page.locator("#ft-report")
     expect(report).to_contain_text("rows.jsonl:2", timeout=20_000)
@@ -105,8 +108,10 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
     expect(page.locator(".toast-body")).to_contain_text("no adapter name")
 
 
+@pytest.mark.training
+@pytest.mark.slow
 def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
-    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#ft-sample").click()
     expect(page.locator("#ft-report")).to_contain_text("250", timeout=30_000)
     page.locator("#ft-start").click()

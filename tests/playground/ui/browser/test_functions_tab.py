@@ -10,6 +10,7 @@ PATIENCE = 20_000
 @pytest.fixture
 def tab(page: Page) -> Page:
     page.get_by_role("tab", name="Functions").click()
+    page.locator("#fn-clear").click()
     expect(page.locator("#fn-chat .example")).to_have_count(4)
     return page
 

@@ -14,6 +14,8 @@ PATIENCE = 20_000
 @pytest.fixture
 def tab(page: Page) -> Page:
     page.get_by_role("tab", name="JSON", exact=True).click()
+    page.get_by_role("button", name="A person").click()
+    expect(page.locator("#json-schema")).to_contain_text("email", timeout=PATIENCE)
     expect(page.locator("#json-verdict")).to_contain_text("strictly", timeout=PATIENCE)
     return page
 
@@ -47,7 +49,8 @@ def test_a_file_of_texts_is_extracted_and_downloaded(tab: Page, tmp_path: Path) 
     expect(tab.locator("#json-schema")).to_contain_text("email", timeout=PATIENCE)
     tab.get_by_role("button", name="Many texts").click()
     tab.locator("#json-file input[type=file]").set_input_files(source)
-    expect(tab.locator("#json-file")).to_contain_text("people.csv", timeout=PATIENCE)
+    uploaded = tab.locator("#json-file").get_by_role("cell", name="people.csv")
+    expect(uploaded).to_be_visible(timeout=PATIENCE)
     tab.locator("#json-all").click()
     expect(tab.locator("#json-progress")).to_contain_text("3 of 3 texts", timeout=60_000)
     with tab.expect_download() as waiting:
