@@ -3,6 +3,7 @@
 from finetune.data.preview import ExamplePreview
 from finetune.data.report import DataReport
 from finetune.data.rows import RowError
+from finetune.presets import recipe_for
 from finetune.recipe import PRESETS, Recipe, make, recipe_schema
 from finetune.training.checkpoints import step_of
 from finetune.training.duration import duration_text
@@ -17,6 +18,7 @@ __all__ = [
     "TrainingPlan",
     "duration_text",
     "make",
+    "recipe_for",
     "recipe_schema",
     "step_of",
 ]

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from playground.api import create_api
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.services import Services
@@ -31,9 +31,9 @@ ROWS = SAMPLES / "catalogue.jsonl"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     home = tmp_path_factory.mktemp("home")
     with (
-        Engine(load(ModelSpec("embedded"))) as engine,
-        Studio(home, engine.loaded, engine, engine.throttle.wait, judged_rows=24) as studio,
-        running(create_api(Services.create(engine, Settings(home=home), studio=studio))) as url,
+        LocalBackend(load(ModelSpec("embedded"))) as host,
+        Studio(home, host.loaded, host, host.throttle.wait, judged_rows=8) as studio,
+        running(create_api(Services.create(host, Settings(home=home), studio=studio))) as url,
         openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
     ):
         client.studio = studio  # type: ignore[attr-defined]

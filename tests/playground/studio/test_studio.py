@@ -15,8 +15,7 @@ import pytest
 
 from finetune.recipe import Recipe
 from finetune.training.checkpoints import step_of
-from playground.backends.chat import answer
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import (
     AdapterChanged,
     BrokenAdapter,
@@ -27,7 +26,7 @@ from playground.errors import (
 )
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Request, Sampling
+from playground.protocol import Message, ModelInfo, Request, Sampling, answer
 from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.studio.trials import Trials
@@ -39,15 +38,15 @@ LEARNED = {"num_train_epochs": 60.0, "save_steps": 40}
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine(load(ModelSpec("embedded"))) as running:
+def host() -> Iterator[LocalBackend]:
+    with LocalBackend(load(ModelSpec("embedded"))) as running:
         yield running
 
 
 @pytest.fixture
-def studio(tmp_path: Path, engine: Engine) -> Iterator[Studio]:
-    turn = engine.throttle.wait
-    with Studio(tmp_path / "home", engine.loaded, engine, turn, judged_rows=24) as opened:
+def studio(tmp_path: Path, host: LocalBackend) -> Iterator[Studio]:
+    throttle = host.throttle.wait
+    with Studio(tmp_path / "home", host.loaded, host, throttle, judged_rows=8) as opened:
         yield opened
 
 
@@ -56,14 +55,18 @@ def ended(studio: Studio, job_id: str) -> TrainingSnapshot:
     return studio.training_job(job_id)
 
 
-def ask(engine: Engine, model: str, adapter_hash: str = "") -> str:
+def models(host: LocalBackend) -> list[ModelInfo]:
+    return list(asyncio.run(host.models()))
+
+
+def ask(host: LocalBackend, model: str, adapter_hash: str = "") -> str:
     request = Request(
         model,
         (Message("user", QUESTION),),
         sampling=Sampling(temperature=0.0, max_tokens=30),
         adapter_hash=adapter_hash,
     )
-    got = asyncio.run(answer(engine, request))
+    got = asyncio.run(answer(host, request))
     assert got.provenance
     if adapter_hash:
         assert got.provenance.adapter_hash == adapter_hash
@@ -72,7 +75,7 @@ def ask(engine: Engine, model: str, adapter_hash: str = "") -> str:
 
 @pytest.mark.slow
 def test_studio_from_rows_to_promoted_adapter(
-    studio: Studio, engine: Engine, catalogue: Path, quick: Recipe, tmp_path: Path
+    studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
     recipe = replace(quick, **LEARNED)  # type: ignore[arg-type]
     job = ended(studio, studio.train("prices", recipe, [catalogue]).id)
@@ -81,39 +84,39 @@ def test_studio_from_rows_to_promoted_adapter(
     card = json.loads(job.report_card["json"].read_text())
     assert card["lanes"] == ["base", job.id]
     assert [part["name"] for part in card["parts"]] == ["Training rows", "General rows"]
-    assert [info.name for info in engine.models()] == ["embedded"]
+    assert [info.name for info in models(host)] == ["embedded"]
 
     first = studio.publish(job.id)
     assert (first.version, first.promoted) == ("v1", True)
-    assert ask(engine, "embedded:prices", first.content_hash) == ANSWER
-    assert ask(engine, "prices") == ANSWER
-    assert ask(engine, "embedded") != ANSWER
+    assert ask(host, "embedded:prices", first.content_hash) == ANSWER
+    assert ask(host, "prices") == ANSWER
+    assert ask(host, "embedded") != ANSWER
     assert studio.training_job(job.id).published == ("prices/v1",)
 
     step = step_of(job.checkpoints[0])
     early = studio.try_checkpoint(job.id, step)
     assert early.name == f"embedded:prices.step-{step}"
     assert early.provenance.adapter_hash != first.content_hash
-    ask(engine, early.name, early.provenance.adapter_hash)
+    ask(host, early.name, early.provenance.adapter_hash)
 
     other = tmp_path / "other"
     shutil.copytree(job.checkpoints[0], other)
     second = studio.import_adapter(other, "prices")
     assert second.version == "v2"
-    assert ask(engine, "prices", first.content_hash) == ANSWER
+    assert ask(host, "prices", first.content_hash) == ANSWER
     assert studio.try_version("prices", "v2").name == "embedded:prices.v2"
-    ask(engine, "prices.v2", second.content_hash)
+    ask(host, "prices.v2", second.content_hash)
     studio.promote("prices", "v2")
     with pytest.raises(AdapterChanged, match=second.content_hash):
-        ask(engine, "prices", first.content_hash)
-    ask(engine, "prices", second.content_hash)
+        ask(host, "prices", first.content_hash)
+    ask(host, "prices", second.content_hash)
     studio.roll_back("prices")
-    assert ask(engine, "prices", first.content_hash) == ANSWER
+    assert ask(host, "prices", first.content_hash) == ANSWER
     with pytest.raises(Conflict, match="promoted"):
         studio.delete("prices", "v1")
     studio.retire("prices")
     with pytest.raises(UnknownModel):
-        ask(engine, "prices")
+        ask(host, "prices")
     studio.delete("prices", "v1")
     assert [v.version for v in studio.store.versions("prices")] == ["v2"]
 
@@ -136,7 +139,7 @@ def test_report_card_compares_with_promoted(
 
 
 def test_delete_version_in_use_refused(
-    studio: Studio, engine: Engine, catalogue: Path, quick: Recipe
+    studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe
 ) -> None:
     job = ended(studio, studio.train("prices", quick, [catalogue]).id)
     first = studio.publish(job.id)
@@ -150,7 +153,7 @@ def test_delete_version_in_use_refused(
             (Message("user", "Hello!"),),
             sampling=Sampling(temperature=0.0, logit_bias={2: -100.0}, max_tokens=4000),
         )
-        stream = engine.stream(request)
+        stream = host.stream(request)
         await anext(stream)
         begun.set()
         try:
@@ -164,7 +167,7 @@ def test_delete_version_in_use_refused(
 
 
 def test_import_unfit_adapter_refused(
-    studio: Studio, engine: Engine, catalogue: Path, quick: Recipe, tmp_path: Path
+    studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
     job = ended(studio, studio.train("prices", quick, [catalogue]).id)
     assert job.adapter
@@ -178,7 +181,7 @@ def test_import_unfit_adapter_refused(
     with pytest.raises(BrokenAdapter, match="no adapter_config"):
         studio.import_adapter(moved, "moved")
     assert studio.store.names() == []
-    assert ask(engine, "embedded")
+    assert ask(host, "embedded")
 
 
 def test_publish_without_adapter_refused(
@@ -198,13 +201,13 @@ def test_publish_without_adapter_refused(
 
 
 def test_promoted_served_after_restart(
-    tmp_path: Path, engine: Engine, studio: Studio, catalogue: Path, quick: Recipe
+    tmp_path: Path, host: LocalBackend, studio: Studio, catalogue: Path, quick: Recipe
 ) -> None:
     job = ended(studio, studio.train("prices", quick, [catalogue]).id)
     version = studio.publish(job.id)
-    engine.unload_adapter("prices")
+    host.unload_adapter("prices")
     assert studio.serve_promoted() == []
-    assert ask(engine, "prices", version.content_hash)
+    assert ask(host, "prices", version.content_hash)
     (version.folder / "adapter_model.safetensors").write_bytes(b"")
     (problem,) = studio.serve_promoted()
     assert "prices/v1" in problem
@@ -221,12 +224,12 @@ def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Re
     assert 0 < plan.total + cache < free
 
 
-def test_trials_unload_the_one_before(engine: Engine, tmp_path: Path) -> None:
+def test_trials_unload_the_one_before(host: LocalBackend, tmp_path: Path) -> None:
     one, two = (random_adapter(tmp_path / name, seed) for name, seed in (("one", 1), ("two", 2)))
-    trials = Trials(engine)
+    trials = Trials(host)
 
     def served() -> set[str]:
-        return {info.adapter for info in engine.models()} - {""}
+        return {info.adapter for info in models(host)} - {""}
 
     assert trials.load(one, "a.step-1", "job-a", "ann").name == "embedded:a.step-1"
     trials.load(one, "a.step-1", "job-a", "bob")
@@ -239,7 +242,7 @@ def test_trials_unload_the_one_before(engine: Engine, tmp_path: Path) -> None:
     for number in range(6):
         trials.load(one, f"c.step-{number}", "job-c", f"user {number}")
     assert served() == {f"c.step-{number}" for number in (2, 3, 4, 5)}
-    engine.unload_adapter("c.step-5")
+    host.unload_adapter("c.step-5")
     trials.close()
     assert served() == set()
 
@@ -264,7 +267,7 @@ with Engine(load(ModelSpec("embedded"))) as engine, Studio(home, engine.loaded, 
         "unavailable": studio.training_unavailable,
         "refused": refused,
         "problems": studio.serve_promoted(),
-        "models": [info.name for info in engine.models()],
+        "models": [info.name for info in models(host)],
         "jobs": [(job.id, job.state) for job in studio.training_jobs()],
         "adapters": studio.store.names(),
     }))
