@@ -67,6 +67,7 @@ def base_of(recipe: Recipe) -> LoadedModel:
     return load(ModelSpec("embedded", quantization=recipe.quantization))
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("method", METHODS)
 def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
     recipe = replace(QUICK, **METHODS[method])  # type: ignore[arg-type]
@@ -83,6 +84,7 @@ def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
         assert host.load_adapter(done.folder, "words").adapter == "words"
 
 
+@pytest.mark.training
 def test_dora_is_refused_by_engine(tmp_path: Path) -> None:
     recipe = replace(QUICK, use_dora=True)
     loaded = base_of(recipe)
@@ -92,6 +94,7 @@ def test_dora_is_refused_by_engine(tmp_path: Path) -> None:
         host.load_adapter(done.folder)
 
 
+@pytest.mark.training
 def test_tensorboard_gets_loss_curve(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     recipe = replace(QUICK, report_to="tensorboard", max_steps=3)
@@ -101,6 +104,7 @@ def test_tensorboard_gets_loss_curve(tmp_path: Path) -> None:
     assert len(events.Scalars("train/loss")) == 3
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
     loaded = base_of(QUICK)

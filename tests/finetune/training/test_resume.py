@@ -15,6 +15,7 @@ from playground.studio.runs import find_run, list_runs
 from tests.processes import RunningProcess, in_a_process
 
 LONG_S = 300
+pytestmark = pytest.mark.training
 
 RECIPE = replace(
     embedded_cpu(),

@@ -81,6 +81,7 @@ def test_shared_weight_copy_shares_all_weights() -> None:
         assert copied.model is not loaded.model
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("quantization", "priority"),
     [
@@ -138,6 +139,7 @@ def test_low_priority_training_waits_and_stops() -> None:
     other.join()
 
 
+@pytest.mark.training
 def test_training_leaves_the_serving_tree_alone(
     tmp_path: Path,
 ) -> None:

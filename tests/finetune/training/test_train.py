@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from playground.backends.chat import answer
 
 from finetune.data.dataset import TrainingData
 from finetune.data.examples import TrainingExample
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.schedule import schedule_epochs
 from finetune.training.train import train
+from playground.backends.local import LocalBackend
 from playground.errors import InvalidSettings, WrongBase
 from playground.models.loader import load
 from playground.models.spec import ModelSpec

@@ -49,6 +49,7 @@ def ended(client: openai.OpenAI, job_id: str) -> None:
     client.studio.jobs.wait(job_id, LONG_S)  # type: ignore[attr-defined]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path) -> None:
     began = int(time.time())
@@ -107,6 +108,7 @@ def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path)
     assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=1)]
 
 
+@pytest.mark.training
 def test_job_pause_resume_cancel(client: openai.OpenAI) -> None:
     job = client.fine_tuning.jobs.create(
         training_file=upload(client), model="embedded", hyperparameters={"n_epochs": 400}

@@ -42,6 +42,7 @@ def rows_file(path: Path, pairs: list[tuple[str, str]]) -> Path:
     return path
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_report_card_shows_gain_and_regression(
     tmp_path: Path,

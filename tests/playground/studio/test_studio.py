@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune.recipe import Recipe
+from finetune.data.rows import read_rows
+from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.checkpoints import step_of
 from playground.backends.local import LocalBackend
 from playground.errors import (
@@ -24,17 +23,21 @@ from playground.errors import (
     UnknownModel,
     WrongBase,
 )
+from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, ModelInfo, Request, Sampling, answer
+from playground.studio.evaluation_rows import REGRESSION_FILE
 from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.studio.trials import Trials
+from tests.counting_tokenizer import CountingTokenizer
 from tests.playground.adapter_files import random_adapter
+from tests.processes import in_a_process
 
 LONG_S = 240
 QUESTION, ANSWER = "What is the price of the Zolpar?", "The Zolpar costs 41 euros."
-LEARNED = {"num_train_epochs": 60.0, "save_steps": 40}
+LEARNED = {"num_train_epochs": 60.0, "micro_batch_size": 4, "save_steps": 20}
 
 
 @pytest.fixture
@@ -73,6 +76,7 @@ def ask(host: LocalBackend, model: str, adapter_hash: str = "") -> str:
     return got.text
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_studio_from_rows_to_promoted_adapter(
     studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
@@ -121,6 +125,7 @@ def test_studio_from_rows_to_promoted_adapter(
     assert [v.version for v in studio.store.versions("prices")] == ["v2"]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_report_card_compares_with_promoted(
     studio: Studio, catalogue: Path, quick: Recipe, facts: dict[str, str]
@@ -134,15 +139,14 @@ def test_report_card_compares_with_promoted(
     assert len(card["lanes"]) == 3
     assert card["lanes"][:2] == ["base", "prices"]
     assert card["parts"][0]["name"] == "Held-out rows"
-    assert "perplexity" in card["parts"][0]["measures"]["base_model"]
+    assert "perplexity" in card["parts"][0]["measures"]["base"]
     assert "against prices" in card["reasons"][0]
 
 
 def test_delete_version_in_use_refused(
-    studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe
+    studio: Studio, host: LocalBackend, trained_adapter: Path
 ) -> None:
-    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
-    first = studio.publish(job.id)
+    first = studio.promote("prices", studio.store.publish(trained_adapter, "prices").version)
     shutil.copytree(first.folder, first.folder.with_name("v2"))  # the same bytes
     studio.promote("prices", "v2")
     begun, refused = threading.Event(), []
@@ -167,12 +171,10 @@ def test_delete_version_in_use_refused(
 
 
 def test_import_unfit_adapter_refused(
-    studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
+    studio: Studio, host: LocalBackend, trained_adapter: Path, tmp_path: Path
 ) -> None:
-    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
-    assert job.adapter
     moved = tmp_path / "moved"
-    shutil.copytree(job.adapter, moved)
+    shutil.copytree(trained_adapter, moved)
     card = json.loads((moved / "adapter_card.json").read_text())
     (moved / "adapter_card.json").write_text(json.dumps(card | {"base_hash": "another"}))
     with pytest.raises(WrongBase, match="base_hash"):
@@ -184,6 +186,7 @@ def test_import_unfit_adapter_refused(
     assert ask(host, "embedded")
 
 
+@pytest.mark.training
 def test_publish_without_adapter_refused(
     studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
@@ -201,16 +204,34 @@ def test_publish_without_adapter_refused(
 
 
 def test_promoted_served_after_restart(
-    tmp_path: Path, host: LocalBackend, studio: Studio, catalogue: Path, quick: Recipe
+    host: LocalBackend, studio: Studio, trained_adapter: Path
 ) -> None:
-    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
-    version = studio.publish(job.id)
+    version = studio.promote("prices", studio.store.publish(trained_adapter, "prices").version)
     host.unload_adapter("prices")
     assert studio.serve_promoted() == []
     assert ask(host, "prices", version.content_hash)
     (version.folder / "adapter_model.safetensors").write_bytes(b"")
     (problem,) = studio.serve_promoted()
     assert "prices/v1" in problem
+
+
+@pytest.mark.training
+def test_row_is_tokenized_once_up_to_report_card(
+    host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
+) -> None:
+    """Checked twice, planned, trained and evaluated twice; the card's general rows as well."""
+    tokenizer = CountingTokenizer(EMBEDDED_FOLDER)
+    loaded = replace(host.loaded, tokenizer=tokenizer)
+    recipe = replace(quick, max_steps=1)
+    rows = [*read_rows(catalogue).rows, *read_rows(EMBEDDED_FOLDER / REGRESSION_FILE).rows]
+    with Studio(tmp_path / "home", loaded, host, judged_rows=2) as studio:
+        for max_length in (64, 512):
+            studio.check([catalogue], replace(recipe, max_length=max_length))
+        studio.plan(recipe)
+        for _ in range(2):
+            job = ended(studio, studio.train("prices", recipe, [catalogue]).id)
+            assert job.notes[-1].startswith("verdict: ")
+    assert tokenizer.num_renders == len(rows)
 
 
 def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Recipe) -> None:
@@ -247,34 +268,30 @@ def test_trials_unload_the_one_before(host: LocalBackend, tmp_path: Path) -> Non
     assert served() == set()
 
 
-SECOND = """
-import json, sys
-from pathlib import Path
-from finetune.recipe import embedded_cpu
-from playground.engine import Engine
-from playground.errors import Conflict
-from playground.models.loader import load
-from playground.models.spec import ModelSpec
-from playground.studio.studio import Studio
-home, rows = map(Path, sys.argv[1:])
-with Engine(load(ModelSpec("embedded"))) as engine, Studio(home, engine.loaded, engine) as studio:
-    try:
-        studio.train("more", embedded_cpu(), [rows])
+def serve_second(home: Path, rows: Path) -> None:
+    """What a second server in the same home does."""
+    with (
+        LocalBackend(load(ModelSpec("embedded"))) as host,
+        Studio(home, host.loaded, host) as studio,
+    ):
         refused = ""
-    except Conflict as error:
-        refused = error.message
-    print(json.dumps({
-        "unavailable": studio.training_unavailable,
-        "refused": refused,
-        "problems": studio.serve_promoted(),
-        "models": [info.name for info in models(host)],
-        "jobs": [(job.id, job.state) for job in studio.training_jobs()],
-        "adapters": studio.store.names(),
-    }))
-"""
+        try:
+            studio.train("more", embedded_cpu(), [rows])
+        except Conflict as error:
+            refused = error.message
+        seen = {
+            "unavailable": studio.training_unavailable,
+            "refused": refused,
+            "problems": studio.serve_promoted(),
+            "models": [info.name for info in models(host)],
+            "jobs": [(job.id, job.state) for job in studio.training_jobs()],
+            "adapters": studio.store.names(),
+        }
+        print(json.dumps(seen))
 
 
 @pytest.mark.slow
+@pytest.mark.training
 def test_second_server_serves_without_training(
     studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
@@ -284,9 +301,9 @@ def test_second_server_serves_without_training(
     job = studio.train("later", replace(quick, num_train_epochs=500.0), [catalogue])
     studio.jobs.stop(job.id)
     state = ended(studio, job.id).state
-    command = [sys.executable, "-c", SECOND, str(tmp_path / "home"), str(catalogue)]
-    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG_S)
-    seen = json.loads(second.stdout.splitlines()[-1])
+    second = in_a_process(serve_second, tmp_path / "home", catalogue)
+    assert second.wait(LONG_S) == 0, second.output()
+    seen = json.loads(second.output().splitlines()[-1])
     reason = f"another server (process {os.getpid()}) trains in {tmp_path / 'home'}"
     assert seen == {
         "unavailable": reason,
@@ -296,5 +313,5 @@ def test_second_server_serves_without_training(
         "jobs": [[job.id, state]],
         "adapters": ["prices"],
     }
-    assert f"serving without training: {reason}" in second.stderr
+    assert f"serving without training: {reason}" in second.output()
     assert studio.training_unavailable is None
