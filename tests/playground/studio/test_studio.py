@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.data.rows import read_rows
+from finetune.data.dataset import prepare
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.checkpoints import step_of
 from playground.backends.local import LocalBackend
@@ -223,7 +223,9 @@ def test_row_is_tokenized_once_up_to_report_card(
     tokenizer = CountingTokenizer(EMBEDDED_FOLDER)
     loaded = replace(host.loaded, tokenizer=tokenizer)
     recipe = replace(quick, max_steps=1)
-    rows = [*read_rows(catalogue).rows, *read_rows(EMBEDDED_FOLDER / REGRESSION_FILE).rows]
+    once = CountingTokenizer(EMBEDDED_FOLDER)
+    for file in (catalogue, EMBEDDED_FOLDER / REGRESSION_FILE):
+        prepare([file], once, tmp_path / "once")
     with Studio(tmp_path / "home", loaded, host, judged_rows=2) as studio:
         for max_length in (64, 512):
             studio.check([catalogue], replace(recipe, max_length=max_length))
@@ -231,7 +233,7 @@ def test_row_is_tokenized_once_up_to_report_card(
         for _ in range(2):
             job = ended(studio, studio.train("prices", recipe, [catalogue]).id)
             assert job.notes[-1].startswith("verdict: ")
-    assert tokenizer.num_renders == len(rows)
+    assert tokenizer.num_renders == once.num_renders
 
 
 def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Recipe) -> None:
