@@ -83,7 +83,7 @@ def length(example: TrainingExample) -> int:
 
 def test_epoch_has_every_row_once() -> None:
     order = [
-        example for example in schedule_epochs(MIXED, OWN, GENERAL, length) for example in example
+        example for sequence in schedule_epochs(MIXED, OWN, GENERAL, length) for example in sequence
     ]
     epochs = [order[at : at + 100] for at in (0, 100, 200)]
     shown = [[example for example in epoch if example in GENERAL] for epoch in epochs]
