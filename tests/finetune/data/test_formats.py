@@ -143,7 +143,7 @@ def test_broken_file_is_reported(
         assert any(words in str(error) for error in read.errors)
 
 
-COMMON_TEXTS = (
+PARTS_OF_JSON = (
     "",
     '"',
     "{",
@@ -159,7 +159,7 @@ COMMON_TEXTS = (
     "\n",
     "\\ud800",
 )
-TEXTS = (*COMMON_TEXTS, "1e999", '"role": "boss",', '{"text": "x"}\n')
+TEXTS = (*PARTS_OF_JSON, "1e999", '"role": "boss",', '{"text": "x"}\n')
 PIECES = st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", *(each.encode() for each in TEXTS)])
 WHOLE = [
     json.dumps(TALK).encode(),
