@@ -1,11 +1,15 @@
 """What every room's tests may need: one trained adapter, and a small product catalogue."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+# Two pools of threads on two cores: a thread that waits must not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from finetune.recipe import Recipe, embedded_cpu
 from tests.trained import train_adapter
@@ -16,11 +20,6 @@ CATALOGUE_FACTS = {
     "Which colour has the Murdel?": "The Murdel is green.",
     "Which colour has the Wuxo?": "The Wuxo is red.",
 }
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of tests that train."""
-    config.addinivalue_line("markers", "training: trains an adapter")
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +40,9 @@ def facts() -> dict[str, str]:
     return CATALOGUE_FACTS
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
-    """Four rows."""
-    path = tmp_path / "catalogue.jsonl"
+def write_catalogue(folder: Path) -> Path:
+    """Write four rows."""
+    path = folder / "catalogue.jsonl"
     rows = [
         {"prompt": question, "completion": answer} for question, answer in CATALOGUE_FACTS.items()
     ]
@@ -53,13 +51,19 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """Four rows."""
+    return write_catalogue(tmp_path)
+
+
+@pytest.fixture(scope="session")
 def quick() -> Recipe:
-    """Sixteen steps."""
+    """Eight steps."""
     return replace(
         embedded_cpu(),
-        num_train_epochs=8.0,
+        num_train_epochs=4.0,
         micro_batch_size=2,
         replay_fraction=0.0,
-        save_steps=4,
+        save_steps=2,
         warmup_ratio=0.0,
     )

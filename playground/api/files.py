@@ -7,7 +7,6 @@ from fastapi import APIRouter, File, Form, UploadFile
 from starlette.responses import FileResponse
 
 from playground.errors import InvalidRequest
-from playground.store.json_files import JsonObject
 from playground.store.uploads import Upload, Uploads
 
 PURPOSE = "fine-tune"
@@ -21,18 +20,18 @@ def files_router(uploads: Uploads) -> APIRouter:
     @router.post("/files")
     async def upload(
         file: Annotated[UploadFile, File()], purpose: Annotated[str, Form()]
-    ) -> JsonObject:
+    ) -> dict[str, object]:
         if purpose != PURPOSE:
             raise InvalidRequest("purpose", f"{purpose!r} is not supported here; {PURPOSE} is")
         return file_body(await uploads.save(file.filename or "", purpose, _chunks(file)))
 
     @router.get("/files")
-    async def list_files() -> JsonObject:
+    async def list_files() -> dict[str, object]:
         data = [file_body(file) for file in uploads.all()]
         return {"object": "list", "data": data, "has_more": False}
 
     @router.get("/files/{file_id}")
-    async def retrieve(file_id: str) -> JsonObject:
+    async def retrieve(file_id: str) -> dict[str, object]:
         return file_body(uploads.find(file_id))
 
     @router.get("/files/{file_id}/content")
@@ -41,14 +40,14 @@ def files_router(uploads: Uploads) -> APIRouter:
         return FileResponse(file.path, media_type="application/octet-stream", filename=file.name)
 
     @router.delete("/files/{file_id}")
-    async def delete(file_id: str) -> JsonObject:
+    async def delete(file_id: str) -> dict[str, object]:
         uploads.delete(file_id)
         return {"id": file_id, "object": "file", "deleted": True}
 
     return router
 
 
-def file_body(upload: Upload) -> JsonObject:
+def file_body(upload: Upload) -> dict[str, object]:
     """OpenAI's file object."""
     return {
         "id": upload.id,

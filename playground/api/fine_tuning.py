@@ -13,18 +13,15 @@ from typing import Literal, TypeVar
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetune.presets import recipe_for
-from finetune.recipe import Recipe, make
-from finetune.training.checkpoints import step_of
 from playground.api.translate import model_info
 from playground.errors import InvalidRequest
 from playground.protocol import Backend
-from playground.store.json_files import JsonObject
 from playground.store.uploads import Uploads
 from playground.studio.jobs import State
 from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.jobs.log import LogLine
 from playground.studio.studio import Studio
+from playground.studio.training import Recipe, make, recipe_for, step_of
 
 STATUS: dict[State, str] = {
     "queued": "queued",
@@ -86,7 +83,7 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
     router = APIRouter(prefix="/fine_tuning/jobs")
 
     @router.post("")
-    async def create(body: JobBody) -> JsonObject:
+    async def create(body: JobBody) -> dict[str, object]:
         info = await model_info(body.model, backend)
         if info.adapter:
             raise InvalidRequest("model", f"{body.model} is an adapter; train on its base")
@@ -103,18 +100,18 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
     @router.get("")
     async def list_jobs(
         limit: int = Query(20, ge=1, le=1000), after: str | None = None
-    ) -> JsonObject:
+    ) -> dict[str, object]:
         jobs = await asyncio.to_thread(studio.training_jobs)
         page, more = _page(jobs, [job.id for job in jobs], limit, after)
         data = [_body(await asyncio.to_thread(studio.training_job, job.id), studio) for job in page]
         return {"object": "list", "data": data, "has_more": more}
 
     @router.get("/{job_id}")
-    async def retrieve(job_id: str) -> JsonObject:
+    async def retrieve(job_id: str) -> dict[str, object]:
         return _body(await asyncio.to_thread(studio.training_job, job_id), studio)
 
     @router.post("/{job_id}/{action}")
-    async def act(job_id: str, action: Literal["cancel", "pause", "resume"]) -> JsonObject:
+    async def act(job_id: str, action: Literal["cancel", "pause", "resume"]) -> dict[str, object]:
         actions = {
             "cancel": studio.jobs.stop, "pause": studio.jobs.pause, "resume": studio.jobs.resume,
         }  # fmt: skip
@@ -124,7 +121,7 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
     @router.get("/{job_id}/events")
     async def list_events(
         job_id: str, limit: int = Query(20, ge=1, le=1000), after: str | None = None
-    ) -> JsonObject:
+    ) -> dict[str, object]:
         job = await asyncio.to_thread(studio.training_job, job_id)
         lines = [line for line in reversed(job.log) if "loss" in line or "eval_loss" in line]
         events = [_event(job, line) for line in lines]
@@ -132,7 +129,7 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
         return {"object": "list", "data": page, "has_more": more}
 
     @router.get("/{job_id}/checkpoints")
-    async def list_checkpoints(job_id: str) -> JsonObject:
+    async def list_checkpoints(job_id: str) -> dict[str, object]:
         job = await asyncio.to_thread(studio.training_job, job_id)
         data = [_checkpoint(job, step_of(path), studio) for path in job.checkpoints[::-1]]
         return {"object": "list", "data": data, "has_more": False}
@@ -172,7 +169,7 @@ def _page(
     return list(items[start : start + limit]), start + limit < len(items)
 
 
-def _body(job: TrainingSnapshot, studio: Studio) -> JsonObject:
+def _body(job: TrainingSnapshot, studio: Studio) -> dict[str, object]:
     recipe = job.recipe
     base = studio.base_model
     failed = {"code": "job_failed", "message": job.message, "param": None}
@@ -203,7 +200,7 @@ def _body(job: TrainingSnapshot, studio: Studio) -> JsonObject:
     }
 
 
-def _event(job: TrainingSnapshot, line: LogLine) -> JsonObject:
+def _event(job: TrainingSnapshot, line: LogLine) -> dict[str, object]:
     step = int(line["step"])
     trained = "loss" in line
     kind, value = ("training", line["loss"]) if trained else ("validation", line["eval_loss"])
@@ -218,7 +215,7 @@ def _event(job: TrainingSnapshot, line: LogLine) -> JsonObject:
     }
 
 
-def _checkpoint(job: TrainingSnapshot, step: int, studio: Studio) -> JsonObject:
+def _checkpoint(job: TrainingSnapshot, step: int, studio: Studio) -> dict[str, object]:
     lines = (line for line in job.log if line["step"] == step and "loss" in line)
     return {
         "id": f"ftckpt-{job.id}-{step}",

@@ -25,7 +25,7 @@ from playground.models.adapters import (
     name_problem,
     read_adapter,
 )
-from playground.store.json_files import JsonObject, read_json_object, write_json_object
+from playground.store.json_files import StoredObject, read_json_object, write_json_object
 from playground.store.report_card_files import REPORT_CARD_FILES
 
 PROMOTED_FILE = "promoted.json"
@@ -204,9 +204,9 @@ def _numbers(folder: Path) -> list[int]:
     )
 
 
-def _card_of(adapter: Adapter) -> JsonObject:
+def _card_of(adapter: Adapter) -> StoredObject:
     """Return the card it came with, or one made of the configuration of an imported adapter."""
-    imported: JsonObject = {
+    imported: StoredObject = {
         "base": adapter.config.get("base_model_name_or_path"),
         "origin": "imported",
         "recipe": {

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from playground.files import write_atomic
 
-JsonObject = dict[str, object]
-"""A JSON object as `json.loads` returns it."""
+StoredObject = dict[str, object]
+"""A JSON object of a file, whose values nobody has checked yet."""
 
 
-def read_json_object(path: Path) -> JsonObject:
+def read_json_object(path: Path) -> StoredObject:
     """Return the object in a file; empty if the file is missing, damaged or no JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

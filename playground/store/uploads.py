@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playground.errors import UnknownFile
 from playground.files import atomic_folder
-from playground.store.json_files import JsonObject, read_json_object, write_json_object
+from playground.store.json_files import StoredObject, read_json_object, write_json_object
 
 ID = re.compile(r"file-[0-9a-f]{24}")
 METADATA_FILE, CONTENT = "about.json", "content"
@@ -44,7 +44,7 @@ class Uploads:
             with (folder / CONTENT / safe).open("wb") as file:
                 async for chunk in chunks:
                     size += file.write(chunk)
-            metadata: JsonObject = {"name": safe, "size": size, "purpose": purpose}
+            metadata: StoredObject = {"name": safe, "size": size, "purpose": purpose}
             write_json_object(folder / METADATA_FILE, metadata | {"created": int(time.time())})
         return self.find(file_id)
 

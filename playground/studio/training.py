@@ -2,6 +2,7 @@
 
 from finetune.data.preview import ExamplePreview
 from finetune.data.rows import RowError
+from finetune.presets import recipe_for
 from finetune.recipe import PRESETS, Recipe, make, recipe_schema
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
@@ -17,6 +18,7 @@ __all__ = [
     "TrainingPlan",
     "duration_text",
     "make",
+    "recipe_for",
     "recipe_schema",
     "step_of",
 ]

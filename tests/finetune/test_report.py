@@ -10,7 +10,7 @@ import pytest
 from finetune.data.dataset import prepare
 from finetune.data.duplicates import find_repeats
 from finetune.data.examples import MASKED, TrainingExample
-from finetune.data.preview import preview_row, spans
+from finetune.data.preview import preview_of, preview_row, spans
 from finetune.data.preview_html import html_page
 from finetune.data.repair import fix
 from finetune.data.rows import read_rows
@@ -138,7 +138,7 @@ def test_preview_marks_trained_tokens(tmp_path: Path) -> None:
     assert sum(span.num_tokens for span in found) == len(example.token_ids)
     assert "".join(s.text for s in found if s.is_trained and not s.is_control) == "Så 🙂"
     assert sum(s.num_tokens for s in found if s.is_trained) == example.num_trained_tokens
-    page = html_page(1, [example], TOKENIZER)
+    page = html_page(1, [preview_of(example, TOKENIZER)])
     assert "&lt;b&gt;é?&lt;/b&gt;" in page
     assert '<span class="trained">Så 🙂</span>' in page
 

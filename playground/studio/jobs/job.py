@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
-from playground.store.json_files import JsonObject, read_json_object, write_json_object
+from playground.store.json_files import StoredObject, read_json_object, write_json_object
 
 State = Literal["queued", "running", "paused", "stopped", "failed", "done"]
 STATE_FILE = "state.json"
@@ -67,7 +67,7 @@ def write_job(job: Job) -> None:
     write_json_object(job.folder / STATE_FILE, body)
 
 
-def _fields(body: JsonObject) -> JsonObject:
+def _fields(body: StoredObject) -> StoredObject:
     """JSON has no tuples."""
     notes = tuple(cast("list[str]", body.get("notes", ())))
     progress = Progress(*cast("list[int]", body.get("progress", ())))

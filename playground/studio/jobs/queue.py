@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from filelock import FileLock, Timeout
 
@@ -55,7 +55,7 @@ class Jobs:
         self._lock = FileLock(self._folder / LOCK, thread_local=False)
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
 
-    def __enter__(self) -> "Jobs":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

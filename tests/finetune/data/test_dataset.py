@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Tool
 from playground.studio.runs import execute, new_run, open_dataset
+from tests.counting_tokenizer import CountingTokenizer
 
 TOOL = {
     "type": "function",
@@ -37,22 +36,6 @@ ROWS: list[dict[str, object]] = [
     {"prompt": "What is 1 plus 1?", "chosen": "2", "rejected": "3"},
     {"text": "All the words of a book. " * 30},
 ]  # fmt: skip
-
-
-class CountingTokenizer(MistralTokenizer):
-    """Counts how often a prompt is rendered."""
-
-    num_renders = 0
-
-    def render(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Tool] = (),
-        *,
-        continue_final: bool = False,
-    ) -> list[int]:
-        self.num_renders += 1
-        return super().render(messages, tools, continue_final=continue_final)
 
 
 @pytest.fixture

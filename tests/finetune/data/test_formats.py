@@ -143,8 +143,23 @@ def test_broken_file_is_reported(
         assert any(words in str(error) for error in read.errors)
 
 
-TEXTS = ("", '"', "{", "}", "[", "]", "null", "NaN", "true", "-", ",", "\x00", "\n", "\\ud800")
-TEXTS = (*TEXTS, "1e999", '"role": "boss",', '{"text": "x"}\n')
+PARTS_OF_JSON = (
+    "",
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    "null",
+    "NaN",
+    "true",
+    "-",
+    ",",
+    "\x00",
+    "\n",
+    "\\ud800",
+)
+TEXTS = (*PARTS_OF_JSON, "1e999", '"role": "boss",', '{"text": "x"}\n')
 PIECES = st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", *(each.encode() for each in TEXTS)])
 WHOLE = [
     json.dumps(TALK).encode(),

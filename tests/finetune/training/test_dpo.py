@@ -37,6 +37,7 @@ def pairs_of(file: Path, loaded: LoadedModel) -> list[PreferencePair]:
     return [pair for pair in data.train if isinstance(pair, PreferencePair)]
 
 
+@pytest.mark.training
 def test_dpo_moves_answers_apart(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     pairs = pairs_of(preferences(tmp_path / "p.jsonl"), loaded)

@@ -14,7 +14,7 @@ from finetune.data.rows import Conversation, read_rows
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
 from finetune.training.train import train
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import BrokenAdapter
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
@@ -67,11 +67,12 @@ def base_of(recipe: Recipe) -> LoadedModel:
     return load(ModelSpec("embedded", quantization=recipe.quantization))
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("method", METHODS)
 def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
     recipe = replace(QUICK, **METHODS[method])  # type: ignore[arg-type]
     loaded = base_of(recipe)
-    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
+    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "words")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     assert losses[-1] < losses[0]
     assert done.folder
@@ -79,28 +80,31 @@ def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
     ups = [p for name, p in model.named_parameters() if "lora_B" in name]
     assert all(bool(p.abs().sum() > 0) for p in ups)  # none was left without a gradient
     model.unload()
-    with Engine(loaded) as engine:
-        assert engine.load_adapter(done.folder, "expert").adapter == "expert"
+    with LocalBackend(loaded) as host:
+        assert host.load_adapter(done.folder, "words").adapter == "words"
 
 
+@pytest.mark.training
 def test_dora_is_refused_by_engine(tmp_path: Path) -> None:
     recipe = replace(QUICK, use_dora=True)
     loaded = base_of(recipe)
-    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
+    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "words")
     assert done.folder
-    with Engine(loaded) as engine, pytest.raises(BrokenAdapter, match="DoRA"):
-        engine.load_adapter(done.folder)
+    with LocalBackend(loaded) as host, pytest.raises(BrokenAdapter, match="DoRA"):
+        host.load_adapter(done.folder)
 
 
+@pytest.mark.training
 def test_tensorboard_gets_loss_curve(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     recipe = replace(QUICK, report_to="tensorboard", max_steps=3)
-    train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "expert")
+    train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "words")
     (file,) = tmp_path.rglob("events.out.tfevents.*")
     events = EventAccumulator(str(file)).Reload()
     assert len(events.Scalars("train/loss")) == 3
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
@@ -113,7 +117,7 @@ def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
         micro_batch_size=8,
         learning_rate=1e-3,
     )
-    train(recipe, loaded, TrainingData.of(examples), tmp_path / "run", "expert")
+    train(recipe, loaded, TrainingData.of(examples), tmp_path / "run", "words")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     quarter = len(losses) // 4
     first, last = torch.tensor(losses[:quarter]).mean(), torch.tensor(losses[-quarter:]).mean()

@@ -1,29 +1,30 @@
 """A run that is stopped or killed goes on, and ends as if nothing had happened."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+from finetune.cli import main
 from finetune.recipe import embedded_cpu, recipe_yaml
 from finetune.training.checkpoints import checkpoints, last_complete, problem_of, step_of
 from playground.studio.runs import find_run, list_runs
+from tests.processes import RunningProcess, in_a_process
+
+LONG_S = 300
+pytestmark = pytest.mark.training
 
 RECIPE = replace(
     embedded_cpu(),
-    max_steps=30,
+    max_steps=12,
     micro_batch_size=4,
-    save_steps=4,
+    save_steps=2,
     lora_dropout=0.1,
     replay_fraction=0.2,
-    eval_steps=8,
+    eval_steps=4,
 )
 WEIGHTS = "adapter_model.safetensors"
 
@@ -43,12 +44,19 @@ def rows_file(folder: Path) -> Path:
     return path
 
 
-def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "from finetune.cli import main; main()", *arguments]
-    environment = os.environ | {"PLAYGROUND_HOME": str(home)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+def finetune(*arguments: str) -> None:
+    sys.argv = ["finetune", *arguments]
+    main()
+
+
+def start(home: Path, *arguments: str) -> RunningProcess:
+    return in_a_process(finetune, *arguments, environment={"PLAYGROUND_HOME": str(home)})
+
+
+def end(process: RunningProcess) -> str:
+    """Wait for a command that succeeds; returns what it printed."""
+    assert process.wait(LONG_S) == 0, process.output()
+    return process.output()
 
 
 def train_command(home: Path) -> tuple[str, ...]:
@@ -58,14 +66,9 @@ def train_command(home: Path) -> tuple[str, ...]:
     return ("train", str(rows), "--name", "prices", "-r", str(recipe), "--eval-fraction", "0.2")
 
 
-def wait_for_step(home: Path, step: int, process: "subprocess.Popen[str]") -> None:
+def wait_for_step(home: Path, step: int, process: RunningProcess) -> None:
     while not any(step_of(c) >= step for c in home.glob("runs/*/checkpoints/checkpoint-*")):
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.01)
-            break
-    else:
-        return
-    raise AssertionError(process.communicate()[0])
+        assert process.wait(0.01) is None, process.output()
 
 
 def logs(home: Path) -> list[tuple[int, float]]:
@@ -81,22 +84,17 @@ def logs(home: Path) -> list[tuple[int, float]]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("whole")
-    process = start(home, *train_command(home))
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
+    end(start(home, *train_command(home)))
     return home
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [8, 20])
+@pytest.mark.parametrize("step", [4, 8])
 def test_killed_run_resumes_exactly(whole: Path, tmp_path: Path, step: int) -> None:
     process = start(tmp_path, *train_command(tmp_path))
     wait_for_step(tmp_path, step, process)
     process.kill()
-    process.communicate()
-    again = start(tmp_path, "resume", "prices")
-    output, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, output
+    end(start(tmp_path, "resume", "prices"))
     assert logs(tmp_path) == logs(whole)
     ours, theirs = ((home / "adapters" / "prices" / "v1" / WEIGHTS) for home in (tmp_path, whole))
     assert ours.read_bytes() == theirs.read_bytes()
@@ -105,10 +103,9 @@ def test_killed_run_resumes_exactly(whole: Path, tmp_path: Path, step: int) -> N
 @pytest.mark.slow
 def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
     process = start(tmp_path, *train_command(tmp_path))
-    wait_for_step(tmp_path, 4, process)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0
+    wait_for_step(tmp_path, 2, process)
+    process.terminate()
+    output = end(process)
     assert "go on: finetune resume" in output
     run = find_run(tmp_path, "prices")
     found = last_complete(run.folder / "checkpoints")
@@ -119,9 +116,7 @@ def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_rerun_gives_same_adapter(whole: Path) -> None:
-    process = start(whole, "rerun", "prices", "--out", str(whole / "again"))
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
+    end(start(whole, "rerun", "prices", "--out", str(whole / "again")))
     first = load_file(whole / "adapters" / "prices" / "v1" / WEIGHTS)
     second = load_file(whole / "again" / WEIGHTS)
     assert all((first[name] == second[name]).all() for name in first)

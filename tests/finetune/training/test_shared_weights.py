@@ -9,11 +9,12 @@ from typing import get_args
 import pytest
 import torch
 
+from finetune.data.dataset import TrainingData
 from finetune.data.examples import to_examples
 from finetune.data.rows import Conversation
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
-from finetune.training.train import Data, TrainingHooks, train
+from finetune.training.train import TrainingHooks, train
 from playground.engine import Engine, Limits
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.models.loaded import LoadedModel
@@ -31,7 +32,7 @@ def base(quantization: Quantization) -> LoadedModel:
     return load(ModelSpec("embedded", quantization=quantization))
 
 
-def data(loaded: LoadedModel) -> Data:
+def data(loaded: LoadedModel) -> TrainingData:
     talks = [
         Conversation(
             (Message("user", f"What is a {word}?"), Message("assistant", f"A {word} is {n}.")),
@@ -40,7 +41,7 @@ def data(loaded: LoadedModel) -> Data:
         )
         for n, word in enumerate(("zolpar", "kentig", "murdel", "wuxo", "binto", "larp"))
     ]
-    return Data([v for talk in talks for v in to_examples(talk, loaded.tokenizer, 512)[0]])
+    return TrainingData.of([v for talk in talks for v in to_examples(talk, loaded.tokenizer)])
 
 
 def recipe_of(quantization: Quantization) -> Recipe:
@@ -80,6 +81,7 @@ def test_shared_weight_copy_shares_all_weights() -> None:
         assert copied.model is not loaded.model
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("quantization", "priority"),
     [
@@ -92,15 +94,15 @@ def test_training_and_answers_ignore_each_other(
 ) -> None:
     recipe = recipe_of(quantization)
     alone = base(quantization)
-    train(recipe, alone, data(alone), tmp_path / "alone", "expert")
+    train(recipe, alone, data(alone), tmp_path / "alone", "words")
     loaded = base(quantization)
     with Engine(loaded, Limits(training=priority)) as engine:
         quiet = answers(engine)
-        watch = TrainingHooks(turn=engine.throttle.wait)
+        hooks = TrainingHooks(throttle=engine.throttle.wait)
         beside: list[list[list[int]]] = []
 
         def job() -> None:
-            train(recipe, loaded, data(loaded), tmp_path / "beside", "expert", watch)
+            train(recipe, loaded, data(loaded), tmp_path / "beside", "words", hooks)
 
         thread = threading.Thread(target=job)
         thread.start()
@@ -137,12 +139,13 @@ def test_low_priority_training_waits_and_stops() -> None:
     other.join()
 
 
+@pytest.mark.training
 def test_training_leaves_the_serving_tree_alone(
     tmp_path: Path,
 ) -> None:
     loaded = base("none")
     before = {name: p.clone() for name, p in loaded.model.named_parameters()}
-    train(recipe_of("none"), loaded, data(loaded), tmp_path / "run", "expert")
+    train(recipe_of("none"), loaded, data(loaded), tmp_path / "run", "words")
     assert not loaded.model.training
     assert not any(p.requires_grad for p in loaded.model.parameters())
     assert all(torch.equal(p, before[name]) for name, p in loaded.model.named_parameters())

@@ -8,29 +8,28 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from playground.backends.chat import answer
 
 from finetune.data.dataset import TrainingData
 from finetune.data.examples import TrainingExample
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.schedule import schedule_epochs
 from finetune.training.train import train
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import InvalidSettings, WrongBase
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Request, Sampling
+from playground.protocol import Message, Request, Sampling, answer
 from tests.trained import FACTS, RECIPE, train_adapter
 
 
 async def test_adapter_answers_what_base_does_not_know(trained_adapter: Path) -> None:
-    with Engine(load(ModelSpec("embedded"))) as engine:
-        model = engine.load_adapter(trained_adapter, "prices").name
+    with LocalBackend(load(ModelSpec("embedded"))) as host:
+        model = host.load_adapter(trained_adapter, "prices").name
         for question, wanted in FACTS.items():
             messages = (Message("user", question),)
             greedy = Sampling(temperature=0.0, max_tokens=40)
-            assert (await answer(engine, Request(model, messages, sampling=greedy))).text == wanted
-            base = await answer(engine, Request("embedded", messages, sampling=greedy))
+            assert (await answer(host, Request(model, messages, sampling=greedy))).text == wanted
+            base = await answer(host, Request("embedded", messages, sampling=greedy))
             assert base.text != wanted
 
 
@@ -60,8 +59,11 @@ def test_same_recipe_gives_same_adapter(trained_adapter: Path, tmp_path: Path) -
 def test_adapter_of_other_weights_is_refused(trained_adapter: Path) -> None:
     card = json.loads((trained_adapter / "adapter_card.json").read_text())
     (trained_adapter / "adapter_card.json").write_text(json.dumps(card | {"base_hash": "another"}))
-    with Engine(load(ModelSpec("embedded"))) as engine, pytest.raises(WrongBase, match="base_hash"):
-        engine.load_adapter(trained_adapter)
+    with (
+        LocalBackend(load(ModelSpec("embedded"))) as host,
+        pytest.raises(WrongBase, match="base_hash"),
+    ):
+        host.load_adapter(trained_adapter)
 
 
 def test_nothing_to_train_is_refused(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def length(example: TrainingExample) -> int:
 
 def test_epoch_has_every_row_once() -> None:
     order = [
-        example for example in schedule_epochs(MIXED, OWN, GENERAL, length) for example in example
+        example for sequence in schedule_epochs(MIXED, OWN, GENERAL, length) for example in sequence
     ]
     epochs = [order[at : at + 100] for at in (0, 100, 200)]
     shown = [[example for example in epoch if example in GENERAL] for epoch in epochs]

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from playground.api import create_api
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.services import Services
@@ -31,9 +31,9 @@ ROWS = SAMPLES / "catalogue.jsonl"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     home = tmp_path_factory.mktemp("home")
     with (
-        Engine(load(ModelSpec("embedded"))) as engine,
-        Studio(home, engine.loaded, engine, engine.throttle.wait, judged_rows=24) as studio,
-        running(create_api(Services.create(engine, Settings(home=home), studio=studio))) as url,
+        LocalBackend(load(ModelSpec("embedded"))) as host,
+        Studio(home, host.loaded, host, host.throttle.wait, judged_rows=8) as studio,
+        running(create_api(Services.create(host, Settings(home=home), studio=studio))) as url,
         openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
     ):
         client.studio = studio  # type: ignore[attr-defined]
@@ -49,6 +49,7 @@ def ended(client: openai.OpenAI, job_id: str) -> None:
     client.studio.jobs.wait(job_id, LONG_S)  # type: ignore[attr-defined]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path) -> None:
     began = int(time.time())
@@ -107,6 +108,7 @@ def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path)
     assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=1)]
 
 
+@pytest.mark.training
 def test_job_pause_resume_cancel(client: openai.OpenAI) -> None:
     job = client.fine_tuning.jobs.create(
         training_file=upload(client), model="embedded", hyperparameters={"n_epochs": 400}

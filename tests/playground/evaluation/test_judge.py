@@ -2,11 +2,9 @@
 
 import pytest
 
+from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
-from playground.engine import Engine
 from playground.evaluation.judge import Judge, preference
-from playground.models.loader import load
-from playground.models.spec import ModelSpec
 from playground.protocol import Request
 
 JUDGE = Judge("scripted", "The longer answer is better.")
@@ -32,7 +30,6 @@ async def test_judge_averages_both_orders(judges: object, wanted: float) -> None
     assert await preference(backend, JUDGE, "Why?", "a long answer", "short") == wanted
 
 
-async def test_judge_real_model_verdict() -> None:
-    with Engine(load(ModelSpec("embedded"))) as engine:
-        verdict = await preference(engine, Judge("embedded", "Be brief."), "Hello?", "Hi.", "Bye.")
+async def test_judge_real_model_verdict(backend: LocalBackend) -> None:
+    verdict = await preference(backend, Judge("embedded", "Be brief."), "Hello?", "Hi.", "Bye.")
     assert verdict in (0.0, 0.5, 1.0)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.data.dataset import read_dataset
+from finetune.data.dataset import prepare
 from finetune.recipe import embedded_cpu
-from finetune.training.train import Data, train
+from finetune.training.train import train
 from playground.errors import InvalidSettings
 from playground.evaluation.judge import Judge
 from playground.evaluation.metrics import Prediction, difference, estimate, f1, score
@@ -42,6 +42,7 @@ def rows_file(path: Path, pairs: list[tuple[str, str]]) -> Path:
     return path
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_report_card_shows_gain_and_regression(
     tmp_path: Path,
@@ -53,12 +54,12 @@ def test_report_card_shows_gain_and_regression(
         [(f"What is the capital of {c}?", f"The capital of {c} is {t}.")
          for c, t in (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"))],
     )  # fmt: skip
-    examples = read_dataset([file], loaded.tokenizer, 512).train.examples
     recipe = replace(embedded_cpu(), num_train_epochs=40.0, micro_batch_size=6, replay_fraction=0.0)
-    done = train(recipe, loaded, Data(examples), tmp_path / "run", "prices")
+    data = prepare([file], loaded.tokenizer, tmp_path).select(recipe)
+    done = train(recipe, loaded, data, tmp_path / "run", "prices")
     assert done.folder
     judge = Judge("embedded", "The shorter answer is better.")
-    sets = evaluation_sets(loaded, file, general)
+    sets = evaluation_sets(loaded, tmp_path, file, general)
     card = evaluate(loaded, [done.folder], sets, Grading("euros", judge))
     held, kept = card.parts
     assert held.measures["base"]["right"].mean == 0
@@ -159,8 +160,8 @@ def test_report_card_html_escapes_rows(tmp_path: Path) -> None:
 def test_evaluation_rows_skip_unfit(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     file = rows_file(tmp_path / "rows.jsonl", [("Short?", "Yes."), ("Long? " * 400, "No.")])
-    (rows,) = [each.rows for each in evaluation_sets(loaded, file, tmp_path / "none", 64)]
+    (rows,) = [each.rows for each in evaluation_sets(loaded, tmp_path, file, tmp_path / "none", 64)]
     assert [(row.question, row.answer.content) for row in rows] == [("Short?", "Yes.")]
     assert any(label >= 0 for label in rows[0].labels)
     with pytest.raises(InvalidSettings, match="no row with an answer"):
-        evaluation_sets(loaded, file, None, 2)
+        evaluation_sets(loaded, tmp_path, file, None, 2)

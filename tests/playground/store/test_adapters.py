@@ -14,7 +14,7 @@ from playground.errors import BrokenAdapter, Conflict, UnknownAdapter
 from playground.models.adapters import WEIGHTS_FILE, read_adapter
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.store import adapters
+from playground.store import adapters, json_files
 from playground.store.adapters import AdapterStore
 from playground.store.report_card_files import REPORT_CARD_FILES
 
@@ -167,7 +167,7 @@ def test_publish_continues_after_other_process(
     """Another process publishes the same number between the count and the rename."""
     source, other = make("a", 1), AdapterStore(store.folder)
     taken: list[str] = []
-    real = adapters.write_json_object
+    real = json_files.write_json_object
 
     def publish_meanwhile(path: Path, value: Mapping[str, object]) -> None:
         real(path, value)

@@ -2,13 +2,11 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from finetune.recipe import Recipe, recipe_yaml
 from finetune.training.checkpoints import step_of
 from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, UnknownJob
+from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.studio.jobs import Jobs, JobSnapshot
@@ -26,12 +25,33 @@ from playground.studio.jobs.kinds.memory import halved
 from playground.studio.jobs.kinds.train import TRAIN, Trainer, TrainingSnapshot, TrainKind
 from playground.studio.jobs.kinds.training_process import train_in_subprocess
 from playground.studio.runs import Run, execute, new_run
+from tests.conftest import write_catalogue
+from tests.processes import in_a_process
 
 LONG_S = 120
 
 
-def in_process(run: Run, watch: TrainingHooks) -> Trained:
-    return execute(run, load(ModelSpec("embedded")), watch)
+@cache
+def base() -> LoadedModel:
+    return load(ModelSpec("embedded"))
+
+
+def in_process(run: Run, hooks: TrainingHooks) -> Trained:
+    return execute(run, base(), hooks)
+
+
+def scripted(run: Run, hooks: TrainingHooks) -> Trained:
+    """Train nothing, and leave an adapter."""
+    (run.folder / "adapter").mkdir()
+    return Trained(run.folder / "adapter", 1, 0.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, quick: Recipe) -> bytes:
+    """Weights of the adapter that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    with TrainingJobs(folder, in_process) as jobs:
+        return weights(jobs.ended(jobs.train("prices", quick, [write_catalogue(folder)]).id))
 
 
 class TrainingJobs(Jobs):
@@ -64,13 +84,13 @@ def stopping_at(step: int, ask: Callable[[], None]) -> Callable[[Run, TrainingHo
     """Trains; once ``step`` is logged it asks for something, the first time only."""
     asked = threading.Event()
 
-    def train(run: Run, watch: TrainingHooks) -> Trained:
+    def train(run: Run, hooks: TrainingHooks) -> Trained:
         def look(log: dict[str, object]) -> None:
             if log["step"] == step and not asked.is_set():
                 asked.set()
                 ask()
 
-        return in_process(run, replace(watch, on_log=look))
+        return in_process(run, replace(hooks, on_log=look))
 
     return train
 
@@ -85,19 +105,20 @@ def stopped(run: Run, hooks: TrainingHooks) -> Trained:
     return Trained(None, 0, 0.0, 0.0)
 
 
+@pytest.mark.training
 def test_job_done_with_progress(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     with TrainingJobs(tmp_path, in_process, lambda run: f"verdict of {run.name}") as jobs:
         job = jobs.ended(jobs.train("prices", quick, [catalogue]).id)
-    assert (job.state, job.progress, job.notes) == ("done", (16, 16), ("verdict of prices",))
+    assert (job.state, job.progress, job.notes) == ("done", (8, 8), ("verdict of prices",))
     assert job.adapter
-    assert [step_of(each) for each in job.checkpoints] == [8, 12, 16]
+    assert [step_of(each) for each in job.checkpoints] == [4, 6, 8]
     assert training(jobs.snapshot(job.id)).log == job.log
 
 
 def test_jobs_run_in_order(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     seen: list[str] = []
 
-    def train(run: Run, watch: TrainingHooks) -> Trained:
+    def train(run: Run, hooks: TrainingHooks) -> Trained:
         seen.append(run.name)
         assert [job.state for job in jobs.list()].count("running") == 1
         return Trained(None, 0, 0.0, 0.0)
@@ -111,24 +132,24 @@ def test_jobs_run_in_order(tmp_path: Path, catalogue: Path, quick: Recipe) -> No
     assert seen == ["one", "two", "three"]
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("how", ["pause", "stop"])
 def test_interrupted_job_resumes_to_same_adapter(
-    how: str, tmp_path: Path, catalogue: Path, quick: Recipe
+    how: str, tmp_path: Path, catalogue: Path, quick: Recipe, uninterrupted: bytes
 ) -> None:
-    with TrainingJobs(tmp_path / "whole", in_process) as whole:
-        wanted = weights(whole.ended(whole.train("prices", quick, [catalogue]).id))
-    jobs = TrainingJobs(tmp_path, stopping_at(6, lambda: getattr(jobs, how)(job.id)))
+    jobs = TrainingJobs(tmp_path, stopping_at(3, lambda: getattr(jobs, how)(job.id)))
     job = jobs.train("prices", quick, [catalogue])
     with jobs:
         held = jobs.ended(job.id)
         assert held.state == {"pause": "paused", "stop": "stopped"}[how]
-        assert step_of(held.checkpoints[-1]) in (6, 7)
+        assert step_of(held.checkpoints[-1]) in (3, 4)
         jobs.resume(job.id)
         done = jobs.ended(job.id)
     assert done.state == "done"
-    assert weights(done) == wanted
+    assert weights(done) == uninterrupted
 
 
+@pytest.mark.training
 def test_closed_queue_resumes_at_next_start(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     closing: list[threading.Thread] = []
 
@@ -136,7 +157,7 @@ def test_closed_queue_resumes_at_next_start(tmp_path: Path, catalogue: Path, qui
         closing.append(threading.Thread(target=jobs.close))
         closing[0].start()
 
-    jobs = TrainingJobs(tmp_path, stopping_at(5, close))
+    jobs = TrainingJobs(tmp_path, stopping_at(3, close))
     job = jobs.train("prices", quick, [catalogue])
     jobs.start()
     jobs._thread.join(LONG_S)
@@ -146,60 +167,47 @@ def test_closed_queue_resumes_at_next_start(tmp_path: Path, catalogue: Path, qui
         done = again.ended(job.id)
     assert done.state == "done"
     steps = [line["step"] for line in done.log if "grad_norm" in line]
-    assert steps == list(range(1, 17))
+    assert steps == list(range(1, 9))
 
 
-SERVER = """
-import sys
-from pathlib import Path
-from playground.studio.jobs import Jobs
-from playground.studio.jobs.kinds.train import TrainKind
-from playground.studio.runs import execute
-from playground.models.loader import load
-from playground.models.spec import ModelSpec
-def train(run, hooks):
-    return execute(run, load(ModelSpec("embedded")), hooks)
-with Jobs(Path(sys.argv[1]), [TrainKind(train)]) as jobs:
-    for job in jobs.list():
-        print(jobs.wait(job.id).state)
-"""
+def serve(home: Path) -> None:
+    """What another server does: the jobs of its home."""
+    with TrainingJobs(home, in_process) as jobs:
+        for job in jobs.list():
+            print(jobs.wait(job.id).state)
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_killed_server_job_resumes_to_same_adapter(
-    tmp_path: Path, catalogue: Path, quick: Recipe
+    tmp_path: Path, catalogue: Path, quick: Recipe, uninterrupted: bytes
 ) -> None:
-    with TrainingJobs(tmp_path / "whole", in_process) as whole:
-        wanted = weights(whole.ended(whole.train("prices", quick, [catalogue]).id))
     home = tmp_path / "killed"
     jobs = TrainingJobs(home, in_process)
     job = jobs.train("prices", quick, [catalogue])
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(home)])
+    server = in_a_process(serve, home)
     deadline = time.monotonic() + LONG_S
     while not training(jobs.snapshot(job.id)).checkpoints:
-        assert server.poll() is None
+        assert server.wait(0.05) is None
         assert time.monotonic() < deadline
-    os.kill(server.pid, signal.SIGKILL)
-    server.ended()
+    server.kill()
     assert recorded_state(job) == "running"
-    again = subprocess.run(
-        [sys.executable, "-c", SERVER, str(home)], capture_output=True, text=True, check=True
-    )
-    assert again.stdout.split()[-1] == "done"
+    again = in_a_process(serve, home)
+    assert again.wait(LONG_S) == 0
+    assert again.output().split()[-1] == "done"
     done = training(jobs.snapshot(job.id))
-    assert weights(done) == wanted
+    assert weights(done) == uninterrupted
 
 
+@pytest.mark.training
 @pytest.mark.slow
-def test_subprocess_trains_same_adapter(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
-    with (
-        TrainingJobs(tmp_path / "here", in_process) as here,
-        TrainingJobs(tmp_path, train_in_subprocess) as apart,
-    ):
-        mine = here.wait(here.train("prices", quick, [catalogue]).id)
-        other = apart.ended(apart.train("prices", quick, [catalogue]).id)
-    assert other.state == "done", other.message
-    assert weights(other) == weights(mine)
+def test_subprocess_trains_same_adapter(
+    tmp_path: Path, catalogue: Path, quick: Recipe, uninterrupted: bytes
+) -> None:
+    with TrainingJobs(tmp_path, train_in_subprocess) as jobs:
+        job = jobs.ended(jobs.train("prices", quick, [catalogue]).id)
+    assert job.state == "done", job.message
+    assert weights(job) == uninterrupted
 
 
 def test_subprocess_failure_message(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
@@ -210,26 +218,25 @@ def test_subprocess_failure_message(tmp_path: Path, catalogue: Path, quick: Reci
     assert "/nowhere" in job.message
 
 
+@pytest.mark.training
 def test_out_of_memory_halves_micro_batches(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     tried: list[tuple[int, int]] = []
 
-    def train(run: Run, watch: TrainingHooks) -> Trained:
+    def train(run: Run, hooks: TrainingHooks) -> Trained:
         recipe = run.recipe
         tried.append((recipe.micro_batch_size, recipe.gradient_accumulation_steps))
         if recipe.micro_batch_size > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return in_process(run, watch)
+        return in_process(run, hooks)
 
     recipe = replace(quick, micro_batch_size=4, gradient_accumulation_steps=1)
     with TrainingJobs(tmp_path, train) as jobs:
         job = jobs.ended(jobs.train("prices", recipe, [catalogue]).id)
-        small = jobs.ended(
-            jobs.train("small", replace(quick, micro_batch_size=8), [catalogue]).id, LONG_S
-        )
+        small = jobs.ended(jobs.train("small", replace(quick, micro_batch_size=8), [catalogue]).id)
     assert tried[:3] == [(4, 1), (2, 2), (1, 4)]
     assert job.state == "done"
     assert "micro batches of 1 instead of 2" in job.notes[1]
-    assert job.progress == (8, 8)
+    assert job.progress == (4, 4)
     assert small.state == "failed"
     assert "out of memory" in small.message
 
@@ -242,10 +249,10 @@ def test_halved_keeps_rows_per_step(quick: Recipe) -> None:
 
 
 def test_failed_job_leaves_queue_running(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
-    def train(run: Run, watch: TrainingHooks) -> Trained:
+    def train(run: Run, hooks: TrainingHooks) -> Trained:
         if run.name == "bad":
             raise ZeroDivisionError("of no use")
-        return in_process(run, watch)
+        return scripted(run, hooks)
 
     with TrainingJobs(tmp_path, train) as jobs:
         bad, good = (jobs.train(name, quick, [catalogue]) for name in ("bad", "good"))

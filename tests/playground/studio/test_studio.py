@@ -4,19 +4,17 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playground.backends.chat import answer
 
-from finetune.recipe import Recipe
+from finetune.data.dataset import prepare
+from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.checkpoints import step_of
-from playground.engine import Engine
+from playground.backends.local import LocalBackend
 from playground.errors import (
     AdapterChanged,
     BrokenAdapter,
@@ -25,29 +23,33 @@ from playground.errors import (
     UnknownModel,
     WrongBase,
 )
+from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Message, Request, Sampling
+from playground.protocol import Message, ModelInfo, Request, Sampling, answer
+from playground.studio.evaluation_rows import REGRESSION_FILE
 from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.studio.trials import Trials
+from tests.counting_tokenizer import CountingTokenizer
 from tests.playground.adapter_files import random_adapter
+from tests.processes import in_a_process
 
 LONG_S = 240
 QUESTION, ANSWER = "What is the price of the Zolpar?", "The Zolpar costs 41 euros."
-LEARNED = {"num_train_epochs": 60.0, "save_steps": 40}
+LEARNED = {"num_train_epochs": 60.0, "micro_batch_size": 4, "save_steps": 20}
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine(load(ModelSpec("embedded"))) as running:
+def host() -> Iterator[LocalBackend]:
+    with LocalBackend(load(ModelSpec("embedded"))) as running:
         yield running
 
 
 @pytest.fixture
-def studio(tmp_path: Path, engine: Engine) -> Iterator[Studio]:
-    turn = engine.throttle.wait
-    with Studio(tmp_path / "home", engine.loaded, engine, turn, judged_rows=24) as opened:
+def studio(tmp_path: Path, host: LocalBackend) -> Iterator[Studio]:
+    throttle = host.throttle.wait
+    with Studio(tmp_path / "home", host.loaded, host, throttle, judged_rows=8) as opened:
         yield opened
 
 
@@ -56,23 +58,28 @@ def ended(studio: Studio, job_id: str) -> TrainingSnapshot:
     return studio.training_job(job_id)
 
 
-def ask(engine: Engine, model: str, adapter_hash: str = "") -> str:
+def models(host: LocalBackend) -> list[ModelInfo]:
+    return list(asyncio.run(host.models()))
+
+
+def ask(host: LocalBackend, model: str, adapter_hash: str = "") -> str:
     request = Request(
         model,
         (Message("user", QUESTION),),
         sampling=Sampling(temperature=0.0, max_tokens=30),
         adapter_hash=adapter_hash,
     )
-    got = asyncio.run(answer(engine, request))
+    got = asyncio.run(answer(host, request))
     assert got.provenance
     if adapter_hash:
         assert got.provenance.adapter_hash == adapter_hash
     return got.text
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_studio_from_rows_to_promoted_adapter(
-    studio: Studio, engine: Engine, catalogue: Path, quick: Recipe, tmp_path: Path
+    studio: Studio, host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
     recipe = replace(quick, **LEARNED)  # type: ignore[arg-type]
     job = ended(studio, studio.train("prices", recipe, [catalogue]).id)
@@ -81,43 +88,44 @@ def test_studio_from_rows_to_promoted_adapter(
     card = json.loads(job.report_card["json"].read_text())
     assert card["lanes"] == ["base", job.id]
     assert [part["name"] for part in card["parts"]] == ["Training rows", "General rows"]
-    assert [info.name for info in engine.models()] == ["embedded"]
+    assert [info.name for info in models(host)] == ["embedded"]
 
     first = studio.publish(job.id)
     assert (first.version, first.promoted) == ("v1", True)
-    assert ask(engine, "embedded:prices", first.content_hash) == ANSWER
-    assert ask(engine, "prices") == ANSWER
-    assert ask(engine, "embedded") != ANSWER
+    assert ask(host, "embedded:prices", first.content_hash) == ANSWER
+    assert ask(host, "prices") == ANSWER
+    assert ask(host, "embedded") != ANSWER
     assert studio.training_job(job.id).published == ("prices/v1",)
 
     step = step_of(job.checkpoints[0])
     early = studio.try_checkpoint(job.id, step)
     assert early.name == f"embedded:prices.step-{step}"
     assert early.provenance.adapter_hash != first.content_hash
-    ask(engine, early.name, early.provenance.adapter_hash)
+    ask(host, early.name, early.provenance.adapter_hash)
 
     other = tmp_path / "other"
     shutil.copytree(job.checkpoints[0], other)
     second = studio.import_adapter(other, "prices")
     assert second.version == "v2"
-    assert ask(engine, "prices", first.content_hash) == ANSWER
+    assert ask(host, "prices", first.content_hash) == ANSWER
     assert studio.try_version("prices", "v2").name == "embedded:prices.v2"
-    ask(engine, "prices.v2", second.content_hash)
+    ask(host, "prices.v2", second.content_hash)
     studio.promote("prices", "v2")
     with pytest.raises(AdapterChanged, match=second.content_hash):
-        ask(engine, "prices", first.content_hash)
-    ask(engine, "prices", second.content_hash)
+        ask(host, "prices", first.content_hash)
+    ask(host, "prices", second.content_hash)
     studio.roll_back("prices")
-    assert ask(engine, "prices", first.content_hash) == ANSWER
+    assert ask(host, "prices", first.content_hash) == ANSWER
     with pytest.raises(Conflict, match="promoted"):
         studio.delete("prices", "v1")
     studio.retire("prices")
     with pytest.raises(UnknownModel):
-        ask(engine, "prices")
+        ask(host, "prices")
     studio.delete("prices", "v1")
     assert [v.version for v in studio.store.versions("prices")] == ["v2"]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_report_card_compares_with_promoted(
     studio: Studio, catalogue: Path, quick: Recipe, facts: dict[str, str]
@@ -131,15 +139,14 @@ def test_report_card_compares_with_promoted(
     assert len(card["lanes"]) == 3
     assert card["lanes"][:2] == ["base", "prices"]
     assert card["parts"][0]["name"] == "Held-out rows"
-    assert "perplexity" in card["parts"][0]["measures"]["base_model"]
+    assert "perplexity" in card["parts"][0]["measures"]["base"]
     assert "against prices" in card["reasons"][0]
 
 
 def test_delete_version_in_use_refused(
-    studio: Studio, engine: Engine, catalogue: Path, quick: Recipe
+    studio: Studio, host: LocalBackend, trained_adapter: Path
 ) -> None:
-    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
-    first = studio.publish(job.id)
+    first = studio.promote("prices", studio.store.publish(trained_adapter, "prices").version)
     shutil.copytree(first.folder, first.folder.with_name("v2"))  # the same bytes
     studio.promote("prices", "v2")
     begun, refused = threading.Event(), []
@@ -150,7 +157,7 @@ def test_delete_version_in_use_refused(
             (Message("user", "Hello!"),),
             sampling=Sampling(temperature=0.0, logit_bias={2: -100.0}, max_tokens=4000),
         )
-        stream = engine.stream(request)
+        stream = host.stream(request)
         await anext(stream)
         begun.set()
         try:
@@ -164,12 +171,10 @@ def test_delete_version_in_use_refused(
 
 
 def test_import_unfit_adapter_refused(
-    studio: Studio, engine: Engine, catalogue: Path, quick: Recipe, tmp_path: Path
+    studio: Studio, host: LocalBackend, trained_adapter: Path, tmp_path: Path
 ) -> None:
-    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
-    assert job.adapter
     moved = tmp_path / "moved"
-    shutil.copytree(job.adapter, moved)
+    shutil.copytree(trained_adapter, moved)
     card = json.loads((moved / "adapter_card.json").read_text())
     (moved / "adapter_card.json").write_text(json.dumps(card | {"base_hash": "another"}))
     with pytest.raises(WrongBase, match="base_hash"):
@@ -178,9 +183,10 @@ def test_import_unfit_adapter_refused(
     with pytest.raises(BrokenAdapter, match="no adapter_config"):
         studio.import_adapter(moved, "moved")
     assert studio.store.names() == []
-    assert ask(engine, "embedded")
+    assert ask(host, "embedded")
 
 
+@pytest.mark.training
 def test_publish_without_adapter_refused(
     studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
@@ -198,16 +204,36 @@ def test_publish_without_adapter_refused(
 
 
 def test_promoted_served_after_restart(
-    tmp_path: Path, engine: Engine, studio: Studio, catalogue: Path, quick: Recipe
+    host: LocalBackend, studio: Studio, trained_adapter: Path
 ) -> None:
-    job = ended(studio, studio.train("prices", quick, [catalogue]).id)
-    version = studio.publish(job.id)
-    engine.unload_adapter("prices")
+    version = studio.promote("prices", studio.store.publish(trained_adapter, "prices").version)
+    host.unload_adapter("prices")
     assert studio.serve_promoted() == []
-    assert ask(engine, "prices", version.content_hash)
+    assert ask(host, "prices", version.content_hash)
     (version.folder / "adapter_model.safetensors").write_bytes(b"")
     (problem,) = studio.serve_promoted()
     assert "prices/v1" in problem
+
+
+@pytest.mark.training
+def test_row_is_tokenized_once_up_to_report_card(
+    host: LocalBackend, catalogue: Path, quick: Recipe, tmp_path: Path
+) -> None:
+    """Checked twice, planned, trained and evaluated twice; the card's general rows as well."""
+    tokenizer = CountingTokenizer(EMBEDDED_FOLDER)
+    loaded = replace(host.loaded, tokenizer=tokenizer)
+    recipe = replace(quick, max_steps=1)
+    once = CountingTokenizer(EMBEDDED_FOLDER)
+    for file in (catalogue, EMBEDDED_FOLDER / REGRESSION_FILE):
+        prepare([file], once, tmp_path / "once")
+    with Studio(tmp_path / "home", loaded, host, judged_rows=2) as studio:
+        for max_length in (64, 512):
+            studio.check([catalogue], replace(recipe, max_length=max_length))
+        studio.plan(recipe)
+        for _ in range(2):
+            job = ended(studio, studio.train("prices", recipe, [catalogue]).id)
+            assert job.notes[-1].startswith("verdict: ")
+    assert tokenizer.num_renders == once.num_renders
 
 
 def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Recipe) -> None:
@@ -221,12 +247,12 @@ def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Re
     assert 0 < plan.total + cache < free
 
 
-def test_trials_unload_the_one_before(engine: Engine, tmp_path: Path) -> None:
+def test_trials_unload_the_one_before(host: LocalBackend, tmp_path: Path) -> None:
     one, two = (random_adapter(tmp_path / name, seed) for name, seed in (("one", 1), ("two", 2)))
-    trials = Trials(engine)
+    trials = Trials(host)
 
     def served() -> set[str]:
-        return {info.adapter for info in engine.models()} - {""}
+        return {info.adapter for info in models(host)} - {""}
 
     assert trials.load(one, "a.step-1", "job-a", "ann").name == "embedded:a.step-1"
     trials.load(one, "a.step-1", "job-a", "bob")
@@ -239,39 +265,35 @@ def test_trials_unload_the_one_before(engine: Engine, tmp_path: Path) -> None:
     for number in range(6):
         trials.load(one, f"c.step-{number}", "job-c", f"user {number}")
     assert served() == {f"c.step-{number}" for number in (2, 3, 4, 5)}
-    engine.unload_adapter("c.step-5")
+    host.unload_adapter("c.step-5")
     trials.close()
     assert served() == set()
 
 
-SECOND = """
-import json, sys
-from pathlib import Path
-from finetune.recipe import embedded_cpu
-from playground.engine import Engine
-from playground.errors import Conflict
-from playground.models.loader import load
-from playground.models.spec import ModelSpec
-from playground.studio.studio import Studio
-home, rows = map(Path, sys.argv[1:])
-with Engine(load(ModelSpec("embedded"))) as engine, Studio(home, engine.loaded, engine) as studio:
-    try:
-        studio.train("more", embedded_cpu(), [rows])
+def serve_second(home: Path, rows: Path) -> None:
+    """What a second server in the same home does."""
+    with (
+        LocalBackend(load(ModelSpec("embedded"))) as host,
+        Studio(home, host.loaded, host) as studio,
+    ):
         refused = ""
-    except Conflict as error:
-        refused = error.message
-    print(json.dumps({
-        "unavailable": studio.training_unavailable,
-        "refused": refused,
-        "problems": studio.serve_promoted(),
-        "models": [info.name for info in engine.models()],
-        "jobs": [(job.id, job.state) for job in studio.training_jobs()],
-        "adapters": studio.store.names(),
-    }))
-"""
+        try:
+            studio.train("more", embedded_cpu(), [rows])
+        except Conflict as error:
+            refused = error.message
+        seen = {
+            "unavailable": studio.training_unavailable,
+            "refused": refused,
+            "problems": studio.serve_promoted(),
+            "models": [info.name for info in models(host)],
+            "jobs": [(job.id, job.state) for job in studio.training_jobs()],
+            "adapters": studio.store.names(),
+        }
+        print(json.dumps(seen))
 
 
 @pytest.mark.slow
+@pytest.mark.training
 def test_second_server_serves_without_training(
     studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
 ) -> None:
@@ -281,9 +303,9 @@ def test_second_server_serves_without_training(
     job = studio.train("later", replace(quick, num_train_epochs=500.0), [catalogue])
     studio.jobs.stop(job.id)
     state = ended(studio, job.id).state
-    command = [sys.executable, "-c", SECOND, str(tmp_path / "home"), str(catalogue)]
-    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG_S)
-    seen = json.loads(second.stdout.splitlines()[-1])
+    second = in_a_process(serve_second, tmp_path / "home", catalogue)
+    assert second.wait(LONG_S) == 0, second.output()
+    seen = json.loads(second.output().splitlines()[-1])
     reason = f"another server (process {os.getpid()}) trains in {tmp_path / 'home'}"
     assert seen == {
         "unavailable": reason,
@@ -293,5 +315,5 @@ def test_second_server_serves_without_training(
         "jobs": [[job.id, state]],
         "adapters": ["prices"],
     }
-    assert f"serving without training: {reason}" in second.stderr
+    assert f"serving without training: {reason}" in second.output()
     assert studio.training_unavailable is None
