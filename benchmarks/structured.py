@@ -32,11 +32,11 @@ from playground import app
 from playground.backends.local import LocalBackend
 from playground.engine.grammar import GrammarCompiler, Matcher, ShortestCompletion
 from playground.errors import InvalidRequest
+from playground.lab.extraction import json_request
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Request, Sampling, Tool, ToolChoice, collect
 from playground.settings import load_settings
 from playground.structured.call_reader import CallReader
-from playground.structured.extraction import json_request
 from playground.structured.schema import Level, compile_schema
 from playground.structured.tool_grammar import tool_grammar
 

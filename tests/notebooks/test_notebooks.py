@@ -32,7 +32,7 @@ def test_a_notebook_runs_and_prints_what_is_committed(
 ) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([BIN, os.environ["PATH"]]))
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(path, as_version=4)
     committed = printed(notebook)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
@@ -42,14 +42,14 @@ def test_a_notebook_runs_and_prints_what_is_committed(
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_calls_the_packages_and_defines_nothing(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(path, as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     assert not any(line.startswith(("def ", "class ", "async def ")) for line in code.splitlines())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_committed_notebook_shows_no_warning_and_no_error(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(path, as_version=4)
     outputs = [each for cell in notebook.cells for each in cell.get("outputs", [])]
     assert outputs
     assert not [

@@ -1,24 +1,40 @@
-"""What people have at hand, as tools and schemas: OpenAI's tool JSON, an OpenAPI operation, a bare
-JSON schema, a Python signature, an example value. Knows no page.
+"""Import tools and schemas from text that people have: OpenAI's tool JSON, an OpenAPI operation, a
+bare JSON schema, a Python signature, an example value. Knows no page.
 """
 
-import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from enum import Enum
+from typing import Final
 
 from playground.errors import InvalidRequest
 from playground.protocol import Tool
+from playground.protocol.json_types import (
+    Json,
+    JsonObject,
+    JsonSchema,
+    list_at,
+    object_at,
+    parse_json,
+)
+from playground.structured.references import SchemaNode, inline
 from playground.tools.importers.python_source import FIELD, schema_of_models, tool_of_signature
 
 NAME = re.compile(r"[^A-Za-z0-9_-]+")
-PYTHON = object()
+
+
+class Python(Enum):
+    """Stands for a text that is not JSON; None is a JSON value."""
+
+    TEXT = 0
+
+
+PYTHON: Final = Python.TEXT
 PLACES = ("query", "path", "header", "cookie")
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 
 
 def tools_of_text(text: str) -> tuple[Tool, ...]:
-    """Whatever the text holds, as tools: one or a list of OpenAI's tools (or bare functions),
+    """Read the text as tools: one or a list of OpenAI's tools (or bare functions),
     an OpenAPI document or operation, a JSON schema with a title, or a Python signature.
 
     Raises `InvalidRequest` saying what is wrong or what was expected.
@@ -27,12 +43,12 @@ def tools_of_text(text: str) -> tuple[Tool, ...]:
     if value is PYTHON:
         return (tool_of_signature(text),)
     if isinstance(value, list):
-        return tuple(tool for each in value for tool in _tools(each))
+        return tuple(tool for item in value for tool in _tools(item))
     return tuple(_tools(value))
 
 
-def schema_of_text(text: str) -> dict[str, Any]:
-    """A JSON schema from an example value (JSON) or from pydantic models (Python).
+def schema_of_text(text: str) -> JsonSchema:
+    """Return a JSON schema from an example value (JSON) or from pydantic models (Python).
 
     Raises `InvalidRequest` saying what is wrong.
     """
@@ -40,12 +56,12 @@ def schema_of_text(text: str) -> dict[str, Any]:
     return schema_of_models(text) if value is PYTHON else schema_of_example(value)
 
 
-def _json_or_python(text: str) -> Any:
-    """The JSON value that the text is; `PYTHON` for what does not look like JSON."""
+def _json_or_python(text: str) -> "Json | Python":
+    """Return the text's JSON value, or `PYTHON` for what does not look like JSON."""
     if not text.strip():
         raise InvalidRequest(FIELD, "there is nothing to read")
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except RecursionError as error:
         raise InvalidRequest(FIELD, "nested too deep") from error
     except ValueError as error:
@@ -55,15 +71,17 @@ def _json_or_python(text: str) -> Any:
     return value
 
 
-def schema_of_example(value: Any) -> dict[str, Any]:
-    """A schema that values like this one fit. Objects list all their fields as required; the items
-    of a list share one schema, in which only what all of them have is required.
+def schema_of_example(value: Json) -> JsonSchema:
+    """Return a schema that values like this one fit.
+
+    Objects list all their fields as required; the items of a list share one schema, in which only
+    what all of them have is required.
     """
     if isinstance(value, dict):
-        properties = {key: schema_of_example(child) for key, child in value.items()}
+        properties: JsonObject = {key: schema_of_example(child) for key, child in value.items()}
         return {"type": "object", "properties": properties, "required": list(value)}
     if isinstance(value, list):
-        merged: dict[str, Any] = {}
+        merged: JsonSchema = {}
         for schema in map(schema_of_example, value):
             merged = _merged(merged, schema) if merged else schema
         return {"type": "array", "items": merged} if merged else {"type": "array"}
@@ -71,29 +89,32 @@ def schema_of_example(value: Any) -> dict[str, Any]:
     return {"type": kinds[type(value)]}
 
 
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """A schema for what fits either."""
+def _merged(one: JsonSchema, other: JsonSchema) -> JsonSchema:
+    """Return a schema for what fits either."""
     if one == other:
         return one
     if one.get("type") == other.get("type") == "object":
-        both = {**one["properties"]}
-        for key, schema in other["properties"].items():
-            both[key] = _merged(both[key], schema) if key in both else schema
-        required = [key for key in one["required"] if key in other["required"]]
+        both = {**object_at(one, "properties")}
+        for key, schema in object_at(other, "properties").items():
+            both[key] = _merged(object_at(both, key), _object(schema)) if key in both else schema
+        required = [key for key in list_at(one, "required") if key in list_at(other, "required")]
         return {"type": "object", "properties": both, "required": required}
     if one.get("type") == other.get("type") == "array":
-        items = [each["items"] for each in (one, other) if "items" in each]
+        items = [object_at(schema, "items") for schema in (one, other) if "items" in schema]
         if len(items) == 2:
-            return {"type": "array", "items": _merged(*items)}
+            return {"type": "array", "items": _merged(items[0], items[1])}
         return {"type": "array", "items": items[0]} if items else {"type": "array"}
     kinds = {one.get("type"), other.get("type")} if "anyOf" not in {*one, *other} else set()
     if kinds == {"integer", "number"}:
         return {"type": "number"}
-    parts = [part for each in (one, other) for part in each.get("anyOf", [each])]
-    return {"anyOf": [part for at, part in enumerate(parts) if part not in parts[:at]]}
+    parts: list[Json] = []
+    for part in (*(list_at(one, "anyOf") or [one]), *(list_at(other, "anyOf") or [other])):
+        if part not in parts:
+            parts.append(part)
+    return {"anyOf": parts}
 
 
-def _tools(value: Any) -> list[Tool]:
+def _tools(value: Json) -> list[Tool]:
     if not isinstance(value, dict):
         raise InvalidRequest(FIELD, "a tool is a JSON object")
     if isinstance(value.get("function"), dict):
@@ -104,7 +125,7 @@ def _tools(value: Any) -> list[Tool]:
         parameters = value.get("parameters", value.get("input_schema", value.get("inputSchema")))
         return [_tool(value["name"], value.get("description"), parameters)]
     if "operationId" in value or "requestBody" in value or "responses" in value:
-        return [_operation(value, value, value.get("operationId"))]
+        return [_operation(SchemaNode.root(value, FIELD), value.get("operationId"))]
     if "title" in value:
         name = NAME.sub("_", str(value["title"])).strip("_").lower()
         schema = {key: child for key, child in value.items() if key not in ("title", "$schema")}
@@ -116,80 +137,60 @@ def _tools(value: Any) -> list[Tool]:
     )
 
 
-def _openapi(document: Mapping[str, Any]) -> list[Tool]:
-    """Every operation of an OpenAPI 3 document (https://spec.openapis.org/oas/v3.1.0)."""
+def _openapi(document: JsonObject) -> list[Tool]:
+    """Return every operation of an OpenAPI 3 document (https://spec.openapis.org/oas/v3.1.0)."""
+    root = SchemaNode.root(document, FIELD)
     tools = []
-    for path, item in document["paths"].items():
-        shared = item.get("parameters", []) if isinstance(item, dict) else []
-        for method, operation in item.items() if isinstance(item, dict) else ():
+    for path, item in object_at(document, "paths").items():
+        if not isinstance(item, dict):
+            continue
+        for method, operation in item.items():
             if method in METHODS and isinstance(operation, dict):
+                parameters = [*list_at(item, "parameters"), *list_at(operation, "parameters")]
                 name = operation.get("operationId") or f"{method}_{path}"
-                merged = {**operation, "parameters": [*shared, *operation.get("parameters", [])]}
-                tools.append(_operation(merged, document, name))
+                node = root.child({**operation, "parameters": parameters})
+                tools.append(_operation(node, name))
     if not tools:
         raise InvalidRequest(FIELD, "the OpenAPI document has no operation")
     return tools
 
 
-def _operation(operation: Mapping[str, Any], document: Mapping[str, Any], name: Any) -> Tool:
-    """Parameters by their names, and the fields of a JSON body beside them."""
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-    for given in operation.get("parameters") or ():
-        parameter = _resolved(given, document)
-        if not isinstance(parameter, dict) or parameter.get("in", "query") not in PLACES:
+def _operation(operation: SchemaNode, name: Json) -> Tool:
+    """Return a tool with an operation's parameters, and the fields of its JSON body beside them."""
+    properties: JsonObject = {}
+    required: list[Json] = []
+    for parameter in operation.items_at("parameters"):
+        is_object = isinstance(parameter.value, dict)
+        if not is_object or parameter.object.get("in", "query") not in PLACES:
             raise InvalidRequest(FIELD, f"{name}: a parameter is not understood")
-        schema = dict(_resolved(parameter.get("schema") or {}, document))
-        if parameter.get("description"):
-            schema["description"] = parameter["description"]
-        properties[str(parameter.get("name"))] = schema
-        if parameter.get("required"):
-            required.append(str(parameter.get("name")))
-    body = _resolved(operation.get("requestBody") or {}, document)
-    content = body.get("content") or {}
-    schema = _resolved((content.get("application/json") or {}).get("schema") or {}, document)
-    if schema.get("properties"):
-        properties |= schema["properties"]
-        required += [each for each in schema.get("required", ()) if each not in required]
+        schema = _object(inline(parameter.at("schema")))
+        description = parameter.object.get("description")
+        key = str(parameter.object.get("name"))
+        properties[key] = {**schema, "description": description} if description else schema
+        if parameter.object.get("required"):
+            required.append(key)
+    body = operation.at("requestBody")
+    schema = _object(inline(body.at("content").at("application/json").at("schema")))
+    fields = object_at(schema, "properties")
+    if fields:
+        properties |= fields
+        required += [field for field in list_at(schema, "required") if field not in required]
     elif schema:
         properties["body"] = schema
-        required += ["body"] if body.get("required") else []
-    parameters: dict[str, Any] = {"type": "object", "properties": properties}
+        required += ["body"] if body.object.get("required") else []
+    parameters: JsonObject = {"type": "object", "properties": properties}
     if required:
         parameters["required"] = required
     clean = NAME.sub("_", str(name or "operation")).strip("_")[:64]
-    description = operation.get("summary") or operation.get("description")
-    return _tool(clean, description, _inlined(parameters, document))
+    description = operation.object.get("summary") or operation.object.get("description")
+    return _tool(clean, description, parameters)
 
 
-def _resolved(node: Any, document: Mapping[str, Any]) -> Any:
-    """What a local ``$ref`` points at."""
-    seen = 0
-    while isinstance(node, dict) and isinstance(node.get("$ref"), str):
-        seen += 1
-        target: Any = document
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            target = target.get(key) if isinstance(target, dict) else None
-        if target is None or seen > 32:
-            raise InvalidRequest(FIELD, f"{node['$ref']!r} points at nothing")
-        node = target
-    return node
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
 
 
-def _inlined(node: Any, document: Mapping[str, Any], depth: int = 0) -> Any:
-    """The schema without references, which would point out of it."""
-    if depth > 16:
-        return {}
-    node = _resolved(node, document)
-    if isinstance(node, dict):
-        return {key: _inlined(child, document, depth + 1) for key, child in node.items()}
-    if isinstance(node, list):
-        return [_inlined(child, document, depth + 1) for child in node]
-    return node
-
-
-def _tool(name: Any, description: Any, parameters: Any) -> Tool:
+def _tool(name: Json, description: Json, parameters: Json) -> Tool:
     if not isinstance(name, str) or not name:
         raise InvalidRequest(FIELD, "a tool needs a name")
     if parameters is not None and not isinstance(parameters, dict):

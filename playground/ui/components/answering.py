@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from playground.errors import InvalidRequest
 from playground.lab import Lane, LaneEvent, ask_lanes, lane_of
+from playground.lab.extraction import Extracted, extract_many
 from playground.protocol import (
     Answer,
     Backend,
@@ -16,7 +17,6 @@ from playground.protocol import (
     answer,
     find_model,
 )
-from playground.structured.extraction import Extracted, extract_many
 from playground.tools import Toolbox
 from playground.tools.loop import Permissions, Step, run_tools
 

@@ -14,6 +14,8 @@ from typing import Final, TypedDict, Unpack
 import gradio as gr
 
 from playground.errors import InvalidRequest, RequestFailed
+from playground.lab.extraction import Extracted, extracted, json_request
+from playground.lab.extraction_files import as_csv, as_jsonl, as_table, texts_of_file, texts_of_text
 from playground.protocol import (
     Answer,
     AnswerBuilder,
@@ -23,17 +25,7 @@ from playground.protocol import (
     Sampling,
 )
 from playground.protocol.json_types import JsonObject, parse_json
-from playground.structured.extraction import (
-    Extracted,
-    as_csv,
-    as_jsonl,
-    as_table,
-    extracted,
-    field_marks,
-    json_request,
-    texts_of_file,
-    texts_of_text,
-)
+from playground.structured.field_marks import field_marks
 from playground.structured.schema import compile_schema
 from playground.tools.importers.definitions import schema_of_text
 from playground.ui.components.answering import Answering

@@ -7,9 +7,9 @@ from typing import Final
 
 import gradio as gr
 
+from playground.lab.extraction import INSTRUCTION
 from playground.protocol import ModelInfo
 from playground.protocol.json_types import JsonObject
-from playground.structured.extraction import INSTRUCTION
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import JsonExample
 

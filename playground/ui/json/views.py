@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict
 
-from playground.structured.extraction import FieldMark
+from playground.structured.field_marks import FieldMark
 from playground.ui.components.markup import render
 
 

@@ -83,7 +83,7 @@ def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path)
     assert done.finished_at >= done.created_at
     assert done.hyperparameters.learning_rate_multiplier == 1.5
     got = client.chat.completions.create(
-        model=done.fine_tuned_model,
+        model=str(done.fine_tuned_model),
         messages=[{"role": "user", "content": FACTS[0][0]}],
         temperature=0,
     )
@@ -115,7 +115,7 @@ def test_job_pause_resume_cancel(client: openai.OpenAI) -> None:
     )
     client.fine_tuning.jobs.pause(job.id)
     ended(client, job.id)
-    assert client.fine_tuning.jobs.retrieve(job.id).status == "paused"
+    assert client.fine_tuning.jobs.retrieve(job.id).to_dict()["status"] == "paused"
     assert client.fine_tuning.jobs.resume(job.id).status in ("queued", "running")
     client.fine_tuning.jobs.cancel(job.id)
     ended(client, job.id)

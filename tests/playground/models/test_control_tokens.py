@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from playground.errors import InvalidRequest
+from playground.lab.extraction import json_request
 from playground.models.loaded import LoadedModel
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Message, Sampling, Tool, ToolCall
-from playground.structured.extraction import json_request
 
 NAMES = """<s> </s> [INST] [/INST] [TOOL_CALLS] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS]
 [/TOOL_RESULTS] [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT] <unk> <pad> [IMG] <SPECIAL_42>

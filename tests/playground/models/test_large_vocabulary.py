@@ -4,6 +4,7 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mistral_common.protocol.instruct import messages as common
@@ -106,7 +107,7 @@ def test_render_equals_mistral_common(
     ours: MistralTokenizer, theirs: CommonTokenizer, name: str, with_tools: bool
 ) -> None:
     mine, reference = CONVERSATIONS[name]
-    request = ChatCompletionRequest(
+    request: ChatCompletionRequest[Any] = ChatCompletionRequest(
         messages=reference, tools=[COMMON_WEATHER] if with_tools else None
     )
     expected = theirs.encode_chat_completion(request).tokens

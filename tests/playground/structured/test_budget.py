@@ -8,8 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from playground.backends.local import LocalBackend
+from playground.lab.extraction import json_request
 from playground.protocol import Message, Request, Sampling, Tool, ToolChoice, answer
-from playground.structured.extraction import json_request
 
 SCHEMA = {
     "type": "object",

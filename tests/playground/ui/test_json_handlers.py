@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from playground.errors import InvalidRequest
+from playground.lab.extraction import INSTRUCTION
 from playground.protocol import Request
-from playground.structured.extraction import INSTRUCTION
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.examples import JsonExample, shipped_examples

@@ -7,7 +7,7 @@ from jinja2 import UndefinedError
 
 from playground.lab.compare import LaneEvent
 from playground.protocol import Sampling
-from playground.structured.extraction import FieldMark
+from playground.structured.field_marks import FieldMark
 from playground.ui.compare.views import answer_html, label_html, score_html
 from playground.ui.components.markup import TEMPLATES, render
 from playground.ui.components.status import note, status_line, verdict

@@ -10,9 +10,10 @@ from recipes.tiny_mistral.corpus import (
     CorpusRow,
     Draw,
     Split,
+    about,
     draw_row,
+    greetings,
     pools,
-    smalltalk,
     unknown,
     wordings,
 )
@@ -58,7 +59,7 @@ def test_training_and_held_out_pools_are_disjoint(
 
 
 def test_small_talk_splits_are_disjoint() -> None:
-    intents = [i for group in smalltalk.LANGUAGES.values() for i in group] + [*smalltalk.ABOUT]
+    intents = [i for group in greetings.LANGUAGES.values() for i in group] + [*about.ABOUT]
     train = {_key(text) for intent in intents for text in intent.train}
     held = {_key(text) for intent in intents for text in intent.held}
     assert not train & held
