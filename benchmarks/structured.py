@@ -204,7 +204,7 @@ def schemas_part(path: Path, limit: int | None, *, peers: bool) -> None:
     print("|---|---|---|---|---|---|---|")
     measures: list[tuple[str, Callable[[dict[str, Any]], Walker]]] = [
         ("ours, strict level", strict),
-        ("ours, whole ladder before its check", ours),
+        ("ours, all levels before its check", ours),
     ]
     if peers:
         measures += [("xgrammar", xgrammar_compiler(tokenizer))]

@@ -76,15 +76,15 @@ def plan(
     from playground.models.plan import available_bytes
 
     chosen = read_recipe(recipe, _changes(changes, base_model=model, max_length=max_length))
-    found = plan_training(chosen, home=home())
+    plan = plan_training(chosen, home=home())
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
-    for name, value in found.rows():
+    for name, value in plan.rows():
         table.add_row(name, f"{value / GIB:,.2f}")
     Console().print(table)
-    fits = "fits" if found.fits(free) else "does not fit"
+    fits = "fits" if plan.fits(free) else "does not fit"
     print(f"{fits} into {free / GIB:,.1f} GiB")
-    tokens = found.largest_micro_batch(free)
+    tokens = plan.largest_micro_batch(free)
     if not tokens:
         print("not even one token a micro batch fits; use another quantization or rank")
         return
@@ -152,11 +152,11 @@ def resume(run: RunName, out: Out = None) -> None:
     from playground.errors import InvalidSettings
     from playground.studio.runs import find_run
 
-    found = find_run(home(), run)
-    if found.adapter:
-        raise InvalidSettings(f"run {found.folder.name} is finished")
-    _warn_of_packages(found)
-    _execute(found, out)
+    stored = find_run(home(), run)
+    if stored.adapter:
+        raise InvalidSettings(f"run {stored.folder.name} is finished")
+    _warn_of_packages(stored)
+    _execute(stored, out)
 
 
 def rerun(run: RunName, out: Out = None) -> None:
@@ -164,9 +164,9 @@ def rerun(run: RunName, out: Out = None) -> None:
     from playground.studio.runs import find_run
     from playground.studio.runs import rerun as run_again
 
-    found = find_run(home(), run)
-    _warn_of_packages(found)
-    again = run_again(home(), found)
+    stored = find_run(home(), run)
+    _warn_of_packages(stored)
+    again = run_again(home(), stored)
     _execute(again, out, promote=False)
 
 

@@ -25,8 +25,8 @@ OTHER_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", CONFIG_FILE)
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return all checkpoints in a folder, complete or not, by step."""
-    found = [path for path in folder.glob("checkpoint-*") if CHECKPOINT_NAME.fullmatch(path.name)]
-    return sorted(found, key=step_of)
+    folders = [path for path in folder.glob("checkpoint-*") if CHECKPOINT_NAME.fullmatch(path.name)]
+    return sorted(folders, key=step_of)
 
 
 def checkpoint_at(folder: Path, step: int) -> Path:

@@ -88,11 +88,11 @@ def _host(backend: Backend) -> AdapterHost:
 
 
 def _checkpoint(name: str, studio: Studio | None) -> tuple[Path, str]:
-    found = studio.find_checkpoint(name) if studio else None
-    if found is None:
+    checkpoint = studio.find_checkpoint(name) if studio else None
+    if checkpoint is None:
         problem = "is required: lora_name is no checkpoint of a training job"
         raise InvalidRequest("lora_path", problem)
-    folder, adapter_name, _ = found
+    folder, adapter_name, _ = checkpoint
     return folder, adapter_name
 
 

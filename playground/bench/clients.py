@@ -59,13 +59,13 @@ def counted(form: str, status: int, streamed: bytes) -> tuple[int, int]:
 
 def main() -> None:
     """All requests at once."""
-    asked = json.load(sys.stdin)
-    clients = [Client(asked["url"], body) for body in asked["requests"]]
+    job = json.load(sys.stdin)
+    clients = [Client(job["url"], body) for body in job["requests"]]
     with ThreadPoolExecutor(len(clients)) as pool:
         began = time.perf_counter()
         answers = list(pool.map(Client.answer, clients))
         seconds = time.perf_counter() - began
-    counts = [counted(asked["form"], *answer) for answer in answers]
+    counts = [counted(job["form"], *answer) for answer in answers]
     read, generated = map(sum, zip(*counts, strict=True))
     print(json.dumps({"tokens": generated, "prompt_tokens": read, "seconds": seconds}))
 

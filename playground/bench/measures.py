@@ -46,9 +46,9 @@ def request(model: str, prompt: tuple[int, ...], new_tokens: int) -> Request:
     return Request(model, prompt=prompt, sampling=Sampling(temperature=0.0, max_tokens=new_tokens))
 
 
-async def answer_tokens(engine: LocalBackend, asked: Request) -> tuple[int, float]:
+async def answer_tokens(engine: LocalBackend, question: Request) -> tuple[int, float]:
     """Tokens of the answer, and seconds to the first."""
-    got = await collect(engine.stream(asked))
+    got = await collect(engine.stream(question))
     return got.usage.completion_tokens, got.timings.first_token_s
 
 
@@ -63,17 +63,17 @@ def throughput(engine: LocalBackend, requests: Sequence[Request]) -> float:
     return sum(tokens for tokens, _ in answers) / (time.perf_counter() - began)
 
 
-def first_token(engine: LocalBackend, asked: Request) -> float:
+def first_token(engine: LocalBackend, question: Request) -> float:
     """Seconds from the request to its first token."""
-    return asyncio.run(answer_tokens(engine, asked))[1]
+    return asyncio.run(answer_tokens(engine, question))[1]
 
 
 def turns(engine: LocalBackend, model: str, prompts: Prompts) -> float:
     """Seconds to the first token of a chat's last turn; its prompt has `LAST_TURN_TOKENS`."""
     history = prompts.one(FIRST_TURN_TOKENS)
     for _ in range(TURNS - 1):
-        asked = request(model, history, ANSWER_TOKENS)
-        answered = asyncio.run(_answer_ids(engine, asked))
+        question = request(model, history, ANSWER_TOKENS)
+        answered = asyncio.run(_answer_ids(engine, question))
         history = (*history, *answered, *prompts.one(LATER_TURN_TOKENS))
     return first_token(engine, request(model, history, 1))
 
@@ -86,7 +86,9 @@ def swap(engine: LocalBackend, folder: Path, name: str, model: str, prompts: Pro
     return asyncio.run(_swap(engine, folder, request(name, prompts.one(64), 1), others))
 
 
-async def _swap(engine: LocalBackend, folder: Path, asked: Request, others: list[Request]) -> float:
+async def _swap(
+    engine: LocalBackend, folder: Path, question: Request, others: list[Request]
+) -> float:
     began = [asyncio.Event() for _ in others]
 
     async def decode(other: Request, first: asyncio.Event) -> None:
@@ -97,8 +99,8 @@ async def _swap(engine: LocalBackend, folder: Path, asked: Request, others: list
     try:
         await asyncio.gather(*(first.wait() for first in began))
         start = time.perf_counter()
-        loaded = await asyncio.to_thread(engine.load_adapter, folder, asked.model)
-        await answer_tokens(engine, replace(asked, adapter_hash=loaded.provenance.adapter_hash))
+        loaded = await asyncio.to_thread(engine.load_adapter, folder, question.model)
+        await answer_tokens(engine, replace(question, adapter_hash=loaded.provenance.adapter_hash))
         seconds = time.perf_counter() - start
         if any(stream.done() for stream in streams):
             raise RequestFailed("the streams beside the swap ended before it did")
@@ -109,11 +111,11 @@ async def _swap(engine: LocalBackend, folder: Path, asked: Request, others: list
         await asyncio.gather(*streams, return_exceptions=True)
 
 
-async def _answer_ids(engine: LocalBackend, asked: Request) -> tuple[int, ...]:
+async def _answer_ids(engine: LocalBackend, question: Request) -> tuple[int, ...]:
     scored = Request(
-        asked.model,
-        prompt=asked.prompt,
-        sampling=Sampling(temperature=0.0, max_tokens=asked.sampling.max_tokens, logprobs=0),
+        question.model,
+        prompt=question.prompt,
+        sampling=Sampling(temperature=0.0, max_tokens=question.sampling.max_tokens, logprobs=0),
     )
     got = await collect(engine.stream(scored))
     return tuple(token.token_id for token in got.logprobs)

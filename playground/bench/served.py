@@ -71,12 +71,12 @@ class OverHttp:
         )
         if clients.returncode:
             raise RequestFailed(f"{self.name}: {clients.stderr.strip()[-500:]}")
-        found = json.loads(clients.stdout)
+        usage = json.loads(clients.stdout)
         wanted = sum(len(prompt) for prompt, _ in work)
-        if found["prompt_tokens"] != wanted:
-            read = found["prompt_tokens"]
+        if usage["prompt_tokens"] != wanted:
+            read = usage["prompt_tokens"]
             raise RequestFailed(f"{self.name}: read {read} tokens of prompts that have {wanted}")
-        return float(found["tokens"] / found["seconds"])
+        return float(usage["tokens"] / usage["seconds"])
 
     def close(self) -> None:
         """It is not ours to end."""

@@ -26,19 +26,19 @@ def with_settings(*sections: str) -> Callable[[Callable[..., None]], Callable[..
     settings = [setting for setting in SETTINGS if setting.section in sections]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True).parameters
+        own_parameters = inspect.signature(command, eval_str=True).parameters
 
         @functools.wraps(command)
         def run(context: typer.Context, **arguments: object) -> None:
             values = {setting.path: arguments.pop(_parameter(setting)) for setting in settings}
             given = {path: value for path, value in values.items() if _is_given(value)}
-            if "context" in own:
+            if "context" in own_parameters:
                 arguments["context"] = context
             command(flags={**(context.obj or {}), **given}, **arguments)
 
         parameters = [
             inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-            *(item for name, item in own.items() if name not in ("context", "flags")),
+            *(item for name, item in own_parameters.items() if name not in ("context", "flags")),
             *(_option(setting) for setting in settings),
         ]
         parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in parameters]

@@ -157,11 +157,11 @@ class AdapterStore:
     def delete(self, name: str, version: str) -> None:
         """Remove a version's files. Raises `Conflict` for the promoted one."""
         with self._lock:
-            found = self.find(name, version)
-            if found.promoted:
+            stored = self.find(name, version)
+            if stored.promoted:
                 raise Conflict(f"{name}/{version} is promoted; retire it or roll back first")
-            hidden = found.folder.with_name(f".{version}.deleted")
-            found.folder.rename(hidden)
+            hidden = stored.folder.with_name(f".{version}.deleted")
+            stored.folder.rename(hidden)
             shutil.rmtree(hidden)
             if not _numbers(self.folder / name):
                 shutil.rmtree(self.folder / name)

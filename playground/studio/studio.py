@@ -146,10 +146,10 @@ class Studio:
         serving may take beside it; and the bytes that there are for all: what is free, and what the
         resident base takes already."""
         model = self._loaded.model
-        found = plan_for(self.for_base(recipe), model.config, model.device)
+        plan = plan_for(self.for_base(recipe), model.config, model.device)
         cache = kv_bytes_per_token(model.config, model.dtype.itemsize) * self._loaded.context_length
-        free = available_bytes(model.device) + (0 if self.isolated else found.weights)
-        return found, cache, free
+        free = available_bytes(model.device) + (0 if self.isolated else plan.weights)
+        return plan, cache, free
 
     def train(
         self,
@@ -168,9 +168,9 @@ class Studio:
         """
         self.jobs.require_available()
         recipe = recipe if self.isolated else self.for_base(recipe)
-        found = self.check(files, recipe, evaluation)
-        if not found.num_trained_tokens:
-            first = f": {found.errors[0]}" if found.errors else ""
+        report = self.check(files, recipe, evaluation)
+        if not report.num_trained_tokens:
+            first = f": {report.errors[0]}" if report.errors else ""
             raise InvalidSettings(f"no token of these rows would be trained{first}")
         run = new_run(self._home, name, recipe, files, evaluation)
         job = self.jobs.add(run.folder, TRAIN, name, {**(request or {}), PUBLISH: publishes})
@@ -204,9 +204,9 @@ class Studio:
 
     def try_version(self, name: str, version: str, user: str = "") -> ModelInfo:
         """Serve a version as ``NAME.v2``, promoted or not, in place of the user's trial before."""
-        found = self.store.find(name, version)
-        served_as = version_name(name, found.version)
-        return self._trials.load(found.folder, served_as, f"{name}/{found.version}", user)
+        stored = self.store.find(name, version)
+        served_as = version_name(name, stored.version)
+        return self._trials.load(stored.folder, served_as, f"{name}/{stored.version}", user)
 
     def checkpoint_model(self, name: str, step: int) -> str:
         """Return the name of the model that a job's checkpoint is served as on request."""
@@ -232,10 +232,10 @@ class Studio:
 
     def serve_checkpoint(self, model: str, user: str = "") -> ModelInfo | None:
         """Serve the checkpoint that a model name stands for, as a trial; None if there is none."""
-        found = self.find_checkpoint(model)
-        if found is None:
+        checkpoint = self.find_checkpoint(model)
+        if checkpoint is None:
             return None
-        folder, adapter_name, job_id = found
+        folder, adapter_name, job_id = checkpoint
         return self._trials.load(folder, adapter_name, job_id, user)
 
     def publish(self, job_id: str, name: str | None = None, *, promote: bool = True) -> Version:
@@ -264,15 +264,15 @@ class Studio:
 
     def promote(self, name: str, version: str) -> Version:
         """Point a name at a version, at once and without losing a request."""
-        found = self.store.find(name, version)
-        self._host.load_adapter(found.folder, name)
+        stored = self.store.find(name, version)
+        self._host.load_adapter(stored.folder, name)
         return self.store.promote(name, version)
 
     def roll_back(self, name: str) -> Version:
         """Point a name at the version that was promoted before."""
-        found = self.store.roll_back(name)
-        self._host.load_adapter(found.folder, name)
-        return found
+        stored = self.store.roll_back(name)
+        self._host.load_adapter(stored.folder, name)
+        return stored
 
     def retire(self, name: str) -> None:
         """Stop serving a name; its versions stay in the store."""
@@ -282,8 +282,8 @@ class Studio:
 
     def delete(self, name: str, version: str) -> None:
         """Remove a version's files. Raises `Conflict` while it is promoted or answers requests."""
-        found = self.store.find(name, version)
-        uses = self._host.uses_of(found.content_hash)
+        stored = self.store.find(name, version)
+        uses = self._host.uses_of(stored.content_hash)
         if uses:
             raise Conflict(f"{name}/{version} answers {uses} requests at this moment")
         self.store.delete(name, version)

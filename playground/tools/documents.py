@@ -65,10 +65,10 @@ class Documents:
         return self._index
 
     def _files(self) -> list[Path]:
-        found = (
+        paths = (
             path
             for path in sorted(self._folder.rglob("*"))
             if path.suffix.lower() in SUFFIXES and path.is_file() and not path.is_symlink()
         )
-        inside = (path for path in found if path.resolve().is_relative_to(self._folder))
+        inside = (path for path in paths if path.resolve().is_relative_to(self._folder))
         return [path for path in inside if path.stat().st_size <= LARGEST_FILE][:MOST_FILES]

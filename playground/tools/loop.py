@@ -75,15 +75,15 @@ def with_results(messages: Sequence[Message], results: Mapping[str, str]) -> tup
     """The conversation with results for its last calls, by id, in the order of the calls; one that
     was there is replaced.
     """
-    at = max(index for index, message in enumerate(messages) if message.role != "tool")
-    known = {message.tool_call_id: message.content for message in messages[at + 1 :]} | dict(
+    last = max(index for index, message in enumerate(messages) if message.role != "tool")
+    known = {message.tool_call_id: message.content for message in messages[last + 1 :]} | dict(
         results
     )
     return (
-        *messages[: at + 1],
+        *messages[: last + 1],
         *(
             Message("tool", known[call.id], tool_call_id=call.id, name=call.name)
-            for call in messages[at].tool_calls
+            for call in messages[last].tool_calls
             if call.id in known
         ),
     )

@@ -46,7 +46,7 @@ def test_chat_remembers_until_new() -> None:
 
 @pytest.mark.slow
 def test_serve_names_broken_adapter(tmp_path: Path) -> None:
-    result = run(["--port", "0", "--adapter", f"expert={tmp_path}"])
+    result = run(["--port", "0", "--adapter", f"shop={tmp_path}"])
     assert result.returncode == 1
     assert result.stderr == f"error: {tmp_path} has no adapter_config.json\n"
 

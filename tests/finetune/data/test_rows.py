@@ -1,4 +1,4 @@
-"""Files of rows: every line is either a conversation or an error that says what to mend."""
+"""Files of rows: every line is either a conversation or an error that says what to fix."""
 
 import json
 from pathlib import Path

@@ -31,18 +31,29 @@ class Hub:
     cut: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     ranges: dict[str, list[int]] = field(default_factory=dict)
-    endpoint: str = ""
+
+
+@dataclass
+class HubServer:
+    """The address, and the hub that answers there now."""
+
+    endpoint: str
+    hub: Hub | None = None
 
 
 @contextmanager
-def serving(hub: Hub) -> Iterator[Hub]:
-    """The hub on a free port, until the block ends."""
+def serving() -> Iterator[HubServer]:
+    """Serve on a free port, until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None:
             """Be quiet."""
+
+        def _hub(self) -> Hub:
+            assert running.hub is not None
+            return running.hub
 
         def do_HEAD(self) -> None:
             self._answer()
@@ -51,6 +62,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self._answer()
 
         def _answer(self) -> None:
+            hub = self._hub()
             path = self.path.split("?")[0].strip("/")
             if path.startswith(f"api/models/{hub.repository}/revision/"):
                 names = sorted(each.name for each in hub.folder.iterdir())
@@ -68,13 +80,14 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 self._refuse(404, "RepoNotFound")
 
         def _tree(self) -> list[dict[str, object]]:
-            files = sorted(hub.folder.iterdir())
+            files = sorted(self._hub().folder.iterdir())
             return [
                 {"type": "file", "path": each.name, "size": each.stat().st_size, "oid": SHA}
                 for each in files
             ]
 
         def _file(self, name: str) -> None:
+            hub = self._hub()
             if hub.gated:
                 return self._refuse(403, "GatedRepo")
             if name in hub.refused:
@@ -88,6 +101,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             return None
 
         def _send(self, content: bytes, kind: str, start: int = 0, name: str = "") -> None:
+            hub = self._hub()
             part = content[start:]
             self.send_response(206 if start else 200)
             self.send_header("Content-Type", kind)
@@ -115,10 +129,10 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self.end_headers()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running = HubServer(f"http://127.0.0.1:{server.server_port}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    hub.endpoint = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield hub
+        yield running
     finally:
         server.shutdown()
         server.server_close()
