@@ -212,10 +212,7 @@ def main() -> None:
         write_rows(given.write, catalogue(0)[0])
         return
     quiet_libraries()
-    options = {name: float(value) for name, value in (each.split("=") for each in given.set)}
-    for name in ("lora_r", "lora_alpha", "micro_batch_size"):
-        if name in options:
-            options[name] = int(options[name])
+    options = {name: json.loads(value) for name, value in (s.split("=") for s in given.set)}
     for seed in range(given.seeds):
         print(json.dumps({k: round(v, 3) for k, v in one_seed(seed, given.rows, options).items()}))
 

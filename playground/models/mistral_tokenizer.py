@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mistral_common.exceptions import MistralCommonException
@@ -48,6 +49,10 @@ class MistralTokenizer:
             raise UnsupportedModel(f"{path} is not a tekken vocabulary")
         self._common: CommonTokenizer[Any, Any, Any, Any, Any] = common
         self._vocabulary = vocabulary
+        special_names = map(vocabulary.id_to_piece, range(vocabulary.num_special_tokens))
+        self._control_tokens = MappingProxyType(
+            {token: f"<{name.strip('[]<>')}>" for token, name in enumerate(special_names)}
+        )
         digest = hashlib.sha256(path.read_bytes())
         self._template_hash = digest.hexdigest()[:16]
 
@@ -64,8 +69,7 @@ class MistralTokenizer:
     @property
     def control_tokens(self) -> Mapping[int, str]:
         """Mistral's ``[NAME]`` as ``<NAME>``."""
-        names = map(self._vocabulary.id_to_piece, range(self._vocabulary.num_special_tokens))
-        return {token: f"<{name.strip('[]<>')}>" for token, name in enumerate(names)}
+        return self._control_tokens
 
     @property
     def calls_id(self) -> int | None:

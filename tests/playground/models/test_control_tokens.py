@@ -60,7 +60,8 @@ PLAIN = Texts("a", "b", "c", "d", "e", "f", "g")
 
 
 def control_tokens(tokenizer: ChatTokenizer, tokens: list[int]) -> list[int]:
-    return [token for token in tokens if token in tokenizer.control_tokens]
+    known = tokenizer.control_tokens
+    return [token for token in tokens if token in known]
 
 
 @settings(max_examples=300)
