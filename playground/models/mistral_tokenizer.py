@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mistral_common.exceptions import MistralCommonException
@@ -50,9 +49,9 @@ class MistralTokenizer:
         self._common: CommonTokenizer[Any, Any, Any, Any, Any] = common
         self._vocabulary = vocabulary
         special_names = map(vocabulary.id_to_piece, range(vocabulary.num_special_tokens))
-        self._control_tokens = MappingProxyType(
-            {token: f"<{name.strip('[]<>')}>" for token, name in enumerate(special_names)}
-        )
+        self._control_tokens = {
+            token: f"<{name.strip('[]<>')}>" for token, name in enumerate(special_names)
+        }
         digest = hashlib.sha256(path.read_bytes())
         self._template_hash = digest.hexdigest()[:16]
 
