@@ -110,15 +110,11 @@ def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     talks = read_rows(GLAIVE).conversations[:24]
     examples = [example for talk in talks for example in to_examples(talk, loaded.tokenizer)]
-    recipe = replace(
-        embedded_cpu(),
-        replay_fraction=0.0,
-        num_train_epochs=3.0,
-        micro_batch_size=8,
-        learning_rate=1e-3,
-    )
-    train(recipe, loaded, TrainingData.of(examples), tmp_path / "run", "words")
+    short = [example for example in examples if len(example.token_ids) <= 320]
+    recipe = replace(QUICK, num_train_epochs=2.0, micro_batch_size=4)
+    train(recipe, loaded, TrainingData.of(short), tmp_path / "run", "words")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     quarter = len(losses) // 4
+    assert quarter >= 3
     first, last = torch.tensor(losses[:quarter]).mean(), torch.tensor(losses[-quarter:]).mean()
     assert last < 0.9 * first
