@@ -265,7 +265,7 @@ def test_a_running_job_shows_its_figures_and_curves(
     (prices.folder / "samples.jsonl").write_text(json.dumps(sample) + "\n")
     update = jobs.refresh("", prices.id)
     head = str(update.head)
-    for said in ("Running", "step 2 of 8", "epoch 0.25 of 8", "1,234 tokens/s", "65 s left"):
+    for said in ("Running", "step 2 of 8", "epoch 0.25 of 4", "1,234 tokens/s", "65 s left"):
         assert said in head
     assert "a &lt;note&gt;" in head
     assert "less memory" in head
