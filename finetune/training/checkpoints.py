@@ -29,11 +29,6 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folders, key=step_of)
 
 
-def checkpoint_at(folder: Path, step: int) -> Path:
-    """Return the path of the checkpoint that is written after an optimizer step."""
-    return folder / f"checkpoint-{step}"
-
-
 def step_of(checkpoint: Path) -> int:
     """Return the optimizer step after which a checkpoint was written."""
     match = CHECKPOINT_NAME.fullmatch(checkpoint.name)
