@@ -41,7 +41,7 @@ def chat_router(backend: Backend) -> APIRouter:
         answers = await cancel_on_disconnect(http.receive, whole_answers(backend, parsed.requests))
         reply = envelope("chat.completion", "chatcmpl", parsed) | {
             "choices": [_choice(index, each, body) for index, each in enumerate(answers)],
-            "usage": total_usage([each.usage for each in answers], parsed.n),
+            "usage": total_usage([result.usage for result in answers], parsed.n),
             "prompt": [],  # Together's client requires it
         }
         return JSONResponse(reply)

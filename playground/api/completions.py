@@ -36,9 +36,9 @@ def completion_router(backend: Backend) -> APIRouter:
                 _choice(index, echo, each, body)
                 for index, (echo, each) in enumerate(zip(echoes, answers, strict=True))
             ],
-            "usage": total_usage([each.usage for each in answers], parsed.n),
+            "usage": total_usage([result.usage for result in answers], parsed.n),
             # Together's client requires it, and looks for an echoed prompt there.
-            "prompt": [{"text": each, "logprobs": None} for each in echoes[:: parsed.n] if each],
+            "prompt": [{"text": echo, "logprobs": None} for echo in echoes[:: parsed.n] if echo],
         }
         return JSONResponse(reply)
 

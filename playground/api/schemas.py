@@ -66,7 +66,7 @@ def _as_prompts(value: Any) -> list[Prompt]:
 
 
 def _is_token_ids(value: Any) -> bool:
-    whole = isinstance(value, list) and all(type(each) is int for each in value)
+    whole = isinstance(value, list) and all(type(item) is int for item in value)
     return whole and len(value) > 0
 
 

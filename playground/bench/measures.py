@@ -56,7 +56,7 @@ def throughput(engine: LocalBackend, requests: Sequence[Request]) -> float:
     """Generated tokens a second, prefill included, all requests at once."""
 
     async def all_of_them() -> list[tuple[int, float]]:
-        return list(await asyncio.gather(*(answer_tokens(engine, each) for each in requests)))
+        return list(await asyncio.gather(*(answer_tokens(engine, one) for one in requests)))
 
     began = time.perf_counter()
     answers = asyncio.run(all_of_them())

@@ -79,7 +79,7 @@ def report_card(
     what `AdapterHost.load_adapter` raises.
     """
     lanes = (BASE_LANE, *_lane_names(adapters))
-    set_losses = [_losses_by_lane(loaded, adapters, lanes, each.rows) for each in sets]
+    set_losses = [_losses_by_lane(loaded, adapters, lanes, rows_set.rows) for rows_set in sets]
     with _served(host, lanes, adapters) as models:
         sections = [
             summarize(

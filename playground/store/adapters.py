@@ -85,7 +85,7 @@ class AdapterStore:
         wanted = version or in_name or self._state(name)["promoted"]
         if not wanted:
             return versions[-1]
-        match = next((each for each in versions if each.version == wanted), None)
+        match = next((stored for stored in versions if stored.version == wanted), None)
         if match is None:
             raise UnknownAdapter(f"{name}/{wanted}", [f"{name}/{v.version}" for v in versions])
         return match
@@ -130,7 +130,7 @@ class AdapterStore:
             self.find(name, version)
             state = self._state(name)
             if state["promoted"] != version:
-                before = [each for each in state["before"] if each != version]
+                before = [earlier for earlier in state["before"] if earlier != version]
                 if state["promoted"]:
                     before.append(state["promoted"])
                 self._write_state(name, version, before)
@@ -139,8 +139,8 @@ class AdapterStore:
     def roll_back(self, name: str) -> Version:
         """Point the name at the version promoted before. Raises `Conflict` if there is none."""
         with self._lock:
-            versions = {each.version for each in self.versions(name)}
-            before = [each for each in self._state(name)["before"] if each in versions]
+            versions = {stored.version for stored in self.versions(name)}
+            before = [earlier for earlier in self._state(name)["before"] if earlier in versions]
             if not before:
                 raise Conflict(f"{name} has no version that was promoted before")
             self._write_state(name, before[-1], before[:-1])

@@ -34,7 +34,7 @@ def function_tool(
     """
     name = function.__name__
     parameters = inspect.signature(function).parameters.values()
-    unnamed = [each.name for each in parameters if each.kind not in ByName]
+    unnamed = [parameter.name for parameter in parameters if parameter.kind not in ByName]
     if unnamed:
         raise InvalidSettings(f"{name}: the parameter {unnamed[0]!r} cannot be given by name")
     try:

@@ -66,7 +66,7 @@ def tool_of_signature(source: str) -> Tool:
     function = functions[-1]
     reader = _Reader(module)
     docstring = parse(ast.get_docstring(function) or "")
-    described = {each.arg_name: each.description for each in docstring.params}
+    described = {param.arg_name: param.description for param in docstring.params}
     arguments = function.args
     if arguments.vararg or arguments.posonlyargs:
         raise InvalidRequest(FIELD, f"line {function.lineno}: every parameter needs a name")
