@@ -7,6 +7,8 @@ PYTHON ?= python3
 ARGS ?=
 RUN := $(VENV)/installed-to-run
 DEV := $(VENV)/installed-to-develop
+# A process a core, and a file's tests in one of them, because they share what is slow to set up.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install install-dev hooks run test test-fast check bench embedded-model clean
 
@@ -34,11 +36,11 @@ run: $(RUN)
 	$(BIN)/playground $(ARGS)
 
 test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # No browser, no training, no notebook, nothing that takes more than ten seconds.
 test-fast: $(DEV)
-	$(BIN)/python -m pytest -m "not slow and not browser and not training and not notebook" $(ARGS)
+	$(PYTEST) -m "not slow and not browser and not training and not notebook" $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
