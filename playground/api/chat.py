@@ -75,14 +75,26 @@ def _extensions(end: Answer | Finished) -> dict[str, object]:
 
 
 def _message(answer: Answer, *, legacy: bool) -> dict[str, object]:
-    """``legacy``: the client gave ``functions``, so it reads ``function_call``."""
-    content = answer.text or (None if answer.calls else "")
+    """The message as a stream would have shown it: with a call that was cut, whose arguments may
+    not be JSON and whose finish reason is ``length``, as OpenAI hands it out.
+
+    ``legacy``: the client gave ``functions``, so it reads ``function_call``.
+    """
+    cut = (answer.cut_call,) if answer.cut_call else ()
+    calls = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in (*answer.calls, *cut)
+    ]
+    content = answer.text or (None if calls else "")
     message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
-    if answer.calls and legacy:
-        call = answer.calls[0]
-        message["function_call"] = {"name": call.name, "arguments": call.arguments}
-    elif answer.calls:
-        message["tool_calls"] = [call.to_openai() for call in answer.calls]
+    if calls and legacy:
+        message["function_call"] = calls[0]["function"]
+    elif calls:
+        message["tool_calls"] = calls
     return message
 
 

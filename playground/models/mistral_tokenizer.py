@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mistral_common.exceptions import MistralCommonException
+from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer as CommonTokenizer
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
+from playground.models.conversation import renderable
 from playground.models.tokenizer import Detokenizer
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
@@ -48,6 +50,8 @@ class MistralTokenizer:
             raise UnsupportedModel(f"{path} is not a tekken vocabulary")
         self._common: CommonTokenizer[Any, Any, Any, Any, Any] = common
         self._vocabulary = vocabulary
+        settings = vocabulary.model_settings_builder
+        self._normalizer = get_normalizer(vocabulary.version, settings)
         special_names = map(vocabulary.id_to_piece, range(vocabulary.num_special_tokens))
         self._control_tokens = {
             token: f"<{name.strip('[]<>')}>" for token, name in enumerate(special_names)
@@ -93,17 +97,27 @@ class MistralTokenizer:
         *,
         continue_final: bool = False,
     ) -> list[int]:
-        """Render the conversation as mistral-common does for serving.
+        """Render the conversation as mistral-common does for serving, in any order of roles.
 
-        Raises `InvalidRequest` for a message or a tool that the template cannot render.
+        mistral-common's validator is passed over: it refuses orders that the template published
+        with the model takes, such as a system message after an answer. An answer at the end that is
+        not to be continued, and tools without any user message, are followed by an empty user
+        message, because the template begins an answer, and shows tools, only there.
+        Raises `InvalidRequest` for a message or a tool that cannot be rendered.
         """
+        conversation = renderable(messages, continue_final=continue_final)
+        answered = conversation[-1].role == "assistant"
+        asked = any(message.role == "user" for message in conversation)
+        if (answered and not continue_final) or (tools and not asked):
+            conversation.append(Message("user", ""))
         try:
             request = ChatCompletionRequest.from_openai(
-                messages=[_with_short_ids(message.to_openai()) for message in messages],
+                messages=[_with_short_ids(message.to_openai()) for message in conversation],
                 tools=[tool.to_openai() for tool in tools] or None,
                 continue_final_message=continue_final,
             )
-            tokens: list[int] = self._common.encode_chat_completion(request).tokens
+            instruct = self._normalizer.from_chat_completion_request(request)
+            tokens: list[int] = self._common.instruct_tokenizer.encode_instruct(instruct).tokens
         except ValidationError as error:
             detail = error.errors()[0]
             where = ".".join(str(part) for part in detail["loc"])

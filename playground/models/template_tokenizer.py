@@ -17,6 +17,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
+from playground.models.conversation import nearest_forms, renderable
 from playground.models.tokenizer import Detokenizer
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
@@ -131,19 +132,21 @@ class TemplateTokenizer:
     ) -> str:
         if self._tokenizer.chat_template is None:
             raise InvalidRequest("messages", "this model has no chat template; give it a prompt")
-        conversation = [self._as_text(message.to_openai()) for message in messages]
-        try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    conversation,
-                    tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
-                    add_generation_prompt=prompts_answer and not continue_final,
-                    continue_final_message=continue_final,
-                    tokenize=False,
+        refusal: Exception | None = None
+        for form in nearest_forms(renderable(messages, continue_final=continue_final)):
+            try:
+                return str(
+                    self._tokenizer.apply_chat_template(
+                        [self._as_text(message.to_openai()) for message in form],
+                        tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
+                        add_generation_prompt=prompts_answer and not continue_final,
+                        continue_final_message=continue_final,
+                        tokenize=False,
+                    )
                 )
-            )
-        except (TemplateError, ValueError, TypeError) as error:
-            raise InvalidRequest("messages", f"the chat template rejects them: {error}") from error
+            except (TemplateError, ValueError, TypeError) as error:
+                refusal = refusal or error  # the first one is of the messages as they were sent
+        raise InvalidRequest("messages", f"the chat template rejects them: {refusal}") from refusal
 
     def encode(self, text: str) -> list[int]:
         """Encode raw text, after the beginning-of-sequence token if the model has one."""

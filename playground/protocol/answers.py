@@ -135,7 +135,11 @@ StreamEvent: TypeAlias = Delta | Finished
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: everything its deltas held, and how it ended."""
+    """A whole answer: everything its deltas held, and how it ended.
+
+    ``calls`` are complete; they are to be run only if the reason is ``tool_calls``. ``cut_call`` is
+    one whose arguments the token limit broke off or made the grammar close: never to be run.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -145,6 +149,7 @@ class Answer:
     guarantee: Guarantee | None = None
     closed_early: bool = False
     calls: tuple[ToolCall, ...] = ()
+    cut_call: CallDelta | None = None
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
 
@@ -161,6 +166,7 @@ class AnswerBuilder:
     def add(self, event: StreamEvent) -> Answer | None:
         """Take the next event; the answer once the last one is taken."""
         if isinstance(event, Finished):
+            calls, cut_call = self._calls_at_end(event.finish_reason)
             return Answer(
                 text=self.text,
                 finish_reason=event.finish_reason,
@@ -169,7 +175,8 @@ class AnswerBuilder:
                 provenance=event.provenance,
                 guarantee=event.guarantee,
                 closed_early=event.closed_early,
-                calls=self._complete_calls(event.finish_reason),
+                calls=calls,
+                cut_call=cut_call,
                 reasoning=self.reasoning,
                 logprobs=tuple(self._logprobs),
             )
@@ -188,11 +195,11 @@ class AnswerBuilder:
         """Functions called so far, the one being written included."""
         return tuple(self._calls[index].name for index in sorted(self._calls))
 
-    def _complete_calls(self, reason: FinishReason) -> tuple[ToolCall, ...]:
-        """The calls as written, without a last one that broke off."""
+    def _calls_at_end(self, reason: FinishReason) -> tuple[tuple[ToolCall, ...], CallDelta | None]:
+        """The complete calls, and the last one if it broke off."""
         ordered = [self._calls[index] for index in sorted(self._calls)]
-        complete = ordered if reason == "tool_calls" else ordered[:-1]
-        return tuple(ToolCall(call.id, call.name, call.arguments) for call in complete)
+        cut_call = ordered.pop() if ordered and reason != "tool_calls" else None
+        return tuple(ToolCall(call.id, call.name, call.arguments) for call in ordered), cut_call
 
 
 async def collect(stream: AsyncGenerator[StreamEvent, None]) -> Answer:

@@ -15,7 +15,6 @@ from playground.protocol import (
     Finished,
     FinishReason,
     Guarantee,
-    Message,
     Provenance,
     Request,
     TokenLogprob,
@@ -61,7 +60,7 @@ def render(request: Request, tokenizer: ChatTokenizer) -> list[int]:
     """The prompt as the model is given it, in token ids. Raises `InvalidRequest`."""
     if request.prompt is None:
         return tokenizer.render(
-            _without_empty_answers(request), request.tools, continue_final=request.continue_final
+            request.messages, request.tools, continue_final=request.continue_final
         )
     if isinstance(request.prompt, str):
         return tokenizer.encode(request.prompt)
@@ -69,18 +68,6 @@ def render(request: Request, tokenizer: ChatTokenizer) -> list[int]:
         if not 0 <= token_id < tokenizer.vocabulary_size:
             raise InvalidRequest("prompt", f"{token_id} is not a token id of this model")
     return list(request.prompt)
-
-
-def _without_empty_answers(request: Request) -> list[Message]:
-    """Leave out answers without text and calls, which no template can render: a server hands them
-    out where a stop string or the end token came first.
-    """
-    last = len(request.messages) - 1 if request.continue_final else -1
-    return [
-        message
-        for place, message in enumerate(request.messages)
-        if place == last or message.role != "assistant" or message.content or message.tool_calls
-    ]
 
 
 class AnswerReader:

@@ -12,11 +12,9 @@ from typing import Literal
 import pytest
 import torch
 from jsonschema import Draft202012Validator
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -41,6 +39,7 @@ from playground.protocol import (
     collect,
 )
 from playground.structured.call_reader import CallReader, CallSplitter
+from tests.playground.models.template_folder import write_template_tokenizer
 
 HERMES = """{%- if tools %}{{- '<|im_start|>system\\n<tools>' }}{%- for tool in tools %}{{- '\\n' }}
 {{- tool | tojson }}{%- endfor %}{{- '\\n</tools> Calls: <tool_call></tool_call><|im_end|>\\n' }}
@@ -65,21 +64,6 @@ SCHEMA = {
 TOOLS = (Tool("get_weather", "Get the weather.", SCHEMA), Tool("ring_bell", "Ring the bell."))
 
 
-def write_tokenizer(folder: Path, template: str, specials: list[str], added: list[str]) -> int:
-    """A byte vocabulary with these special and these merely added tokens."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: at for at, piece in enumerate(alphabet)}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([AddedToken(name, special=True) for name in specials])
-    backend.add_tokens([AddedToken(name, special=False) for name in added])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=specials[-1])
-    tokenizer.chat_template = template
-    tokenizer.save_pretrained(folder)
-    return len(tokenizer)
-
-
 def made(folder: Path, family: str) -> Path:
     shape = {
         "hidden_size": 32,
@@ -93,14 +77,15 @@ def made(folder: Path, family: str) -> Path:
     torch.manual_seed(0)
     if family == "hermes":
         specials = ["<|im_start|>", "<|im_end|>"]
-        size = write_tokenizer(folder, HERMES, specials, ["<tool_call>", "</tool_call>"])
+        added = ["<tool_call>", "</tool_call>"]
+        size = write_template_tokenizer(folder, HERMES, specials, added).vocabulary_size
         Qwen2ForCausalLM(
             Qwen2Config(vocab_size=size, eos_token_id=257, bos_token_id=None, **shape)
         ).save_pretrained(folder)
     else:
         specials = ["<|start|>", "<|end|>", "<|eot_id|>"]
         template = LLAMA3 if family == "llama3" else PLAIN
-        size = write_tokenizer(folder, template, specials, [])
+        size = write_template_tokenizer(folder, template, specials).vocabulary_size
         LlamaForCausalLM(
             LlamaConfig(vocab_size=size, eos_token_id=258, bos_token_id=None, **shape)
         ).save_pretrained(folder)
