@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from playground.engine.adapter_cache import AdapterCache
 from playground.engine.batch import ScheduledChunk
@@ -85,6 +86,8 @@ class Engine:
             loaded.model, self._limits.max_adapters, self._limits.kv_layout
         )
         self._grammars = GrammarCompiler(loaded.tokenizer)
+        unused = sorted(loaded.tokenizer.unused_ids)
+        self._unused = torch.tensor(unused, device=loaded.model.device) if unused else None
         self._adapter_cache = AdapterCache(self._runner.adapters)
         self._waiting_for_slot: list[Sequence] = []
         wanted = loaded.context_length if context_length is None else context_length
@@ -270,11 +273,20 @@ class Engine:
     def _advance(self, schedule: Schedule) -> None:
         pairs = [(sequence, chunk) for sequence, chunks in schedule.items() for chunk in chunks]
         pairs.sort(key=_row_order)
-        logits = self._runner.forward([chunk for _, chunk in pairs])
+        logits = self._without_unknown(self._runner.forward([chunk for _, chunk in pairs]))
         for sequence, chunks in schedule.items():
             sequence.num_computed = min(chunks[-1].stop, len(sequence.tokens))  # without drafts
         wanted = [(sequence, chunk) for sequence, chunk in pairs if chunk.wants_logits]
         self._remove(verify_drafts_and_append(logits, wanted))
+
+    def _without_unknown(self, logits: Tensor) -> Tensor:
+        """Leave out the columns past the tokenizer's ids (many vocabularies are padded), and forbid
+        ids between others that it does not use.
+        """
+        logits = logits[:, : self.loaded.tokenizer.vocabulary_size]
+        if self._unused is not None:
+            logits = logits.index_fill(1, self._unused, float("-inf"))
+        return logits
 
     def _remove(self, sequences: AnySequence[Sequence]) -> None:
         """Forget sequences that ended; those that waited for their slots are tried again."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from playground.engine.batch import ScheduledChunk
-from playground.engine.sampler import choose
+from playground.engine.sampler import Choice, choose
 from playground.engine.sequence import Sequence
+from playground.errors import RequestFailed
 
 
 @dataclass(eq=False, slots=True)
@@ -45,7 +46,7 @@ def verify_drafts_and_append(
     ``logits`` has a row for each chunk: for each sequence the one that completes its tokens, and
     one for each drafted token. Every token is chosen from the row after the tokens before it, so
     that drafts change no answer. Raises what `choose` raises, before any token is appended; an
-    error in a draft's row is left to the next step.
+    error in a draft's row is left to the next step, and an error of a sink ends its request alone.
     """
     drafted = _by_sequence(chunks)
     done: list[Sequence] = []
@@ -65,7 +66,7 @@ def verify_drafts_and_append(
         first = False
         agreeing = []
         for entry, choice in zip(alive, choices, strict=True):
-            if entry.sequence.append(choice):
+            if _append(entry.sequence, choice):
                 done.append(entry.sequence)
             elif entry.draft and entry.accepted == entry.gained:
                 agreeing.append(entry)
@@ -78,6 +79,17 @@ def verify_drafts_and_append(
                 entry.sequence.num_computed -= 1
             entry.sequence.lookup.update_acceptance(len(entry.draft), accepted)
     return done
+
+
+def _append(sequence: Sequence, choice: Choice) -> bool:
+    """Append the token; True when the answer is complete, or ended by an error of its own."""
+    try:
+        return sequence.append(choice)
+    except Exception as error:  # a request's own sink: it must not end the thread that serves all
+        failure = RequestFailed(f"its answer cannot be read: {error!r}")
+        failure.__cause__ = error
+        sequence.fail(failure)
+        return True
 
 
 def _by_sequence(chunks: AnySequence[tuple[Sequence, ScheduledChunk]]) -> list[_Drafted]:

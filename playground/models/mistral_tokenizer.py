@@ -65,6 +65,11 @@ class MistralTokenizer:
         return self._vocabulary.n_words
 
     @property
+    def unused_ids(self) -> frozenset[int]:
+        """None: every id of a tekken file is a control token or has bytes."""
+        return frozenset()
+
+    @property
     def end_ids(self) -> frozenset[int]:
         """The end-of-sequence token."""
         return frozenset({self._vocabulary.eos_id})

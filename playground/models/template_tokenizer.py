@@ -24,6 +24,8 @@ from playground.protocol.json_types import Json, parse_json
 
 BYTE_OF: Mapping[str, int] = {stand_in: byte for byte, stand_in in bytes_to_unicode().items()}
 BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
+SENTINEL = "\x02"
+"""Put before a text that is encoded as after other text; no vocabulary joins it to a letter."""
 WORD_JOINER = "\u2060"
 """Inserted into a control token's name in a message, so that it looks the same and stays text."""
 
@@ -54,14 +56,23 @@ class TemplateTokenizer:
         markup = sorted(filter(_is_markup, added | set(names)), key=len, reverse=True)
         self._markup = re.compile("|".join(map(re.escape, markup)) or r"(?!)")
         self._added = {index: str(token) for index, token in tokenizer.added_tokens_decoder.items()}
-        self._is_byte_level = '"ByteLevel"' in self._backend.to_str()[-100_000:]
+        self._is_byte_level = _is_byte_level(self._backend)
+        ids: set[int] = set(tokenizer.get_vocab().values())
+        self._vocabulary_size = max(ids, default=-1) + 1
+        self._unused_ids = frozenset(range(self._vocabulary_size)) - ids
+        self._sentinel_ids = self._find_sentinel_ids()
         self._template = str(tokenizer.chat_template or "")
         self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of token ids, control tokens included."""
-        return len(self._tokenizer)
+        """Number of token ids, control tokens and unused ids included."""
+        return self._vocabulary_size
+
+    @property
+    def unused_ids(self) -> frozenset[int]:
+        """Ids between others that stand for no token."""
+        return self._unused_ids
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -153,8 +164,19 @@ class TemplateTokenizer:
         return list(self._backend.encode(self._plain(text)).ids)
 
     def encode_plain(self, text: str) -> list[int]:
-        """Encode text without a beginning-of-sequence token."""
-        return list(self._backend.encode(self._plain(text), add_special_tokens=False).ids)
+        """Encode text as it goes on after other text: no beginning-of-sequence token, and no space
+        that the tokenizer puts before a text (SentencePiece's dummy prefix).
+        """
+        before = SENTINEL if self._sentinel_ids else ""
+        ids = self._backend.encode(before + self._plain(text), add_special_tokens=False).ids
+        return list(ids[len(self._sentinel_ids) :])
+
+    def _find_sentinel_ids(self) -> list[int]:
+        """Tokens of the sentinel where texts get a space before them; empty where they do not."""
+        first = self._backend.encode("a", add_special_tokens=False).ids
+        if b"".join(map(self.token_bytes, first)) == b"a":
+            return []
+        return list(self._backend.encode(SENTINEL, add_special_tokens=False).ids)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token, maybe part of a character; empty for a control token."""
@@ -191,6 +213,12 @@ class TemplateTokenizer:
 
     def _plain(self, text: str) -> str:
         return self._control.sub(_broken_up, text)
+
+
+def _is_byte_level(backend: Tokenizer) -> bool:
+    """Whether pieces are written in GPT-2's stand-ins for bytes; the tokenizer's parts say so."""
+    parts = (backend.decoder, backend.pre_tokenizer)
+    return any(b'"ByteLevel"' in part.__getstate__() for part in parts if part is not None)
 
 
 def _broken_up(name: re.Match[str]) -> str:

@@ -28,7 +28,12 @@ class ChatTokenizer(Protocol):
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of token ids, control tokens included."""
+        """Number of token ids, control tokens and unused ids included. A model may have more."""
+        ...
+
+    @property
+    def unused_ids(self) -> frozenset[int]:
+        """Ids between others that stand for no token; mostly none."""
         ...
 
     @property
@@ -86,7 +91,7 @@ class ChatTokenizer(Protocol):
         ...
 
     def encode_plain(self, text: str) -> list[int]:
-        """Encode text without a beginning-of-sequence token."""
+        """Encode text as it goes on after other text, without a beginning-of-sequence token."""
         ...
 
     def token_bytes(self, token_id: int) -> bytes:
