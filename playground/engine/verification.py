@@ -85,7 +85,7 @@ def _append(sequence: Sequence, choice: Choice) -> bool:
     """Append the token; True when the answer is complete, or ended by an error of its own."""
     try:
         return sequence.append(choice)
-    except Exception as error:  # a request's own sink: it must not end the thread that serves all
+    except Exception as error:  # noqa: BLE001 - a request's own sink, which must not end the thread
         failure = RequestFailed(f"its answer cannot be read: {error!r}")
         failure.__cause__ = error
         sequence.fail(failure)
