@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
-from playground.models.tokenizer import Detokenizer
+from playground.models.tokenizer import Detokenizer, name_in_text
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
@@ -92,14 +92,22 @@ class MistralTokenizer:
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Render the conversation as mistral-common does for serving.
 
-        Raises `InvalidRequest` for a message or a tool that the template cannot render.
+        Raises `InvalidRequest` for a message or a tool that the template cannot render, and for any
+        ``template_kwargs``.
         """
+        if template_kwargs:
+            problem = f"this model's template has no variables; got {', '.join(template_kwargs)}"
+            raise InvalidRequest("chat_template_kwargs", problem)
+        named = [name_in_text(message) for message in messages]
+        if continue_final:
+            named[-1] = messages[-1]
         try:
             request = ChatCompletionRequest.from_openai(
-                messages=[_with_short_ids(message.to_openai()) for message in messages],
+                messages=[_with_short_ids(message.to_openai()) for message in named],
                 tools=[tool.to_openai() for tool in tools] or None,
                 continue_final_message=continue_final,
             )
