@@ -5,7 +5,7 @@ The answer cannot break any of them, so that nothing has to be checked. Knows no
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +19,10 @@ from playground.structured.schema import LIMITS, CompiledSchema, compile_schema
 MAX_PATTERN_CHARACTERS = 64 * 1024
 MAX_CHOICES = 1000
 FIELD = "response_format"
+REGEX_TOKEN = re.compile(r"\\.|\[\^?\]?|.", re.DOTALL)
+"""An escape, the beginning of a class, or a character."""
+ASCII_CLASSES = {r"\d": "0-9", r"\w": "A-Za-z0-9_", r"\s": r" \t\n\r\f\v"}
+ESCAPED = {"/": r"\/", "\n": r"\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,23 @@ def _regex(pattern: str) -> str:
         pattern = pattern[:-1]
     if not pattern:
         raise InvalidRequest(FIELD, "the regex is empty")
-    escaped = re.sub(r"(\\.)|/", lambda found: found[1] or r"\/", pattern, flags=re.DOTALL)
-    one_line = escaped.replace("\n", r"\n")
-    return f"/{one_line}/"
+    return f"/{''.join(_as_lark(pattern))}/"
+
+
+def _as_lark(pattern: str) -> Iterator[str]:
+    """The expression as Lark writes it, its classes in ASCII: those of Unicode, which Rust's are,
+    have digits that nobody means.
+    """
+    in_class = False
+    for token in REGEX_TOKEN.findall(pattern):
+        characters = ASCII_CLASSES.get(token.lower())
+        if characters and not in_class:
+            yield f"[{'^' if token[1].isupper() else ''}{characters}]"
+        elif characters and token[1].islower():
+            yield characters
+        else:
+            yield ESCAPED.get(token, token)
+        in_class = token.startswith("[") or (in_class and token != "]")
 
 
 def _lark(grammar: str) -> str:
