@@ -40,7 +40,7 @@ def envelope(kind: str, prefix: str, parsed: ParsedRequest) -> dict[str, object]
         "object": kind,
         "created": int(time.time()),
         "model": parsed.info.name,
-        "system_fingerprint": _fingerprint(parsed.info),
+        "system_fingerprint": fingerprint(parsed.info),
     }
 
 
@@ -115,7 +115,7 @@ def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
     }
 
 
-def _fingerprint(info: ModelInfo) -> str:
+def fingerprint(info: ModelInfo) -> str:
     """A fingerprint that changes when a seed may no longer give the same answer, and else never."""
     made_by = info.provenance
     served = (
