@@ -10,8 +10,8 @@ from playground.backends.local import LocalBackend
 from playground.models.loaded import LoadedModel
 from playground.protocol import Message
 
-QUESTION = {"role": "user", "content": "What is the capital of France?"}
-OPENED = [QUESTION, {"role": "assistant", "content": "The capital"}]
+QUESTION: dict[str, Any] = {"role": "user", "content": "What is the capital of France?"}
+OPENED: list[dict[str, Any]] = [QUESTION, {"role": "assistant", "content": "The capital"}]
 
 
 def chat(url: str, model: str, messages: list[dict[str, Any]], **change: Any) -> dict[str, Any]:
@@ -89,6 +89,6 @@ async def test_a_named_tool_result_is_as_without(backend: LocalBackend, server_u
         "function": {"name": "now", "arguments": "{}"},
     }
     result = {"role": "tool", "tool_call_id": "a12345678", "content": "noon"}
-    history = [QUESTION, {"role": "assistant", "tool_calls": [call]}]
+    history: list[dict[str, Any]] = [QUESTION, {"role": "assistant", "tool_calls": [call]}]
     plain = prompt_tokens(server_url, model, [*history, result])
     assert prompt_tokens(server_url, model, [*history, result | {"name": "other"}]) == plain

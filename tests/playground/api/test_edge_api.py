@@ -14,7 +14,7 @@ from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
 from playground.protocol import ModelInfo, Provenance
 
-HELLO = [{"role": "user", "content": "Hello!"}]
+HELLO: list[Any] = [{"role": "user", "content": "Hello!"}]
 PAGE_OF_ANOTHER = "http://localhost:3000"
 PREFLIGHT = {
     "Origin": PAGE_OF_ANOTHER,
@@ -144,7 +144,7 @@ WEIGHTS = Provenance("base", "none", "codes", "adapter")
     [{"base_hash": "other"}, {"quantization": "nf4"}, {"adapter_hash": "other"}],
     ids=lambda change: next(iter(change)),
 )
-def test_other_weights_have_another_fingerprint(change: dict[str, str]) -> None:
+def test_other_weights_have_another_fingerprint(change: dict[str, Any]) -> None:
     info = ModelInfo("m", 100, provenance=WEIGHTS)
     assert fingerprint(info) != fingerprint(replace(info, provenance=replace(WEIGHTS, **change)))
 

@@ -47,7 +47,7 @@ def serve_page(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) 
 
         def start(settings: Flags) -> str:
             home = tmp_path_factory.mktemp("home")
-            chosen = load_settings({"home": str(home)} | settings)
+            chosen = load_settings({"home": str(home), **settings})
             studio = Studio(home, backend.loaded, backend)
             feedback = stack.enter_context(closing(Feedback(home)))
             services = Services.create(scripted, chosen, studio=studio, feedback=feedback)
@@ -103,7 +103,7 @@ def test_a_pages_session_opens_its_events(keyed_url: str) -> None:
 
 @pytest.mark.parametrize("session", ["", "x", "x.", ".x", "abc.def", "é.é"])
 def test_a_made_up_session_opens_nothing(keyed_url: str, session: str) -> None:
-    cookie = {"Cookie": f"playground_page={session}".encode()}
+    cookie = {b"Cookie": f"playground_page={session}".encode()}
     reply = httpx.post(f"{keyed_url}/gradio_api/queue/join", json=EVENT, headers=cookie)
     assert reply.status_code == 401
 
