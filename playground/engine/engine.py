@@ -24,7 +24,7 @@ from playground.engine.runner import Layout, choose_runner
 from playground.engine.scheduler import Schedule, Scheduler
 from playground.engine.sequence import Sequence
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
-from playground.engine.verification import verify_drafts_and_append
+from playground.engine.verification import score_prompts, verify_drafts_and_append
 from playground.errors import (
     ContextOverflow,
     EngineStopped,
@@ -180,12 +180,20 @@ class Engine:
         room = self.context_length - len(request.prompt)
         if room < 1:
             raise ContextOverflow(len(request.prompt), self.context_length)
-        for token_id in request.sampling.logit_bias:
-            if token_id >= tokenizer.vocabulary_size:
-                raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
+        sampling = request.sampling
+        for field, token_ids in (
+            ("logit_bias", sampling.logit_bias),
+            ("stop_token_ids", sampling.stop_token_ids),
+        ):
+            for token_id in token_ids:
+                if token_id >= tokenizer.vocabulary_size:
+                    raise InvalidRequest(field, f"{token_id} is not a token id of this model")
+        if sampling.ignore_eos and request.grammar:
+            problem = "an answer with tools or a response format ends where its grammar ends"
+            raise InvalidRequest("ignore_eos", problem)
         return Sequence.begin(
             request,
-            min(request.max_tokens or room, room),
+            room if request.max_tokens is None else min(request.max_tokens, room),
             tokenizer.vocabulary_size,
             tokenizer.end_ids,
             self._grammars.compile(request.grammar) if request.grammar else None,
@@ -273,9 +281,12 @@ class Engine:
     def _advance(self, schedule: Schedule) -> None:
         pairs = [(sequence, chunk) for sequence, chunks in schedule.items() for chunk in chunks]
         pairs.sort(key=_row_order)
-        logits = self._without_unknown(self._runner.forward([chunk for _, chunk in pairs]))
-        for sequence, chunks in schedule.items():
-            sequence.num_computed = min(chunks[-1].stop, len(sequence.tokens))  # without drafts
+        chunks = [chunk for _, chunk in pairs]
+        logits = self._without_unknown(self._runner.forward(chunks))
+        for sequence, own in schedule.items():
+            sequence.num_computed = min(own[-1].stop, len(sequence.tokens))  # without drafts
+        if any(chunk.scored for chunk in chunks):
+            logits = score_prompts(logits, pairs)
         wanted = [(sequence, chunk) for sequence, chunk in pairs if chunk.wants_logits]
         self._remove(verify_drafts_and_append(logits, wanted))
 

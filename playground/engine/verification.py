@@ -37,6 +37,19 @@ class _Drafted:
         return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
+def score_prompts(logits: Tensor, chunks: AnySequence[tuple[Sequence, ScheduledChunk]]) -> Tensor:
+    """Score the prompts that are to be scored; return the rows after which a token is chosen.
+
+    ``logits`` has `ScheduledChunk.num_logits` rows for each chunk.
+    """
+    stops = list(itertools.accumulate(chunk.num_logits for _, chunk in chunks))
+    placed = list(zip(chunks, stops, strict=True))
+    for (sequence, chunk), stop in sorted(placed, key=lambda entry: entry[0][1].start):
+        if chunk.scored:
+            sequence.score_prompt(logits[stop - chunk.num_logits : stop], chunk.start)
+    return logits[[stop - 1 for (_, chunk), stop in placed if chunk.wants_logits]]
+
+
 def verify_drafts_and_append(
     logits: Tensor, chunks: AnySequence[tuple[Sequence, ScheduledChunk]]
 ) -> list[Sequence]:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
 from playground.models.conversation import renderable
-from playground.models.tokenizer import Detokenizer
+from playground.models.tokenizer import Detokenizer, name_in_text
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
@@ -101,6 +101,7 @@ class MistralTokenizer:
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Render the conversation as mistral-common does for serving, in any order of roles.
 
@@ -108,9 +109,17 @@ class MistralTokenizer:
         with the model takes, such as a system message after an answer. An answer at the end that is
         not to be continued, and tools without any user message, are followed by an empty user
         message, because the template begins an answer, and shows tools, only there.
-        Raises `InvalidRequest` for a message or a tool that cannot be rendered.
+        Raises `InvalidRequest` for a message or a tool that cannot be rendered, and for any
+        ``template_kwargs``.
         """
-        conversation = renderable(messages, continue_final=continue_final)
+        if template_kwargs:
+            problem = f"this model's template has no variables; got {', '.join(template_kwargs)}"
+            raise InvalidRequest("chat_template_kwargs", problem)
+        conversation = [
+            name_in_text(message) for message in renderable(messages, continue_final=continue_final)
+        ]
+        if continue_final:
+            conversation[-1] = messages[-1]
         answered = conversation[-1].role == "assistant"
         asked = any(message.role == "user" for message in conversation)
         if (answered and not continue_final) or (tools and not asked):

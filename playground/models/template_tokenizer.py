@@ -7,7 +7,9 @@ before rendering, so that nothing a user writes becomes a control token.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from jinja2.exceptions import TemplateError
 from tokenizers import Tokenizer
@@ -18,7 +20,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
 from playground.models.conversation import nearest_forms, renderable
-from playground.models.tokenizer import Detokenizer
+from playground.models.tokenizer import Detokenizer, name_in_text
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
@@ -28,6 +30,29 @@ SENTINEL = "\x02"
 """Put before a text that is encoded as after other text; no vocabulary joins it to a letter."""
 WORD_JOINER = "\u2060"
 """Inserted into a control token's name in a message, so that it looks the same and stays text."""
+
+NAME_PROBE = "zyxwvu"
+RESERVED_VARIABLES = frozenset(
+    {
+        "messages",
+        "conversation",
+        "tools",
+        "documents",
+        "chat_template",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "padding",
+        "truncation",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+        "processor_kwargs",
+    }
+)
+"""Variables that are set from other fields of a request, and arguments of transformers' method."""
 
 
 class TemplateTokenizer:
@@ -108,12 +133,20 @@ class TemplateTokenizer:
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Render the conversation with the model's chat template.
 
         Raises `InvalidRequest` if there is no template or it rejects the conversation.
         """
-        text = self._render_text(messages, tools, continue_final=continue_final)
+        variables = dict(template_kwargs or {})
+        reserved = RESERVED_VARIABLES.intersection(variables)
+        if reserved:
+            problem = f"{', '.join(sorted(reserved))} cannot be set this way"
+            raise InvalidRequest("chat_template_kwargs", problem)
+        text = self._render_text(
+            messages, tools, continue_final=continue_final, variables=variables
+        )
         return list(self._backend.encode(text, add_special_tokens=False).ids)
 
     def render_answer(
@@ -140,11 +173,18 @@ class TemplateTokenizer:
         *,
         continue_final: bool = False,
         prompts_answer: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
         if self._tokenizer.chat_template is None:
             raise InvalidRequest("messages", "this model has no chat template; give it a prompt")
+        named = [
+            message if self._shows_names else name_in_text(message)
+            for message in renderable(messages, continue_final=continue_final)
+        ]
+        if continue_final:
+            named[-1] = messages[-1]
         refusal: Exception | None = None
-        for form in nearest_forms(renderable(messages, continue_final=continue_final)):
+        for form in nearest_forms(named):
             try:
                 return str(
                     self._tokenizer.apply_chat_template(
@@ -153,11 +193,22 @@ class TemplateTokenizer:
                         add_generation_prompt=prompts_answer and not continue_final,
                         continue_final_message=continue_final,
                         tokenize=False,
+                        **{name: self._as_text(value) for name, value in (variables or {}).items()},
                     )
                 )
             except (TemplateError, ValueError, TypeError) as error:
                 refusal = refusal or error  # the first one is of the messages as they were sent
         raise InvalidRequest("messages", f"the chat template rejects them: {refusal}") from refusal
+
+    @cached_property
+    def _shows_names(self) -> bool:
+        """Whether the template shows the name of a user, as a probe's rendering tells."""
+        probe = [{"role": "user", "name": NAME_PROBE, "content": "Hello!"}]
+        try:
+            shown = self._tokenizer.apply_chat_template(probe, tokenize=False)
+        except (TemplateError, ValueError, TypeError):
+            return False
+        return NAME_PROBE in str(shown)
 
     def encode(self, text: str) -> list[int]:
         """Encode raw text, after the beginning-of-sequence token if the model has one."""

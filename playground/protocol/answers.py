@@ -13,8 +13,8 @@ from playground.protocol.messages import ToolCall
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 Guarantee = Literal["strict", "checked", "none"]
-"""How an answer meets its JSON schema. ``strict``: decoding could not break it. ``checked``: it was
-validated when it was complete. ``none``: it is JSON and breaks the schema."""
+"""How an answer meets its response format. ``strict``: decoding could not break it. ``checked``: it
+was validated when it was complete. ``none``: it is JSON and breaks the schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +106,25 @@ class Provenance:
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer. ``text`` never ends inside a character and never shows part of a stop
-    string; ``reasoning`` is what the model writes before its answer.
+    string; ``reasoning`` is what the model writes before its answer. ``prompt_logprobs``, if asked
+    for, come once and first: all tokens of the prompt, NaN for the first, which nothing precedes.
+    ``usage`` counts the tokens up to here, where the backend knows.
     """
 
     text: str = ""
     calls: tuple[CallDelta, ...] = ()
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
+    usage: Usage | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The end of an answer. ``guarantee`` is None unless a schema was asked for and the answer came
     to its own end. ``closed_early``: the token limit made the grammar close the answer, whose form
-    is complete and whose content is not; the reason is ``length`` then.
+    is complete and whose content is not; the reason is ``length`` then. ``fitted_max_tokens`` is
+    the token limit that held where the one asked for was beyond the context.
     """
 
     finish_reason: FinishReason
@@ -128,6 +133,7 @@ class Finished:
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
     closed_early: bool = False
+    fitted_max_tokens: int | None = None
 
 
 StreamEvent: TypeAlias = Delta | Finished
@@ -152,6 +158,8 @@ class Answer:
     cut_call: CallDelta | None = None
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
+    fitted_max_tokens: int | None = None
 
 
 @dataclass(slots=True)
@@ -162,6 +170,7 @@ class AnswerBuilder:
     reasoning: str = ""
     _calls: dict[int, CallDelta] = field(default_factory=dict)
     _logprobs: list[TokenLogprob] = field(default_factory=list)
+    _prompt_logprobs: tuple[TokenLogprob, ...] = ()
 
     def add(self, event: StreamEvent) -> Answer | None:
         """Take the next event; the answer once the last one is taken."""
@@ -179,10 +188,13 @@ class AnswerBuilder:
                 cut_call=cut_call,
                 reasoning=self.reasoning,
                 logprobs=tuple(self._logprobs),
+                prompt_logprobs=self._prompt_logprobs,
+                fitted_max_tokens=event.fitted_max_tokens,
             )
         self.text += event.text
         self.reasoning += event.reasoning
         self._logprobs.extend(event.logprobs)
+        self._prompt_logprobs += event.prompt_logprobs
         for delta in event.calls:
             known = self._calls.get(delta.index, delta)
             if known is not delta:

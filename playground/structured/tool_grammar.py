@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from playground.errors import InvalidRequest
 from playground.models.call_formats import CALL_FORMATS, CallFormat, CallFormatName
 from playground.protocol import Tool, ToolChoice
+from playground.structured.patterns import CompiledFormat
 from playground.structured.schema import CompiledSchema, compile_schema
 
 FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -25,12 +26,12 @@ NO_ARGUMENTS: Mapping[str, object] = {
 def tool_grammar(
     tools: Sequence[Tool],
     choice: ToolChoice,
-    answer: CompiledSchema | None = None,
+    answer: CompiledFormat | None = None,
     format_name: CallFormatName = "mistral",
 ) -> str:
     """The grammar of an answer with these tools, in llguidance's Lark; empty if anything goes.
 
-    With ``answer``, an answer that is no call is a value of that schema. Raises `InvalidRequest`
+    With ``answer``, an answer that is no call has that format. Raises `InvalidRequest`
     with the tool and the reason.
     """
     callable_tools = _callable_tools(tools, choice)
@@ -59,7 +60,7 @@ def check_tools(tools: Sequence[Tool]) -> None:
     _callable_tools(tools, ToolChoice())
 
 
-def _start(choice: ToolChoice, answer: CompiledSchema | None, call_format: CallFormat) -> str:
+def _start(choice: ToolChoice, answer: CompiledFormat | None, call_format: CallFormat) -> str:
     if choice.mode == "required":
         return "calls"
     text = "answer" if answer else "TEXT"

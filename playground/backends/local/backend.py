@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,15 +14,18 @@ from playground.backends.local.translate import AnswerReader, PreparedRequest, p
 from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
-from playground.errors import AdapterChanged, PlaygroundError, UnknownModel
-from playground.models.adapters import Adapter, check_fits, read_adapter
+from playground.errors import AdapterChanged, ContextOverflow, PlaygroundError, UnknownModel
+from playground.files import modified_s
+from playground.models.adapters import CONFIG_FILE, Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.protocol import (
     Capabilities,
+    Delta,
     ModelInfo,
     Provenance,
     Request,
     StreamEvent,
+    Usage,
     check_capabilities,
     find_model,
 )
@@ -31,6 +33,15 @@ from playground.protocol import (
 LARGEST_SEED = 2**31 - 1
 STREAM_INTERVAL_S = 0.04
 """Shortest time between two pieces of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A request that the engine has; ``fitted_max_tokens`` is its token limit if it was lowered."""
+
+    prepared: PreparedRequest
+    provenance: Provenance
+    fitted_max_tokens: int | None
 
 
 class LocalBackend:
@@ -109,21 +120,25 @@ class LocalBackend:
         """Answer piece by piece; closing the generator early cancels the request."""
         mailbox = Mailbox()
         try:
-            prepared, provenance = await asyncio.to_thread(self._submit, request, mailbox)
-            reader = AnswerReader(prepared)
+            submitted = await asyncio.to_thread(self._submit, request, mailbox)
+            reader = AnswerReader(submitted.prepared)
+            prompt_tokens = len(submitted.prepared.prompt)
             while True:
                 outcome = await mailbox.arrived.get()
                 if isinstance(outcome, PlaygroundError):
                     raise outcome
                 if isinstance(outcome, Piece):
+                    if outcome.channel == "prompt":
+                        yield Delta(prompt_logprobs=outcome.logprobs)
+                        continue
                     delta = reader.push(outcome)
                     if delta:
-                        yield delta
+                        yield replace(delta, usage=Usage(prompt_tokens, outcome.num_tokens))
                     continue
-                held, finished = reader.finish(outcome, provenance)
+                held, finished = reader.finish(outcome, submitted.provenance)
                 if held:
                     yield held
-                yield finished
+                yield replace(finished, fitted_max_tokens=submitted.fitted_max_tokens)
                 return
         finally:
             mailbox.abandoned = True
@@ -154,7 +169,7 @@ class LocalBackend:
         """Requests running with this version of an adapter, or waiting; see `AdapterHost`."""
         return self._engine.uses_of(content_hash)
 
-    def _submit(self, request: Request, mailbox: Mailbox) -> tuple[PreparedRequest, Provenance]:
+    def _submit(self, request: Request, mailbox: Mailbox) -> "_Submitted":
         """Hand the request to the engine; everything that can be refused is refused here."""
         adapter = self._adapter_of(request.model)
         provenance = self._provenance(adapter)
@@ -163,6 +178,7 @@ class LocalBackend:
         check_capabilities(request, self._info)
         tokenizer = self._loaded.tokenizer
         prepared = prepare(request, tokenizer)
+        fitted = self._fitted_max_tokens(request, len(prepared.prompt))
         sampling = request.sampling
         if sampling.seed is None:  # drawn here, so that every answer can be made again
             sampling = replace(sampling, seed=random.SystemRandom().randint(0, LARGEST_SEED))
@@ -171,6 +187,7 @@ class LocalBackend:
             sampling,
             tokenizer.calls_id if prepared.request.tools else None,
             lambda outcome: self._outbox.put(mailbox, outcome),
+            prepared.prompt,
         )
         self._engine.submit(
             GenerationRequest(
@@ -186,7 +203,23 @@ class LocalBackend:
         )
         if mailbox.abandoned:  # the caller left while this thread was at work
             self._engine.cancel(request.id)
-        return prepared, replace(provenance, settings=sampling.chosen(), seed=sampling.seed)
+        provenance = replace(provenance, settings=sampling.chosen(), seed=sampling.seed)
+        return _Submitted(prepared, provenance, fitted)
+
+    def _fitted_max_tokens(self, request: Request, prompt_tokens: int) -> int | None:
+        """The room for the answer, if more was asked for. Raises `ContextOverflow` for a prompt
+        that leaves none, and where the request is not to be fitted.
+        """
+        length, wanted = self._engine.context_length, request.sampling.max_tokens
+        room = length - prompt_tokens
+        if room < 1:
+            field = "messages" if request.prompt is None else "prompt"
+            raise ContextOverflow(prompt_tokens, length, field=field)
+        if wanted is None or wanted <= room:
+            return None
+        if not request.fit_max_tokens:
+            raise ContextOverflow(prompt_tokens, length, field="max_tokens", max_tokens=wanted)
+        return room
 
     def _models(self, *, unlisted: bool = False) -> tuple[ModelInfo, ...]:
         adapters = self._adapters.all(unlisted=unlisted)
@@ -204,7 +237,7 @@ class LocalBackend:
     def _complete(self, info: ModelInfo | None) -> ModelInfo:
         """The base's description, with what the loaded model says of itself."""
         loaded = self._loaded
-        info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
+        info = info or ModelInfo(loaded.name, loaded.context_length)
         can = Capabilities(
             tools=loaded.tokenizer.call_format is not None, adapters=True, training=True
         )
@@ -216,6 +249,7 @@ class LocalBackend:
             name=f"{self._info.name}:{adapter.name}",
             adapter=adapter.name,
             description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
+            created=modified_s(adapter.folder / CONFIG_FILE) or self._info.created,
             provenance=self._provenance(adapter),
         )
 

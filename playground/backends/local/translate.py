@@ -21,7 +21,7 @@ from playground.protocol import (
     Usage,
 )
 from playground.structured.call_reader import CallReader, CallSplitter, call_id_seed
-from playground.structured.schema import CompiledSchema, compile_schema
+from playground.structured.patterns import CompiledFormat, compile_format
 from playground.structured.tool_grammar import tool_grammar
 
 
@@ -34,7 +34,7 @@ class PreparedRequest:
     request: Request
     prompt: list[int]
     grammar: str
-    schema: CompiledSchema | None
+    schema: CompiledFormat | None
     call_format: CallFormat
 
 
@@ -46,7 +46,7 @@ def prepare(request: Request, tokenizer: ChatTokenizer) -> PreparedRequest:
     if request.tool_choice.mode == "none":
         request = replace(request, tools=())
     form = request.response_format
-    schema = compile_schema(form.schema) if form else None
+    schema = compile_format(form, request.tools) if form else None
     format_name = tokenizer.call_format or "mistral"
     grammar = tool_grammar(request.tools, request.tool_choice, schema, format_name)
     for token_id in request.sampling.logit_bias:
@@ -60,7 +60,10 @@ def render(request: Request, tokenizer: ChatTokenizer) -> list[int]:
     """The prompt as the model is given it, in token ids. Raises `InvalidRequest`."""
     if request.prompt is None:
         return tokenizer.render(
-            request.messages, request.tools, continue_final=request.continue_final
+            request.messages,
+            request.tools,
+            continue_final=request.continue_final,
+            template_kwargs=request.template_kwargs,
         )
     if isinstance(request.prompt, str):
         return tokenizer.encode(request.prompt)

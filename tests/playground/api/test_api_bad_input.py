@@ -93,7 +93,77 @@ def user(content: Any) -> dict[str, Any]:
         ({"noSuchField": 1}, 400, "unrecognized_request_argument", "noSuchField"),
         ({"tool_choice": "sometimes"}, 400, "invalid_value", "tool_choice"),
         ({"tool_choice": {"type": "function", "name": "f"}}, 400, "invalid_value", "tool_choice"),
-        ({"response_format": {"type": "json_schema"}}, 400, "invalid_type", "response_format"),
+        (
+            {"response_format": {"type": "json_schema"}},
+            400,
+            "missing_required_parameter",
+            "response_format.json_schema",
+        ),
+        (
+            {"response_format": {"type": "regex"}},
+            400,
+            "missing_required_parameter",
+            "response_format.pattern",
+        ),
+        ({"min_tokens": 9, "max_tokens": 8}, 400, "invalid_value", "min_tokens"),
+        ({"stop_token_ids": [-1]}, 400, "invalid_value", "stop_token_ids"),
+        ({"stop_token_ids": [10**8]}, 400, "invalid_value", "stop_token_ids"),
+        ({"stop_token_ids": [1] * 65}, 400, "invalid_value", "stop_token_ids"),
+        ({"ignore_eos": True, "guided_regex": "a"}, 400, "invalid_value", "ignore_eos"),
+        ({"guided_regex": "("}, 400, "invalid_value", "guided_regex"),
+        ({"guided_regex": "^$"}, 400, "invalid_value", "guided_regex"),
+        ({"guided_choice": []}, 400, "invalid_value", "guided_choice"),
+        ({"guided_choice": ["a", ""]}, 400, "invalid_value", "guided_choice"),
+        ({"guided_grammar": "start: missing"}, 400, "invalid_value", "guided_grammar"),
+        ({"guided_grammar": "root ::= ("}, 400, "invalid_value", "guided_grammar"),
+        ({"guided_json": "{"}, 400, "invalid_type", "guided_json"),
+        ({"guided_json": {"type": 5}}, 400, "invalid_value", "guided_json"),
+        ({"guided_json": {}, "guided_regex": "a"}, 400, "invalid_value", "guided_regex"),
+        ({"structured_outputs": {}}, 400, "invalid_value", "structured_outputs"),
+        (
+            {"structured_outputs": {"regex": "("}},
+            400,
+            "invalid_value",
+            "structured_outputs.regex",
+        ),
+        (
+            {"structured_outputs": {"structural_tag": "x"}},
+            400,
+            "unrecognized_request_argument",
+            "structured_outputs.structural_tag",
+        ),
+        (
+            {"chat_template_kwargs": {"enable_thinking": True}},
+            400,
+            "invalid_value",
+            "chat_template_kwargs",
+        ),
+        ({"continue_final_message": True}, 400, "invalid_value", "continue_final_message"),
+        ({"add_generation_prompt": False}, 400, "invalid_value", "add_generation_prompt"),
+        (
+            {"continue_final_message": True, "add_generation_prompt": True},
+            400,
+            "invalid_value",
+            "continue_final_message",
+        ),
+        (
+            {"context_length_exceeded_behavior": "cut"},
+            400,
+            "invalid_value",
+            "context_length_exceeded_behavior",
+        ),
+        (
+            {"max_tokens": 5000, "context_length_exceeded_behavior": "error"},
+            400,
+            "context_length_exceeded",
+            "max_tokens",
+        ),
+        (
+            {"max_completion_tokens": 5000, "context_length_exceeded_behavior": "error"},
+            400,
+            "context_length_exceeded",
+            "max_completion_tokens",
+        ),
     ],
 )
 def test_a_chat_request_is_refused(
@@ -111,8 +181,8 @@ def test_a_chat_request_is_refused(
         ({"prompt": ["a", [1]]}, "invalid_type", "prompt"),
         ({"prompt": [-1]}, "invalid_value", "prompt"),
         ({"prompt": ["a"] * 65, "n": 2}, "invalid_value", "prompt"),
-        ({"prompt": [1, 40], "echo": True}, "invalid_value", "echo"),
-        ({"echo": True, "logprobs": 1}, "invalid_value", "logprobs"),
+        ({"echo": True, "logprobs": 21}, "invalid_value", "logprobs"),
+        ({"prompt": [5] * 3000}, "context_length_exceeded", "prompt"),
         ({"logprobs": True}, "invalid_type", "logprobs"),
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"best_of": 3}, "unsupported_parameter", "best_of"),
@@ -212,7 +282,11 @@ def test_an_unknown_path_is_not_found(server_url: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", CHAT, "POST"), ("DELETE", "/v1/models", "GET"), ("POST", "/health", "GET, HEAD")],
+    [
+        ("GET", CHAT, "POST"),
+        ("DELETE", "/v1/models", "GET, HEAD"),
+        ("POST", "/health", "GET, HEAD"),
+    ],
 )
 def test_a_wrong_method_is_answered_with_the_right_one(
     server_url: str, method: str, path: str, allowed: str
