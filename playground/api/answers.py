@@ -81,8 +81,10 @@ def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | Non
 
 
 def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
-    """Usage of all answers, in the order of their requests; a prompt counts once for its ``n``."""
-    prompts = usages[::n]
+    """Usage of all answers, in the order of their requests; a prompt counts once for its ``n``, and
+    again for each further try of an answer.
+    """
+    prompts = [*usages[::n], *(usage.retried for usage in _others(usages, n) if usage.retried)]
     prompt_tokens = sum(usage.prompt_tokens for usage in prompts)
     completion_tokens = sum(usage.completion_tokens for usage in usages)
     return {
@@ -91,6 +93,11 @@ def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
         "total_tokens": prompt_tokens + completion_tokens,
         "prompt_tokens_details": {"cached_tokens": sum(usage.cached_tokens for usage in prompts)},
     }
+
+
+def _others(usages: Sequence[Usage], n: int) -> list[Usage]:
+    """All but the first answer of each prompt."""
+    return [usage for index, usage in enumerate(usages) if index % n]
 
 
 def _fingerprint(info: ModelInfo) -> str:

@@ -69,9 +69,18 @@ def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, object]:
 
 
 def _extensions(end: Answer | Finished) -> dict[str, object]:
-    """Fields of ours: the guarantee that held, and whether the token limit closed the answer."""
-    guarantee = {"x_guarantee": end.guarantee} if end.guarantee else {}
-    return guarantee | ({"x_closed_early": True} if end.closed_early else {})
+    """Fields of ours, each where there is something to say: the guarantee that held, whether the
+    token limit closed the answer, whether the schema was put into the prompt, and how often the
+    answer was asked for.
+    """
+    tries = end.tries if isinstance(end, Answer) else 1
+    fields: dict[str, object] = {
+        "x_guarantee": end.guarantee,
+        "x_closed_early": end.closed_early,
+        "x_schema_in_prompt": end.schema_in_prompt,
+        "x_tries": tries if tries > 1 else None,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _message(answer: Answer, *, legacy: bool) -> dict[str, object]:

@@ -218,7 +218,10 @@ def _response_format(body: ResponseFormatBody | None) -> ResponseFormat | None:
     if body is None or body.type == "text":
         return None
     if body.json_schema is not None and body.type == "json_schema":
-        return ResponseFormat(body.json_schema.schema_, bool(body.json_schema.strict))
+        named = body.json_schema
+        return ResponseFormat(
+            named.schema_, bool(named.strict), named.name or "", named.description or ""
+        )
     return ANY_OBJECT if body.schema_ is None else ResponseFormat(body.schema_)
 
 

@@ -101,7 +101,7 @@ def _guarantee(request: Request, text: str) -> Guarantee | None:
     form = request.response_format
     if form is None:
         return None
-    problem = compile_schema(form.schema).check(text)
+    problem = compile_schema(form.schema, strict=form.strict).check(text)
     if problem and form.strict:
         raise RequestFailed(f"the answer breaks its schema: {problem}")
     return "none" if problem else "checked"

@@ -14,7 +14,10 @@ from playground.protocol.messages import ToolCall
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 Guarantee = Literal["strict", "checked", "none"]
 """How an answer meets its JSON schema. ``strict``: decoding could not break it. ``checked``: it was
-validated when it was complete. ``none``: it is JSON and breaks the schema."""
+validated when it was complete. ``none``: it is JSON and breaks the schema.
+
+Of an answer with calls it is said of all their arguments together, each against its function's
+schema: the weakest holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,31 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache."""
+    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache.
+
+    An answer that was asked for again counts all of its tries; ``retried`` is what those after the
+    first one added.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    retried: "Usage | None" = None
 
     @property
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+    def with_retry(self, other: "Usage") -> "Usage":
+        """Both together, ``other`` being a further try."""
+        retried = self.retried.with_retry(other) if self.retried else other
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            replace(retried, retried=None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +135,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. ``guarantee`` is None unless a schema was asked for and the answer came
-    to its own end. ``closed_early``: the token limit made the grammar close the answer, whose form
-    is complete and whose content is not; the reason is ``length`` then.
+    """The end of an answer. ``guarantee`` is None unless the answer came to its own end and is
+    either calls or the value of a schema that was asked for. ``closed_early``: the token limit made
+    the grammar close the answer, whose form is complete and whose content is not; the reason is
+    ``length`` then. ``schema_in_prompt``: the model was shown the schema that was asked for.
     """
 
     finish_reason: FinishReason
@@ -128,6 +147,7 @@ class Finished:
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
     closed_early: bool = False
+    schema_in_prompt: bool = False
 
 
 StreamEvent: TypeAlias = Delta | Finished
@@ -135,7 +155,11 @@ StreamEvent: TypeAlias = Delta | Finished
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: everything its deltas held, and how it ended."""
+    """A whole answer: everything its deltas held, and how it ended.
+
+    ``tries`` is how often it was asked for: ``usage`` counts them all, and all else is the last
+    one's.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -144,9 +168,11 @@ class Answer:
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
     closed_early: bool = False
+    schema_in_prompt: bool = False
     calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    tries: int = 1
 
 
 @dataclass(slots=True)
@@ -169,6 +195,7 @@ class AnswerBuilder:
                 provenance=event.provenance,
                 guarantee=event.guarantee,
                 closed_early=event.closed_early,
+                schema_in_prompt=event.schema_in_prompt,
                 calls=self._complete_calls(event.finish_reason),
                 reasoning=self.reasoning,
                 logprobs=tuple(self._logprobs),

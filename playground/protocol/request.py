@@ -128,12 +128,16 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """The JSON schema that an answer is to meet. With ``strict`` an answer that breaks it is a
-    failure; otherwise it is returned with the guarantee ``none``.
+    """The JSON schema that an answer is to meet; ``name`` and ``description`` are for the model.
+
+    With ``strict`` a schema that decoding cannot guarantee is refused; otherwise an answer that
+    breaks it is returned with the guarantee ``none``.
     """
 
     schema: Mapping[str, object]
     strict: bool = False
+    name: str = ""
+    description: str = ""
 
 
 ANY_OBJECT = ResponseFormat({"type": "object"})

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Self
 
 from playground.backends.local.outbox import Mailbox, Outbox, Piece
+from playground.backends.local.prompt import PromptRenderer, SchemaInPrompt
 from playground.backends.local.registry import AdapterRegistry
 from playground.backends.local.sink import AnswerSink
-from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare, render
+from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare
 from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
 from playground.errors import AdapterChanged, PlaygroundError, UnknownModel
+from playground.models import catalogue
 from playground.models.adapters import Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.protocol import (
@@ -44,11 +46,18 @@ class LocalBackend:
         info: ModelInfo | None = None,
         limits: Limits | None = None,
         stream_interval_s: float = STREAM_INTERVAL_S,
+        schema_in_prompt: SchemaInPrompt = "auto",
     ) -> None:
         self._loaded = loaded
         self._outbox = Outbox(stream_interval_s)
         self._adapters = AdapterRegistry()
         self._info = self._complete(info)
+        entry = catalogue.find(loaded.spec.source)
+        if schema_in_prompt == "auto" and entry and not entry.schema_in_prompt:
+            schema_in_prompt = "off"
+        self._renderer = PromptRenderer(
+            loaded.tokenizer, self._info.context_length, schema_in_prompt
+        )
         self._engine = Engine(
             loaded,
             limits,
@@ -103,7 +112,7 @@ class LocalBackend:
     async def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
         self._adapter_of(request.model)
-        return len(await asyncio.to_thread(render, request, self._loaded.tokenizer))
+        return len((await asyncio.to_thread(self._renderer.render, request)).token_ids)
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; closing the generator early cancels the request."""
@@ -120,7 +129,10 @@ class LocalBackend:
                     if delta:
                         yield delta
                     continue
-                held, finished = reader.finish(outcome, provenance)
+                if prepared.needs_check:
+                    held, finished = await asyncio.to_thread(reader.finish, outcome, provenance)
+                else:
+                    held, finished = reader.finish(outcome, provenance)
                 if held:
                     yield held
                 yield finished
@@ -162,7 +174,7 @@ class LocalBackend:
             raise AdapterChanged(request.model, request.adapter_hash, provenance.adapter_hash)
         check_capabilities(request, self._info)
         tokenizer = self._loaded.tokenizer
-        prepared = prepare(request, tokenizer)
+        prepared = prepare(request, self._renderer)
         sampling = request.sampling
         if sampling.seed is None:  # drawn here, so that every answer can be made again
             sampling = replace(sampling, seed=random.SystemRandom().randint(0, LARGEST_SEED))
@@ -175,7 +187,7 @@ class LocalBackend:
         self._engine.submit(
             GenerationRequest(
                 id=request.id,
-                prompt=prepared.prompt,
+                prompt=prepared.prompt.token_ids,
                 sampling=sampling,
                 sink=sink,
                 max_tokens=sampling.max_tokens,
@@ -205,9 +217,7 @@ class LocalBackend:
         """The base's description, with what the loaded model says of itself."""
         loaded = self._loaded
         info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
-        can = Capabilities(
-            tools=loaded.tokenizer.call_format is not None, adapters=True, training=True
-        )
+        can = Capabilities(adapters=True, training=True)
         return replace(info, capabilities=can, provenance=self._provenance(None))
 
     def _describe(self, adapter: Adapter) -> ModelInfo:

@@ -1,0 +1,160 @@
+"""A request's prompt in token ids: the conversation as the chat template renders it, and before it
+what the template does not show the model: the schema of its answer, and tools.
+
+Knows no grammar and no engine.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from playground.errors import InvalidRequest
+from playground.models.call_formats import CallFormatName
+from playground.models.tokenizer import ChatTokenizer
+from playground.protocol import Message, Request, ResponseFormat, Tool, ToolCall
+from playground.protocol.json_types import parse_json
+
+SchemaInPrompt = Literal["auto", "on", "off"]
+"""``auto``: for models that fill a schema better when they see it, and where it fits well."""
+SCHEMA_TEXT = "Return JSON that matches this schema: {schema}"
+SCHEMA_TEXT_WITH_TOOLS = (
+    "Unless you call a function, return JSON that matches this schema: {schema}"
+)
+TOOLS_TEXT = """You may call these functions; their parameters are JSON schemas.
+<tools>
+{tools}
+</tools>
+To call a function, write its name and its arguments as JSON:
+<tool_call>
+{{"name": "…", "arguments": {{…}}}}
+</tool_call>"""
+DESCRIBED_CALLS: CallFormatName = "hermes"
+"""How calls are written where the chat template does not say: as in `TOOLS_TEXT`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids, and whether the schema of the answer was put before the conversation."""
+
+    token_ids: list[int]
+    shows_schema: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRenderer:
+    """Renders prompts for one model.
+
+    Where ``schema_in_prompt`` is "auto", a schema of more characters than the context has tokens
+    is left out: it would take about a third of it.
+    """
+
+    tokenizer: ChatTokenizer
+    context_length: int
+    schema_in_prompt: SchemaInPrompt = "auto"
+
+    def render(self, request: Request) -> Prompt:
+        """The prompt as the model is given it. Raises `InvalidRequest`."""
+        tokenizer = self.tokenizer
+        if isinstance(request.prompt, str):
+            return Prompt(tokenizer.encode(request.prompt))
+        if request.prompt is not None:
+            for token_id in request.prompt:
+                if not 0 <= token_id < tokenizer.vocabulary_size:
+                    raise InvalidRequest("prompt", f"{token_id} is not a token id of this model")
+            return Prompt(list(request.prompt))
+        messages: Sequence[Message] = _without_empty_answers(request)
+        tools = request.tools
+        shown: list[str] = []
+        if tokenizer.call_format is None:
+            messages = [_with_calls_as_text(message) for message in messages]
+            shown += [_tools_text(tools)] if tools else []
+            tools = ()
+        schema = self._schema_text(request)
+        shown += [schema] if schema else []
+        ids = self._render("\n\n".join(shown), messages, tools, request)
+        return Prompt(ids, shows_schema=bool(schema))
+
+    def _render(
+        self, before: str, messages: Sequence[Message], tools: Sequence[Tool], request: Request
+    ) -> list[int]:
+        """Render with a text before the conversation: in its system message, or, where the template
+        takes none, in the first message.
+        """
+
+        def rendered(conversation: Sequence[Message]) -> list[int]:
+            final = request.continue_final
+            return self.tokenizer.render(conversation, tools, continue_final=final)
+
+        if not before:
+            return rendered(messages)
+        first = messages[0]
+        if first.role == "system":
+            return rendered([_joined(first, first.content, before), *messages[1:]])
+        try:
+            return rendered([Message("system", before), *messages])
+        except InvalidRequest:
+            if first.role != "user":
+                raise
+            return rendered([_joined(first, before, first.content), *messages[1:]])
+
+    def _schema_text(self, request: Request) -> str:
+        """What is said of the answer's schema; empty where nothing is to be said, or where the
+        conversation holds the schema.
+        """
+        form = request.response_format
+        if form is None or self.schema_in_prompt == "off" or request.tool_choice.mode == "required":
+            return ""
+        if set(form.schema) <= {"type", "title"} and not form.description:
+            return ""
+        schema = json.dumps(form.schema, ensure_ascii=False)
+        if self.schema_in_prompt == "auto" and len(schema) > self.context_length:
+            return ""
+        if any(schema in message.content for message in request.messages):
+            return ""
+        text = SCHEMA_TEXT_WITH_TOOLS if request.tools else SCHEMA_TEXT
+        return _title(form) + text.format(schema=schema)
+
+
+def _title(form: ResponseFormat) -> str:
+    """The schema's name and description as a line, as far as they are given."""
+    parts = [part for part in (form.name, form.description) if part]
+    return f"The answer is {': '.join(parts)}\n" if parts else ""
+
+
+def _tools_text(tools: Sequence[Tool]) -> str:
+    lines = (json.dumps(tool.to_openai()["function"], ensure_ascii=False) for tool in tools)
+    return TOOLS_TEXT.format(tools="\n".join(lines))
+
+
+def _joined(message: Message, first: str, second: str) -> Message:
+    return replace(message, content="\n\n".join(text for text in (first, second) if text))
+
+
+def _without_empty_answers(request: Request) -> list[Message]:
+    """Leave out answers without text and calls, which no template can render: a server hands them
+    out where a stop string or the end token came first.
+    """
+    last = len(request.messages) - 1 if request.continue_final else -1
+    return [
+        message
+        for place, message in enumerate(request.messages)
+        if place == last or message.role != "assistant" or message.content or message.tool_calls
+    ]
+
+
+def _with_calls_as_text(message: Message) -> Message:
+    """The message for a template that knows no calls: they and their results become text."""
+    if message.role == "tool":
+        return Message("user", f"<tool_response>\n{message.content}\n</tool_response>")
+    if not message.tool_calls:
+        return message
+    texts = [message.content] if message.content else []
+    return replace(
+        message, content="\n".join([*texts, *map(_call_text, message.tool_calls)]), tool_calls=()
+    )
+
+
+def _call_text(call: ToolCall) -> str:
+    written: Mapping[str, object] = {"name": call.name, "arguments": parse_json(call.arguments)}
+    return f"<tool_call>\n{json.dumps(written, ensure_ascii=False)}\n</tool_call>"
