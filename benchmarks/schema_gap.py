@@ -77,7 +77,7 @@ def tools_body(salt: str, tools: int) -> Body:
 def large_body(salt: str) -> Body:
     """As many objects as 4 MiB hold, which is the largest body by default."""
     size = len(json.dumps(schema_body(salt, 100))) / 100
-    return schema_body(salt, int(4 * MIB / size * 0.97))
+    return schema_body(salt, int(4 * MIB / size * 0.9))
 
 
 CASES: Mapping[str, Callable[[str], Body]] = {

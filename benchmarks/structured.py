@@ -37,7 +37,8 @@ from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Request, Sampling, Tool, ToolChoice, collect
 from playground.settings import load_settings
 from playground.structured.call_reader import CallReader
-from playground.structured.schema import Level, compile_schema
+from playground.structured.fallback import Level
+from playground.structured.schema import compile_schema
 from playground.structured.tool_grammar import compile_tools, tool_grammar
 
 RANDOM_TOKENS = 40

@@ -27,8 +27,7 @@ class CatalogueEntry:
     ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
     model's config where its memory should be planned without its files. ``recipe`` names the
     training preset that suits it; ``examples`` is a file of prompts that it answers well;
-    ``upgrade`` is a larger model to move on to. ``schema_in_prompt`` is whether the model answers
-    better where it is shown the schema that its answer is held to.
+    ``upgrade`` is a larger model to move on to.
     """
 
     name: str
@@ -40,7 +39,6 @@ class CatalogueEntry:
     recipe: str = ""
     examples: Path | None = None
     upgrade: Upgrade | None = None
-    schema_in_prompt: bool = True
 
 
 def mistral_small_config() -> MistralConfig:

@@ -133,7 +133,7 @@ class StructuredSettings(Section):
 
     schema_in_prompt: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="show the model the schema that its answer is held to; auto: if that helps it",
+        description="show the model the schema that its answer is held to; auto: if it is short",
     )
 
 

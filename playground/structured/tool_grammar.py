@@ -80,10 +80,8 @@ def compile_tools(tools: Sequence[Tool], choice: ToolChoice) -> tuple[CallableTo
         arguments = compile_schema(_arguments(tool, field), field, strict=tool.strict)
         characters += len(arguments.rule)
         if characters > MAX_SCHEMA_CHARACTERS:
-            raise InvalidRequest(
-                "tools",
-                f"the functions' schemas have more than {MAX_SCHEMA_CHARACTERS:,} characters together",
-            )
+            problem = f"their schemas have more than {MAX_SCHEMA_CHARACTERS:,} characters together"
+            raise InvalidRequest("tools", problem)
         if not choice.names or tool.name in choice.names:
             compiled.append(CallableTool(tool.name, arguments))
     return tuple(compiled)

@@ -42,8 +42,9 @@ def all_errors(schema: Mapping[str, Any], value: object) -> list[ValidationError
 
 @lru_cache
 def _extended(kind: type[Validator]) -> Any:
-    rules = {"pattern": _pattern, "patternProperties": _pattern_properties}
-    return extend(kind, {**rules, "additionalProperties": _additional_properties})
+    rules: dict[str, Any] = {"pattern": _pattern, "patternProperties": _pattern_properties}
+    rules["additionalProperties"] = _additional_properties
+    return extend(kind, rules)  # type: ignore[no-untyped-call]
 
 
 def _pattern(

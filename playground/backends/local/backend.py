@@ -17,7 +17,6 @@ from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
 from playground.errors import AdapterChanged, PlaygroundError, UnknownModel
-from playground.models import catalogue
 from playground.models.adapters import Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.protocol import (
@@ -52,9 +51,6 @@ class LocalBackend:
         self._outbox = Outbox(stream_interval_s)
         self._adapters = AdapterRegistry()
         self._info = self._complete(info)
-        entry = catalogue.find(loaded.spec.source)
-        if schema_in_prompt == "auto" and entry and not entry.schema_in_prompt:
-            schema_in_prompt = "off"
         self._renderer = PromptRenderer(
             loaded.tokenizer, self._info.context_length, schema_in_prompt
         )

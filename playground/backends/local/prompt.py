@@ -7,16 +7,17 @@ Knows no grammar and no engine.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from playground.errors import InvalidRequest
 from playground.models.call_formats import CallFormatName
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Message, Request, ResponseFormat, Tool, ToolCall
 from playground.protocol.json_types import parse_json
+from playground.structured.keywords import Schema, rebuilt
 
 SchemaInPrompt = Literal["auto", "on", "off"]
-"""``auto``: for models that fill a schema better when they see it, and where it fits well."""
+"""Whether the model is shown its answer's schema; ``auto``: unless it would fill the context."""
 SCHEMA_TEXT = "Return JSON that matches this schema: {schema}"
 SCHEMA_TEXT_WITH_TOOLS = (
     "Unless you call a function, return JSON that matches this schema: {schema}"
@@ -113,13 +114,37 @@ class PromptRenderer:
         if any(schema in message.content for message in request.messages):
             return ""
         text = SCHEMA_TEXT_WITH_TOOLS if request.tools else SCHEMA_TEXT
-        return _title(form) + text.format(schema=schema)
+        shown = json.dumps(_without_names_as_titles(dict(form.schema)), ensure_ascii=False)
+        return text.format(schema=shown) + _about(form)
 
 
-def _title(form: ResponseFormat) -> str:
-    """The schema's name and description as a line, as far as they are given."""
+def _about(form: ResponseFormat) -> str:
+    """The schema's name and description, as far as they are given."""
     parts = [part for part in (form.name, form.description) if part]
-    return f"The answer is {': '.join(parts)}\n" if parts else ""
+    return f"\nThe schema is {': '.join(parts)}" if parts else ""
+
+
+def _without_names_as_titles(schema: Schema) -> Schema:
+    """The schema without titles that repeat a property's name, as pydantic writes them."""
+
+    def change(node: Schema) -> Schema:
+        for key in ("properties", "$defs"):
+            inside = node.get(key)
+            if isinstance(inside, dict):
+                node[key] = {name: _untitled(name, inner) for name, inner in inside.items()}
+        return node
+
+    return rebuilt(schema, change)
+
+
+def _untitled(name: str, schema: Any) -> Any:
+    if isinstance(schema, dict) and _letters(schema.get("title")) == _letters(name):
+        return {key: value for key, value in schema.items() if key != "title"}
+    return schema
+
+
+def _letters(text: object) -> str:
+    return str(text).replace("_", "").replace(" ", "").casefold()
 
 
 def _tools_text(tools: Sequence[Tool]) -> str:

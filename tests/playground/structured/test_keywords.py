@@ -65,6 +65,8 @@ def test_malformed_schemas_are_those_of_metaschema(schema: Schema, draft: str) -
         malformed = False
     except SchemaError:
         malformed = True
+    if old and malformed:  # draft 4 is narrower: no empty lists, for example
+        return
     assert bool(first_problem(schema)) == malformed
 
 

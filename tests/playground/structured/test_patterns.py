@@ -10,6 +10,8 @@ from playground.structured.patterns import MAX_MATCHED_CHARACTERS, matches, matc
 from playground.structured.schema import compile_schema
 from playground.structured.validation import first_error
 
+EXPLOSIVE = r"^(?=.*c)(a|aa)+(?!a)$"
+
 
 def compiled(pattern: str) -> Any:
     return compile_schema({"type": "object", "properties": {"a": text(pattern)}, "required": ["a"]})
@@ -87,13 +89,12 @@ def test_lost_property_pattern_leaves_names_free() -> None:
 
 def test_explosive_pattern_is_given_up() -> None:
     with matching_time(0.05), pytest.raises(TimeoutError):
-        matches(r"^(?=(a|a|b|b)+$)(a|aa)+$\b(?!x)", "a" * 60 + "c")
+        matches(EXPLOSIVE, "a" * 60 + "c")
 
 
 def test_answer_that_takes_too_long_breaks_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("playground.structured.patterns.TIMEOUT_S", 0.05)
-    problem = first_error(text(r"^(?!b)(a|a|aa)+$"), "a" * 60 + "c")
-    assert "does not match" in problem or "too long" in problem
+    assert "took too long to match" in first_error(text(EXPLOSIVE), "a" * 60 + "c")
 
 
 def test_unicode_names_are_matched() -> None:
