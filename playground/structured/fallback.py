@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from playground.structured.exclusive import are_exclusive
 from playground.structured.keywords import Schema, draft_of, rebuilt, walk
 from playground.structured.patterns import grammar_problem, matching_problem
 
 Level = Literal["strict", "formats", "patterns", "one_of", "lenient"]
-"""``strict``: the schema, but for what only describes. ``formats``: without unknown formats.
-``patterns``: also without the patterns that no grammar holds. ``one_of``: also with oneOf as anyOf.
-``lenient``: also without anything that llguidance does not understand."""
+"""``strict``: the schema, but for what only describes, and oneOf as anyOf where that is the same.
+``formats``: without unknown formats. ``patterns``: also without the patterns that no grammar holds.
+``one_of``: also with oneOf as anyOf everywhere. ``lenient``: also without anything that llguidance
+does not understand."""
 KNOWN_FORMATS = frozenset(
     "date-time time date duration email hostname ipv4 ipv6 uuid uri".split()  # noqa: SIM905
 )
@@ -127,7 +129,10 @@ def _asserting(schema: Schema) -> Schema:
     kept = ASSERTIONS | _referred_names(schema) | ({"id"} if draft_of(schema) <= 4 else set())
 
     def change(node: Schema) -> Schema:
-        return {key: value for key, value in node.items() if key in kept and not _idle(key, value)}
+        rules = {key: value for key, value in node.items() if key in kept and not _idle(key, value)}
+        if "oneOf" in rules and "anyOf" not in rules and are_exclusive(rules["oneOf"], schema):
+            rules["anyOf"] = rules.pop("oneOf")
+        return rules
 
     return rebuilt(rebuilt(schema, change), _close, partial(_open_parts, _joins(schema)))
 

@@ -20,6 +20,9 @@ TIMEOUT_S = 1.0
 """For all matches of one answer: a pattern may take exponential time."""
 REASONS = (
     ("look-around", "look-around is not supported"),
+    ("; Word", "word boundaries are not supported"),
+    ("; Start", "^ is supported at the start only"),
+    ("; End", "$ is supported at the end only"),
     ("backreference", "backreferences are not supported"),
     ("unrecognized escape sequence", "an escape sequence is not supported"),
 )
