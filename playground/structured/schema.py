@@ -37,13 +37,14 @@ LIMITS = LLParserLimits(max_grammar_size=2_000_000, initial_lexer_fuel=5_000_000
 class CompiledSchema:
     """A schema as a grammar: ``rule`` is one value of it, compiled at the fallback ``level``.
 
-    ``refused`` is llguidance's reason against the level before.
+    ``refused`` is llguidance's reason against the level before; ``characters`` are the schema's.
     """
 
     schema: Mapping[str, Any]
     rule: str
     level: Level
     refused: str = ""
+    characters: int = 0
 
     @property
     def needs_check(self) -> bool:
@@ -103,9 +104,8 @@ def _compile(text: str) -> CompiledSchema | str:
     for attempt in attempts(schema):
         problem = _problem(attempt.schema, attempt.options)
         if not problem:
-            return CompiledSchema(
-                schema, _rule(attempt.schema, attempt.options), attempt.level, before
-            )
+            rule = _rule(attempt.schema, attempt.options)
+            return CompiledSchema(schema, rule, attempt.level, before, len(text))
         if not refused:  # only then are the patterns looked at one by one
             refused = unmatchable(schema)
             if refused:

@@ -78,7 +78,7 @@ def compile_tools(tools: Sequence[Tool], choice: ToolChoice) -> tuple[CallableTo
     for n, tool in enumerate(tools):
         field = f"tools[{n}].function.parameters"
         arguments = compile_schema(_arguments(tool, field), field, strict=tool.strict)
-        characters += len(arguments.rule)
+        characters += arguments.characters
         if characters > MAX_SCHEMA_CHARACTERS:
             problem = f"their schemas have more than {MAX_SCHEMA_CHARACTERS:,} characters together"
             raise InvalidRequest("tools", problem)

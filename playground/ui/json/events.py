@@ -3,6 +3,7 @@
 The form (model, schema, instruction, settings) arrives as keyword arguments.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -153,7 +154,7 @@ class JsonHandlers:
                     yield AnswerUpdate(raw=builder.text)
         if answer is None or answer.guarantee == "none":
             answer = await self.answering.answer(_request(form, text))
-        yield _finished(request, answer)
+        yield await asyncio.to_thread(_finished, request, answer)  # it validates the answer
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""

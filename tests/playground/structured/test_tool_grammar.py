@@ -79,7 +79,7 @@ def test_strict_tool_without_guarantee_refused() -> None:
 
 
 def test_schemas_of_all_tools_are_limited() -> None:
-    values = {"enum": ["x" * (MAX_SCHEMA_CHARACTERS // 4)]}
+    values = {"description": "x" * (MAX_SCHEMA_CHARACTERS // 4)}
     tools = [Tool(f"f{n}", "", {"properties": {f"a{n}": values}}) for n in range(4)]
     with pytest.raises(InvalidRequest, match="characters together"):
         compile_tools(tools, ToolChoice())
