@@ -71,6 +71,7 @@ def start_backend(settings: Settings) -> "LocalBackend":
         _describe(loaded),
         engine_limits(settings),
         stream_interval_s=settings.server.stream_interval_ms / 1000,
+        schema_in_prompt=settings.structured.schema_in_prompt,
     )
     try:
         for adapter in settings.adapters.load:

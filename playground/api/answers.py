@@ -91,20 +91,26 @@ def finish(reason: FinishReason | None, *, legacy: bool = False) -> Finish | Non
 
 
 def extensions(end: Answer | Finished) -> dict[str, object]:
-    """Fields of ours: the guarantee that held, whether the token limit closed the answer, and the
-    limit that held where the one asked for was beyond the context.
+    """Fields of ours, each where there is something to say: the guarantee that held, whether the
+    token limit closed the answer, the limit that held where the one asked for was beyond the
+    context, whether the schema was put into the prompt, and how often the answer was asked for.
     """
-    fields = {
+    tries = end.tries if isinstance(end, Answer) else 1
+    fields: dict[str, object] = {
         "x_guarantee": end.guarantee,
-        "x_closed_early": end.closed_early or None,
+        "x_closed_early": end.closed_early,
         "x_max_tokens": end.fitted_max_tokens,
+        "x_schema_in_prompt": end.schema_in_prompt,
+        "x_tries": tries if tries > 1 else None,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value}
 
 
 def total_usage(usages: Sequence[Usage], n: int) -> dict[str, object]:
-    """Usage of all answers, in the order of their requests; a prompt counts once for its ``n``."""
-    prompts = usages[::n]
+    """Usage of all answers, in the order of their requests; a prompt counts once for its ``n``, and
+    again for each further try of an answer.
+    """
+    prompts = [*usages[::n], *(usage.retried for usage in _others(usages, n) if usage.retried)]
     prompt_tokens = sum(usage.prompt_tokens for usage in prompts)
     completion_tokens = sum(usage.completion_tokens for usage in usages)
     return {
@@ -126,3 +132,8 @@ def fingerprint(info: ModelInfo) -> str:
         str(info.context_length),
     )
     return "fp_" + hashlib.sha256(" ".join(served).encode()).hexdigest()[:10]
+
+
+def _others(usages: Sequence[Usage], n: int) -> list[Usage]:
+    """All but the first answer of each prompt."""
+    return [usage for index, usage in enumerate(usages) if index % n]

@@ -76,7 +76,8 @@ def _openai(body: ResponseFormatBody) -> list[GivenFormat]:
         return [(f"{name}.pattern", ResponseFormat(kind="regex", pattern=body.pattern))]
     if body.type == "json_schema" and body.json_schema is not None:
         named = body.json_schema
-        return [(name, ResponseFormat(named.schema_, bool(named.strict)))]
+        about = (named.name or "", named.description or "")
+        return [(name, ResponseFormat(named.schema_, bool(named.strict), *about))]
     if body.type == "json_schema" and body.schema_ is None:
         raise _missing(f"{name}.json_schema")
     return [(name, ANY_OBJECT if body.schema_ is None else ResponseFormat(body.schema_))]

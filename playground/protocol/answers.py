@@ -14,7 +14,10 @@ from playground.protocol.messages import ToolCall
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 Guarantee = Literal["strict", "checked", "none"]
 """How an answer meets its response format. ``strict``: decoding could not break it. ``checked``: it
-was validated when it was complete. ``none``: it is JSON and breaks the schema."""
+was validated when it was complete. ``none``: it is JSON and breaks the schema.
+
+Of an answer with calls it is said of all their arguments together, each against its function's
+schema: the weakest holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,31 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache."""
+    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache.
+
+    An answer that was asked for again counts all of its tries; ``retried`` is what those after the
+    first one added.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    retried: "Usage | None" = None
 
     @property
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+    def with_retry(self, other: "Usage") -> "Usage":
+        """Both together, ``other`` being a further try."""
+        retried = self.retried.with_retry(other) if self.retried else other
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            replace(retried, retried=None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +139,11 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. ``guarantee`` is None unless a schema was asked for and the answer came
-    to its own end. ``closed_early``: the token limit made the grammar close the answer, whose form
-    is complete and whose content is not; the reason is ``length`` then. ``fitted_max_tokens`` is
-    the token limit that held where the one asked for was beyond the context.
+    """The end of an answer. ``guarantee`` is None unless the answer came to its own end and is
+    either calls or of a response format that was asked for. ``closed_early``: the token limit made
+    the grammar close the answer, whose form is complete and whose content is not; the reason is
+    ``length`` then. ``fitted_max_tokens`` is the token limit that held where the one asked for was
+    beyond the context. ``schema_in_prompt``: the model was shown the schema that was asked for.
     """
 
     finish_reason: FinishReason
@@ -134,6 +153,7 @@ class Finished:
     guarantee: Guarantee | None = None
     closed_early: bool = False
     fitted_max_tokens: int | None = None
+    schema_in_prompt: bool = False
 
 
 StreamEvent: TypeAlias = Delta | Finished
@@ -145,6 +165,8 @@ class Answer:
 
     ``calls`` are complete; they are to be run only if the reason is ``tool_calls``. ``cut_call`` is
     one whose arguments the token limit broke off or made the grammar close: never to be run.
+    ``tries`` is how often it was asked for: ``usage`` counts them all, and all else is the last
+    one's.
     """
 
     text: str
@@ -154,12 +176,14 @@ class Answer:
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
     closed_early: bool = False
+    schema_in_prompt: bool = False
     calls: tuple[ToolCall, ...] = ()
     cut_call: CallDelta | None = None
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_logprobs: tuple[TokenLogprob, ...] = ()
     fitted_max_tokens: int | None = None
+    tries: int = 1
 
 
 @dataclass(slots=True)
@@ -184,6 +208,7 @@ class AnswerBuilder:
                 provenance=event.provenance,
                 guarantee=event.guarantee,
                 closed_early=event.closed_early,
+                schema_in_prompt=event.schema_in_prompt,
                 calls=calls,
                 cut_call=cut_call,
                 reasoning=self.reasoning,

@@ -167,14 +167,16 @@ FormatKind = Literal["schema", "regex", "choice", "grammar"]
 class ResponseFormat:
     """The form that an answer is to have: JSON that meets ``schema``, text that ``pattern`` matches
     as a whole (a regular expression), one of ``choices``, or what a grammar in ``pattern`` allows
-    (Lark, as llguidance reads it).
+    (Lark, as llguidance reads it). ``name`` and ``description`` of a schema are for the model.
 
-    With ``strict`` an answer that breaks its schema is a failure; otherwise it is returned with the
-    guarantee ``none``.
+    With ``strict`` a schema that decoding cannot guarantee is refused; otherwise an answer that
+    breaks it is returned with the guarantee ``none``.
     """
 
     schema: Mapping[str, object] = field(default_factory=dict)
     strict: bool = False
+    name: str = ""
+    description: str = ""
     kind: FormatKind = "schema"
     pattern: str = ""
     choices: tuple[str, ...] = ()

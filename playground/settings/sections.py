@@ -132,6 +132,15 @@ class EngineSettings(Section):
     max_adapters: int = Field(default=8, ge=1, le=64, description="LoRA adapters in memory at once")
 
 
+class StructuredSettings(Section):
+    """Structured answers"""
+
+    schema_in_prompt: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="show the model the schema that its answer is held to; auto: if it is short",
+    )
+
+
 class AdapterSettings(Section):
     """Adapters"""
 
@@ -201,6 +210,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
+    structured: StructuredSettings = StructuredSettings()
     adapters: AdapterSettings = AdapterSettings()
     training: TrainingSettings = TrainingSettings()
     tools: ToolSettings = ToolSettings()

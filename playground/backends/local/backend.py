@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Self
 
 from playground.backends.local.outbox import Mailbox, Outbox, Piece
+from playground.backends.local.prompt import PromptRenderer, SchemaInPrompt
 from playground.backends.local.registry import AdapterRegistry
 from playground.backends.local.sink import AnswerSink
-from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare, render
+from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare
 from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
@@ -55,11 +56,15 @@ class LocalBackend:
         info: ModelInfo | None = None,
         limits: Limits | None = None,
         stream_interval_s: float = STREAM_INTERVAL_S,
+        schema_in_prompt: SchemaInPrompt = "auto",
     ) -> None:
         self._loaded = loaded
         self._outbox = Outbox(stream_interval_s)
         self._adapters = AdapterRegistry()
         self._info = self._complete(info)
+        self._renderer = PromptRenderer(
+            loaded.tokenizer, self._info.context_length, schema_in_prompt
+        )
         self._engine = Engine(
             loaded,
             limits,
@@ -114,7 +119,7 @@ class LocalBackend:
     async def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
         self._adapter_of(request.model)
-        return len(await asyncio.to_thread(render, request, self._loaded.tokenizer))
+        return len((await asyncio.to_thread(self._renderer.render, request)).token_ids)
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; closing the generator early cancels the request."""
@@ -122,7 +127,7 @@ class LocalBackend:
         try:
             submitted = await asyncio.to_thread(self._submit, request, mailbox)
             reader = AnswerReader(submitted.prepared)
-            prompt_tokens = len(submitted.prepared.prompt)
+            prompt_tokens = len(submitted.prepared.prompt.token_ids)
             while True:
                 outcome = await mailbox.arrived.get()
                 if isinstance(outcome, PlaygroundError):
@@ -135,7 +140,11 @@ class LocalBackend:
                     if delta:
                         yield replace(delta, usage=Usage(prompt_tokens, outcome.num_tokens))
                     continue
-                held, finished = reader.finish(outcome, submitted.provenance)
+                if submitted.prepared.needs_check:
+                    finish = asyncio.to_thread(reader.finish, outcome, submitted.provenance)
+                    held, finished = await finish
+                else:
+                    held, finished = reader.finish(outcome, submitted.provenance)
                 if held:
                     yield held
                 yield replace(finished, fitted_max_tokens=submitted.fitted_max_tokens)
@@ -177,8 +186,8 @@ class LocalBackend:
             raise AdapterChanged(request.model, request.adapter_hash, provenance.adapter_hash)
         check_capabilities(request, self._info)
         tokenizer = self._loaded.tokenizer
-        prepared = prepare(request, tokenizer)
-        fitted = self._fitted_max_tokens(request, len(prepared.prompt))
+        prepared = prepare(request, self._renderer)
+        fitted = self._fitted_max_tokens(request, len(prepared.prompt.token_ids))
         sampling = request.sampling
         if sampling.seed is None:  # drawn here, so that every answer can be made again
             sampling = replace(sampling, seed=random.SystemRandom().randint(0, LARGEST_SEED))
@@ -187,12 +196,12 @@ class LocalBackend:
             sampling,
             tokenizer.calls_id if prepared.request.tools else None,
             lambda outcome: self._outbox.put(mailbox, outcome),
-            prepared.prompt,
+            prepared.prompt.token_ids,
         )
         self._engine.submit(
             GenerationRequest(
                 id=request.id,
-                prompt=prepared.prompt,
+                prompt=prepared.prompt.token_ids,
                 sampling=sampling,
                 sink=sink,
                 max_tokens=sampling.max_tokens,
@@ -238,9 +247,7 @@ class LocalBackend:
         """The base's description, with what the loaded model says of itself."""
         loaded = self._loaded
         info = info or ModelInfo(loaded.name, loaded.context_length)
-        can = Capabilities(
-            tools=loaded.tokenizer.call_format is not None, adapters=True, training=True
-        )
+        can = Capabilities(adapters=True, training=True)
         return replace(info, capabilities=can, provenance=self._provenance(None))
 
     def _describe(self, adapter: Adapter) -> ModelInfo:
