@@ -22,7 +22,7 @@ def started_playground() -> Iterator[str]:
     """Yield the URL of one in a process of its own, which lets one other origin in."""
     with tempfile.TemporaryDirectory() as home:
         code = "from playground.cli import main; main()"
-        origin = ("--cors-origins", "http://localhost:3000")
+        origin = ("--cors-origin", "http://localhost:3000")
         command = [sys.executable, "-c", code, "--port", "0", "--home", home, *origin]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
