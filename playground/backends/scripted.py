@@ -20,7 +20,7 @@ from playground.protocol import (
     Timings,
     Usage,
 )
-from playground.structured.patterns import compile_format
+from playground.structured.formats import compile_format
 
 Script = Callable[[Request], Iterable[str]]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from playground.errors import InvalidRequest
 from playground.models.call_formats import CALL_FORMATS, CallFormat, CallFormatName
 from playground.protocol import Tool, ToolChoice
-from playground.structured.patterns import CompiledFormat
+from playground.structured.formats import CompiledFormat
 from playground.structured.schema import CompiledSchema, compile_schema
 
 FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -22,7 +22,7 @@ from playground.protocol import (
     Usage,
 )
 from playground.structured.call_reader import CallReader, CallSplitter, call_id_seed
-from playground.structured.patterns import CompiledFormat, compile_format
+from playground.structured.formats import CompiledFormat, compile_format
 from playground.structured.tool_grammar import tool_grammar
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from playground.errors import InvalidRequest
 from playground.protocol import ResponseFormat, Tool
-from playground.structured.patterns import compile_format
+from playground.structured.formats import compile_format
 
 DATE = r"20\d\d-[01]\d-[0-3]\d"
 LARK = 'start: "the " COLOR\nCOLOR: "red" | "green"'
