@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from playground.api.dialects import continues_final, guarded
 from playground.api.formats import response_format
 from playground.api.schemas import (
     AllowedChoice,
@@ -51,12 +52,6 @@ SAMPLING_FIELDS = (
     "ignore_eos",
     "include_stop_str_in_output",
 )
-SAFE_PROMPT = (
-    "Always assist with care, respect, and truth. Respond with utmost utility yet securely. Avoid "
-    "harmful, unethical, prejudiced, or negative content. Ensure replies promote fairness and "
-    "positivity."
-)
-"""Mistral's, https://docs.mistral.ai/capabilities/guardrailing (system prompt guardrails)."""
 
 BETWEEN_PARTS = "\n"  # text parts of one message are its paragraphs
 ROLES: Mapping[str, Role] = {
@@ -103,17 +98,17 @@ async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
     form = response_format(body)
     request = Request(
         model=info.name,
-        messages=_guarded(body, _messages(body.messages)),
+        messages=guarded(body, _messages(body.messages)),
         tools=_tools(body),
         tool_choice=_tool_choice(body),
         response_format=form[1] if form else None,
         sampling=sampling,
-        continue_final=_continues_final(body),
+        continue_final=continues_final(body),
         template_kwargs=body.chat_template_kwargs or {},
         fit_max_tokens=body.context_length_exceeded_behavior != "error",
     )
-    spelling = {"max_tokens": limit_name} | ({"response_format": form[0]} if form else {})
-    return _parsed(body, info, [request], spelling)
+    spelling = {"max_tokens": limit_name} | _legacy_spelling(body)
+    return _parsed(body, info, [request], spelling | ({"response_format": form[0]} if form else {}))
 
 
 async def completion_requests(body: CompletionBody, backend: Backend) -> ParsedRequest:
@@ -175,37 +170,6 @@ def _messages(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _guarded(body: ChatBody, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The conversation behind Mistral's guardrail, where ``safe_prompt`` asks for it."""
-    if not body.safe_prompt:
-        return messages
-    if messages and messages[0].role == "system":
-        content = f"{SAFE_PROMPT}\n\n{messages[0].content}"
-        return (replace(messages[0], content=content), *messages[1:])
-    return (Message("system", SAFE_PROMPT), *messages)
-
-
-def _continues_final(body: ChatBody) -> bool:
-    """Whether the last message, the assistant's, is to be continued. Raises `InvalidRequest`."""
-    last = body.messages[-1] if body.messages else None
-    if body.continue_final_message and body.add_generation_prompt:
-        raise InvalidRequest(
-            "continue_final_message", "add_generation_prompt asks for a new message; set it false"
-        )
-    for name, asks in (
-        ("continue_final_message", body.continue_final_message is True),
-        ("add_generation_prompt", body.add_generation_prompt is False),
-    ):
-        if asks and (last is None or last.role != "assistant"):
-            value = str(name == "continue_final_message").lower()
-            raise InvalidRequest(
-                name, f"{value} continues a last message of the assistant, and there is none"
-            )
-        if asks:
-            return True
-    return last is not None and last.prefix is True
-
-
 def _calls(index: int, body: MessageBody) -> tuple[ToolCall, ...]:
     calls = tuple(
         ToolCall(call.id, call.function.name, _arguments(call.function.arguments))
@@ -254,6 +218,18 @@ def _tools(body: ChatBody) -> tuple[Tool, ...]:
         raise InvalidRequest("functions", "give them or tools, not both")
     functions = [tool.function for tool in body.tools or ()] or (body.functions or [])
     return tuple(_tool(function) for function in functions)
+
+
+def _legacy_spelling(body: ChatBody) -> dict[str, str]:
+    """The names of a tool's fields for a client that gave ``functions``."""
+    if not body.functions:
+        return {}
+    fields = {
+        f"tools[{place}].function.{field}": f"functions[{place}].{field}"
+        for place in range(len(body.functions))
+        for field in ("name", "parameters")
+    }
+    return fields | {"tools": "functions", "tool_choice": "function_call"}
 
 
 def _tool_choice(body: ChatBody) -> ToolChoice:
@@ -321,6 +297,8 @@ def _sampling(
         return replace(info.defaults, **given)  # type: ignore[arg-type]
     except InvalidRequest as error:
         theirs = {ours: name for name, (ours, _) in named.items()}
+        if body.seed is None and body.random_seed is not None:
+            theirs["seed"] = "random_seed"
         raise InvalidRequest(theirs.get(error.field, error.field), error.problem) from error
 
 

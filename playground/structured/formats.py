@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLTokenizer
 from llguidance.gbnf_to_lark import any_to_lark
 
 from playground.errors import InvalidRequest
@@ -120,7 +120,13 @@ def _lark(grammar: str) -> str:
 
 @lru_cache(maxsize=256)
 def _problem(grammar: str) -> str:
-    """The first lines of what llguidance has against the grammar; "" for nothing."""
+    """What llguidance has against the grammar, or that no text matches it; "" for nothing."""
     problem = str(LLMatcher.validate_grammar(grammar, limits=LIMITS))
+    if not problem:
+        matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0, limits=LIMITS)
+        if matcher.is_error():  # it names control tokens, which bytes do not have
+            return ""
+        matcher.compute_bitmask()
+        return "no text matches it" if matcher.is_error() else ""
     lines = [line.strip() for line in problem.splitlines() if line.strip()]
     return " ".join(lines)[:300]

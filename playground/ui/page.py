@@ -96,5 +96,5 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     )
     for route in mounted.routes:
         if isinstance(route, Mount) and isinstance(route.app, FastAPI):
-            answer_faults(route.app)
+            answer_faults(route.app, page)
     return mounted

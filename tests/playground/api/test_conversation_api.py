@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from playground.api.translate import SAFE_PROMPT
+from playground.api.dialects import SAFE_PROMPT
 from playground.backends.local import LocalBackend
 from playground.models.loaded import LoadedModel
 from playground.protocol import Message

@@ -9,10 +9,14 @@ import httpx
 import openai
 import pytest
 
+from playground.api import create_api
 from playground.api.answers import fingerprint
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
 from playground.protocol import ModelInfo, Provenance
+from playground.services import Services
+from playground.settings import load_settings
+from playground.studio.studio import Studio
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello!"}]
 PAGE_OF_ANOTHER = "http://localhost:3000"
@@ -170,6 +174,20 @@ def test_a_loaded_adapter_can_be_deleted(
     name = f"{backend.default_model.name}:passing"
     assert client.models.delete(name).deleted
     assert name not in {each.id for each in client.models.list()}
+
+
+def test_deleting_removes_every_version_from_the_store(
+    serve: Callable[..., str], backend: LocalBackend, trained_adapter: Path, tmp_path: Path
+) -> None:
+    settings = load_settings({"home": str(tmp_path)})
+    studio = Studio(tmp_path, backend.loaded, backend)
+    for _ in range(2):
+        studio.import_adapter(trained_adapter, "stored")
+    studio.promote("stored", "v2")
+    url = serve(app=create_api(Services.create(backend, settings, studio=studio)))
+    assert httpx.delete(f"{url}/v1/models/stored").json()["deleted"] is True
+    assert studio.store.names() == []
+    assert httpx.get(f"{url}/v1/models/stored").status_code == 404
 
 
 def test_an_adapters_age_is_that_of_its_files(

@@ -112,3 +112,9 @@ def test_a_pattern_that_is_too_long_is_refused() -> None:
 def test_too_many_choices_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="1001 choices"):
         compile_format(ResponseFormat(kind="choice", choices=("a",) * 1001))
+
+
+@pytest.mark.parametrize("grammar", ["start: start", "start: a\na: b\nb: a"])
+def test_a_grammar_without_an_end_is_refused(grammar: str) -> None:
+    with pytest.raises(InvalidRequest, match="no text matches it"):
+        compile_format(ResponseFormat(kind="grammar", pattern=grammar))

@@ -5,6 +5,7 @@ import torch
 from transformers import PreTrainedModel
 
 from playground.engine import Engine, Limits
+from playground.engine.runner import Layout
 from playground.models.loaded import LoadedModel
 from playground.protocol import Sampling
 from tests.playground.engine.driver import GREEDY, CollectingSink, Prompt, generate, start
@@ -34,6 +35,18 @@ def test_scores_are_those_of_transformers(kind: str, loaded: LoadedModel) -> Non
             sink.wait()
     for sink, wanted in zip(sinks, expected, strict=True):
         assert scores(sink) == pytest.approx(wanted, abs=TOLERANCE)
+
+
+def test_a_paged_cache_scores_alike(loaded: LoadedModel) -> None:
+    found = []
+    layouts: tuple[Layout, ...] = ("contiguous", "paged")
+    for layout in layouts:
+        with Engine(loaded, Limits(kv_layout=layout)) as engine:
+            sinks = [start(engine, Prompt(ids, SCORED, max_tokens=2)) for ids in PROMPTS]
+            for sink in sinks:
+                sink.wait()
+        found.append([score for sink in sinks for score in scores(sink)])
+    assert found[0] == pytest.approx(found[1], abs=TOLERANCE)
 
 
 def test_alternatives_are_the_most_likely(loaded: LoadedModel) -> None:

@@ -159,6 +159,11 @@ def test_nonsense_is_a_4xx(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.parametrize("path", [f"{CHAT}/nothing", f"{CHAT_V2}/nothing"])
+def test_an_event_nobody_asked_for_is_404(open_url: str, path: str) -> None:
+    assert httpx.get(open_url + path).status_code == 404
+
+
 def test_an_upload_without_files_is_a_4xx(open_url: str) -> None:
     form = {"files": (None, b"just text")}
     reply = httpx.post(f"{open_url}/gradio_api/upload", files=form)
