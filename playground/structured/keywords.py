@@ -62,7 +62,7 @@ def subschemas(schema: Schema) -> Iterator[tuple[str, Any]]:
             yield f"/{key}", value
         elif key in MAPS or (key == "dependencies" and isinstance(value, dict)):
             for name, inner in value.items():
-                if not isinstance(inner, list):  # a list in dependencies names properties
+                if key in MAPS or not isinstance(inner, list):  # a list names properties
                     yield f"/{key}/{escape(name)}", inner
         elif key in LISTS or key == "items":
             for place, inner in enumerate(value):

@@ -92,6 +92,7 @@ def walk_safely(value: Any) -> list[tuple[str, dict[str, Any]]]:
         ({"items": {"anyOf": [{}, {"required": ["x", "x"]}]}}, "at /items/anyOf/1/required"),
         ({"properties": {"a": 1}}, "at /properties/a: 1 is not a schema"),
         ({"items": [{}]}, "at /items"),
+        ({"properties": {"a": []}}, "at /properties/a: [] is not a schema"),
     ],
 )
 def test_malformed_schema_names_its_place(schema: Schema, problem: str) -> None:
