@@ -62,7 +62,7 @@ def subschemas(schema: Schema) -> Iterator[tuple[str, Any]]:
             yield f"/{key}", value
         elif key in MAPS or (key == "dependencies" and isinstance(value, dict)):
             for name, inner in value.items():
-                if not isinstance(inner, list):  # a list in dependencies names properties
+                if key in MAPS or not isinstance(inner, list):  # a list names properties
                     yield f"/{key}/{escape(name)}", inner
         elif key in LISTS or key == "items":
             for place, inner in enumerate(value):
@@ -147,6 +147,27 @@ def depth(value: object, limit: int) -> int:
         elif isinstance(node, list):
             waiting += [(child, level + 1) for child in node]
     return deepest
+
+
+def is_longer(value: object, limit: int) -> bool:
+    """Whether a value surely has more characters as JSON than the limit, which ends the count.
+
+    Other threads run meanwhile, as they do not while `json.dumps` writes some megabytes.
+    """
+    size, waiting = 0, [value]
+    while waiting and size <= limit:
+        node = waiting.pop()
+        if isinstance(node, str):
+            size += len(node) + 2
+        elif isinstance(node, dict):
+            size += sum(map(len, node)) + 4 * len(node)
+            waiting += node.values()
+        elif isinstance(node, list):
+            size += 2 * len(node)
+            waiting += node
+        else:
+            size += 1
+    return size > limit
 
 
 Check: TypeAlias = Callable[[Any], str]

@@ -17,7 +17,7 @@ from llguidance import LLMatcher, LLParserLimits
 
 from playground.errors import InvalidRequest
 from playground.structured.fallback import Level, Loss, attempts, first_line, loss, unmatchable
-from playground.structured.keywords import Schema, depth, first_problem, subschemas
+from playground.structured.keywords import Schema, depth, first_problem, is_longer, subschemas
 from playground.structured.patterns import regex_reason
 from playground.structured.recursion import check_recursion
 from playground.structured.validation import first_error
@@ -77,10 +77,10 @@ def compile_schema(
     Raises `InvalidRequest` with the JSON pointer of what is wrong: no schema, too large, not
     satisfiable, endless, or, if it is to be ``strict``, not to be guaranteed by a grammar.
     """
-    text = json.dumps(schema)
-    if len(text) > MAX_SCHEMA_CHARACTERS:
+    text = "" if is_longer(schema, MAX_SCHEMA_CHARACTERS) else json.dumps(schema)
+    if not text or len(text) > MAX_SCHEMA_CHARACTERS:
         raise InvalidRequest(
-            field, f"the schema has {len(text):,} characters; {MAX_SCHEMA_CHARACTERS:,} at most"
+            field, f"the schema has more than {MAX_SCHEMA_CHARACTERS:,} characters"
         )
     result = _compile(text)
     if isinstance(result, str):

@@ -106,6 +106,11 @@ def test_strict_names_what_cannot_be_held(client, model, schema, words) -> None:
     assert words in message
 
 
+def test_strict_is_refused_before_a_stream_begins(client, model) -> None:
+    param, _ = refusal(client, model, response_format=form(TAGS, strict=True), stream=True)
+    assert param == "response_format"
+
+
 class Colour(enum.Enum):
     RED = "red"
 

@@ -1,5 +1,6 @@
 """Malformed schemas are found as `jsonschema` finds them, and named by their place."""
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from playground.structured.keywords import (
     depth,
     draft_of,
     first_problem,
+    is_longer,
     rebuilt,
     subschemas,
     walk,
@@ -92,6 +94,7 @@ def walk_safely(value: Any) -> list[tuple[str, dict[str, Any]]]:
         ({"items": {"anyOf": [{}, {"required": ["x", "x"]}]}}, "at /items/anyOf/1/required"),
         ({"properties": {"a": 1}}, "at /properties/a: 1 is not a schema"),
         ({"items": [{}]}, "at /items"),
+        ({"properties": {"a": []}}, "at /properties/a: [] is not a schema"),
     ],
 )
 def test_malformed_schema_names_its_place(schema: Schema, problem: str) -> None:
@@ -127,6 +130,12 @@ def test_rebuilt_leaves_original_as_it_was() -> None:
 
     assert rebuilt(schema, untitled, lambda _: {"not"}) == {"items": {}, "not": {"title": "y"}}
     assert schema["items"] == {"title": "x"}
+
+
+def test_length_is_never_overstated() -> None:
+    value = {"a": ["x", 1, None, {"b": "é"}], "c": {}}
+    assert is_longer(value, 30)
+    assert not is_longer(value, len(json.dumps(value, ensure_ascii=False)))
 
 
 def test_depth_is_counted_beyond_the_stack() -> None:
