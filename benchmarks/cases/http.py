@@ -21,7 +21,7 @@ def http() -> Iterator[Case]:
     packed = gzip.compress(json.dumps(body()).encode())
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     yield Case("HTTP", "gzip", None, (status(200, 415),), headers=headers, content=packed)
-    for path in ("/v1/models", "/v1/models/", "//v1/models", "/v1/models/embedded", "/health"):
+    for path in ("/v1/models", "/v1/models/", "/v1//models", "/v1/models/embedded", "/health"):
         for method in ("GET", "HEAD"):
             yield Case("HTTP", f"{method} {path}", None, (status(200),), method, path)
     yield Case("HTTP", "trailing slash", body(), (answered,), path="/v1/chat/completions/")
@@ -40,7 +40,7 @@ def http() -> Iterator[Case]:
         "NaN": b'{"a": NaN}',
     }.items():
         yield Case("HTTP", name, None, (status(400),), headers=json_type, content=content)
-    for name, sent in {"nothing": {}, "no data": {"message": 1}, "other words": {"x": []}}.items():
+    for name, sent in {"nothing": {}, "other words": {"x": []}}.items():
         path = "/gradio_api/call/v2/chat"
         yield Case("HTTP", f"page's endpoint: {name}", sent, (status(400, 422),), path=path)
     path = "/gradio_api/call/nothing"

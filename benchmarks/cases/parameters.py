@@ -59,7 +59,7 @@ def parameters() -> Iterator[Case]:
         "tool_choice": ({"tools": [WEATHER], "tool_choice": "sometimes"}, "tool_choice"),
         "flat tool_choice": (
             {"tools": [WEATHER], "tool_choice": {"type": "function", "name": "get_weather"}},
-            "tool_choice.function",
+            "tool_choice",
         ),
         "role": ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         "unknown field": ({"foo": 1}, "foo"),
