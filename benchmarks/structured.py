@@ -37,8 +37,9 @@ from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Request, Sampling, Tool, ToolChoice, collect
 from playground.settings import load_settings
 from playground.structured.call_reader import CallReader
-from playground.structured.schema import Level, compile_schema
-from playground.structured.tool_grammar import tool_grammar
+from playground.structured.fallback import Level
+from playground.structured.schema import compile_schema
+from playground.structured.tool_grammar import compile_tools, tool_grammar
 
 RANDOM_TOKENS = 40
 MOST_TOKENS = 600
@@ -343,7 +344,8 @@ def functions_part(path: Path, limit: int | None) -> None:
         for tools in _sets(functions, limit or 100, rng):
             schemas = {tool.name: tool.parameters or {} for tool in tools}
             try:
-                grammar = tool_grammar(tools, choose(list(schemas)))
+                choice = choose(list(schemas))
+                grammar = tool_grammar(compile_tools(tools, choice), choice)
             except InvalidRequest:
                 seen["refused"] += 1
                 continue

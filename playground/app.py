@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.errors import InvalidSettings, PlaygroundError, PortInUse
+from playground.files import modified_s
 from playground.runtime import freeze_heap, quiet_libraries
 from playground.settings import AccessSettings, Settings
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 0.5
 """Time for running streams to send their last event."""
+CONFIG_FILE = "config.json"
 SHUTDOWN_SECONDS = 3
 """Time for requests that still run after that, before they are cancelled."""
 
@@ -70,6 +71,7 @@ def start_backend(settings: Settings) -> "LocalBackend":
         _describe(loaded),
         engine_limits(settings),
         stream_interval_s=settings.server.stream_interval_ms / 1000,
+        schema_in_prompt=settings.structured.schema_in_prompt,
     )
     try:
         for adapter in settings.adapters.load:
@@ -250,7 +252,7 @@ def _describe(loaded: "LoadedModel") -> "ModelInfo":
         context_length=loaded.context_length,
         description=entry.description if entry else f"Loaded from {loaded.spec.source}.",
         defaults=entry.sampling if entry else Sampling(),
-        created=int(time.time()),
+        created=modified_s(Path(loaded.model.name_or_path) / CONFIG_FILE),
     )
 
 

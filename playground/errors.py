@@ -6,7 +6,7 @@ new error is a class here and its line in this tree, which a test compares with 
 
     PlaygroundError
     ├── InvalidRequest        A field of a request has a wrong value.
-    │   └── ContextOverflow   The prompt leaves no room for an answer in the model's context window.
+    │   └── ContextOverflow   Prompt and answer do not fit in the model's context window.
     ├── Unauthorized          A request does not carry the API key.
     ├── UnknownModel          A request names a model that is not served.
     │   └── AdapterChanged    The adapter's name now points at another version.
@@ -69,17 +69,37 @@ class InvalidRequest(PlaygroundError):
         self.field = field
         self.problem = problem
 
+    @property
+    def message(self) -> str:
+        """The sentence a person reads; a face may have given ``field`` the name it has there."""
+        return f"{self.field}: {self.problem}"
+
 
 class ContextOverflow(InvalidRequest):
-    """The prompt leaves no room for an answer in the model's context window."""
+    """Prompt and answer do not fit in the model's context window.
+
+    ``max_tokens`` is the token limit that was asked for, where that is what does not fit. The words
+    are OpenAI's, by which clients recognize the error.
+    """
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_length: int, *, field: str = "messages") -> None:
+    def __init__(
+        self,
+        prompt_tokens: int,
+        context_length: int,
+        *,
+        field: str = "messages",
+        max_tokens: int | None = None,
+    ) -> None:
+        window = f"this model's maximum context length is {context_length} tokens"
         super().__init__(
             field,
-            f"the prompt has {prompt_tokens} tokens and the model's context holds "
-            f"{context_length}, the answer included; shorten the conversation",
+            f"the prompt is too long: {window}, the answer included, and the prompt has "
+            f"{prompt_tokens}; shorten it"
+            if max_tokens is None
+            else f"{window}, and {prompt_tokens + max_tokens} were requested: {prompt_tokens} in "
+            f"the prompt, {max_tokens} for the answer",
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length

@@ -28,6 +28,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def modified_s(path: Path) -> int:
+    """Return when a file was last changed, in seconds since the epoch; 0 if there is none."""
+    try:
+        return int(path.stat().st_mtime)
+    except OSError:
+        return 0
+
+
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A new folder to fill, which becomes ``target`` when the block ends without an error.

@@ -1,6 +1,7 @@
 """A tokenizer that counts how often it renders, to show that nothing is rendered twice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Message, Tool
@@ -17,6 +18,9 @@ class CountingTokenizer(MistralTokenizer):
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
         self.num_renders += 1
-        return super().render(messages, tools, continue_final=continue_final)
+        return super().render(
+            messages, tools, continue_final=continue_final, template_kwargs=template_kwargs
+        )

@@ -1,5 +1,7 @@
-"""The API key and its check."""
+"""The API key and its check, and the sessions of the page beside it."""
 
+import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass, field
 
@@ -33,3 +35,23 @@ class Access:
         matches = secrets.compare_digest(key.strip().encode("latin-1"), self.api_key.encode())
         if scheme.lower() != "bearer" or not matches:
             raise Unauthorized
+
+    def new_page_session(self) -> str:
+        """Return what the page's own requests carry in place of the key, for one browser.
+
+        It is signed with the key: it outlives a restart and ends when the key changes. Whoever
+        loads the page gets one, so it keeps programs out that do not ask for the page, no more.
+        """
+        nonce = secrets.token_hex(16)
+        return f"{nonce}.{self._signature(nonce)}"
+
+    def check_page(self, authorization: str | None, session: str | None) -> None:
+        """Raise `Unauthorized` unless a request of the page has its session, or carries the key."""
+        nonce, _, signature = (session or "").partition(".")
+        if nonce and secrets.compare_digest(signature.encode(), self._signature(nonce).encode()):
+            return
+        self.check(authorization)
+
+    def _signature(self, nonce: str) -> str:
+        key = (self.api_key or "").encode()
+        return hmac.new(key, f"page {nonce}".encode(), hashlib.sha256).hexdigest()

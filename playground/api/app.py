@@ -7,6 +7,7 @@ page.
 import time
 
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,16 +16,20 @@ from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check
+from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
 from playground.api.files import files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.models import models_router, projects_router
+from playground.api.page_guard import PageGuard
 from playground.protocol import Backend
 from playground.services import Services
+from playground.settings import ServerSettings
 
 __all__ = ["create_api"]
 
 API_PATHS = ("/v1", "/v2", "/health")
+CORS_METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 
 
 def create_api(services: Services) -> FastAPI:
@@ -33,8 +38,27 @@ def create_api(services: Services) -> FastAPI:
     Without a studio it has no files and no fine-tuning jobs.
     """
     app = FastAPI(openapi_url=None)
-    app.add_middleware(ApiPaths, api=_api(services))
+    app.add_middleware(PageGuard, access=services.access, limits=services.settings.server)
+    app.add_middleware(ApiPaths, api=_with_edge(_api(services), services.settings.server))
     return app
+
+
+def _with_edge(api: ASGIApp, server: ServerSettings) -> ASGIApp:
+    """The API as it is reached: ids and plain paths, and CORS for the origins that are allowed.
+
+    Around everything else, so that errors and preflights get them too.
+    """
+    edge: ASGIApp = Edge(api)
+    if not server.cors_origins:
+        return edge
+    return CORSMiddleware(
+        edge,
+        allow_origins=server.cors_origins,
+        allow_methods=CORS_METHODS,
+        allow_headers=["*"],
+        allow_credentials="*" not in server.cors_origins,
+        expose_headers=[REQUEST_ID, "retry-after"],
+    )
 
 
 class ApiPaths:
@@ -48,10 +72,9 @@ class ApiPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by path."""
-        ours = scope["type"] == "http" and any(
-            scope["path"] == path or scope["path"].startswith(f"{path}/") for path in API_PATHS
-        )
-        await (self._api if ours else self._app)(scope, receive, send)
+        path = plain_path(scope["path"]) if scope["type"] == "http" else ""
+        is_api = any(path == root or path.startswith(f"{root}/") for root in API_PATHS)
+        await (self._api if is_api else self._app)(scope, receive, send)
 
 
 def _api(services: Services) -> FastAPI:
@@ -69,7 +92,7 @@ def _api(services: Services) -> FastAPI:
         for router in (chat_router(backend), completion_router(backend)):
             keyed.include_router(router, prefix=f"{base}/v1", dependencies=checkpoints)
         for router in (
-            models_router(backend),
+            models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads)] if studio else []),
             *([fine_tuning_router(backend, studio, uploads)] if studio else []),
@@ -84,7 +107,7 @@ def _health_router(backend: Backend) -> APIRouter:
     router = APIRouter()
     began = time.monotonic()
 
-    @router.api_route("/health", methods=["GET", "HEAD"])
+    @router.get("/health")
     async def health() -> Response:
         running = backend.running
         reply: dict[str, object] = {

@@ -7,8 +7,16 @@ from fastapi import APIRouter
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from playground.api.answers import ChunkMaker, envelope, finish, total_usage, whole_answers
+from playground.api.answers import (
+    ChunkMaker,
+    envelope,
+    extensions,
+    finish,
+    total_usage,
+    whole_answers,
+)
 from playground.api.connection import cancel_on_disconnect, read_object
+from playground.api.errors import spelled
 from playground.api.logprobs import finite, openai_logprobs, together_logprobs, top_logprobs
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
@@ -37,8 +45,11 @@ def chat_router(backend: Backend) -> APIRouter:
             maker = ChunkMaker(envelope("chat.completion.chunk", "chatcmpl", parsed), parsed)
             stream = ChatStream(maker, _counted(body), legacy=bool(body.functions))
             events = stream_choices(backend, parsed.requests)
-            return await stream_events(http, events, stream.chunks)
-        answers = await cancel_on_disconnect(http.receive, whole_answers(backend, parsed.requests))
+            with spelled(parsed.spelling):
+                return await stream_events(http, events, stream.chunks)
+        with spelled(parsed.spelling):
+            work = whole_answers(backend, parsed.requests)
+            answers = await cancel_on_disconnect(http.receive, work)
         reply = envelope("chat.completion", "chatcmpl", parsed) | {
             "choices": [_choice(index, each, body) for index, each in enumerate(answers)],
             "usage": total_usage([result.usage for result in answers], parsed.n),
@@ -64,25 +75,31 @@ def _choice(index: int, answer: Answer, body: ChatBody) -> dict[str, object]:
         "message": _message(answer, legacy=bool(body.functions)),
         "logprobs": logprobs,
         "finish_reason": finish(answer.finish_reason, legacy=bool(body.functions)),
-        **_extensions(answer),
+        **extensions(answer),
     }
 
 
-def _extensions(end: Answer | Finished) -> dict[str, object]:
-    """Fields of ours: the guarantee that held, and whether the token limit closed the answer."""
-    guarantee = {"x_guarantee": end.guarantee} if end.guarantee else {}
-    return guarantee | ({"x_closed_early": True} if end.closed_early else {})
-
-
 def _message(answer: Answer, *, legacy: bool) -> dict[str, object]:
-    """``legacy``: the client gave ``functions``, so it reads ``function_call``."""
-    content = answer.text or (None if answer.calls else "")
+    """The message as a stream would have shown it: with a call that was cut, whose arguments may
+    not be JSON and whose finish reason is ``length``, as OpenAI hands it out.
+
+    ``legacy``: the client gave ``functions``, so it reads ``function_call``.
+    """
+    cut = (answer.cut_call,) if answer.cut_call else ()
+    calls = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in (*answer.calls, *cut)
+    ]
+    content = answer.text or (None if calls else "")
     message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
-    if answer.calls and legacy:
-        call = answer.calls[0]
-        message["function_call"] = {"name": call.name, "arguments": call.arguments}
-    elif answer.calls:
-        message["tool_calls"] = [call.to_openai() for call in answer.calls]
+    if calls and legacy:
+        message["function_call"] = calls[0]["function"]
+    elif calls:
+        message["tool_calls"] = calls
     return message
 
 
@@ -105,9 +122,9 @@ class ChatStream:
         for index in range(len(self.maker.parsed.requests)):
             yield self.maker.chunk(index, delta={"role": "assistant", "content": ""})
         async for index, event in events:
+            self.maker.note(index, event)
             if isinstance(event, Finished):
                 yield self._last_chunk(index, event)
-                self.maker.note_usage(index, event.usage)
                 continue
             for chunk in self._delta_chunks(index, event):
                 yield chunk
@@ -116,7 +133,7 @@ class ChatStream:
 
     def _last_chunk(self, index: int, finished: Finished) -> Chunk:
         reason = finish(finished.finish_reason, legacy=self.legacy)
-        return self.maker.chunk(index, delta={}, finish_reason=reason, **_extensions(finished))
+        return self.maker.chunk(index, delta={}, finish_reason=reason, **extensions(finished))
 
     def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
         """A piece of a call: id and name in the first one, then its arguments."""

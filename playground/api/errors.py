@@ -8,7 +8,8 @@ as the last server-sent event.
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from playground.errors import ContextOverflow, Kind, PlaygroundError
+from playground.errors import ContextOverflow, InvalidRequest, Kind, PlaygroundError
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,16 @@ def install_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, answer)  # Starlette logs it with its traceback
+
+
+@contextmanager
+def spelled(names: Mapping[str, str]) -> Iterator[None]:
+    """Name the field of an `InvalidRequest` as the client wrote it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        error.field = names.get(error.field, error.field)
+        raise
 
 
 def _translate_ours(error: PlaygroundError) -> ErrorReply:

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Sequence
+from math import isnan
 
 from playground.protocol import TokenLogprob
 
@@ -23,12 +24,14 @@ def openai_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
 
 
 def together_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, object]:
-    """Together's shape of a whole answer: one list a property."""
+    """Together's shape of a whole answer: one list a property. None for a prompt's first token,
+    which nothing precedes.
+    """
     return {
         "tokens": [token.text for token in tokens],
         "token_ids": [token.token_id for token in tokens],
-        "token_logprobs": [finite(token.logprob) for token in tokens],
-        "top_logprobs": [top_logprobs(token) for token in tokens],
+        "token_logprobs": [None if isnan(t.logprob) else finite(t.logprob) for t in tokens],
+        "top_logprobs": [None if isnan(t.logprob) else top_logprobs(t) for t in tokens],
     }
 
 

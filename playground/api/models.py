@@ -1,15 +1,19 @@
 """Lists of models: ``/v1/models`` in OpenAI's form, ``/v2/projects/…/models`` in Together's."""
 
+import asyncio
+
 from fastapi import APIRouter
 
+from playground.api.errors import Refused
 from playground.api.translate import model_info
-from playground.protocol import Backend, ModelInfo
+from playground.protocol import AdapterHost, Backend, ModelInfo
+from playground.studio.studio import Studio
 
 OWNER = "mistral-playground"
 
 
-def models_router(backend: Backend) -> APIRouter:
-    """OpenAI's list of models. An id may contain slashes."""
+def models_router(backend: Backend, studio: Studio | None) -> APIRouter:
+    """OpenAI's list of models; fine-tuned ones may be deleted. An id may contain slashes."""
     router = APIRouter()
 
     @router.get("/models")
@@ -20,7 +24,24 @@ def models_router(backend: Backend) -> APIRouter:
     async def retrieve_model(name: str) -> dict[str, object]:
         return _openai_model(await model_info(name, backend))
 
+    @router.delete("/models/{name:path}")
+    async def delete_model(name: str) -> dict[str, object]:
+        info = await model_info(name, backend)
+        if not info.adapter or not isinstance(backend, AdapterHost):
+            problem = f"{info.name} is a base model; only fine-tuned ones can be deleted"
+            raise Refused(403, "model_not_deletable", problem, "model")
+        await asyncio.to_thread(_delete, info.adapter, backend, studio)
+        return {"id": info.name, "object": "model", "deleted": True}
+
     return router
+
+
+def _delete(adapter: str, host: AdapterHost, studio: Studio | None) -> None:
+    """Remove an adapter from the store with all its versions; one of elsewhere is only unloaded."""
+    if studio is not None and adapter in studio.store.names():
+        studio.remove(adapter)
+    else:
+        host.unload_adapter(adapter)
 
 
 def projects_router(backend: Backend) -> APIRouter:

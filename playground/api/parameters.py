@@ -51,14 +51,15 @@ _IGNORED = {
     "prompt_cache_key": "the prefix cache needs no hint",
     "prompt_cache_options": "the prefix cache needs no hint",
     "prompt_cache_retention": "the prefix cache needs no hint",
+    "guided_decoding_backend": "there is one engine for grammars",
 }
 
 _REFUSED = {
     "safety_model": Unsupported("no second model judges the answer"),
     "compliance": Unsupported("this server makes no such promise"),
-    "context_length_exceeded_behavior": Unsupported(
-        "a prompt that leaves no room for an answer is refused ('error')", ("error",)
-    ),
+    "skip_special_tokens": Unsupported("control tokens are never shown", (True,)),
+    "truncate_prompt_tokens": Unsupported("a prompt is never cut; shorten the conversation"),
+    "use_beam_search": Unsupported("answers are drawn one token after another", (False,)),
 }
 
 CHAT = UnsupportedParameters(
@@ -78,7 +79,6 @@ CHAT = UnsupportedParameters(
                 "these models do not reason before they answer", ("none",)
             ),
             "verbosity": Unsupported("ask for a short or a long answer in a message", ("medium",)),
-            "chat_template_kwargs": Unsupported("the model's own template is used as it is", ({},)),
             "echo": Unsupported("only /v1/completions repeats its prompt", (False,)),
         }
     ),

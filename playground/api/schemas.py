@@ -180,24 +180,48 @@ class JsonSchemaBody(Body):
 
 
 class ResponseFormatBody(Body):
-    """The format of the answer. ``schema`` beside ``json_object`` is Together's."""
+    """The format of the answer. ``schema`` beside ``json_object`` is Together's, and so is the type
+    ``regex`` with its ``pattern``.
+    """
 
-    type: Literal["text", "json_object", "json_schema"]
+    type: Literal["text", "json_object", "json_schema", "regex"]
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     json_schema: JsonSchemaBody | None = None
+    pattern: str | None = None
 
-    @model_validator(mode="after")
-    def _complete(self) -> "ResponseFormatBody":
-        if self.type == "json_schema" and self.json_schema is None and self.schema_ is None:
-            raise _wrong("given with json_schema, which holds the schema")
-        return self
+
+def _as_schema(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise _wrong("a JSON schema, as an object or as its text") from None
+
+
+Schema = Annotated[dict[str, Any] | None, BeforeValidator(_as_schema)]
+
+
+class StructuredOutputsBody(Body):
+    """vLLM's ``structured_outputs``: one of the formats. White space is fixed and nothing falls
+    back to another engine here, so that the last two ask for nothing.
+    """
+
+    json_: Schema = Field(default=None, alias="json")
+    regex: str | None = None
+    choice: list[str] | None = None
+    grammar: str | None = None
+    json_object: bool | None = None
+    disable_any_whitespace: bool | None = None
+    disable_fallback: bool | None = None
 
 
 class StreamOptions(Body):
-    """Options of a streamed answer."""
+    """Options of a streamed answer. ``continuous_usage_stats`` is vLLM's: usage in each chunk."""
 
     include_usage: bool = False
     include_obfuscation: bool = False  # padding against eavesdroppers; none is sent
+    continuous_usage_stats: bool = False
 
 
 class SamplingBody(Body):
@@ -219,6 +243,19 @@ class SamplingBody(Body):
     n: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    # Together's: what a max_tokens beyond the context does.
+    context_length_exceeded_behavior: Literal["truncate", "error"] | None = None
+    response_format: ResponseFormatBody | None = None
+    # vLLM's, as are the following.
+    min_tokens: int | None = None
+    ignore_eos: bool | None = None
+    stop_token_ids: list[int] | None = None
+    include_stop_str_in_output: bool | None = None
+    structured_outputs: StructuredOutputsBody | None = None
+    guided_json: Schema = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    guided_grammar: str | None = None
 
 
 class ChatBody(SamplingBody):
@@ -237,7 +274,11 @@ class ChatBody(SamplingBody):
     parallel_tool_calls: bool | None = None
     functions: list[FunctionBody] | None = None
     function_call: Literal["auto", "none"] | NamedFunction | None = None
-    response_format: ResponseFormatBody | None = None
+    safe_prompt: bool | None = None  # Mistral's
+    # vLLM's, as are the following.
+    chat_template_kwargs: dict[str, Any] | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
 
 
 class CompletionBody(SamplingBody):

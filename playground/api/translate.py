@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from playground.api.dialects import continues_final, guarded
+from playground.api.formats import response_format
 from playground.api.schemas import (
     AllowedChoice,
     ChatBody,
@@ -14,17 +16,14 @@ from playground.api.schemas import (
     NamedFunction,
     NamedTool,
     Prompt,
-    ResponseFormatBody,
     SamplingBody,
 )
 from playground.errors import InvalidRequest
 from playground.protocol import (
-    ANY_OBJECT,
     Backend,
     Message,
     ModelInfo,
     Request,
-    ResponseFormat,
     Role,
     Sampling,
     Tool,
@@ -49,6 +48,9 @@ SAMPLING_FIELDS = (
     "presence_penalty",
     "frequency_penalty",
     "seed",
+    "min_tokens",
+    "ignore_eos",
+    "include_stop_str_in_output",
 )
 
 BETWEEN_PARTS = "\n"  # text parts of one message are its paragraphs
@@ -66,6 +68,7 @@ class ParsedRequest:
     """A client's body as requests of the protocol.
 
     ``requests`` holds ``n`` for each prompt, in order; an answer's index is its place there.
+    ``spelling`` maps the protocol's names of fields to those that the client used.
     """
 
     info: ModelInfo
@@ -73,6 +76,8 @@ class ParsedRequest:
     n: int = 1
     stream: bool = False
     include_usage: bool = False
+    continuous_usage: bool = False
+    spelling: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_body(kind: type[AnyBody], body: JsonObject) -> AnyBody:
@@ -90,34 +95,53 @@ async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
         info,
         {limit_name: ("max_tokens", limit), logprobs_name: ("logprobs", logprobs)},
     )
+    form = response_format(body)
     request = Request(
         model=info.name,
-        messages=_messages(body.messages),
+        messages=guarded(body, _messages(body.messages)),
         tools=_tools(body),
         tool_choice=_tool_choice(body),
-        response_format=_response_format(body.response_format),
+        response_format=form[1] if form else None,
         sampling=sampling,
-        continue_final=body.messages[-1:] != [] and body.messages[-1].prefix is True,
+        continue_final=continues_final(body),
+        template_kwargs=body.chat_template_kwargs or {},
+        fit_max_tokens=body.context_length_exceeded_behavior != "error",
     )
-    return _parsed(body, info, [request])
+    spelling = {"max_tokens": limit_name} | _legacy_spelling(body)
+    return _parsed(body, info, [request], spelling | ({"response_format": form[0]} if form else {}))
 
 
 async def completion_requests(body: CompletionBody, backend: Backend) -> ParsedRequest:
     """The requests of a text completion. Raises `InvalidRequest` or `UnknownModel`."""
     info = await model_info(body.model, backend)
     limit = COMPLETION_MAX_TOKENS if body.max_tokens is None else body.max_tokens
+    prompts: Sequence[Prompt] = body.prompt
+    # An echo of token ids has its text from their scores, and one without an answer is a score.
+    scored = body.echo and (not isinstance(prompts[0], str) or limit == 0)
+    prompt_logprobs = 0 if scored else None
+    if body.echo and body.logprobs is not None:
+        prompt_logprobs = body.logprobs
     sampling = _sampling(
         body,
         info,
-        {"max_tokens": ("max_tokens", limit), "logprobs": ("logprobs", body.logprobs)},
+        {
+            "max_tokens": ("max_tokens", limit),
+            "logprobs": ("logprobs", body.logprobs),
+            "echo": ("prompt_logprobs", prompt_logprobs),
+        },
     )
-    prompts: Sequence[Prompt] = body.prompt
-    if body.echo and body.logprobs is not None:
-        raise InvalidRequest("logprobs", "the prompt's own are not computed; leave out echo")
-    if body.echo and not isinstance(prompts[0], str):
-        raise InvalidRequest("echo", "only a prompt given as text is repeated")
-    requests = [Request(model=info.name, prompt=prompt, sampling=sampling) for prompt in prompts]
-    return _parsed(body, info, requests)
+    form = response_format(body)
+    requests = [
+        Request(
+            model=info.name,
+            prompt=prompt,
+            response_format=form[1] if form else None,
+            sampling=sampling,
+            fit_max_tokens=body.context_length_exceeded_behavior != "error",
+        )
+        for prompt in prompts
+    ]
+    return _parsed(body, info, requests, {"response_format": form[0]} if form else {})
 
 
 async def model_info(name: str, backend: Backend) -> ModelInfo:
@@ -196,6 +220,18 @@ def _tools(body: ChatBody) -> tuple[Tool, ...]:
     return tuple(_tool(function) for function in functions)
 
 
+def _legacy_spelling(body: ChatBody) -> dict[str, str]:
+    """The names of a tool's fields for a client that gave ``functions``."""
+    if not body.functions:
+        return {}
+    fields = {
+        f"tools[{place}].function.{field}": f"functions[{place}].{field}"
+        for place in range(len(body.functions))
+        for field in ("name", "parameters")
+    }
+    return fields | {"tools": "functions", "tool_choice": "function_call"}
+
+
 def _tool_choice(body: ChatBody) -> ToolChoice:
     """Which functions may or must be called."""
     if body.functions:
@@ -213,22 +249,19 @@ def _tool_choice(body: ChatBody) -> ToolChoice:
     return ToolChoice("required" if choice == "any" else choice, parallel=parallel)
 
 
-def _response_format(body: ResponseFormatBody | None) -> ResponseFormat | None:
-    """The schema that the answer is to meet; None for plain text."""
-    if body is None or body.type == "text":
-        return None
-    if body.json_schema is not None and body.type == "json_schema":
-        return ResponseFormat(body.json_schema.schema_, bool(body.json_schema.strict))
-    return ANY_OBJECT if body.schema_ is None else ResponseFormat(body.schema_)
-
-
 def _tool(body: FunctionBody) -> Tool:
     return Tool(body.name, body.description or "", body.parameters, bool(body.strict))
 
 
-def _parsed(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) -> ParsedRequest:
+def _parsed(
+    body: SamplingBody,
+    info: ModelInfo,
+    requests: Sequence[Request],
+    spelling: Mapping[str, str],
+) -> ParsedRequest:
+    options = body.stream_options
     n = 1 if body.n is None else body.n
-    if body.stream_options and not body.stream:
+    if options and not body.stream:
         raise InvalidRequest("stream_options", "only a streamed answer takes them; set stream")
     if n * len(requests) > MAX_ANSWERS:
         count = f"{len(requests)} prompts times n = {n}"
@@ -238,7 +271,9 @@ def _parsed(body: SamplingBody, info: ModelInfo, requests: Sequence[Request]) ->
         requests=tuple(choice for request in requests for choice in choices(request, n)),
         n=n,
         stream=bool(body.stream),
-        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        include_usage=bool(options and options.include_usage),
+        continuous_usage=bool(options and options.include_usage and options.continuous_usage_stats),
+        spelling=spelling,
     )
 
 
@@ -255,12 +290,15 @@ def _sampling(
     if given["seed"] is None:
         given["seed"] = body.random_seed
     given["stop"] = None if body.stop is None else tuple(body.stop)
+    given["stop_token_ids"] = None if body.stop_token_ids is None else tuple(body.stop_token_ids)
     given["logit_bias"] = None if body.logit_bias is None else _logit_bias(body.logit_bias)
     given = {name: value for name, value in given.items() if value is not None}
     try:
         return replace(info.defaults, **given)  # type: ignore[arg-type]
     except InvalidRequest as error:
         theirs = {ours: name for name, (ours, _) in named.items()}
+        if body.seed is None and body.random_seed is not None:
+            theirs["seed"] = "random_seed"
         raise InvalidRequest(theirs.get(error.field, error.field), error.problem) from error
 
 

@@ -20,7 +20,7 @@ from playground.protocol import (
     Timings,
     Usage,
 )
-from playground.structured.schema import compile_schema
+from playground.structured.formats import compile_format
 
 Script = Callable[[Request], Iterable[str]]
 
@@ -101,7 +101,7 @@ def _guarantee(request: Request, text: str) -> Guarantee | None:
     form = request.response_format
     if form is None:
         return None
-    problem = compile_schema(form.schema).check(text)
+    problem = compile_format(form).check(text)
     if problem and form.strict:
         raise RequestFailed(f"the answer breaks its schema: {problem}")
     return "none" if problem else "checked"

@@ -16,7 +16,8 @@ class ScheduledChunk:
     """Tokens of one sequence to compute in the coming step, the first at position ``start``.
 
     ``wants_logits``: a next token is chosen after its last token. ``slot`` is the resident adapter
-    that answers with the base. A drafted token is a chunk of its own.
+    that answers with the base. ``scored``: the prompt's tokens are scored, which takes the logits
+    after each of the chunk's tokens. A drafted token is a chunk of its own.
     """
 
     cache: SequenceCache
@@ -24,6 +25,12 @@ class ScheduledChunk:
     start: int
     wants_logits: bool
     slot: int = BASE
+    scored: bool = False
+
+    @property
+    def num_logits(self) -> int:
+        """Rows of logits that it wants."""
+        return len(self.token_ids) if self.scored else int(self.wants_logits)
 
     @property
     def stop(self) -> int:
@@ -58,8 +65,7 @@ class StepInputs:
             token_ids += chunk.token_ids
             positions += range(chunk.start, chunk.stop)
             slots += [chunk.slot] * len(chunk.token_ids)
-            if chunk.wants_logits:
-                logits_rows.append(len(token_ids) - 1)
+            logits_rows += range(len(token_ids) - chunk.num_logits, len(token_ids))
         num_logits = len(logits_rows)
         if any(chunk.slot != BASE for chunk in chunks):
             row_multiple = max(row_multiple, adapter_row_multiple)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from playground.engine.adapter_cache import AdapterCache
 from playground.engine.batch import ScheduledChunk
@@ -23,7 +24,7 @@ from playground.engine.runner import Layout, choose_runner
 from playground.engine.scheduler import Schedule, Scheduler
 from playground.engine.sequence import Sequence
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
-from playground.engine.verification import verify_drafts_and_append
+from playground.engine.verification import score_prompts, verify_drafts_and_append
 from playground.errors import (
     ContextOverflow,
     EngineStopped,
@@ -85,6 +86,8 @@ class Engine:
             loaded.model, self._limits.max_adapters, self._limits.kv_layout
         )
         self._grammars = GrammarCompiler(loaded.tokenizer)
+        unused = sorted(loaded.tokenizer.unused_ids)
+        self._unused = torch.tensor(unused, device=loaded.model.device) if unused else None
         self._adapter_cache = AdapterCache(self._runner.adapters)
         self._waiting_for_slot: list[Sequence] = []
         wanted = loaded.context_length if context_length is None else context_length
@@ -177,12 +180,20 @@ class Engine:
         room = self.context_length - len(request.prompt)
         if room < 1:
             raise ContextOverflow(len(request.prompt), self.context_length)
-        for token_id in request.sampling.logit_bias:
-            if token_id >= tokenizer.vocabulary_size:
-                raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
+        sampling = request.sampling
+        for field, token_ids in (
+            ("logit_bias", sampling.logit_bias),
+            ("stop_token_ids", sampling.stop_token_ids),
+        ):
+            for token_id in token_ids:
+                if token_id >= tokenizer.vocabulary_size:
+                    raise InvalidRequest(field, f"{token_id} is not a token id of this model")
+        if sampling.ignore_eos and request.grammar:
+            problem = "an answer with tools or a response format ends where its grammar ends"
+            raise InvalidRequest("ignore_eos", problem)
         return Sequence.begin(
             request,
-            min(request.max_tokens or room, room),
+            room if request.max_tokens is None else min(request.max_tokens, room),
             tokenizer.vocabulary_size,
             tokenizer.end_ids,
             self._grammars.compile(request.grammar) if request.grammar else None,
@@ -270,11 +281,23 @@ class Engine:
     def _advance(self, schedule: Schedule) -> None:
         pairs = [(sequence, chunk) for sequence, chunks in schedule.items() for chunk in chunks]
         pairs.sort(key=_row_order)
-        logits = self._runner.forward([chunk for _, chunk in pairs])
-        for sequence, chunks in schedule.items():
-            sequence.num_computed = min(chunks[-1].stop, len(sequence.tokens))  # without drafts
+        chunks = [chunk for _, chunk in pairs]
+        logits = self._without_unknown(self._runner.forward(chunks))
+        for sequence, own in schedule.items():
+            sequence.num_computed = min(own[-1].stop, len(sequence.tokens))  # without drafts
+        if any(chunk.scored for chunk in chunks):
+            logits = score_prompts(logits, pairs)
         wanted = [(sequence, chunk) for sequence, chunk in pairs if chunk.wants_logits]
         self._remove(verify_drafts_and_append(logits, wanted))
+
+    def _without_unknown(self, logits: Tensor) -> Tensor:
+        """Leave out the columns past the tokenizer's ids (many vocabularies are padded), and forbid
+        ids between others that it does not use.
+        """
+        logits = logits[:, : self.loaded.tokenizer.vocabulary_size]
+        if self._unused is not None:
+            logits = logits.index_fill(1, self._unused, float("-inf"))
+        return logits
 
     def _remove(self, sequences: AnySequence[Sequence]) -> None:
         """Forget sequences that ended; those that waited for their slots are tried again."""

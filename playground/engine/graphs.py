@@ -75,7 +75,7 @@ class DecodeGraphs:
             multiple = max(multiple, self._adapters.row_multiple)
         fitting = (size for size in BATCH_SIZES if size >= len(chunks) and size % multiple == 0)
         size = next(fitting, None)
-        decodes = all(len(chunk.token_ids) == 1 and chunk.wants_logits for chunk in chunks)
+        decodes = all(len(chunk.token_ids) == chunk.num_logits == 1 for chunk in chunks)
         if self._broken or size is None or not decodes:
             return None
         slots = [chunk.slot for chunk in chunks] + [BASE] * (size - len(chunks))

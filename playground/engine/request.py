@@ -46,6 +46,13 @@ class GenerationResult:
 class TokenSink(Protocol):
     """Receives one answer, on the engine's thread only. Its methods must be quick and not raise."""
 
+    def take_prompt(self, scores: Sequence[TokenScore]) -> None:
+        """Take the scores of the prompt's tokens but the first, before any `push`.
+
+        Called where `Sampling.prompt_logprobs` asks for it.
+        """
+        ...
+
     def push(self, token_id: int, score: TokenScore | None) -> bool:
         """Take the next token; True ends the answer here with reason ``stop``.
 

@@ -54,7 +54,8 @@ class PackedRunner:
 
     @torch.inference_mode()
     def forward(self, chunks: Sequence[ScheduledChunk]) -> Tensor:
-        """Return logits ``[chunks that want them, vocabulary]`` after their last tokens, fp32.
+        """Return fp32 logits ``[rows, vocabulary]``: of a chunk `ScheduledChunk.num_logits` rows,
+        those after its last tokens.
 
         Keys and values of all chunks are stored in their caches, which must have room. Running the
         same chunks again stores and returns the same.

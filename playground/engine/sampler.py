@@ -4,14 +4,14 @@ Rows are independent: a row's choice depends on its own logits, parameters and g
 The order of operations is that of transformers' logits processors (generation/utils.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from playground.engine.grammar import Matcher
+from playground.engine.grammar import Matcher, TokenMask
 from playground.engine.penalties import Penalties, apply_penalties
 from playground.engine.request import TokenScore
 from playground.engine.truncation import (
@@ -50,9 +50,12 @@ class SamplerState:
         vocabulary_size: int,
         max_new_tokens: int,
         matcher: Matcher | None = None,
+        end_ids: Collection[int] = (),
     ) -> None:
         self.sampling = sampling
         self.matcher = matcher
+        self._early_ids = [*end_ids, *sampling.stop_token_ids] if sampling.min_tokens else []
+        self._tokens_to_min = sampling.min_tokens
         self.penalties = Penalties(sampling, prompt_ids, vocabulary_size)
         self.steered = False
         self._tokens_left = max_new_tokens
@@ -62,6 +65,11 @@ class SamplerState:
             self._generator.seed()
         else:
             self._generator.manual_seed(sampling.seed)
+
+    @property
+    def early_ids(self) -> list[int]:
+        """Tokens that would end the answer before its ``min_tokens``; empty from then on."""
+        return self._early_ids if self._tokens_to_min > 0 else []
 
     @property
     def grammar_done(self) -> bool:
@@ -83,6 +91,7 @@ class SamplerState:
             return []
         tokens = self.matcher.consume_forced()
         self._tokens_left -= len(tokens)
+        self._tokens_to_min -= len(tokens)
         for token_id in tokens:
             self.penalties.count(token_id)
         return tokens
@@ -98,6 +107,7 @@ class SamplerState:
     def count(self, token_id: int) -> None:
         """Remember a chosen token of the answer."""
         self._tokens_left -= 1
+        self._tokens_to_min -= 1
         self._uniform = None
         if self.matcher is not None:
             self.matcher.consume(token_id)
@@ -127,21 +137,37 @@ def choose(logits: Tensor, states: Sequence[SamplerState]) -> list[Choice]:
 
 
 def adjust(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
-    """Return the logits with penalties and bias, minus infinity where a grammar forbids."""
+    """Return the logits with penalties and bias, minus infinity where a grammar forbids and at
+    tokens that would end an answer too early, unless its grammar has no others left.
+    """
     penalties = {row: s.penalties for row, s in enumerate(states) if s.penalties.active}
     matchers = {row: s.matcher for row, s in enumerate(states) if s.matcher is not None}
-    if not penalties and not matchers:
+    early = {row: s.early_ids for row, s in enumerate(states) if s.early_ids}
+    if not penalties and not matchers and not early:
         return logits
     logits = logits.clone()
     apply_penalties(logits, penalties)
+    for row, ids in early.items():
+        if row not in matchers:
+            logits[row, ids] = float("-inf")
     if matchers:
         forbidden = np.empty((len(matchers), logits.shape[-1]), dtype=np.bool_)
-        for row, matcher in zip(forbidden, matchers.values(), strict=True):
-            matcher.fill_forbidden(row)
-        mask = torch.from_numpy(forbidden).to(logits.device, non_blocking=True)
+        for mask, (row, matcher) in zip(forbidden, matchers.items(), strict=True):
+            matcher.fill_forbidden(mask)
+            _forbid_early(mask, early.get(row, ()))
+        masks = torch.from_numpy(forbidden).to(logits.device, non_blocking=True)
         rows = _index(list(matchers), logits)
-        logits[rows] = logits[rows].masked_fill_(mask, float("-inf"))
+        logits[rows] = logits[rows].masked_fill_(masks, float("-inf"))
     return logits
+
+
+def _forbid_early(forbidden: TokenMask, early_ids: Collection[int]) -> None:
+    """Forbid the tokens too, where at least one other is left."""
+    if early_ids:
+        without = forbidden.copy()
+        without[list(early_ids)] = True
+        if not without.all():
+            forbidden[:] = without
 
 
 def draw(logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
@@ -220,13 +246,20 @@ def _scores(
     if not wanted:
         return {}
     rows, most = list(wanted), max(wanted.values())
-    logits = logits[rows]
-    ids = torch.tensor([[tokens[row]] for row in rows], device=logits.device)
-    if most:
-        ids = torch.cat([ids, most_likely(logits, most)], dim=-1)
+    scored = score_tokens(logits[rows], [tokens[row] for row in rows], most)
+    return {
+        row: TokenScore(score.logprob, score.alternatives[: wanted[row]])
+        for row, score in zip(rows, scored, strict=True)
+    }
+
+
+def score_tokens(logits: Tensor, tokens: Sequence[int], count: int) -> list[TokenScore]:
+    """Return the score of one token a row, with ``count`` alternatives."""
+    ids = torch.tensor(tokens, device=logits.device).unsqueeze(-1)
+    if count:
+        ids = torch.cat([ids, most_likely(logits, count)], dim=-1)
     logprobs = torch.log_softmax(logits, dim=-1).gather(-1, ids).tolist()
-    scores: dict[int, TokenScore] = {}
-    for row, row_ids, (chosen, *others) in zip(rows, ids.tolist(), logprobs, strict=True):
-        alternatives = tuple(zip(row_ids[1:], others, strict=True))
-        scores[row] = TokenScore(chosen, alternatives[: wanted[row]])
-    return scores
+    return [
+        TokenScore(chosen, tuple(zip(row_ids[1:], others, strict=True)))
+        for row_ids, (chosen, *others) in zip(ids.tolist(), logprobs, strict=True)
+    ]

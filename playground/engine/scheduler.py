@@ -116,7 +116,7 @@ class Scheduler:
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._max_sequences:
             sequence = self._waiting[0][-1]
-            if not sequence.num_computed:
+            if not sequence.num_computed and not sequence.prompt_unscored:
                 sequence.cache, sequence.num_computed = self.prefixes.begin(
                     sequence.adapter_hash, sequence.tokens, self._running_alike(sequence)
                 )
@@ -186,8 +186,9 @@ def _chunks(sequence: Sequence, budget: int, chunk_tokens: int) -> list[Schedule
         stop = min(end, start + chunk_tokens)
         if chunks and stop - start > budget:
             break
-        token_ids = sequence.tokens[start:stop]
-        chunks.append(ScheduledChunk(sequence.cache, token_ids, start, stop == end, sequence.slot))
+        token_ids, scored = sequence.tokens[start:stop], sequence.prompt_unscored
+        chunk = ScheduledChunk(sequence.cache, token_ids, start, stop == end, sequence.slot, scored)
+        chunks.append(chunk)
         budget -= stop - start
         start = stop
     return chunks

@@ -33,22 +33,27 @@ class SequentialRunner:
 
     @torch.inference_mode()
     def forward(self, chunks: Sequence[ScheduledChunk]) -> Tensor:
-        """Return logits ``[chunks that want them, vocabulary]`` after their last tokens, fp32.
+        """See `PackedRunner.forward`.
 
         Each chunk moves its sequence's state on: one that fails must not be run again.
         """
         logits = [self._advance(chunk) for chunk in chunks]
-        wanted = [row for row, chunk in zip(logits, chunks, strict=True) if chunk.wants_logits]
-        return torch.stack(wanted).float() if wanted else torch.empty(0)
+        return torch.cat(logits).float()
 
     def _advance(self, chunk: ScheduledChunk) -> Tensor:
-        """Run a prompt at once, later tokens one by one: states take no more at a time."""
+        """Run a prompt at once, later tokens one by one: states take no more at a time.
+
+        Return the chunk's rows of logits.
+        """
         token_ids = list(chunk.token_ids)
         if chunk.start == 0:
             mask = self._tensor([1] * len(token_ids))
             chunk.cache.state = {"use_cache": True, "attention_mask": mask}
-            return self._run(chunk, token_ids, first=True)
-        return [self._run(chunk, [token_id], first=False) for token_id in token_ids][-1]
+            logits = self._run(chunk, token_ids, first=True)
+        else:
+            rows = [self._run(chunk, [token_id], first=False) for token_id in token_ids]
+            logits = torch.cat(rows)
+        return logits[len(logits) - chunk.num_logits :]
 
     def _run(self, chunk: ScheduledChunk, token_ids: list[int], *, first: bool) -> Tensor:
         cache = chunk.cache
@@ -61,7 +66,7 @@ class SequentialRunner:
         with self.adapters.hooks_use(self.adapters.for_rows([chunk.slot] * len(token_ids))):
             output = self._model(**inputs, return_dict=True)
         cache.state = self._model._update_model_kwargs_for_generation(output, cache.state)
-        logits: Tensor = output.logits[0, -1]
+        logits: Tensor = output.logits[0]
         return logits
 
     def _tensor(self, values: list[int]) -> Tensor:

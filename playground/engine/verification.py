@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from playground.engine.batch import ScheduledChunk
-from playground.engine.sampler import choose
+from playground.engine.sampler import Choice, choose
 from playground.engine.sequence import Sequence
+from playground.errors import RequestFailed
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +37,19 @@ class _Drafted:
         return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
+def score_prompts(logits: Tensor, chunks: AnySequence[tuple[Sequence, ScheduledChunk]]) -> Tensor:
+    """Score the prompts that are to be scored; return the rows after which a token is chosen.
+
+    ``logits`` has `ScheduledChunk.num_logits` rows for each chunk.
+    """
+    stops = list(itertools.accumulate(chunk.num_logits for _, chunk in chunks))
+    placed = list(zip(chunks, stops, strict=True))
+    for (sequence, chunk), stop in sorted(placed, key=lambda entry: entry[0][1].start):
+        if chunk.scored:
+            sequence.score_prompt(logits[stop - chunk.num_logits : stop], chunk.start)
+    return logits[[stop - 1 for (_, chunk), stop in placed if chunk.wants_logits]]
+
+
 def verify_drafts_and_append(
     logits: Tensor, chunks: AnySequence[tuple[Sequence, ScheduledChunk]]
 ) -> list[Sequence]:
@@ -45,7 +59,7 @@ def verify_drafts_and_append(
     ``logits`` has a row for each chunk: for each sequence the one that completes its tokens, and
     one for each drafted token. Every token is chosen from the row after the tokens before it, so
     that drafts change no answer. Raises what `choose` raises, before any token is appended; an
-    error in a draft's row is left to the next step.
+    error in a draft's row is left to the next step, and an error of a sink ends its request alone.
     """
     drafted = _by_sequence(chunks)
     done: list[Sequence] = []
@@ -65,7 +79,7 @@ def verify_drafts_and_append(
         first = False
         agreeing = []
         for entry, choice in zip(alive, choices, strict=True):
-            if entry.sequence.append(choice):
+            if _append(entry.sequence, choice):
                 done.append(entry.sequence)
             elif entry.draft and entry.accepted == entry.gained:
                 agreeing.append(entry)
@@ -78,6 +92,17 @@ def verify_drafts_and_append(
                 entry.sequence.num_computed -= 1
             entry.sequence.lookup.update_acceptance(len(entry.draft), accepted)
     return done
+
+
+def _append(sequence: Sequence, choice: Choice) -> bool:
+    """Append the token; True when the answer is complete, or ended by an error of its own."""
+    try:
+        return sequence.append(choice)
+    except Exception as error:  # noqa: BLE001 - a request's own sink, which must not end the thread
+        failure = RequestFailed(f"its answer cannot be read: {error!r}")
+        failure.__cause__ = error
+        sequence.fail(failure)
+        return True
 
 
 def _by_sequence(chunks: AnySequence[tuple[Sequence, ScheduledChunk]]) -> list[_Drafted]:

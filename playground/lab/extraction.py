@@ -44,7 +44,6 @@ def json_request(
     schema: Mapping[str, object],
     sampling: Sampling,
     instruction: str = INSTRUCTION,
-    strict: bool = True,
 ) -> Request:
     """Ask for a value of ``schema`` drawn from ``text``. ``{schema}`` in the instruction stands
     for the schema.
@@ -54,7 +53,7 @@ def json_request(
     return Request(
         model,
         (*system, Message("user", text)),
-        response_format=ResponseFormat(schema, strict),
+        response_format=ResponseFormat(schema),
         sampling=sampling,
     )
 

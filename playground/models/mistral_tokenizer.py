@@ -12,14 +12,23 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mistral_common.exceptions import MistralCommonException
+from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
+from mistral_common.protocol.instruct.tool_calls import Function
+from mistral_common.protocol.instruct.validator import (
+    MistralRequestValidator,
+    ValidationMode,
+    get_validator,
+)
+from mistral_common.tokens.tokenizers.base import TokenizerVersion
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer as CommonTokenizer
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from pydantic import ValidationError
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
-from playground.models.tokenizer import Detokenizer
+from playground.models.conversation import renderable
+from playground.models.tokenizer import Detokenizer, name_in_text
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
@@ -46,8 +55,14 @@ class MistralTokenizer:
         vocabulary = common.instruct_tokenizer.tokenizer
         if not isinstance(vocabulary, Tekkenizer):
             raise UnsupportedModel(f"{path} is not a tekken vocabulary")
-        self._common: CommonTokenizer[Any, Any, Any, Any, Any] = common
+        self._common: CommonTokenizer[Any, Any, Any, Any, Any] = CommonTokenizer(
+            common.instruct_tokenizer,
+            _trusting_validator(vocabulary.version, common.mode),
+            get_normalizer(vocabulary.version, vocabulary.model_settings_builder),
+        )
         self._vocabulary = vocabulary
+        settings = vocabulary.model_settings_builder
+        self._normalizer = get_normalizer(vocabulary.version, settings)
         special_names = map(vocabulary.id_to_piece, range(vocabulary.num_special_tokens))
         self._control_tokens = {
             token: f"<{name.strip('[]<>')}>" for token, name in enumerate(special_names)
@@ -59,6 +74,11 @@ class MistralTokenizer:
     def vocabulary_size(self) -> int:
         """Number of token ids, control tokens included."""
         return self._vocabulary.n_words
+
+    @property
+    def unused_ids(self) -> frozenset[int]:
+        """None: every id of a tekken file is a control token or has bytes."""
+        return frozenset()
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -92,18 +112,37 @@ class MistralTokenizer:
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
-        """Render the conversation as mistral-common does for serving.
+        """Render the conversation as mistral-common does for serving, in any order of roles.
 
-        Raises `InvalidRequest` for a message or a tool that the template cannot render.
+        mistral-common's validator is passed over: it refuses orders that the template published
+        with the model takes, such as a system message after an answer. An answer at the end that is
+        not to be continued, and tools without any user message, are followed by an empty user
+        message, because the template begins an answer, and shows tools, only there.
+        Raises `InvalidRequest` for a message or a tool that cannot be rendered, and for any
+        ``template_kwargs``.
         """
+        if template_kwargs:
+            problem = f"this model's template has no variables; got {', '.join(template_kwargs)}"
+            raise InvalidRequest("chat_template_kwargs", problem)
+        conversation = [
+            name_in_text(message) for message in renderable(messages, continue_final=continue_final)
+        ]
+        if continue_final:
+            conversation[-1] = messages[-1]
+        answered = conversation[-1].role == "assistant"
+        asked = any(message.role == "user" for message in conversation)
+        if (answered and not continue_final) or (tools and not asked):
+            conversation.append(Message("user", ""))
         try:
             request = ChatCompletionRequest.from_openai(
-                messages=[_with_short_ids(message.to_openai()) for message in messages],
+                messages=[_with_short_ids(message.to_openai()) for message in conversation],
                 tools=[tool.to_openai() for tool in tools] or None,
                 continue_final_message=continue_final,
             )
-            tokens: list[int] = self._common.encode_chat_completion(request).tokens
+            instruct = self._normalizer.from_chat_completion_request(request)
+            tokens: list[int] = self._common.instruct_tokenizer.encode_instruct(instruct).tokens
         except ValidationError as error:
             detail = error.errors()[0]
             where = ".".join(str(part) for part in detail["loc"])
@@ -148,6 +187,25 @@ class MistralTokenizer:
     def detokenizer(self) -> Detokenizer:
         """Return a new detokenizer, for one answer."""
         return _ByteDetokenizer(self)
+
+
+class _TrustsSchemas:
+    """mistral-common validates every tool's schema against its metaschema at each rendering, which
+    takes seconds for large ones. `playground.structured` checks a schema once.
+    """
+
+    def _validate_function(self, _function: Function) -> None:
+        """Names are checked with the schemas."""
+
+
+def _trusting_validator(
+    version: TokenizerVersion, mode: ValidationMode
+) -> MistralRequestValidator[Any, Any, Any, Any]:
+    kind = type(get_validator(version, mode))
+    trusting: type[MistralRequestValidator[Any, Any, Any, Any]] = type(
+        kind.__name__, (_TrustsSchemas, kind), {}
+    )
+    return trusting(mode)
 
 
 class _ByteDetokenizer:

@@ -7,7 +7,9 @@ before rendering, so that nothing a user writes becomes a control token.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from jinja2.exceptions import TemplateError
 from tokenizers import Tokenizer
@@ -17,14 +19,40 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
-from playground.models.tokenizer import Detokenizer
+from playground.models.conversation import nearest_forms, renderable
+from playground.models.tokenizer import Detokenizer, name_in_text
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
 BYTE_OF: Mapping[str, int] = {stand_in: byte for byte, stand_in in bytes_to_unicode().items()}
 BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
+SENTINEL = "\x02"
+"""Put before a text that is encoded as after other text; no vocabulary joins it to a letter."""
 WORD_JOINER = "\u2060"
 """Inserted into a control token's name in a message, so that it looks the same and stays text."""
+
+NAME_PROBE = "zyxwvu"
+RESERVED_VARIABLES = frozenset(
+    {
+        "messages",
+        "conversation",
+        "tools",
+        "documents",
+        "chat_template",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "padding",
+        "truncation",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+        "processor_kwargs",
+    }
+)
+"""Variables that are set from other fields of a request, and arguments of transformers' method."""
 
 
 class TemplateTokenizer:
@@ -53,14 +81,23 @@ class TemplateTokenizer:
         markup = sorted(filter(_is_markup, added | set(names)), key=len, reverse=True)
         self._markup = re.compile("|".join(map(re.escape, markup)) or r"(?!)")
         self._added = {index: str(token) for index, token in tokenizer.added_tokens_decoder.items()}
-        self._is_byte_level = '"ByteLevel"' in self._backend.to_str()[-100_000:]
+        self._is_byte_level = _is_byte_level(self._backend)
+        ids: set[int] = set(tokenizer.get_vocab().values())
+        self._vocabulary_size = max(ids, default=-1) + 1
+        self._unused_ids = frozenset(range(self._vocabulary_size)) - ids
+        self._sentinel_ids = self._find_sentinel_ids()
         self._template = str(tokenizer.chat_template or "")
         self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of token ids, control tokens included."""
-        return len(self._tokenizer)
+        """Number of token ids, control tokens and unused ids included."""
+        return self._vocabulary_size
+
+    @property
+    def unused_ids(self) -> frozenset[int]:
+        """Ids between others that stand for no token."""
+        return self._unused_ids
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -96,12 +133,20 @@ class TemplateTokenizer:
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Render the conversation with the model's chat template.
 
         Raises `InvalidRequest` if there is no template or it rejects the conversation.
         """
-        text = self._render_text(messages, tools, continue_final=continue_final)
+        variables = dict(template_kwargs or {})
+        reserved = RESERVED_VARIABLES.intersection(variables)
+        if reserved:
+            problem = f"{', '.join(sorted(reserved))} cannot be set this way"
+            raise InvalidRequest("chat_template_kwargs", problem)
+        text = self._render_text(
+            messages, tools, continue_final=continue_final, variables=variables
+        )
         return list(self._backend.encode(text, add_special_tokens=False).ids)
 
     def render_answer(
@@ -128,30 +173,61 @@ class TemplateTokenizer:
         *,
         continue_final: bool = False,
         prompts_answer: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
         if self._tokenizer.chat_template is None:
             raise InvalidRequest("messages", "this model has no chat template; give it a prompt")
-        conversation = [self._as_text(message.to_openai()) for message in messages]
-        try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    conversation,
-                    tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
-                    add_generation_prompt=prompts_answer and not continue_final,
-                    continue_final_message=continue_final,
-                    tokenize=False,
+        named = [
+            message if self._shows_names else name_in_text(message)
+            for message in renderable(messages, continue_final=continue_final)
+        ]
+        if continue_final:
+            named[-1] = messages[-1]
+        refusal: Exception | None = None
+        for form in nearest_forms(named):
+            try:
+                return str(
+                    self._tokenizer.apply_chat_template(
+                        [self._as_text(message.to_openai()) for message in form],
+                        tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
+                        add_generation_prompt=prompts_answer and not continue_final,
+                        continue_final_message=continue_final,
+                        tokenize=False,
+                        **{name: self._as_text(value) for name, value in (variables or {}).items()},
+                    )
                 )
-            )
-        except (TemplateError, ValueError, TypeError) as error:
-            raise InvalidRequest("messages", f"the chat template rejects them: {error}") from error
+            except (TemplateError, ValueError, TypeError) as error:
+                refusal = refusal or error  # the first one is of the messages as they were sent
+        raise InvalidRequest("messages", f"the chat template rejects them: {refusal}") from refusal
+
+    @cached_property
+    def _shows_names(self) -> bool:
+        """Whether the template shows the name of a user, as a probe's rendering tells."""
+        probe = [{"role": "user", "name": NAME_PROBE, "content": "Hello!"}]
+        try:
+            shown = self._tokenizer.apply_chat_template(probe, tokenize=False)
+        except (TemplateError, ValueError, TypeError):
+            return False
+        return NAME_PROBE in str(shown)
 
     def encode(self, text: str) -> list[int]:
         """Encode raw text, after the beginning-of-sequence token if the model has one."""
         return list(self._backend.encode(self._plain(text)).ids)
 
     def encode_plain(self, text: str) -> list[int]:
-        """Encode text without a beginning-of-sequence token."""
-        return list(self._backend.encode(self._plain(text), add_special_tokens=False).ids)
+        """Encode text as it goes on after other text: no beginning-of-sequence token, and no space
+        that the tokenizer puts before a text (SentencePiece's dummy prefix).
+        """
+        before = SENTINEL if self._sentinel_ids else ""
+        ids = self._backend.encode(before + self._plain(text), add_special_tokens=False).ids
+        return list(ids[len(self._sentinel_ids) :])
+
+    def _find_sentinel_ids(self) -> list[int]:
+        """Tokens of the sentinel where texts get a space before them; empty where they do not."""
+        first = self._backend.encode("a", add_special_tokens=False).ids
+        if b"".join(map(self.token_bytes, first)) == b"a":
+            return []
+        return list(self._backend.encode(SENTINEL, add_special_tokens=False).ids)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token, maybe part of a character; empty for a control token."""
@@ -188,6 +264,12 @@ class TemplateTokenizer:
 
     def _plain(self, text: str) -> str:
         return self._control.sub(_broken_up, text)
+
+
+def _is_byte_level(backend: Tokenizer) -> bool:
+    """Whether pieces are written in GPT-2's stand-ins for bytes; the tokenizer's parts say so."""
+    parts = (backend.decoder, backend.pre_tokenizer)
+    return any(b'"ByteLevel"' in part.__getstate__() for part in parts if part is not None)
 
 
 def _broken_up(name: re.Match[str]) -> str:

@@ -5,7 +5,8 @@ with transformers' chat templates.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 from playground.models.call_formats import CallFormatName
 from playground.protocol import Message, Tool
@@ -28,7 +29,12 @@ class ChatTokenizer(Protocol):
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of token ids, control tokens included."""
+        """Number of token ids, control tokens and unused ids included. A model may have more."""
+        ...
+
+    @property
+    def unused_ids(self) -> frozenset[int]:
+        """Ids between others that stand for no token; mostly none."""
         ...
 
     @property
@@ -62,12 +68,14 @@ class ChatTokenizer(Protocol):
         tools: Sequence[Tool] = (),
         *,
         continue_final: bool = False,
+        template_kwargs: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Render the conversation up to where the assistant's answer begins.
 
-        With ``continue_final`` it ends inside the last assistant message instead. Text that looks
-        like a control token stays text. Raises `InvalidRequest` for a message that the template
-        cannot render.
+        With ``continue_final`` it ends inside the last assistant message instead. A speaker's name
+        that the template does not show is put before the text. ``template_kwargs`` are variables
+        of the template. Text that looks like a control token stays text. Raises `InvalidRequest`
+        for a message that the template cannot render.
         """
         ...
 
@@ -86,7 +94,7 @@ class ChatTokenizer(Protocol):
         ...
 
     def encode_plain(self, text: str) -> list[int]:
-        """Encode text without a beginning-of-sequence token."""
+        """Encode text as it goes on after other text, without a beginning-of-sequence token."""
         ...
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -96,3 +104,12 @@ class ChatTokenizer(Protocol):
     def detokenizer(self) -> Detokenizer:
         """Return a new detokenizer, for one answer."""
         ...
+
+
+def name_in_text(message: Message) -> Message:
+    """Return the message with its speaker's name before the text, for templates that have no
+    place for it. A tool's result needs none: the call that it answers has the name.
+    """
+    if not message.name or not message.content or message.role == "tool":
+        return message
+    return replace(message, content=f"{message.name}: {message.content}", name=None)

@@ -32,6 +32,7 @@ from playground.protocol.backend import (
 from playground.protocol.messages import Message, Role, Tool, ToolCall
 from playground.protocol.request import (
     ANY_OBJECT,
+    FormatKind,
     Priority,
     Request,
     ResponseFormat,
@@ -52,6 +53,7 @@ __all__ = [
     "Delta",
     "FinishReason",
     "Finished",
+    "FormatKind",
     "Guarantee",
     "Message",
     "ModelInfo",

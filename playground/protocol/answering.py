@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeVar
 
-from playground.errors import InvalidRequest, RequestFailed
+from playground.errors import InvalidRequest
 from playground.protocol.answers import Answer, StreamEvent, collect
 from playground.protocol.backend import Backend
 from playground.protocol.request import Request, new_request_id
@@ -26,26 +26,22 @@ async def answer(backend: Backend, request: Request, tries: int = MAX_TRIES) -> 
     """The whole answer to one request. Raises what the backend raises.
 
     An answer that breaks its schema is asked for again, with another seed, up to ``tries`` times;
-    the last one is returned as it is, or raises where the request is strict.
+    the last one is returned as it is. Its usage counts all tries.
     """
-    for number in range(1, tries):
-        try:
-            got = await collect(backend.stream(request))
-        except RequestFailed:
-            if request.response_format is None or not request.response_format.strict:
-                raise
-        else:
-            if got.guarantee != "none":
-                return got
+    got = await collect(backend.stream(request))
+    while got.guarantee == "none" and got.tries < tries:
         sampling = request.sampling
-        seed = number if sampling.seed is None else sampling.seed + number
+        seed = got.tries if sampling.seed is None else sampling.seed + got.tries
         temperature = max(sampling.temperature, RETRY_TEMPERATURE)
-        request = replace(
+        again = replace(
             request,
             id=new_request_id(),
             sampling=replace(sampling, seed=seed, temperature=temperature),
         )
-    return await collect(backend.stream(request))
+        other = await collect(backend.stream(again))
+        usage = got.usage.with_retry(other.usage)
+        got = replace(other, usage=usage, tries=got.tries + 1)
+    return got
 
 
 def choices(request: Request, n: int) -> tuple[Request, ...]:

@@ -13,8 +13,11 @@ from playground.protocol.messages import ToolCall
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 Guarantee = Literal["strict", "checked", "none"]
-"""How an answer meets its JSON schema. ``strict``: decoding could not break it. ``checked``: it was
-validated when it was complete. ``none``: it is JSON and breaks the schema."""
+"""How an answer meets its response format. ``strict``: decoding could not break it. ``checked``: it
+was validated when it was complete. ``none``: it is JSON and breaks the schema.
+
+Of an answer with calls it is said of all their arguments together, each against its function's
+schema: the weakest holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,31 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache."""
+    """Token counts; ``cached_tokens`` of the prompt came from the prefix cache.
+
+    An answer that was asked for again counts all of its tries; ``retried`` is what those after the
+    first one added.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    retried: "Usage | None" = None
 
     @property
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+    def with_retry(self, other: "Usage") -> "Usage":
+        """Both together, ``other`` being a further try."""
+        retried = self.retried.with_retry(other) if self.retried else other
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            replace(retried, retried=None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +124,26 @@ class Provenance:
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer. ``text`` never ends inside a character and never shows part of a stop
-    string; ``reasoning`` is what the model writes before its answer.
+    string; ``reasoning`` is what the model writes before its answer. ``prompt_logprobs``, if asked
+    for, come once and first: all tokens of the prompt, NaN for the first, which nothing precedes.
+    ``usage`` counts the tokens up to here, where the backend knows.
     """
 
     text: str = ""
     calls: tuple[CallDelta, ...] = ()
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
+    usage: Usage | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. ``guarantee`` is None unless a schema was asked for and the answer came
-    to its own end. ``closed_early``: the token limit made the grammar close the answer, whose form
-    is complete and whose content is not; the reason is ``length`` then.
+    """The end of an answer. ``guarantee`` is None unless the answer came to its own end and is
+    either calls or of a response format that was asked for. ``closed_early``: the token limit made
+    the grammar close the answer, whose form is complete and whose content is not; the reason is
+    ``length`` then. ``fitted_max_tokens`` is the token limit that held where the one asked for was
+    beyond the context. ``schema_in_prompt``: the model was shown the schema that was asked for.
     """
 
     finish_reason: FinishReason
@@ -128,6 +152,8 @@ class Finished:
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
     closed_early: bool = False
+    fitted_max_tokens: int | None = None
+    schema_in_prompt: bool = False
 
 
 StreamEvent: TypeAlias = Delta | Finished
@@ -135,7 +161,13 @@ StreamEvent: TypeAlias = Delta | Finished
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: everything its deltas held, and how it ended."""
+    """A whole answer: everything its deltas held, and how it ended.
+
+    ``calls`` are complete; they are to be run only if the reason is ``tool_calls``. ``cut_call`` is
+    one whose arguments the token limit broke off or made the grammar close: never to be run.
+    ``tries`` is how often it was asked for: ``usage`` counts them all, and all else is the last
+    one's.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -144,9 +176,14 @@ class Answer:
     provenance: Provenance = field(default_factory=Provenance)
     guarantee: Guarantee | None = None
     closed_early: bool = False
+    schema_in_prompt: bool = False
     calls: tuple[ToolCall, ...] = ()
+    cut_call: CallDelta | None = None
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
+    fitted_max_tokens: int | None = None
+    tries: int = 1
 
 
 @dataclass(slots=True)
@@ -157,10 +194,12 @@ class AnswerBuilder:
     reasoning: str = ""
     _calls: dict[int, CallDelta] = field(default_factory=dict)
     _logprobs: list[TokenLogprob] = field(default_factory=list)
+    _prompt_logprobs: tuple[TokenLogprob, ...] = ()
 
     def add(self, event: StreamEvent) -> Answer | None:
         """Take the next event; the answer once the last one is taken."""
         if isinstance(event, Finished):
+            calls, cut_call = self._calls_at_end(event.finish_reason)
             return Answer(
                 text=self.text,
                 finish_reason=event.finish_reason,
@@ -169,13 +208,18 @@ class AnswerBuilder:
                 provenance=event.provenance,
                 guarantee=event.guarantee,
                 closed_early=event.closed_early,
-                calls=self._complete_calls(event.finish_reason),
+                schema_in_prompt=event.schema_in_prompt,
+                calls=calls,
+                cut_call=cut_call,
                 reasoning=self.reasoning,
                 logprobs=tuple(self._logprobs),
+                prompt_logprobs=self._prompt_logprobs,
+                fitted_max_tokens=event.fitted_max_tokens,
             )
         self.text += event.text
         self.reasoning += event.reasoning
         self._logprobs.extend(event.logprobs)
+        self._prompt_logprobs += event.prompt_logprobs
         for delta in event.calls:
             known = self._calls.get(delta.index, delta)
             if known is not delta:
@@ -188,11 +232,11 @@ class AnswerBuilder:
         """Functions called so far, the one being written included."""
         return tuple(self._calls[index].name for index in sorted(self._calls))
 
-    def _complete_calls(self, reason: FinishReason) -> tuple[ToolCall, ...]:
-        """The calls as written, without a last one that broke off."""
+    def _calls_at_end(self, reason: FinishReason) -> tuple[tuple[ToolCall, ...], CallDelta | None]:
+        """The complete calls, and the last one if it broke off."""
         ordered = [self._calls[index] for index in sorted(self._calls)]
-        complete = ordered if reason == "tool_calls" else ordered[:-1]
-        return tuple(ToolCall(call.id, call.name, call.arguments) for call in complete)
+        cut_call = ordered.pop() if ordered and reason != "tool_calls" else None
+        return tuple(ToolCall(call.id, call.name, call.arguments) for call in ordered), cut_call
 
 
 async def collect(stream: AsyncGenerator[StreamEvent, None]) -> Answer:

@@ -30,9 +30,9 @@ class ModelInfo:
     """A model that requests may name.
 
     ``context_length`` is in tokens; ``defaults`` is how this model is best sampled; ``created`` is
-    in seconds since the epoch, the time at which it was made available here. ``adapter`` is empty
-    for a base model; an adapter's model is named ``base:adapter`` and answers to ``adapter`` too.
-    ``provenance`` identifies its weights.
+    in seconds since the epoch, the age of its files: it stays the same from start to start.
+    ``adapter`` is empty for a base model; an adapter's model is named ``base:adapter`` and answers
+    to ``adapter`` too. ``provenance`` identifies its weights.
     """
 
     name: str
@@ -119,5 +119,7 @@ def check_capabilities(request: Request, info: ModelInfo) -> None:
         raise InvalidRequest("tools", f"the chat template of {request.model} has no tool calls")
     if request.response_format and not can.schema:
         raise InvalidRequest("response_format", f"{request.model} cannot be held to a JSON schema")
-    if request.sampling.logprobs is not None and not can.logprobs:
+    sampling = request.sampling
+    asks = sampling.logprobs is not None or sampling.prompt_logprobs is not None
+    if asks and not can.logprobs:
         raise InvalidRequest("logprobs", f"{request.model} does not report log-probabilities")

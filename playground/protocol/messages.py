@@ -18,7 +18,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 class Tool:
     """A function the model may call.
 
-    ``parameters`` is a JSON schema of type object.
+    ``parameters`` is a JSON schema of type object. With ``strict`` one that decoding cannot
+    guarantee is refused; otherwise the arguments of a call are checked where it does not.
     """
 
     name: str

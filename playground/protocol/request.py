@@ -17,6 +17,7 @@ from playground.protocol.messages import Message, Tool
 
 MAX_STOP_STRINGS = 16
 MAX_TOP_LOGPROBS = 20
+MAX_STOP_TOKEN_IDS = 64
 
 
 class Priority(IntEnum):
@@ -60,7 +61,13 @@ class Sampling:
         0.0, -2.0, 2.0, "Above 0, tokens become less likely each time they appear in the answer."
     )
     max_tokens: int | None = _ranged(
-        None, 1, 1_000_000, "The longest answer in tokens; empty means to the end of the context."
+        None, 0, 1_000_000, "The longest answer in tokens; empty means to the end of the context."
+    )
+    min_tokens: int = _ranged(
+        0,
+        0,
+        1_000_000,
+        "Neither end token nor stop string ends the answer before this many tokens.",
     )
     seed: int | None = _ranged(
         None, -(2**63), 2**63 - 1, "The same seed gives the same answer; empty draws a new one."
@@ -68,11 +75,23 @@ class Sampling:
     stop: tuple[str, ...] = field(
         default=(), metadata={"help": "The answer ends before the first of these strings."}
     )
+    stop_token_ids: tuple[int, ...] = field(
+        default=(), metadata={"help": "The answer ends before the first of these tokens."}
+    )
+    include_stop_str_in_output: bool = field(
+        default=False, metadata={"help": "The answer ends behind its stop string instead."}
+    )
+    ignore_eos: bool = field(
+        default=False, metadata={"help": "Go on behind the model's end token, to the token limit."}
+    )
     logit_bias: Mapping[int, float] = field(
         default_factory=dict, metadata={"help": "Added to the logit of a token id, -100 to 100."}
     )
     logprobs: int | None = _ranged(
         None, 0, MAX_TOP_LOGPROBS, "Report each token's log-probability, and this many others."
+    )
+    prompt_logprobs: int | None = _ranged(
+        None, 0, MAX_TOP_LOGPROBS, "The same for the tokens of the prompt."
     )
 
     def __post_init__(self) -> None:
@@ -83,6 +102,7 @@ class Sampling:
             raise InvalidRequest("stop", f"{len(self.stop)} strings; {MAX_STOP_STRINGS} at most")
         if not all(isinstance(text, str) and text for text in self.stop):
             raise InvalidRequest("stop", "each must be a string of at least one character")
+        self._check_limits()
         for token, bias in self.logit_bias.items():
             if not (isinstance(token, int) and token >= 0):
                 raise InvalidRequest("logit_bias", f"{token!r} is not a token id")
@@ -97,6 +117,20 @@ class Sampling:
             if parameter.name != "seed"
             and getattr(self, parameter.name) not in (parameter.default, {})
         }
+
+    def _check_limits(self) -> None:
+        if self.max_tokens == 0 and self.prompt_logprobs is None:
+            raise InvalidRequest("max_tokens", "0 is not between 1 and 1000000")
+        if self.max_tokens is not None and self.min_tokens > self.max_tokens:
+            raise InvalidRequest(
+                "min_tokens", f"{self.min_tokens} is more than max_tokens, {self.max_tokens}"
+            )
+        if len(self.stop_token_ids) > MAX_STOP_TOKEN_IDS:
+            count = len(self.stop_token_ids)
+            raise InvalidRequest("stop_token_ids", f"{count} ids; {MAX_STOP_TOKEN_IDS} at most")
+        for token in self.stop_token_ids:
+            if not (isinstance(token, int) and token >= 0):
+                raise InvalidRequest("stop_token_ids", f"{token!r} is not a token id")
 
     def _check_range(self, parameter: "dataclasses.Field[Any]") -> None:
         value, name = getattr(self, parameter.name), parameter.name
@@ -126,14 +160,26 @@ class ToolChoice:
     parallel: bool = True
 
 
+FormatKind = Literal["schema", "regex", "choice", "grammar"]
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """The JSON schema that an answer is to meet. With ``strict`` an answer that breaks it is a
-    failure; otherwise it is returned with the guarantee ``none``.
+    """The form that an answer is to have: JSON that meets ``schema``, text that ``pattern`` matches
+    as a whole (a regular expression), one of ``choices``, or what a grammar in ``pattern`` allows
+    (Lark, as llguidance reads it). ``name`` and ``description`` of a schema are for the model.
+
+    With ``strict`` a schema that decoding cannot guarantee is refused; otherwise an answer that
+    breaks it is returned with the guarantee ``none``.
     """
 
-    schema: Mapping[str, object]
+    schema: Mapping[str, object] = field(default_factory=dict)
     strict: bool = False
+    name: str = ""
+    description: str = ""
+    kind: FormatKind = "schema"
+    pattern: str = ""
+    choices: tuple[str, ...] = ()
 
 
 ANY_OBJECT = ResponseFormat({"type": "object"})
@@ -146,7 +192,9 @@ class Request:
 
     It holds what the client asked; how tools and schemas are enforced is the backend's business.
     ``prompt`` is text, or token ids taken as they are. ``continue_final`` asks for the last
-    assistant message to be continued instead of a new one to be begun. ``adapter_hash``, if given,
+    assistant message to be continued instead of a new one to be begun, ``template_kwargs`` are
+    variables of the model's chat template. With ``fit_max_tokens`` a token limit beyond the context
+    is lowered to what fits, otherwise it raises `ContextOverflow`. ``adapter_hash``, if given,
     is the version that has to answer: where ``model`` stands for another one by then, the request
     raises `AdapterChanged` instead. ``user`` names the caller's own user.
     Raises `InvalidRequest` unless exactly one of messages and prompt is given.
@@ -160,6 +208,8 @@ class Request:
     response_format: ResponseFormat | None = None
     sampling: Sampling = field(default_factory=Sampling)
     continue_final: bool = False
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    fit_max_tokens: bool = True
     adapter_hash: str = ""
     priority: Priority = Priority.INTERACTIVE
     id: str = field(default_factory=new_request_id)

@@ -16,6 +16,7 @@ from playground.settings.sections import (
     Quantization,
     ServerSettings,
     Settings,
+    StructuredSettings,
     ToolSettings,
     TrainingSettings,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ServerSettings",
     "Setting",
     "Settings",
+    "StructuredSettings",
     "ToolSettings",
     "TrainingSettings",
     "load_settings",

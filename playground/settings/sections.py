@@ -103,6 +103,10 @@ class ServerSettings(Section):
     stream_interval_ms: float = Field(
         default=40.0, ge=0, description="least time between two chunks of a stream, ms"
     )
+    cors_origins: Annotated[Several[str], Flag("--cors-origin")] = Field(
+        default=(),
+        description='origin whose pages may call the API, as http://localhost:3000; "*" for all',
+    )
 
 
 class EngineSettings(Section):
@@ -126,6 +130,15 @@ class EngineSettings(Section):
         default=True, description="speculative decoding with n-grams of the prompt"
     )
     max_adapters: int = Field(default=8, ge=1, le=64, description="LoRA adapters in memory at once")
+
+
+class StructuredSettings(Section):
+    """Structured answers"""
+
+    schema_in_prompt: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="show the model the schema that its answer is held to; auto: if it is short",
+    )
 
 
 class AdapterSettings(Section):
@@ -197,6 +210,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
+    structured: StructuredSettings = StructuredSettings()
     adapters: AdapterSettings = AdapterSettings()
     training: TrainingSettings = TrainingSettings()
     tools: ToolSettings = ToolSettings()

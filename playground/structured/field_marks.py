@@ -4,12 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from jsonschema import Draft202012Validator
-from jsonschema.validators import validator_for
-
 from playground.errors import InvalidRequest
 from playground.protocol.json_types import Json, list_at, parse_object
 from playground.structured.references import SchemaNode
+from playground.structured.validation import all_errors
 
 MAX_MARKS = 500
 
@@ -31,9 +29,8 @@ def field_marks(schema: Mapping[str, object], value: Json) -> tuple[FieldMark, .
 
     Errors of a container (a missing field, too few items) have the container's own path.
     """
-    validator = validator_for(schema, default=Draft202012Validator)(schema)
     problems: dict[str, str] = {}
-    for error in validator.iter_errors(value):
+    for error in all_errors(schema, value):
         problems.setdefault(error.json_path, error.message[:200])
     root = SchemaNode.root(parse_object(json.dumps(schema)), "response_format")
     marks = [

@@ -13,7 +13,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from playground.errors import InvalidRequest
-from playground.protocol.json_types import Json, JsonObject, list_at, object_at
+from playground.protocol.json_types import Json, JsonObject, list_at, object_at, text_at
 
 if TYPE_CHECKING:
     from referencing._core import Resolver  # public in its documentation, exported nowhere else
@@ -77,17 +77,28 @@ class SchemaNode:
         """
         node, seen = self, set[int]()
         while isinstance(node.value, dict) and isinstance(node.value.get("$ref"), str):
-            reference = str(node.value["$ref"])
             if id(node.value) in seen:
-                raise InvalidRequest(self.field, f"{reference!r} refers to itself endlessly")
+                raise InvalidRequest(self.field, f"{node.reference!r} refers to itself endlessly")
             seen.add(id(node.value))
-            try:
-                target = node._resolver.lookup(reference)
-            except (Unresolvable, ValueError, TypeError, AttributeError) as error:
-                # all but the first: the pointer or the document is malformed
-                raise InvalidRequest(self.field, f"{reference!r} points at nothing") from error
-            node = SchemaNode(target.contents, self.field, target.resolver)
+            node = node.target()
         return node
+
+    @property
+    def reference(self) -> str:
+        """The value's own ``$ref``, or an empty string."""
+        return text_at(self.object, "$ref")
+
+    def target(self) -> "SchemaNode":
+        """Return what the value's own ``$ref`` points at, not yet resolved.
+
+        Raises `InvalidRequest` for one that points at nothing.
+        """
+        try:
+            target = self._resolver.lookup(self.reference)
+        except (Unresolvable, ValueError, TypeError, AttributeError) as error:
+            # all but the first: the pointer or the document is malformed
+            raise InvalidRequest(self.field, f"{self.reference!r} points at nothing") from error
+        return SchemaNode(target.contents, self.field, target.resolver)
 
 
 def inline(node: SchemaNode) -> Json:

@@ -289,6 +289,19 @@ class Studio:
         self.store.delete(name, version)
         self._trials.unload(f"{name}/{version}")
 
+    def remove(self, name: str) -> None:
+        """Stop serving a name and remove the files of all its versions.
+
+        Raises `Conflict` while one of them answers requests, and leaves all of them then.
+        """
+        versions = self.store.versions(name)
+        uses = sum(self._host.uses_of(stored.content_hash) for stored in versions)
+        if uses:
+            raise Conflict(f"{name} answers {uses} requests at this moment")
+        self.retire(name)
+        for stored in versions:
+            self.delete(name, stored.version)
+
     # How the queue trains and evaluates
 
     def _train(self, run: Run, hooks: TrainingHooks) -> Trained:

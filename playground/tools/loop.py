@@ -101,7 +101,8 @@ async def run_tools(
 
     Results of one round are computed side by side. The request's tool choice holds for the first
     answer; later ones are free to call or not, and after ``max_rounds`` rounds of calls the model
-    has to answer without. A tool's failure is its result. Raises what the backend raises.
+    has to answer without. Calls of an answer that was cut are never run, and left out of the
+    conversation. A tool's failure is its result. Raises what the backend raises.
     """
     for number in range(max_rounds + 1):
         if unanswered(request.messages):
@@ -121,7 +122,8 @@ async def run_tools(
             async for event in events:
                 answer = builder.add(event)
                 if answer:
-                    message = Message("assistant", answer.text, answer.calls)
+                    to_run = answer.calls if answer.finish_reason == "tool_calls" else ()
+                    message = Message("assistant", answer.text, to_run)
                     request = replace(request, messages=(*request.messages, message))
                 yield Step(request.messages, event=event)
         if not unanswered(request.messages):

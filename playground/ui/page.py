@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from playground import __version__
 from playground.protocol import ModelInfo
@@ -15,6 +16,7 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import UNQUEUED
 from playground.ui.components.markup import render
+from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
 from playground.ui.json.tab import json_tab
@@ -92,4 +94,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         pwa=False,
         show_error=True,
     )
+    for route in mounted.routes:
+        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            answer_faults(route.app, page)
     return mounted

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,12 @@ def backend(loaded: LoadedModel) -> Iterator[LocalBackend]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the whole playground listens, in a process of its own."""
-    home: Path = tmp_path_factory.mktemp("home")
+@contextmanager
+def playground_process(home: Path, *flags: str) -> Iterator[str]:
+    """Start the whole playground in a process of its own; yields where it listens."""
     command = "from playground.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", command, "--port", "0", "--home", str(home), "--run-tools"],
+        [sys.executable, "-c", command, "--port", "0", "--home", str(home), *flags],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -48,3 +48,10 @@ def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert found is not None
         yield found.group()
         process.terminate()
+
+
+@pytest.fixture(scope="session")
+def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the whole playground listens, in a process of its own."""
+    with playground_process(tmp_path_factory.mktemp("home"), "--run-tools") as url:
+        yield url

@@ -2,28 +2,31 @@
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from playground.backends.local.outbox import Mailbox, Outbox, Piece
+from playground.backends.local.prompt import PromptRenderer, SchemaInPrompt
 from playground.backends.local.registry import AdapterRegistry
 from playground.backends.local.sink import AnswerSink
-from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare, render
+from playground.backends.local.translate import AnswerReader, PreparedRequest, prepare
 from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
-from playground.errors import AdapterChanged, PlaygroundError, UnknownModel
-from playground.models.adapters import Adapter, check_fits, read_adapter
+from playground.errors import AdapterChanged, ContextOverflow, PlaygroundError, UnknownModel
+from playground.files import modified_s
+from playground.models.adapters import CONFIG_FILE, Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.protocol import (
     Capabilities,
+    Delta,
     ModelInfo,
     Provenance,
     Request,
     StreamEvent,
+    Usage,
     check_capabilities,
     find_model,
 )
@@ -31,6 +34,15 @@ from playground.protocol import (
 LARGEST_SEED = 2**31 - 1
 STREAM_INTERVAL_S = 0.04
 """Shortest time between two pieces of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A request that the engine has; ``fitted_max_tokens`` is its token limit if it was lowered."""
+
+    prepared: PreparedRequest
+    provenance: Provenance
+    fitted_max_tokens: int | None
 
 
 class LocalBackend:
@@ -44,11 +56,15 @@ class LocalBackend:
         info: ModelInfo | None = None,
         limits: Limits | None = None,
         stream_interval_s: float = STREAM_INTERVAL_S,
+        schema_in_prompt: SchemaInPrompt = "auto",
     ) -> None:
         self._loaded = loaded
         self._outbox = Outbox(stream_interval_s)
         self._adapters = AdapterRegistry()
         self._info = self._complete(info)
+        self._renderer = PromptRenderer(
+            loaded.tokenizer, self._info.context_length, schema_in_prompt
+        )
         self._engine = Engine(
             loaded,
             limits,
@@ -103,27 +119,35 @@ class LocalBackend:
     async def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
         self._adapter_of(request.model)
-        return len(await asyncio.to_thread(render, request, self._loaded.tokenizer))
+        return len((await asyncio.to_thread(self._renderer.render, request)).token_ids)
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; closing the generator early cancels the request."""
         mailbox = Mailbox()
         try:
-            prepared, provenance = await asyncio.to_thread(self._submit, request, mailbox)
-            reader = AnswerReader(prepared)
+            submitted = await asyncio.to_thread(self._submit, request, mailbox)
+            reader = AnswerReader(submitted.prepared)
+            prompt_tokens = len(submitted.prepared.prompt.token_ids)
             while True:
                 outcome = await mailbox.arrived.get()
                 if isinstance(outcome, PlaygroundError):
                     raise outcome
                 if isinstance(outcome, Piece):
+                    if outcome.channel == "prompt":
+                        yield Delta(prompt_logprobs=outcome.logprobs)
+                        continue
                     delta = reader.push(outcome)
                     if delta:
-                        yield delta
+                        yield replace(delta, usage=Usage(prompt_tokens, outcome.num_tokens))
                     continue
-                held, finished = reader.finish(outcome, provenance)
+                if submitted.prepared.needs_check:
+                    finish = asyncio.to_thread(reader.finish, outcome, submitted.provenance)
+                    held, finished = await finish
+                else:
+                    held, finished = reader.finish(outcome, submitted.provenance)
                 if held:
                     yield held
-                yield finished
+                yield replace(finished, fitted_max_tokens=submitted.fitted_max_tokens)
                 return
         finally:
             mailbox.abandoned = True
@@ -154,7 +178,7 @@ class LocalBackend:
         """Requests running with this version of an adapter, or waiting; see `AdapterHost`."""
         return self._engine.uses_of(content_hash)
 
-    def _submit(self, request: Request, mailbox: Mailbox) -> tuple[PreparedRequest, Provenance]:
+    def _submit(self, request: Request, mailbox: Mailbox) -> "_Submitted":
         """Hand the request to the engine; everything that can be refused is refused here."""
         adapter = self._adapter_of(request.model)
         provenance = self._provenance(adapter)
@@ -162,7 +186,8 @@ class LocalBackend:
             raise AdapterChanged(request.model, request.adapter_hash, provenance.adapter_hash)
         check_capabilities(request, self._info)
         tokenizer = self._loaded.tokenizer
-        prepared = prepare(request, tokenizer)
+        prepared = prepare(request, self._renderer)
+        fitted = self._fitted_max_tokens(request, len(prepared.prompt.token_ids))
         sampling = request.sampling
         if sampling.seed is None:  # drawn here, so that every answer can be made again
             sampling = replace(sampling, seed=random.SystemRandom().randint(0, LARGEST_SEED))
@@ -171,11 +196,12 @@ class LocalBackend:
             sampling,
             tokenizer.calls_id if prepared.request.tools else None,
             lambda outcome: self._outbox.put(mailbox, outcome),
+            prepared.prompt.token_ids,
         )
         self._engine.submit(
             GenerationRequest(
                 id=request.id,
-                prompt=prepared.prompt,
+                prompt=prepared.prompt.token_ids,
                 sampling=sampling,
                 sink=sink,
                 max_tokens=sampling.max_tokens,
@@ -186,7 +212,23 @@ class LocalBackend:
         )
         if mailbox.abandoned:  # the caller left while this thread was at work
             self._engine.cancel(request.id)
-        return prepared, replace(provenance, settings=sampling.chosen(), seed=sampling.seed)
+        provenance = replace(provenance, settings=sampling.chosen(), seed=sampling.seed)
+        return _Submitted(prepared, provenance, fitted)
+
+    def _fitted_max_tokens(self, request: Request, prompt_tokens: int) -> int | None:
+        """The room for the answer, if more was asked for. Raises `ContextOverflow` for a prompt
+        that leaves none, and where the request is not to be fitted.
+        """
+        length, wanted = self._engine.context_length, request.sampling.max_tokens
+        room = length - prompt_tokens
+        if room < 1:
+            field = "messages" if request.prompt is None else "prompt"
+            raise ContextOverflow(prompt_tokens, length, field=field)
+        if wanted is None or wanted <= room:
+            return None
+        if not request.fit_max_tokens:
+            raise ContextOverflow(prompt_tokens, length, field="max_tokens", max_tokens=wanted)
+        return room
 
     def _models(self, *, unlisted: bool = False) -> tuple[ModelInfo, ...]:
         adapters = self._adapters.all(unlisted=unlisted)
@@ -204,10 +246,8 @@ class LocalBackend:
     def _complete(self, info: ModelInfo | None) -> ModelInfo:
         """The base's description, with what the loaded model says of itself."""
         loaded = self._loaded
-        info = info or ModelInfo(loaded.name, loaded.context_length, created=int(time.time()))
-        can = Capabilities(
-            tools=loaded.tokenizer.call_format is not None, adapters=True, training=True
-        )
+        info = info or ModelInfo(loaded.name, loaded.context_length)
+        can = Capabilities(adapters=True, training=True)
         return replace(info, capabilities=can, provenance=self._provenance(None))
 
     def _describe(self, adapter: Adapter) -> ModelInfo:
@@ -216,6 +256,7 @@ class LocalBackend:
             name=f"{self._info.name}:{adapter.name}",
             adapter=adapter.name,
             description=f"Adapter {adapter.name}, version {adapter.content_hash}.",
+            created=modified_s(adapter.folder / CONFIG_FILE) or self._info.created,
             provenance=self._provenance(adapter),
         )
 

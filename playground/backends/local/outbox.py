@@ -15,16 +15,20 @@ from playground.engine.request import GenerationResult
 from playground.errors import PlaygroundError
 from playground.protocol import TokenLogprob
 
-Channel = Literal["text", "calls"]
+Channel = Literal["prompt", "text", "calls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text as the model wrote it; on the channel ``calls`` it is JSON after the control token."""
+    """Text as the model wrote it; on the channel ``calls`` it is JSON after the control token, on
+    ``prompt`` only the log-probabilities of the prompt's tokens. ``num_tokens`` counts the answer's
+    up to here.
+    """
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
     channel: Channel = "text"
+    num_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,10 @@ class Outbox:
         is_piece = isinstance(outcome, Piece)
         if isinstance(outcome, Piece) and isinstance(last, Piece) and _joinable(last, outcome):
             held[-1] = Piece(
-                last.text + outcome.text, last.logprobs + outcome.logprobs, outcome.channel
+                last.text + outcome.text,
+                last.logprobs + outcome.logprobs,
+                outcome.channel,
+                outcome.num_tokens,
             )
         else:
             held.append(outcome)

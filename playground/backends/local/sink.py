@@ -3,6 +3,7 @@
 Knows token text; knows no messages, no schema and no event loop but the mailbox's.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,8 +26,9 @@ class TextPiece:
 class AnswerSink:
     """A `TokenSink` that delivers pieces of text and, last, the result or an error.
 
-    ``calls_id`` is the control token after which the answer is tool calls, where stop strings do
-    not hold; None if the answer cannot call, or writes its calls as text.
+    ``calls_id`` is the control token after which the answer is tool calls, where stop strings
+    or token ids do not hold; None if the answer cannot call, or writes its calls as text.
+    ``prompt`` is needed where its tokens are scored.
     """
 
     def __init__(
@@ -35,24 +37,48 @@ class AnswerSink:
         sampling: Sampling,
         calls_id: int | None,
         deliver: Callable[[Outcome], None],
+        prompt: Sequence[int] = (),
     ) -> None:
         self._tokenizer = tokenizer
+        self._sampling = sampling
+        self._prompt = prompt
+        self._num_tokens = 0
         self._calls_id = calls_id
         self._deliver = deliver
         self._channel: Channel = "text"
         self._stopped = False
-        self._text = AnswerText(tokenizer.detokenizer(), sampling.stop)
+        stop = () if sampling.min_tokens else sampling.stop
+        keep = sampling.include_stop_str_in_output
+        self._text = AnswerText(tokenizer.detokenizer(), stop, keep_stop=keep)
+
+    def take_prompt(self, scores: Sequence[TokenScore]) -> None:
+        """See `TokenSink`."""
+        first = self._described(self._prompt[0], math.nan)
+        others = (
+            self._scored(token_id, score)
+            for token_id, score in zip(self._prompt[1:], scores, strict=True)
+        )
+        self._deliver(Piece("", (first, *others), "prompt"))
 
     def push(self, token_id: int, score: TokenScore | None) -> bool:
         """See `TokenSink`."""
+        sampling = self._sampling
+        self._num_tokens += 1
         if token_id == self._calls_id:
             self._show(self._text.finish())
             self._channel = "calls"
             self._text = AnswerText(self._tokenizer.detokenizer(), ())
-        piece = self._text.push(token_id, self._logprob(token_id, score))
+        ends = self._channel == "text" and token_id in sampling.stop_token_ids
+        if ends and not sampling.include_stop_str_in_output:
+            self._stopped = True
+            return True
+        scored = None if score is None else self._scored(token_id, score)
+        piece = self._text.push(token_id, scored)
         self._show(piece)
-        self._stopped = piece.stopped
-        return piece.stopped
+        if self._num_tokens == sampling.min_tokens and self._channel == "text":
+            self._text.watch_for(sampling.stop)
+        self._stopped = piece.stopped or ends
+        return self._stopped
 
     def finish(self, result: GenerationResult) -> None:
         """See `TokenSink`."""
@@ -68,11 +94,9 @@ class AnswerSink:
 
     def _show(self, piece: TextPiece) -> None:
         if piece.text or piece.logprobs:
-            self._deliver(Piece(piece.text, piece.logprobs, self._channel))
+            self._deliver(Piece(piece.text, piece.logprobs, self._channel, self._num_tokens))
 
-    def _logprob(self, token_id: int, score: TokenScore | None) -> TokenLogprob | None:
-        if score is None:
-            return None
+    def _scored(self, token_id: int, score: TokenScore) -> TokenLogprob:
         alternatives = tuple(
             self._described(other, logprob) for other, logprob in score.alternatives
         )
@@ -89,15 +113,22 @@ class AnswerText:
     """Holds back what may turn out to be the beginning of a stop string, and nothing else.
 
     A token's log-probability leaves with the text it belongs to; those of tokens that lie wholly
-    within a stop string, or behind it, never leave.
+    within a stop string, or behind it, never leave. With ``keep_stop`` the stop string leaves too.
     """
 
-    def __init__(self, detokenizer: Detokenizer, stop: Sequence[str]) -> None:
+    def __init__(
+        self, detokenizer: Detokenizer, stop: Sequence[str], *, keep_stop: bool = False
+    ) -> None:
         self._detokenizer = detokenizer
         self._stop = tuple(stop)
+        self._keep_stop = keep_stop
         self._held = ""
         self._sent = 0
         self._logprobs: list[tuple[int, TokenLogprob]] = []
+
+    def watch_for(self, stop: Sequence[str]) -> None:
+        """End at these strings from now on."""
+        self._stop = tuple(stop)
 
     def push(self, token_id: int, logprob: TokenLogprob | None) -> TextPiece:
         """Take the next token; return what may be shown."""
@@ -120,8 +151,14 @@ class AnswerText:
         return TextPiece(text, self._take_logprobs(take_all=not self._held))
 
     def _find_stop(self) -> int | None:
-        places = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
-        return min(places, default=None)
+        """Where the text ends: before the first stop string, or behind it."""
+        places = [
+            (place, len(stop)) for stop in self._stop if (place := self._held.find(stop)) >= 0
+        ]
+        if not places:
+            return None
+        place, length = min(places)
+        return place + length if self._keep_stop else place
 
     def _possible_stop(self) -> int:
         """Length of the longest end of the held text that begins a stop string."""

@@ -1,86 +1,79 @@
 """Between the protocol and the engine: a request to a prompt and a grammar, pieces to events.
 
-Renders messages and compiles tools and schemas on the way in; reads tool calls, validates the
-answer and says which guarantee held on the way back. Knows no thread and no queue.
+Compiles tools and schemas on the way in; reads tool calls, validates the answer and says which
+guarantee held on the way back. Knows no thread and no queue.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from playground.backends.local.outbox import End, Piece
-from playground.errors import InvalidRequest, RequestFailed
+from playground.backends.local.prompt import DESCRIBED_CALLS, Prompt, PromptRenderer
+from playground.errors import InvalidRequest
 from playground.models.call_formats import CALL_FORMATS, CallFormat
-from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import (
     Delta,
     Finished,
     FinishReason,
     Guarantee,
-    Message,
     Provenance,
     Request,
     TokenLogprob,
     Usage,
 )
 from playground.structured.call_reader import CallReader, CallSplitter, call_id_seed
-from playground.structured.schema import CompiledSchema, compile_schema
-from playground.structured.tool_grammar import tool_grammar
+from playground.structured.formats import CompiledFormat, compile_format
+from playground.structured.schema import CompiledSchema
+from playground.structured.tool_grammar import compile_tools, tool_grammar
+
+WEAKEST_FIRST: tuple[Guarantee, ...] = ("none", "checked", "strict")
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
     """``request`` is as asked, without tools that it may not call; ``schema`` is its compiled
-    response format, if it has one; ``call_format`` is how the model writes its calls.
+    response format, if it has one; ``arguments`` are the compiled schemas of the functions that may
+    be called, by name; ``call_format`` is how the model writes its calls.
     """
 
     request: Request
-    prompt: list[int]
+    prompt: Prompt
     grammar: str
-    schema: CompiledSchema | None
+    schema: CompiledFormat | None
     call_format: CallFormat
+    arguments: Mapping[str, CompiledSchema] = field(default_factory=dict)
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether the answer may have to be validated when it is complete."""
+        schemas = [*self.arguments.values(), *([self.schema] if self.schema else [])]
+        return any(schema.needs_check for schema in schemas)
 
 
-def prepare(request: Request, tokenizer: ChatTokenizer) -> PreparedRequest:
+def prepare(request: Request, renderer: PromptRenderer) -> PreparedRequest:
     """Render the prompt and compile the grammar.
 
     Raises `InvalidRequest` with the message, the tool or the part of the schema that is wrong.
     """
+    tokenizer = renderer.tokenizer
     if request.tool_choice.mode == "none":
         request = replace(request, tools=())
     form = request.response_format
-    schema = compile_schema(form.schema) if form else None
-    format_name = tokenizer.call_format or "mistral"
-    grammar = tool_grammar(request.tools, request.tool_choice, schema, format_name)
+    schema = compile_format(form, request.tools) if form else None
+    tools = compile_tools(request.tools, request.tool_choice)
+    format_name = tokenizer.call_format or DESCRIBED_CALLS
+    grammar = tool_grammar(tools, request.tool_choice, schema, format_name)
     for token_id in request.sampling.logit_bias:
         if token_id >= tokenizer.vocabulary_size:
             raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
-    prompt = render(request, tokenizer)
-    return PreparedRequest(request, prompt, grammar, schema, CALL_FORMATS[format_name])
-
-
-def render(request: Request, tokenizer: ChatTokenizer) -> list[int]:
-    """The prompt as the model is given it, in token ids. Raises `InvalidRequest`."""
-    if request.prompt is None:
-        return tokenizer.render(
-            _without_empty_answers(request), request.tools, continue_final=request.continue_final
-        )
-    if isinstance(request.prompt, str):
-        return tokenizer.encode(request.prompt)
-    for token_id in request.prompt:
-        if not 0 <= token_id < tokenizer.vocabulary_size:
-            raise InvalidRequest("prompt", f"{token_id} is not a token id of this model")
-    return list(request.prompt)
-
-
-def _without_empty_answers(request: Request) -> list[Message]:
-    """Leave out answers without text and calls, which no template can render: a server hands them
-    out where a stop string or the end token came first.
-    """
-    last = len(request.messages) - 1 if request.continue_final else -1
-    return [
-        message
-        for place, message in enumerate(request.messages)
-        if place == last or message.role != "assistant" or message.content or message.tool_calls
-    ]
+    return PreparedRequest(
+        request,
+        renderer.render(request),
+        grammar,
+        schema,
+        CALL_FORMATS[format_name],
+        {tool.name: tool.arguments for tool in tools},
+    )
 
 
 class AnswerReader:
@@ -107,8 +100,7 @@ class AnswerReader:
         """Held-back text, if any, and the end.
 
         An answer that the token limit made its grammar close is as incomplete as one that it cut
-        off: its reason is ``length``. Raises `RequestFailed` for a strict request whose answer
-        breaks its schema.
+        off: its reason is ``length``.
         """
         held = self._splitter.flush() if self._splitter else ""
         delta = self._delta(held, "", ())
@@ -118,10 +110,18 @@ class AnswerReader:
         guarantee: Guarantee | None = None
         if reason == "stop" and self._calls.calls:
             reason = "tool_calls"
+            guarantee = self._calls_guarantee()
         elif reason == "stop" and not end.at_stop_string:
-            guarantee = self._guarantee()
-        usage = Usage(result.prompt_tokens, result.completion_tokens, result.cached_tokens)
-        finished = Finished(reason, usage, result.timings, provenance, guarantee, closed_early)
+            guarantee = self._guarantee(self._prepared.schema, self._text)
+        finished = Finished(
+            reason,
+            Usage(result.prompt_tokens, result.completion_tokens, result.cached_tokens),
+            result.timings,
+            provenance,
+            guarantee=guarantee,
+            closed_early=closed_early,
+            schema_in_prompt=self._prepared.prompt.shows_schema,
+        )
         return delta, finished
 
     def _delta(self, text: str, calls: str, logprobs: tuple[TokenLogprob, ...]) -> Delta | None:
@@ -129,13 +129,18 @@ class AnswerReader:
         delta = Delta(text, self._calls.push(calls), logprobs=logprobs)
         return delta if delta.text or delta.calls or delta.logprobs else None
 
-    def _guarantee(self) -> Guarantee | None:
-        schema, form = self._prepared.schema, self._prepared.request.response_format
-        if schema is None or form is None:
+    def _calls_guarantee(self) -> Guarantee | None:
+        """The weakest guarantee of all calls' arguments."""
+        schemas = self._prepared.arguments
+        held = [
+            self._guarantee(schemas.get(call.name), call.arguments) for call in self._calls.calls
+        ]
+        return next((weakest for weakest in WEAKEST_FIRST if weakest in held), None)
+
+    @staticmethod
+    def _guarantee(schema: CompiledFormat | None, text: str) -> Guarantee | None:
+        if schema is None:
             return None
         if not schema.needs_check:
             return "strict"
-        problem = schema.check(self._text)
-        if problem and form.strict:
-            raise RequestFailed(f"the answer breaks its schema: {problem}")
-        return "none" if problem else "checked"
+        return "none" if schema.check(text) else "checked"

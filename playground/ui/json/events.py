@@ -3,6 +3,7 @@
 The form (model, schema, instruction, settings) arrives as keyword arguments.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -13,7 +14,7 @@ from typing import Final, TypedDict, Unpack
 
 import gradio as gr
 
-from playground.errors import InvalidRequest, RequestFailed
+from playground.errors import InvalidRequest
 from playground.lab.extraction import Extracted, extracted, json_request
 from playground.lab.extraction_files import as_csv, as_jsonl, as_table, texts_of_file, texts_of_text
 from playground.protocol import (
@@ -146,17 +147,14 @@ class JsonHandlers:
         request = _request(form, text)
         yield _started(request.id)
         builder, answer = AnswerBuilder(), None
-        try:
-            async with aclosing(self.answering.stream(request)) as events:
-                async for event in events:
-                    answer = builder.add(event)
-                    if answer is None:
-                        yield AnswerUpdate(raw=builder.text)
-        except RequestFailed:
-            answer = None
+        async with aclosing(self.answering.stream(request)) as events:
+            async for event in events:
+                answer = builder.add(event)
+                if answer is None:
+                    yield AnswerUpdate(raw=builder.text)
         if answer is None or answer.guarantee == "none":
             answer = await self.answering.answer(_request(form, text))
-        yield _finished(request, answer)
+        yield await asyncio.to_thread(_finished, request, answer)  # it validates the answer
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""
@@ -190,7 +188,9 @@ class JsonHandlers:
     def code(self, page: gr.Request, text: str, **form: Unpack[JsonForm]) -> CodeUpdate:
         """Open the panel with the request as code."""
         request = _request(form, text or "…")
-        json_schema = {"name": "answer", "strict": True, "schema": _schema_of(request)}
+        schema = _schema_of(request)
+        strict = not compile_schema(schema).needs_check
+        json_schema = {"name": "answer", "strict": strict, "schema": schema}
         options = {"response_format": {"type": "json_schema", "json_schema": json_schema}}
         base_url = api_address(page)
         return CodeUpdate(

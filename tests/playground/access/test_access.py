@@ -37,3 +37,30 @@ def test_access_takes_key_in_utf8() -> None:
 
 def test_access_does_not_print_key() -> None:
     assert "sesame" not in repr(KEYED)
+
+
+def keyed(key: str) -> Access:
+    return Access.from_settings(AccessSettings(api_key=SecretStr(key)))
+
+
+def test_a_page_session_outlives_a_restart() -> None:
+    keyed("sesame").check_page(None, keyed("sesame").new_page_session())
+
+
+def test_a_page_session_ends_with_its_key() -> None:
+    session = keyed("sesame").new_page_session()
+    with pytest.raises(Unauthorized):
+        keyed("another").check_page(None, session)
+
+
+def test_a_page_session_is_no_key() -> None:
+    with pytest.raises(Unauthorized):
+        KEYED.check(f"Bearer {KEYED.new_page_session()}")
+
+
+def test_the_key_opens_the_page_too() -> None:
+    KEYED.check_page("Bearer sesame", None)
+
+
+def test_no_two_page_sessions_are_alike() -> None:
+    assert KEYED.new_page_session() != KEYED.new_page_session()

@@ -107,11 +107,17 @@ def test_each_sampling_parameter_reaches_the_backend(serve) -> None:
         "presence_penalty": 0.4,
         "frequency_penalty": -0.5,
         "seed": 11,
+        "min_tokens": 2,
+        "ignore_eos": True,
+        "include_stop_str_in_output": True,
     }
-    more = {"logit_bias": {"7": 1.5}, "stop": "END", "logprobs": 3}
-    wanted = Sampling(**given, logit_bias={7: 1.5}, stop=("END",), logprobs=3)
+    more = {"logit_bias": {"7": 1.5}, "stop": "END", "logprobs": 3, "stop_token_ids": [7, 9]}
+    wanted = Sampling(
+        **given, logit_bias={7: 1.5}, stop=("END",), logprobs=3, stop_token_ids=(7, 9)
+    )
     seen, url = recording_server(serve)
-    assert {*given, *more} == {field.name for field in dataclasses.fields(Sampling)}
+    by_echo = {"prompt_logprobs"}
+    assert {*given, *more, *by_echo} == {field.name for field in dataclasses.fields(Sampling)}
     for endpoint in ("chat/completions", "completions"):
         assert ask(url, endpoint, given | more).status_code == 200
     assert seen == [wanted, wanted]

@@ -3,7 +3,10 @@
 from typing import Any
 
 import httpx
+import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 HELLO: dict[str, Any] = {"role": "user", "content": "What is the weather in Paris?"}
 WEATHER = {
@@ -14,6 +17,8 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     },
 }
+FRENCH: dict[str, Any] = {"role": "system", "content": "Answer in French."}
+PARTS = [{"type": "text", "text": "sun"}, {"type": "text", "text": "rain", "cache_control": {}}]
 
 
 def called(arguments: object, **extra: object) -> list[dict[str, Any]]:
@@ -37,6 +42,14 @@ HISTORIES: dict[str, list[dict[str, Any]]] = {
     "parsed message": [{"role": "assistant", "content": "{}", "parsed": {}, "audio": None}, HELLO],
     "prefix false": [{"role": "assistant", "content": "Hm.", "prefix": False}, HELLO],
     "front end's fields": [{**HELLO, "id": "m1", "timestamp": 1, "cache_control": {}}],
+    "system after answer": [{"role": "assistant", "content": "Hm."}, FRENCH, HELLO],
+    "developer at the end": [{**FRENCH, "role": "developer"}],
+    "system after results": [*called("{}"), FRENCH],
+    "answer at the end": [{"role": "assistant", "content": "Hm."}],
+    "call without result": [called("{}")[0], HELLO],
+    "result without call": [called("{}")[1]],
+    "result in parts": [called("{}")[0], called("{}")[1] | {"content": PARTS}],
+    "two answers": [{"role": "assistant", "content": "Hm."}] * 2,
     "reasoning": [{"role": "assistant", "content": "Hm.", "reasoning_content": "…"}, HELLO],
 }
 
@@ -56,18 +69,68 @@ def test_history_is_accepted_back(
     assert reply.status_code == 200, reply.text
 
 
-@pytest.mark.parametrize("max_tokens", range(1, 14))
-def test_own_answer_is_accepted_back(server_url: str, model: str, max_tokens: int) -> None:
-    """Wherever the limit cuts, the conversation goes on with what came back."""
-    asked = {"messages": [HELLO], "tools": [WEATHER], "tool_choice": "required"}
-    reply = ask(server_url, model, **asked, max_tokens=max_tokens)
-    message = reply.json()["choices"][0]["message"]
+def message_of(url: str, model: str, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
+    """The assistant's message, as the openai client puts it together."""
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+        if stream:
+            with client.chat.completions.stream(model=model, **body) as events:
+                for _ in events:
+                    pass
+                choice = events.current_completion_snapshot.choices[0]
+        else:
+            choice = client.chat.completions.create(model=model, **body).choices[0]
+    kept = {"role", "content", "tool_calls"}
+    message: dict[str, Any] = {
+        name: value for name, value in choice.message.to_dict().items() if value and name in kept
+    }
+    for call in message.get("tool_calls", ()):
+        call.pop("index", None)
+        call["function"].pop("parsed_arguments", None)
+    return message | {"finish_reason": choice.finish_reason}
+
+
+CALLING: dict[str, Any] = {
+    "messages": [HELLO],
+    "tools": [WEATHER],
+    "tool_choice": "required",
+    "temperature": 0,
+}
+
+
+@pytest.mark.parametrize("max_tokens", range(1, 26))
+def test_cut_calls_are_same_streamed(server_url: str, model: str, max_tokens: int) -> None:
+    """And a call that the limit cut is never reported as finished."""
+    body = CALLING | {"max_tokens": max_tokens}
+    whole = message_of(server_url, model, body, stream=False)
+    assert whole == message_of(server_url, model, body, stream=True)
+    complete = message_of(server_url, model, CALLING, stream=False)
+    if whole["finish_reason"] == "tool_calls":
+        assert whole == complete
+    else:
+        assert whole["finish_reason"] == "length"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    max_tokens=st.integers(1, 30),
+    stream=st.booleans(),
+    asked=st.sampled_from([{}, CALLING, {"response_format": {"type": "json_object"}}]),
+    seed=st.integers(0, 1000),
+)
+def test_own_words_are_accepted_back(
+    server_url: str, model: str, max_tokens: int, stream: bool, asked: dict[str, Any], seed: int
+) -> None:
+    """Wherever the limit cuts, whole or streamed, the conversation goes on with what came back."""
+    body = {**asked, "messages": [HELLO], "max_tokens": max_tokens, "seed": seed}
+    message = message_of(server_url, model, {**body, "temperature": 1.0}, stream=stream)
+    del message["finish_reason"]
     results = [
         {"role": "tool", "tool_call_id": call["id"], "content": "sunny"}
-        for call in message.get("tool_calls") or ()
+        for call in message.get("tool_calls", ())
     ]
-    messages = [HELLO, message, *results, *([] if results else [HELLO])]
-    assert ask(server_url, model, messages=messages, tools=[WEATHER]).status_code == 200
+    for history in ([message, HELLO], [message, *results], [message]):
+        reply = ask(server_url, model, messages=[HELLO, *history], tools=[WEATHER])
+        assert reply.status_code == 200, reply.text
 
 
 def test_prefix_is_continued(server_url: str, model: str) -> None:
@@ -98,3 +161,15 @@ def test_dialects_mean_the_same(
         for call in reply[0]["message"].get("tool_calls") or ():
             call["id"] = ""
     assert replies[0] == replies[1]
+
+
+def test_answer_at_end_is_answered(server_url: str, model: str) -> None:
+    """Not continued: the answer begins a turn of its own."""
+    question = {"role": "user", "content": "What is the capital of Japan?"}
+    begun = {"role": "assistant", "content": "The capital of Japan"}
+    replies = [
+        ask(server_url, model, messages=[question, begun | extra]).json()["choices"][0]["message"]
+        for extra in ({}, {"prefix": True})
+    ]
+    assert replies[0]["content"][:1].isupper()
+    assert replies[1]["content"].startswith(" is")

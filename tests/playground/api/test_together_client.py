@@ -82,8 +82,16 @@ def test_an_unknown_model_is_not_found(together_client):
 
 
 def test_a_prompt_too_long_is_refused_and_never_cut(together_client, model):
+    long = [{"role": "user", "content": "word " * 3000}]
+    with pytest.raises(together.BadRequestError, match="maximum context length"):
+        together_client.chat.completions.create(
+            model=model, messages=long, context_length_exceeded_behavior="truncate"
+        )
+
+
+def test_an_answer_beyond_the_context_is_an_error_if_asked(together_client, model):
     create = together_client.chat.completions.create
-    reply = create(model=model, messages=HELLO, context_length_exceeded_behavior="error", **GREEDY)
-    assert reply.choices
-    with pytest.raises(together.BadRequestError, match="leaves no room"):
-        create(model=model, messages=HELLO, context_length_exceeded_behavior="truncate")
+    change = {"model": model, "messages": HELLO, "max_tokens": 5000}
+    with pytest.raises(together.BadRequestError, match="were requested"):
+        create(**change, context_length_exceeded_behavior="error")
+    assert create(**change, context_length_exceeded_behavior="truncate").choices

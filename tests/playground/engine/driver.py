@@ -37,9 +37,13 @@ class CollectingSink:
     stop_after: int | None = None
     on_token: Callable[[int], None] | None = None
     started: Event = field(default_factory=Event)
+    prompt_scores: list[TokenScore] = field(default_factory=list)
     _token_ids: list[int] = field(default_factory=list)
     _scores: list[TokenScore | None] = field(default_factory=list)
     _answer: "Future[Answer]" = field(default_factory=Future)
+
+    def take_prompt(self, scores: Sequence[TokenScore]) -> None:
+        self.prompt_scores = list(scores)
 
     def push(self, token_id: int, score: TokenScore | None) -> bool:
         self._token_ids.append(token_id)

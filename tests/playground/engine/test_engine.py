@@ -238,3 +238,28 @@ def test_drawn_answers_differ_by_seed(engine: Engine, loaded: LoadedModel) -> No
     seeded = [Prompt(prompt, Sampling(temperature=1.5, seed=seed)) for seed in (1, 1, 2)]
     first, same, other = token_ids(generate_all(engine, seeded))
     assert first == same != other
+
+
+def test_failing_sink_ends_its_request_alone(engine: Engine, loaded: LoadedModel) -> None:
+    """Whatever reading a token raises: the thread serves all others."""
+
+    def fail(_tokens: int) -> None:
+        raise KeyError("117541")
+
+    prompt = Prompt(render(loaded, QUESTIONS[0]))
+    broken = CollectingSink(on_token=fail)
+    engine.submit(prompt.request(broken))
+    others = generate_all(engine, [prompt] * 3)
+    assert isinstance(broken.error(), RequestFailed)
+    assert "117541" in str(broken.error())
+    assert token_ids(others) == [generate(engine, prompt).token_ids] * 3
+
+
+def test_unused_ids_are_never_drawn(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the model makes them its first choice."""
+    prompt = Prompt(render(loaded, QUESTIONS[1]))
+    with Engine(loaded) as engine:
+        first = generate(engine, prompt).token_ids[0]
+    monkeypatch.setattr(type(loaded.tokenizer), "unused_ids", frozenset({first}))
+    with Engine(loaded) as engine:
+        assert first not in generate(engine, prompt).token_ids

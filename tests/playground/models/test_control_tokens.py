@@ -7,7 +7,7 @@ conversation with harmless text has the same ones, in the same order.
 import json
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from playground.errors import InvalidRequest
@@ -67,6 +67,7 @@ def control_tokens(tokenizer: ChatTokenizer, tokens: list[int]) -> list[int]:
 @settings(max_examples=300)
 @given(st.builds(Texts, *[TEXT] * 7))
 def test_text_never_becomes_a_control_token(loaded: LoadedModel, texts: Texts) -> None:
+    assume(texts.answer)  # an empty one is left out, as no template can render it
     tokenizer = loaded.tokenizer
     try:
         rendered = texts.render(tokenizer)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,10 @@ from playground.protocol import (
     Finished,
     Message,
     Request,
+    ResponseFormat,
     Sampling,
+    Usage,
+    answer,
     choices,
     merge,
     stream_choices,
@@ -100,3 +104,31 @@ async def test_merge_slow_reader_sees_all_sources() -> None:
 async def test_merge_of_nothing_is_empty() -> None:
     nothing: dict[str, AsyncGenerator[Delta, None]] = {}
     assert [item async for item in merge(nothing)] == []
+
+
+UNIQUE = ResponseFormat({"type": "array", "uniqueItems": True})
+
+
+async def test_answer_counts_all_tries() -> None:
+    texts = iter(["[1, 1]", "[2, 2]", "[1, 2]"])
+    backend = ScriptedBackend(lambda request: [next(texts)])
+    got = await answer(backend, replace(HELLO, response_format=UNIQUE))
+    assert (got.text, got.tries, got.guarantee) == ("[1, 2]", 3, "checked")
+    assert got.usage == Usage(3, 3, retried=Usage(2, 2))
+
+
+async def test_answer_that_fits_is_asked_once() -> None:
+    backend = ScriptedBackend(lambda request: ["[1]"])
+    got = await answer(backend, replace(HELLO, response_format=UNIQUE))
+    assert (got.tries, got.usage) == (1, Usage(1, 1))
+
+
+async def test_answer_retries_with_other_seed() -> None:
+    seeds = []
+
+    def script(request: Request) -> Iterable[str]:
+        seeds.append(request.sampling.seed)
+        return ["[1, 1]"]
+
+    await answer(ScriptedBackend(script), replace(HELLO, response_format=UNIQUE))
+    assert len(set(seeds)) == 3

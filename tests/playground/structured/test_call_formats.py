@@ -12,11 +12,9 @@ from typing import Literal
 import pytest
 import torch
 from jsonschema import Draft202012Validator
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -24,7 +22,6 @@ from transformers import (
 from finetune.data.examples import MASKED, to_examples
 from finetune.data.rows import Conversation
 from playground.backends.local import LocalBackend
-from playground.errors import InvalidRequest
 from playground.models.call_formats import CALL_FORMATS
 from playground.models.loader import load, load_tokenizer
 from playground.models.spec import ModelSpec
@@ -38,9 +35,9 @@ from playground.protocol import (
     ToolCall,
     ToolChoice,
     answer,
-    collect,
 )
 from playground.structured.call_reader import CallReader, CallSplitter
+from tests.playground.models.template_folder import write_template_tokenizer
 
 HERMES = """{%- if tools %}{{- '<|im_start|>system\\n<tools>' }}{%- for tool in tools %}{{- '\\n' }}
 {{- tool | tojson }}{%- endfor %}{{- '\\n</tools> Calls: <tool_call></tool_call><|im_end|>\\n' }}
@@ -65,21 +62,6 @@ SCHEMA = {
 TOOLS = (Tool("get_weather", "Get the weather.", SCHEMA), Tool("ring_bell", "Ring the bell."))
 
 
-def write_tokenizer(folder: Path, template: str, specials: list[str], added: list[str]) -> int:
-    """A byte vocabulary with these special and these merely added tokens."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: at for at, piece in enumerate(alphabet)}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([AddedToken(name, special=True) for name in specials])
-    backend.add_tokens([AddedToken(name, special=False) for name in added])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=specials[-1])
-    tokenizer.chat_template = template
-    tokenizer.save_pretrained(folder)
-    return len(tokenizer)
-
-
 def made(folder: Path, family: str) -> Path:
     shape = {
         "hidden_size": 32,
@@ -93,14 +75,15 @@ def made(folder: Path, family: str) -> Path:
     torch.manual_seed(0)
     if family == "hermes":
         specials = ["<|im_start|>", "<|im_end|>"]
-        size = write_tokenizer(folder, HERMES, specials, ["<tool_call>", "</tool_call>"])
+        added = ["<tool_call>", "</tool_call>"]
+        size = write_template_tokenizer(folder, HERMES, specials, added).vocabulary_size
         Qwen2ForCausalLM(
             Qwen2Config(vocab_size=size, eos_token_id=257, bos_token_id=None, **shape)
         ).save_pretrained(folder)
     else:
         specials = ["<|start|>", "<|end|>", "<|eot_id|>"]
         template = LLAMA3 if family == "llama3" else PLAIN
-        size = write_tokenizer(folder, template, specials, [])
+        size = write_template_tokenizer(folder, template, specials).vocabulary_size
         LlamaForCausalLM(
             LlamaConfig(vocab_size=size, eos_token_id=258, bos_token_id=None, **shape)
         ).save_pretrained(folder)
@@ -202,13 +185,13 @@ def test_nothing_that_is_written_becomes_markup(folder: Path) -> None:
     assert special(marks) == special("harmless")
 
 
-async def test_template_without_tools_refuses_tools(tmp_path: Path) -> None:
+async def test_template_without_tools_calls_described_ones(tmp_path: Path) -> None:
     with LocalBackend(load(ModelSpec(str(made(tmp_path, "plain"))))) as backend:
-        info = backend.default_model
-        assert not info.capabilities.tools
-        request = Request(info.name, (Message("user", "x"),), tools=TOOLS)
-        with pytest.raises(InvalidRequest, match="has no tool calls"):
-            await collect(backend.stream(request))
+        got = await answer(backend, asked(backend, seed=1))
+    for call in got.calls:
+        schema = next(tool.parameters for tool in TOOLS if tool.name == call.name)
+        Draft202012Validator(schema or {}).validate(json.loads(call.arguments))
+    assert got.calls or got.finish_reason == "length"
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100])

@@ -2,13 +2,15 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 
 from playground.errors import InvalidRequest
 from playground.protocol import CallDelta, Tool, ToolChoice
 from playground.structured.call_reader import CallReader
-from playground.structured.tool_grammar import tool_grammar
+from playground.structured.schema import MAX_SCHEMA_CHARACTERS
+from playground.structured.tool_grammar import compile_tools, tool_grammar
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER, TIDE = Tool("get_weather", "w", CITY), Tool("get_tide", "t", CITY)
@@ -51,9 +53,39 @@ def test_calls_read_same_in_any_pieces(seed: int) -> None:
 )
 def test_wrong_tools_are_refused(tools: tuple[Tool, ...], choice: ToolChoice, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        tool_grammar(tools, choice)
+        compile_tools(tools, choice)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "place"),
+    [
+        ({"type": "object", "properties": None}, "/properties"),
+        ({"type": "object", "properties": {}, "required": None}, "/required"),
+        ({"type": "strin"}, "/type"),
+        ({"type": "string"}, "/type"),
+    ],
+)
+def test_malformed_parameters_name_their_tool(parameters: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"wrong at {place}: ") as caught:
+        compile_tools((WEATHER, Tool("f", "", parameters)), ToolChoice())
+    assert caught.value.field == "tools[1].function.parameters"
+
+
+def test_strict_tool_without_guarantee_refused() -> None:
+    tags = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    tool = Tool("f", "", {"type": "object", "properties": {"tags": tags}}, strict=True)
+    with pytest.raises(InvalidRequest, match="uniqueItems at /properties/tags cannot"):
+        compile_tools((tool,), ToolChoice())
+
+
+def test_schemas_of_all_tools_are_limited() -> None:
+    values = {"description": "x" * (MAX_SCHEMA_CHARACTERS // 4)}
+    tools = [Tool(f"f{n}", "", {"properties": {f"a{n}": values}}) for n in range(4)]
+    with pytest.raises(InvalidRequest, match="characters together"):
+        compile_tools(tools, ToolChoice())
 
 
 def test_no_tools_need_no_grammar() -> None:
     assert tool_grammar((), ToolChoice()) == ""
-    assert tool_grammar((WEATHER,), ToolChoice("none")) == ""
+    none = ToolChoice("none")
+    assert tool_grammar(compile_tools((WEATHER,), none), none) == ""

@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from playground.backends.local import LocalBackend
-from playground.protocol import Message, Request, Sampling, Tool, ToolCall, ToolChoice
+from playground.protocol import Finished, Message, Request, Sampling, Tool, ToolCall, ToolChoice
 from playground.tools import Toolbox, built_in_tools
 from playground.tools.loop import Permissions, Step, run_tools, unanswered, with_results
 
@@ -133,3 +135,17 @@ def test_results_replace_those_that_were_there() -> None:
 async def test_a_tool_that_runs_nowhere_waits_for_a_result(backend: LocalBackend) -> None:
     steps = await steps_of(backend, request(), ALLOWED, Toolbox())
     assert [call.name for call in steps[-1].waiting] == ["get_weather"]
+
+
+@pytest.mark.parametrize("max_tokens", range(8, 32, 2))
+async def test_calls_of_cut_answer_never_run(backend: LocalBackend, max_tokens: int) -> None:
+    """Neither the one that the limit cut, nor the complete one before it."""
+    asked = request("Get the weather in Rome and the weather in Tokyo.")
+    sampling = replace(asked.sampling, max_tokens=max_tokens)
+    steps = await steps_of(backend, replace(asked, sampling=sampling), ALLOWED)
+    ended = next(step.event for step in steps if isinstance(step.event, Finished))
+    ran = [step.call for step in steps if step.call]
+    assert bool(ran) == (ended.finish_reason == "tool_calls")
+    assert ended.finish_reason in ("length", "tool_calls")
+    if ended.finish_reason == "length":
+        assert not unanswered(steps[-1].messages)
