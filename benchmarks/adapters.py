@@ -26,7 +26,8 @@ from typing import Any
 
 from finetune.data.dataset import TrainingData, prepare
 from finetune.recipe import embedded_cpu
-from finetune.training.train import TrainingHooks, train
+from finetune.training.hooks import TrainingHooks
+from finetune.training.train import train
 from playground.backends.local import LocalBackend
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load

@@ -40,7 +40,8 @@ def http() -> Iterator[Case]:
         "NaN": b'{"a": NaN}',
     }.items():
         yield Case("HTTP", name, None, (status(400),), headers=json_type, content=content)
-    for name, sent in {"nothing": {}, "other words": {"x": []}}.items():
+    nonsense: dict[str, object] = {"nothing": {}, "other words": {"x": []}}
+    for name, sent in nonsense.items():
         path = "/gradio_api/call/v2/chat"
         yield Case("HTTP", f"page's endpoint: {name}", sent, (status(400, 422),), path=path)
     path = "/gradio_api/call/nothing"

@@ -25,7 +25,7 @@ from finetune.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from finetune.training.callbacks import Log
+    from finetune.training.hooks import Log
     from playground.studio.runs import Run
 
 REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch", "seconds_left")
@@ -184,7 +184,7 @@ def _print_log(values: "Log") -> None:
 
 
 def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
-    from finetune.training.train import TrainingHooks
+    from finetune.training.hooks import TrainingHooks
     from playground.errors import PlaygroundError
     from playground.studio.runs import execute
 

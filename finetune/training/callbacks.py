@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import (
@@ -23,11 +22,10 @@ from transformers import (
 
 from finetune.data.examples import MASKED, TrainingExample
 from finetune.training.checkpoints import keep_within
+from finetune.training.hooks import Log
 from playground.files import write_atomic
 from playground.models.tokenizer import ChatTokenizer
 
-Log = dict[str, Any]
-"""A line of ``metrics.jsonl``; which fields it has, transformers and TRL decide."""
 NUM_SAMPLES = 3
 MAX_SAMPLE_TOKENS = 64
 

@@ -18,6 +18,7 @@ from playground.models.adapters import CONFIG_FILE, WEIGHTS_FILE
 
 CHECKPOINTS_FOLDER, ADAPTER_FOLDER = "checkpoints", "adapter"
 METRICS_FILE, SAMPLES_FILE = "metrics.jsonl", "samples.jsonl"
+RECIPE_FILE, DATA_HASH_FILE = "recipe.yaml", "data.sha256"
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 STATE_FILE = "trainer_state.json"
 OTHER_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", CONFIG_FILE)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -27,7 +27,6 @@ from finetune.recipe import Recipe, read_recorded, recipe_yaml
 from finetune.training.adapter_card import write_card
 from finetune.training.callbacks import (
     DiskBudget,
-    Log,
     MetricsLog,
     PeakMemory,
     SampleAnswers,
@@ -37,11 +36,14 @@ from finetune.training.callbacks import (
 from finetune.training.checkpoints import (
     ADAPTER_FOLDER,
     CHECKPOINTS_FOLDER,
+    DATA_HASH_FILE,
     METRICS_FILE,
+    RECIPE_FILE,
     SAMPLES_FILE,
     last_complete,
     step_of,
 )
+from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import schedule_epochs
 from finetune.training.trainer import build_trainer
 from playground.errors import InvalidSettings
@@ -49,36 +51,8 @@ from playground.files import atomic_folder, write_atomic
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 
-RECIPE_FILE, DATA_HASH_FILE = "recipe.yaml", "data.sha256"
 STATE_BYTES = 12
 """A checkpoint's bytes for each trained parameter: itself and Adam's two moments in fp32."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingHooks:
-    """How a caller follows and steers a run.
-
-    ``on_log`` receives each log. Once ``stop_event`` is set the run ends after its current step,
-    with a checkpoint. ``throttle`` is called with ``stop_event`` before each layer, forward and
-    backward, and returns when training may go on, so that a decode step never waits longer than for
-    one layer.
-    """
-
-    on_log: Callable[[Log], None] | None = None
-    stop_event: threading.Event = field(default_factory=threading.Event)
-    throttle: Callable[[threading.Event], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """How far a run came. ``folder`` is the adapter's, None if the run was stopped before its end;
-    ``loss`` is the mean over the run, ``seconds`` this process's part of it."""
-
-    folder: Path | None
-    steps: int
-    loss: float
-    seconds: float
-    resumed_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from peft import PeftModel
-
 from playground.backends.local import LocalBackend
 from playground.errors import PlaygroundError
 from playground.evaluation.judge import Judge, preference
@@ -147,6 +145,8 @@ def _losses_by_lane(
     rows: Sequence[EvaluationRow],
 ) -> dict[str, list[float]]:
     """Mean loss of each row's answer, by lane."""
+    from peft import PeftModel  # takes seconds to import
+
     by_lane = {lanes[0]: [loss.mean for loss in losses(loaded.model, rows)]}
     for lane, folder in zip(lanes[1:], adapters, strict=True):
         model = PeftModel.from_pretrained(loaded.model, str(folder))

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from bitsandbytes.nn import Linear4bit
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
@@ -140,13 +139,21 @@ def _load_weights(
             names = ", ".join(sorted(str(name) for name in report[problem])[:3])
             kind = problem.replace("_", " ")
             raise BrokenWeights(f"{folder}: the weights do not match the config; {kind}: {names}")
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            # Otherwise the first forward repacks shared weights for AVX512-BF16, and training on
-            # them then gives gradients of exactly zero.
-            module.support_avx512bf16_for_cpu = False
+    if spec.quantization == "nf4":
+        _keep_nf4_shared(model)
     model.requires_grad_(False)
     return model.eval()
+
+
+def _keep_nf4_shared(model: PreTrainedModel) -> None:
+    """Keep the first forward from repacking shared weights for AVX512-BF16: training on them would
+    then give gradients of exactly zero.
+    """
+    from bitsandbytes.nn import Linear4bit  # takes seconds to import
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 @contextmanager

@@ -6,10 +6,12 @@ the serving tree, so that memory holds them once. Knows no trainer and no engine
 
 import copy
 from dataclasses import replace
-
-from bitsandbytes.nn import Linear8bitLt
+from typing import TYPE_CHECKING
 
 from playground.models.loaded import LoadedModel
+
+if TYPE_CHECKING:
+    from bitsandbytes.nn import Linear8bitLt
 
 TRAINING_ATTENTION = "sdpa"
 """The attention of a copy: the engine has put its own into the serving tree."""
@@ -17,6 +19,8 @@ TRAINING_ATTENTION = "sdpa"
 
 def shared_weight_copy(loaded: LoadedModel) -> LoadedModel:
     """Return the same model with module objects of its own."""
+    from bitsandbytes.nn import Linear8bitLt  # takes seconds to import
+
     model = loaded.model
     memo: dict[int, object] = {id(parameter): parameter for parameter in model.parameters()}
     for module in model.modules():
@@ -31,7 +35,7 @@ def shared_weight_copy(loaded: LoadedModel) -> LoadedModel:
     return replace(loaded, model=copied.requires_grad_(False).eval())
 
 
-def _init_int8_state(module: Linear8bitLt) -> None:
+def _init_int8_state(module: "Linear8bitLt") -> None:
     """Move int8 weights into the module's state before it is copied.
 
     Its first forward would do so, and leave none for a second module that shares them

@@ -28,10 +28,11 @@ from finetune.training.adapter_card import PACKAGES
 from finetune.training.checkpoints import (
     ADAPTER_FOLDER,
     CHECKPOINTS_FOLDER,
+    RECIPE_FILE,
     last_complete,
     step_of,
 )
-from finetune.training.train import RECIPE_FILE, Trained, TrainingHooks, train
+from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
 from playground.models.adapters import name_problem
@@ -239,6 +240,8 @@ def replay_data(run: Run, loaded: LoadedModel) -> TrainingData | None:
 
 def execute(run: Run, loaded: LoadedModel, hooks: TrainingHooks | None = None) -> Trained:
     """Train the run, or resume it. Raises what `train` raises."""
+    from finetune.training.train import train  # the training libraries take seconds to import
+
     return train(run.recipe, loaded, training_data(run, loaded), run.folder, run.name, hooks)
 
 

@@ -21,8 +21,8 @@ from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
 from finetune.report import DataReport, report
 from finetune.training.checkpoints import step_of
+from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.plan import TrainingPlan, plan_for
-from finetune.training.train import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, PlaygroundError, UnknownJob, UnknownModel
 from playground.evaluation.report_card_formats import write_report_card
 from playground.evaluation.run import AdapterBackend, report_card

@@ -14,7 +14,8 @@ from finetune.data.examples import to_examples
 from finetune.data.rows import Conversation
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
-from finetune.training.train import TrainingHooks, train
+from finetune.training.hooks import TrainingHooks
+from finetune.training.train import train
 from playground.engine import Engine, Limits
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.models.loaded import LoadedModel

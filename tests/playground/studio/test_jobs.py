@@ -14,7 +14,7 @@ import torch
 
 from finetune.recipe import Recipe, recipe_yaml
 from finetune.training.checkpoints import step_of
-from finetune.training.train import Trained, TrainingHooks
+from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, UnknownJob
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load

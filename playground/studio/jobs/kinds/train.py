@@ -17,12 +17,13 @@ from finetune.recipe import Recipe
 from finetune.training.checkpoints import (
     ADAPTER_FOLDER,
     CHECKPOINTS_FOLDER,
+    RECIPE_FILE,
     SAMPLES_FILE,
     checkpoints,
     problem_of,
     step_of,
 )
-from finetune.training.train import RECIPE_FILE, Trained, TrainingHooks
+from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.store.report_card_files import ReportCardFormat, report_cards_in
 from playground.studio.jobs.index import Signature, signature_of

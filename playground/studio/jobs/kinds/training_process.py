@@ -15,7 +15,7 @@ from types import FrameType
 
 from filelock import FileLock
 
-from finetune.training.train import Trained, TrainingHooks
+from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import RequestFailed
 from playground.files import write_atomic
 from playground.models.loader import load
