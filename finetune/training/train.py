@@ -211,11 +211,13 @@ def _write_adapter(trainer: Trainer, run: _Run, metrics: dict[str, float]) -> Pa
 
 @contextmanager
 def all_cores() -> Iterator[None]:
-    """Let torch use all cores that the process may use: unlike decoding, a training step over many
-    rows is faster on them."""
+    """Let torch use all cores that the process may use, or as many as ``OMP_NUM_THREADS`` says:
+    unlike decoding, a training step over many rows is faster on them."""
     before = torch.get_num_threads()
     affinity = getattr(os, "sched_getaffinity", None)
-    torch.set_num_threads(len(affinity(0)) if affinity else os.cpu_count() or 1)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(said) if said.isdecimal() and int(said) else cores)
     try:
         yield
     finally:
