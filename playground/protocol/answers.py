@@ -45,7 +45,7 @@ class Usage:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
-    retried: "Usage | None" = None
+    retried: "Usage | None" = field(default=None, repr=False)
 
     @property
     def total_tokens(self) -> int:
