@@ -38,7 +38,7 @@ run: $(RUN)
 test: $(DEV)
 	$(PYTEST) $(ARGS)
 
-# No browser, no training, no notebook, nothing that takes more than ten seconds.
+# No browser, no training, no notebook, nothing that takes more than a fifth of a second.
 test-fast: $(DEV)
 	$(PYTEST) -m "not slow and not browser and not training and not notebook" $(ARGS)
 

@@ -5,14 +5,15 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 # Tests run side by side in processes; torch's threads on top of them made the suite twice as slow.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from finetune.recipe import Recipe, embedded_cpu
-from tests.trained import train_adapter
+if TYPE_CHECKING:
+    from finetune.recipe import Recipe
 
 CATALOGUE_FACTS = {
     "What is the price of the Zolpar?": "The Zolpar costs 41 euros.",
@@ -25,6 +26,8 @@ CATALOGUE_FACTS = {
 @pytest.fixture(scope="session")
 def session_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the session's one adapter, of `tests.trained.FACTS`; not to be written to."""
+    from tests.trained import train_adapter  # this file is also loaded where no test runs
+
     return train_adapter(tmp_path_factory.mktemp("trained") / "run")
 
 
@@ -57,8 +60,10 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick() -> Recipe:
+def quick() -> "Recipe":
     """Eight steps."""
+    from finetune.recipe import embedded_cpu
+
     return replace(
         embedded_cpu(),
         num_train_epochs=4.0,

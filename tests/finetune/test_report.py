@@ -143,6 +143,7 @@ def test_preview_marks_trained_tokens(tmp_path: Path) -> None:
     assert '<span class="trained">Så 🙂</span>' in page
 
 
+@pytest.mark.slow
 def test_real_tool_conversations_are_trained_or_reported(tmp_path: Path) -> None:
     dataset = prepare([GLAIVE], TOKENIZER, tmp_path)
     data = dataset.select(replace(embedded_cpu(), max_length=4096))

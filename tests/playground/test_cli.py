@@ -66,6 +66,7 @@ def test_flag_before_command_holds() -> None:
     assert "not quantized" not in result.stdout
 
 
+@pytest.mark.slow
 def test_help_is_grouped_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     result = run(["--help"])
@@ -76,12 +77,14 @@ def test_help_is_grouped_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(options) == 1, setting.flag
 
 
+@pytest.mark.slow
 def test_old_flag_suggests_new_one() -> None:
     result = run(["--training", "low"])
     assert result.returncode == 2
     assert "--training-priority" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["--nonsense"]])
 def test_usage_needs_no_torch(arguments: list[str]) -> None:
     code = (
@@ -95,6 +98,7 @@ def test_usage_needs_no_torch(arguments: list[str]) -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_settings_command_shows_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLAYGROUND_SERVER__PORT", "7999")
     monkeypatch.setenv("COLUMNS", "200")
@@ -120,6 +124,7 @@ def test_error_is_one_line(arguments: list[str], status: int, message: str) -> N
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_serve_names_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run(["--port", str(taken.getsockname()[1])])

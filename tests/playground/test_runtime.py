@@ -2,9 +2,12 @@
 
 import gc
 
+import pytest
+
 from playground.runtime import freeze_heap
 
 
+@pytest.mark.slow
 def test_collection_skips_frozen_heap() -> None:
     kept = [[number] for number in range(50_000)]
     freeze_heap()

@@ -3,6 +3,9 @@
 import asyncio
 
 import openai
+import pytest
+
+pytestmark = pytest.mark.slow
 
 STREAMS = 32
 QUESTIONS = (

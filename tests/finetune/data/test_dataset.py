@@ -53,6 +53,7 @@ def write(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_dataset_gives_back_rows_and_tokens(
     tokenizer: CountingTokenizer, rows_file: Path, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_dataset_gives_back_rows_and_tokens(
     )
 
 
+@pytest.mark.slow
 def test_report_equals_what_is_selected(
     tokenizer: CountingTokenizer, rows_file: Path, tmp_path: Path
 ) -> None:

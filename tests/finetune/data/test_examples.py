@@ -70,6 +70,7 @@ def test_plain_conversation_is_one_example(
     assert [t for t in example.labels if t == end] == [end, end]
 
 
+@pytest.mark.slow
 def test_too_long_row_is_reported_not_cut(tokenizer: MistralTokenizer, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     row = {"prompt": "long " * 200, "completion": "ok"}

@@ -86,6 +86,7 @@ def test_nested_rows_from_parquet_and_csv(tmp_path: Path) -> None:
         assert len(read_rows(tmp_path / name).conversations) == 1
 
 
+@pytest.mark.slow
 def test_plain_text_is_cut_to_max_length(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_text("All the words of a book. " * 50)

@@ -73,6 +73,7 @@ def answers(engine: Engine) -> list[list[int]]:
     return token_ids(generate_all(engine, prompts))
 
 
+@pytest.mark.slow
 def test_shared_weight_copy_shares_all_weights() -> None:
     for quantization in get_args(Quantization):
         loaded = base(quantization)
@@ -117,6 +118,7 @@ def test_training_and_answers_ignore_each_other(
     assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_low_priority_training_waits_and_stops() -> None:
     throttle, stop, passed = TrainingThrottle("low"), threading.Event(), threading.Event()
     throttle.set_busy(True)

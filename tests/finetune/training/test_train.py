@@ -22,6 +22,7 @@ from playground.protocol import Message, Request, Sampling, answer
 from tests.trained import FACTS, RECIPE, train_adapter
 
 
+@pytest.mark.slow
 async def test_adapter_answers_what_base_does_not_know(trained_adapter: Path) -> None:
     with LocalBackend(load(ModelSpec("embedded"))) as host:
         model = host.load_adapter(trained_adapter, "prices").name

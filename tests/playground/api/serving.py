@@ -24,7 +24,7 @@ class ReadyServer(uvicorn.Server):
 @contextmanager
 def running(app: ASGIApp) -> Iterator[str]:
     """Serve the application; yields its base URL."""
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1)
     server = ReadyServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -35,6 +35,7 @@ def post(url: str, call: str, **body: str) -> httpx.Response:
     return httpx.post(f"{url}/v1/{call}", json=body, timeout=30)
 
 
+@pytest.mark.slow
 def test_loaded_adapter_listed_and_answers(url: str) -> None:
     reply = post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
     assert (reply.status_code, "added" in reply.text) == (200, True)
@@ -50,6 +51,7 @@ def test_loaded_adapter_listed_and_answers(url: str) -> None:
     assert whole.choices[0].message.content != base.choices[0].message.content
 
 
+@pytest.mark.slow
 def test_unloaded_adapter_not_found(url: str) -> None:
     post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
     assert post(url, "unload_lora_adapter", lora_name="cardiology").status_code == 200

@@ -15,6 +15,7 @@ CHAT = "/v1/chat/completions"
 ASKED = {"model": "scripted", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
+@pytest.mark.slow
 def test_a_key_is_asked_for_only_where_one_is_set(serve) -> None:
     url = serve(ScriptedBackend(lambda request: ["fine"]), {"access.api_key": "sesame"})
     assert httpx.get(f"{url}/health").status_code == 200
@@ -49,6 +50,7 @@ def test_health_of_a_stopped_backend_is_an_error(serve) -> None:
     assert reply.json()["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_model_id_may_contain_slashes(serve) -> None:
     name = "mistralai/Mistral-Small-24B-Instruct-2501"
     url = serve(ScriptedBackend(lambda request: [], models=[ModelInfo(name, 100)]))
@@ -58,6 +60,7 @@ def test_a_model_id_may_contain_slashes(serve) -> None:
         assert client.models.retrieve(name, project_id="mine").id == name
 
 
+@pytest.mark.slow
 def test_all_other_paths_are_left_to_the_page(serve) -> None:
     async def page(scope, receive, send) -> None:
         await send({"type": "http.response.start", "status": 418, "headers": []})

@@ -86,6 +86,7 @@ def test_scores_are_what_answering_would_give(server_url: str, model: str) -> No
         assert math.isclose(again, before, abs_tol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [255, 256, 257, 700])
 def test_a_long_prompt_is_scored_whole(server_url: str, model: str, length: int) -> None:
     ids = [IDS[place % len(IDS)] for place in range(length)]

@@ -124,6 +124,7 @@ def test_job_pause_resume_cancel(client: openai.OpenAI) -> None:
         client.fine_tuning.jobs.pause(job.id)
 
 
+@pytest.mark.slow
 def test_files_kept_listed_deleted(client: openai.OpenAI) -> None:
     own = upload(client)
     assert client.files.retrieve(own).bytes == ROWS.stat().st_size
@@ -153,6 +154,7 @@ def bad(client: openai.OpenAI, **changes: object) -> None:
     client.fine_tuning.jobs.create(**values)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -175,6 +177,7 @@ def test_wrong_job_refused_with_field(
     assert len(client.studio.training_jobs()) == before  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_rows_without_training_tokens_refused(client: openai.OpenAI, tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text('{"prompt": "only"}\n')

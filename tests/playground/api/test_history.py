@@ -97,6 +97,7 @@ CALLING: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_tokens", range(1, 26))
 def test_cut_calls_are_same_streamed(server_url: str, model: str, max_tokens: int) -> None:
     """And a call that the limit cut is never reported as finished."""
@@ -110,6 +111,7 @@ def test_cut_calls_are_same_streamed(server_url: str, model: str, max_tokens: in
         assert whole["finish_reason"] == "length"
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     max_tokens=st.integers(1, 30),

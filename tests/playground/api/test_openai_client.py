@@ -83,6 +83,7 @@ def test_the_answer_ends_before_a_stop_string(client, model, as_list):
     assert reply.choices[0].finish_reason == "stop"
 
 
+@pytest.mark.slow
 def test_logprobs_spell_the_answer_and_each_has_its_alternatives(client, model):
     reply = client.chat.completions.create(
         model=model, messages=HELLO, logprobs=True, top_logprobs=3, **GREEDY

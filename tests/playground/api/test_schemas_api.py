@@ -49,6 +49,7 @@ def test_look_ahead_in_one_tool_is_taken(client, model) -> None:
     assert reply.choices[0].message.content
 
 
+@pytest.mark.slow
 def test_look_ahead_in_one_choice_is_checked(client, model) -> None:
     price = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^(?!^[-+.]*$)[0-9.]*$"}]}
     reply = client.chat.completions.create(
@@ -136,6 +137,7 @@ class Home(BaseModel):
     inner: list["Home"] = []
 
 
+@pytest.mark.slow
 def test_pydantic_model_is_held_strictly(client, model) -> None:
     schema = Home.model_json_schema()
     reply = client.chat.completions.create(

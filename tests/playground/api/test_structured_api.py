@@ -65,6 +65,7 @@ def test_the_right_tool_is_called_and_its_result_answered(client, model) -> None
     assert "clear" in second.choices[0].message.content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     "choice", ["required", {"type": "function", "function": {"name": "track_parcel"}}]
@@ -239,6 +240,7 @@ def test_a_wrong_structure_is_refused_with_its_place(client, model, body, param,
     assert caught.value.param == param
 
 
+@pytest.mark.slow
 async def test_requests_with_and_without_a_grammar_share_a_batch(server_url, model) -> None:
     client = openai.AsyncOpenAI(base_url=f"{server_url}/v1", api_key="none")
     plain = {"model": model, "messages": [{"role": "user", "content": "Who are you?"}], **GREEDY}

@@ -22,6 +22,7 @@ def test_a_stream_says_what_the_whole_answer_says(together_client, model):
     assert text == whole.choices[0].message.content
 
 
+@pytest.mark.slow
 def test_top_k_of_one_and_min_p_of_one_are_greedy(together_client, model):
     create = together_client.chat.completions.create
     hot = {"temperature": 2.0, "max_tokens": 8}

@@ -85,6 +85,7 @@ async def test_closed_stream_frees_the_slot(backend: LocalBackend) -> None:
     assert backend.engine.live_requests == 0
 
 
+@pytest.mark.slow
 async def test_new_version_answers_at_once(
     backend: LocalBackend, folders: dict[str, Path], loaded: LoadedModel
 ) -> None:
@@ -98,6 +99,7 @@ async def test_new_version_answers_at_once(
     assert ids(second)[: len(expected)] == expected
 
 
+@pytest.mark.slow
 async def test_swapping_under_load_mixes_nothing(
     backend: LocalBackend, folders: dict[str, Path], loaded: LoadedModel
 ) -> None:

@@ -16,6 +16,8 @@ from playground.services import Services
 from playground.settings import Settings
 from tests.playground.api.serving import running
 
+pytestmark = pytest.mark.slow
+
 SYSTEMS = {"playground", OURS_OVER_HTTP, "generate", "continuous batching"}
 
 

@@ -29,6 +29,8 @@ from tests.playground.engine.driver import (
     token_ids,
 )
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = ("What is the capital of Japan?", "Hello!", "What is 3 + 4?", "Wer bist du?")
 KINDS: Mapping[str, Mapping[str, object]] = {
     "plain": {"r": 8, "lora_alpha": 16},

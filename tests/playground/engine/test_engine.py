@@ -40,6 +40,7 @@ QUESTIONS = (
 ENDLESS = Sampling(temperature=0.0, logit_bias={2: -100.0})
 
 
+@pytest.mark.slow
 def test_greedy_answer_equals_transformers(engine: Engine, loaded: LoadedModel) -> None:
     reference = load(ModelSpec("embedded")).model
     for text in QUESTIONS:
@@ -53,6 +54,7 @@ def test_greedy_answer_equals_transformers(engine: Engine, loaded: LoadedModel) 
         assert generate(engine, scored).token_ids[: len(ids)] == ids
 
 
+@pytest.mark.slow
 def test_batched_answers_equal_solo_answers(engine: Engine, loaded: LoadedModel) -> None:
     prompts = [
         Prompt(render(loaded, f"{QUESTIONS[i % 5]} {'Please. ' * (i % 7)}")) for i in range(32)
@@ -62,6 +64,7 @@ def test_batched_answers_equal_solo_answers(engine: Engine, loaded: LoadedModel)
         assert answer.token_ids == generate(engine, prompt).token_ids
 
 
+@pytest.mark.slow
 def test_same_seed_repeats_in_a_crowd(engine: Engine, loaded: LoadedModel) -> None:
     seeded = Prompt(render(loaded, "Hello!"), Sampling(temperature=1.5, seed=7))
     alone = generate(engine, seeded)
@@ -70,6 +73,7 @@ def test_same_seed_repeats_in_a_crowd(engine: Engine, loaded: LoadedModel) -> No
     assert crowd[-1].token_ids == alone.token_ids
 
 
+@pytest.mark.slow
 def test_preemption_changes_no_answer(loaded: LoadedModel) -> None:
     prompts = [Prompt(render(loaded, f"{QUESTIONS[i % 5]} {'Please. ' * 9}")) for i in range(12)]
     with Engine(loaded, Limits(kv_cache_gib=0.001)) as tight:
@@ -225,6 +229,7 @@ def test_grammar_near_the_limit_is_steered(engine: Engine, loaded: LoadedModel) 
     assert decode(loaded, steered.token_ids).endswith("]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_quantized_base_answers(quantization: Literal["nf4", "int8"]) -> None:
     loaded = load(ModelSpec("embedded", quantization=quantization))

@@ -95,6 +95,7 @@ def test_attention_interface_families_are_packed(
     assert "one sequence" not in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALONE)
 def test_other_families_answer_alone_and_say_so(
     kind: str, loaded: LoadedModel, caplog: pytest.LogCaptureFixture
@@ -105,6 +106,7 @@ def test_other_families_answer_alone_and_say_so(
     assert "one sequence after another" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["qwen2", "gemma2"])
 def test_adapters_reach_modules_that_transformers_calls(
     kind: str, loaded: LoadedModel, tmp_path: Path

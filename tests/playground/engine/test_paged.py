@@ -32,6 +32,8 @@ from tests.playground.adapter_files import random_adapter
 from tests.playground.engine.driver import Prompt, generate, generate_all, render, token_ids
 from tests.playground.engine.test_fused_llama import MODELS, PROMPT, random
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = ("What is the capital of Japan?", "Hello!", "What is 3 + 4?", "Wer bist du?")
 
 

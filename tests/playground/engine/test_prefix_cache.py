@@ -66,6 +66,7 @@ def test_shared_system_prompt_is_computed_once(
     assert all(other.result.cached_tokens > 60 for other in others)
 
 
+@pytest.mark.slow
 def test_kept_prefixes_change_no_answer(
     engines: tuple[Engine, Engine], loaded: LoadedModel
 ) -> None:

@@ -24,6 +24,8 @@ from tests.playground.engine.driver import (
     render,
 )
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = ("extraction", "copying", "system.json", "tools.answer", "chat.facts")
 NOTE = "The order 5581 of Marie Dupont from Lyon has 3 lamps, 2 chairs and 14 green cups."
 

@@ -37,6 +37,7 @@ def test_scores_are_those_of_transformers(kind: str, loaded: LoadedModel) -> Non
         assert scores(sink) == pytest.approx(wanted, abs=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_a_paged_cache_scores_alike(loaded: LoadedModel) -> None:
     found = []
     layouts: tuple[Layout, ...] = ("contiguous", "paged")
@@ -59,6 +60,7 @@ def test_alternatives_are_the_most_likely(loaded: LoadedModel) -> None:
         assert first >= score.logprob
 
 
+@pytest.mark.slow
 def test_answers_beside_a_scored_prompt_stay(loaded: LoadedModel) -> None:
     with Engine(loaded, Limits(prefix_cache=False)) as engine:
         plain = Prompt(PROMPTS[3], GREEDY)
@@ -69,12 +71,14 @@ def test_answers_beside_a_scored_prompt_stay(loaded: LoadedModel) -> None:
             sink.wait()
 
 
+@pytest.mark.slow
 def test_a_scored_answer_is_the_plain_one(loaded: LoadedModel) -> None:
     with Engine(loaded) as engine:
         plain = generate(engine, Prompt(PROMPTS[3], GREEDY)).token_ids
         assert generate(engine, Prompt(PROMPTS[3], SCORED)).token_ids == plain
 
 
+@pytest.mark.slow
 def test_a_preempted_prompt_is_scored_once(loaded: LoadedModel) -> None:
     """Four long prompts in a cache for little more than one of them."""
     ids = PROMPTS[3] + PROMPTS[3]

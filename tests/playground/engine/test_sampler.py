@@ -178,6 +178,7 @@ def test_wide_top_k_is_renormalized() -> None:
     assert (tokens != expected).sum() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"top_k": 30, "top_p": 0.95}], ids=str)
 def test_draw_frequencies_match_probabilities(options: dict[str, float]) -> None:
     logits, count = random_logits(1, vocabulary=600), 20_000
@@ -268,6 +269,7 @@ def test_repetition_penalty_equals_transformers() -> None:
 PenaltyRow = tuple[float, float, float, dict[int, float], list[int]]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(
@@ -338,6 +340,7 @@ SAMPLINGS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(SAMPLINGS, min_size=1, max_size=8), st.integers(0, 1000), st.booleans())
 @settings(max_examples=80, deadline=None, derandomize=True)
 def test_row_choices_are_independent(samplings: list[Sampling], seed: int, ties: bool) -> None:
@@ -352,6 +355,7 @@ def test_row_choices_are_independent(samplings: list[Sampling], seed: int, ties:
     assert torch.equal(logits, before)
 
 
+@pytest.mark.slow
 def test_large_vocabulary_rows_are_independent() -> None:
     logits = tied_logits(6, LARGE) * torch.tensor([[0.01], [0.3], [1], [1], [0.2], [2]])
     ways = [{"top_p": 0.9}, {"top_p": 0.5}, {"top_k": 40}, {"top_k": 5000}, {}, {"min_p": 0.02}]

@@ -28,6 +28,8 @@ from tests.playground.engine.driver import (
     token_ids,
 )
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = (
     "chat.identity",
     "chat.greetings",

@@ -85,6 +85,7 @@ async def test_a_lane_that_cannot_answer_leaves_the_others_alone(
         await lane_of(backend, "one")
 
 
+@pytest.mark.slow
 async def test_no_lane_answers_with_another_adapter_while_names_are_swapped_and_deleted(
     backend: LocalBackend, folders: list[Path]
 ) -> None:

@@ -1,5 +1,7 @@
 """JSON mode over texts: one and many."""
 
+import pytest
+
 from playground.backends.local import LocalBackend
 from playground.lab.extraction import extract_many, json_request
 from playground.protocol import Sampling
@@ -12,6 +14,7 @@ PERSON = {
 GREEDY = Sampling(temperature=0, max_tokens=128)
 
 
+@pytest.mark.slow
 async def test_twenty_texts_each_become_a_value(backend: LocalBackend) -> None:
     names = ["Anna", "Clara", "David", "Elena", "Frank"]
     cities = ["Paris", "Oslo", "Vienna", "Lisbon"]

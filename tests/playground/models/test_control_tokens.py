@@ -7,6 +7,7 @@ conversation with harmless text has the same ones, in the same order.
 import json
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def control_tokens(tokenizer: ChatTokenizer, tokens: list[int]) -> list[int]:
     return [token for token in tokens if token in known]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.builds(Texts, *[TEXT] * 7))
 def test_text_never_becomes_a_control_token(loaded: LoadedModel, texts: Texts) -> None:
@@ -76,6 +78,7 @@ def test_text_never_becomes_a_control_token(loaded: LoadedModel, texts: Texts) -
     assert control_tokens(tokenizer, rendered) == control_tokens(tokenizer, PLAIN.render(tokenizer))
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(TEXT, TEXT)
 def test_schema_never_becomes_a_control_token(loaded: LoadedModel, title: str, text: str) -> None:

@@ -17,6 +17,8 @@ import pytest
 from playground.models.catalogue import EMBEDDED_FOLDER
 from tests.playground.models.hub import SHA, Hub, HubServer, serving
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = "someone/tiny-mistral"
 UNREACHABLE = "http://127.0.0.1:9"
 LOCATE = """

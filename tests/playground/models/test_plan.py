@@ -19,6 +19,7 @@ def test_24b_kv_bytes_per_token() -> None:
     assert kv_bytes_per_token(mistral_small_config(), element_bytes=2) == 163_840
 
 
+@pytest.mark.slow
 def test_24b_nf4_memory_plan() -> None:
     nf4 = plan(ModelSpec("mistral-small", quantization="nf4"))
     assert nf4.weights / GIB == pytest.approx(13.18, abs=0.01)
@@ -31,6 +32,7 @@ def test_plan_rows_add_up_to_total() -> None:
     assert sum(size for _, size in parts) == total
 
 
+@pytest.mark.slow
 def test_largest_context_fills_available_memory() -> None:
     nf4 = plan(ModelSpec("mistral-small", quantization="nf4"))
     assert nf4.largest_context(nf4.total) == nf4.context_length

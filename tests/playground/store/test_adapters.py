@@ -42,6 +42,7 @@ def store(tmp_path: Path) -> AdapterStore:
     return AdapterStore(tmp_path / "adapters")
 
 
+@pytest.mark.slow
 def test_publish_counts_versions_with_cards(store: AdapterStore, make: Make) -> None:
     one, two = (store.publish(make(f"a{seed}", seed), "prices") for seed in (1, 2))
     assert (one.version, two.version) == ("v1", "v2")
@@ -51,6 +52,7 @@ def test_publish_counts_versions_with_cards(store: AdapterStore, make: Make) -> 
     assert store.promoted() == []
 
 
+@pytest.mark.slow
 def test_promote_roll_back_retire(store: AdapterStore, make: Make) -> None:
     for seed in (1, 2, 3):
         store.publish(make(f"a{seed}", seed), "prices")
@@ -68,6 +70,7 @@ def test_promote_roll_back_retire(store: AdapterStore, make: Make) -> None:
     assert again.roll_back("prices").version == "v1"
 
 
+@pytest.mark.slow
 def test_delete_refused_while_promoted(store: AdapterStore, make: Make) -> None:
     for seed in (1, 2):
         store.publish(make(f"a{seed}", seed), "prices")
@@ -111,6 +114,7 @@ def test_publish_broken_adapter_keeps_nothing(
     assert store.names() == []
 
 
+@pytest.mark.slow
 def test_version_loads_in_peft(store: AdapterStore, make: Make) -> None:
     version = store.publish(make("a", 1), "prices")
     model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, version.folder)
@@ -120,6 +124,7 @@ def test_version_loads_in_peft(store: AdapterStore, make: Make) -> None:
     assert torch.equal(read.weight, weights[key])
 
 
+@pytest.mark.slow
 def test_mistral_finetune_conversion_equals_peft(make: Make, tmp_path: Path) -> None:
     """Its own order of rotary pairs is made here by the inverse of the conversion."""
     ours = make("a", 1)
@@ -181,6 +186,7 @@ def test_publish_continues_after_other_process(
     assert [each.name for each in (store.folder / "prices").iterdir() if each.name[0] == "."] == []
 
 
+@pytest.mark.slow
 def test_version_carries_verdict(store: AdapterStore, make: Make) -> None:
     source = make("a", 1)
     (source / REPORT_CARD_FILES["json"]).write_text('{"verdict": "promote"}')

@@ -31,6 +31,7 @@ SCHEMA = {
 NOISE = "Name: Anna; with as many tags as there can be"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_tokens", [24, 32, 48, 96, 150])
 async def test_schema_answer_is_closed_and_reports_length(
     backend: LocalBackend, max_tokens: int
@@ -54,6 +55,7 @@ async def test_a_budget_that_no_answer_fits_ends_in_length(backend: LocalBackend
     assert got.guarantee is None
 
 
+@pytest.mark.slow
 async def test_cut_call_is_never_handed_over(backend: LocalBackend) -> None:
     tool = Tool("note_down", "Note down the text.", SCHEMA)
     requests = [

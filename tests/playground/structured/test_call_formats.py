@@ -118,6 +118,7 @@ def asked(
     )
 
 
+@pytest.mark.slow
 async def test_required_calls_always_fit_their_schema(family: LocalBackend) -> None:
     answers = await asyncio.gather(*(answer(family, asked(family, seed)) for seed in range(20)))
     assert sum(got.finish_reason == "tool_calls" for got in answers) >= 10
@@ -130,6 +131,7 @@ async def test_required_calls_always_fit_their_schema(family: LocalBackend) -> N
                 assert Draft202012Validator(SCHEMA).is_valid(json.loads(call.arguments))
 
 
+@pytest.mark.slow
 async def test_free_answers_are_text_or_valid_calls(family: LocalBackend) -> None:
     requests = [asked(family, seed, "auto") for seed in range(20)]
     for got in await asyncio.gather(*(answer(family, request) for request in requests)):
@@ -137,6 +139,7 @@ async def test_free_answers_are_text_or_valid_calls(family: LocalBackend) -> Non
         assert got.calls or got.text or got.finish_reason in ("stop", "length")
 
 
+@pytest.mark.slow
 async def test_what_is_streamed_is_what_is_answered(family: LocalBackend) -> None:
     request = asked(family, 3)
     whole = await answer(family, replace(request, id="whole"))

@@ -52,6 +52,7 @@ def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.dictionaries(st.sampled_from(KEYWORDS.split()), value, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(
     st.recursive(VALUES, schemas, max_leaves=8).filter(lambda value: isinstance(value, dict)),

@@ -77,6 +77,7 @@ def test_inlined_recursion_ends_with_an_open_schema() -> None:
     assert (value, depth > 4) == ({}, True)
 
 
+@pytest.mark.slow
 def test_inlined_schema_that_explodes_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="too large"):
         inline(SchemaNode.root(DOCUMENT, "tools").at("$defs").at("wide"))

@@ -24,6 +24,8 @@ from playground.protocol import (
 )
 from tests.playground.models.families import FAMILIES, PADDING, TEKKEN, write_family
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string", "maxLength": 20}, "days": {"enum": [1, 2, 30]}},

@@ -210,6 +210,7 @@ def test_subprocess_trains_same_adapter(
     assert weights(job) == uninterrupted
 
 
+@pytest.mark.slow
 def test_subprocess_failure_message(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     with TrainingJobs(tmp_path, train_in_subprocess) as jobs:
         added = jobs.train("prices", replace(quick, base_model="/nowhere"), [catalogue])

@@ -247,6 +247,7 @@ def test_preview_marks_trained_tokens(studio: Studio, catalogue: Path, quick: Re
     assert 0 < plan.total + cache < free
 
 
+@pytest.mark.slow
 def test_trials_unload_the_one_before(host: LocalBackend, tmp_path: Path) -> None:
     one, two = (random_adapter(tmp_path / name, seed) for name, seed in (("one", 1), ("two", 2)))
     trials = Trials(host)

@@ -178,6 +178,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON_VALUES)
 def test_an_example_fits_the_schema_made_of_it(value: Any) -> None:
     schema = schema_of_example(value)
@@ -185,6 +186,7 @@ def test_an_example_fits_the_schema_made_of_it(value: Any) -> None:
     assert Draft202012Validator(schema).is_valid(value)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80) | JSON_VALUES.map(json.dumps))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for reader in (tools_of_text, schema_of_text):

@@ -45,6 +45,7 @@ async def test_an_allowed_call_runs_and_its_result_is_answered_from(backend: Loc
     assert ran.seconds > 0
 
 
+@pytest.mark.slow
 async def test_where_the_answer_is_to_be_the_same_the_calls_ids_are(backend: LocalBackend) -> None:
     """They stand in the next prompt: with other ids a greedy answer would be another one."""
     runs = [(await steps_of(backend, request(), ALLOWED))[-1].messages for _ in range(3)]

@@ -195,6 +195,7 @@ def test_any_text_is_computed_or_refused(expression: str) -> None:
         assert isinstance(evaluate(expression), int | float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "wanted"),
     [
@@ -274,6 +275,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[McpServers]:
         process.terminate()
 
 
+@pytest.mark.slow
 async def test_the_tools_of_an_mcp_server_run(shop: McpServers) -> None:
     (tool,) = shop.tools
     assert tool.tool.name == "price"
@@ -284,6 +286,7 @@ async def test_the_tools_of_an_mcp_server_run(shop: McpServers) -> None:
     assert failed.failed
 
 
+@pytest.mark.slow
 async def test_a_call_after_its_server_ended_fails_as_a_result() -> None:
     servers = McpServers([f"shop={sys.executable} {SERVER}"])
     (tool,) = servers.tools

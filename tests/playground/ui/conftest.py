@@ -1,6 +1,6 @@
 """What the handlers' tests share: feedback, a studio whose jobs wait, a page over a script."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import gradio as gr
@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
+from playground.protocol import ModelInfo
 from playground.services import Services
 from playground.settings import Settings
 from playground.store import Feedback
@@ -37,15 +38,21 @@ def studio(tmp_path: Path, backend: LocalBackend) -> Studio:
     return Studio(tmp_path / "home", backend.loaded, backend)
 
 
-@pytest_asyncio.fixture
-async def page(studio: Studio, feedback: Feedback, tmp_path: Path) -> gr.Blocks:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def page(
+    tmp_path_factory: pytest.TempPathFactory, backend: LocalBackend
+) -> AsyncIterator[gr.Blocks]:
     """The whole page over a backend that answers from a script."""
-    backend = ScriptedBackend(lambda request: ["Hello", ", you."])
+    home = tmp_path_factory.mktemp("page")
+    model = ModelInfo("scripted", context_length=4096)
+    scripted = ScriptedBackend(lambda request: ["Hello", ", you."], models=(model,))
+    feedback = Feedback(home / "feedback")
     services = Services.create(
-        backend,
-        Settings(home=tmp_path / "home"),
+        scripted,
+        Settings(home=home),
         toolbox=Toolbox(built_in_tools()),
-        studio=studio,
+        studio=Studio(home, backend.loaded, backend),
         feedback=feedback,
     )
-    return build_page(services, await backend.models())
+    yield build_page(services, [model])
+    feedback.close()

@@ -242,6 +242,7 @@ def served(reverse: bool) -> Iterator[Client]:
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_a_served_page_shows_updates_whatever_the_order(reverse: bool) -> None:
     order = -1 if not reverse else 1

@@ -78,6 +78,7 @@ def test_the_preset_comes_from_the_catalogue() -> None:
     assert preset_for("another/model") == DEFAULT_PRESET
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 async def test_a_preset_makes_the_round_trip_through_its_controls(preset: str) -> None:
     with gr.Blocks():
@@ -189,6 +190,7 @@ def test_the_page_says_why_a_server_cannot_train(
             train.start(UPLOADED, [str(catalogue)], None, "shop", **FIELDS)
 
 
+@pytest.mark.slow
 def test_a_started_job_is_shown_in_the_list(train: TrainHandlers, catalogue: Path) -> None:
     update = train.start(UPLOADED, [str(catalogue)], None, " shop ", **FIELDS)
     ((label, job_id),) = update.jobs.job.choices

@@ -166,6 +166,7 @@ async def test_twenty_texts_of_a_file_are_extracted_into_files(tmp_path: Path) -
         assert len(list(csv.DictReader(file))) == 20
 
 
+@pytest.mark.slow
 async def test_the_model_reads_most_of_twenty_texts(answering: Answering, tmp_path: Path) -> None:
     names = [f"{head}{tail}" for head in ("An", "Be", "Cla", "Do") for tail in ENDINGS]
     source = tmp_path / "people.csv"

@@ -46,6 +46,7 @@ async def test_every_event_but_the_chat_is_private(page: gr.Blocks) -> None:
     assert public == ["chat"]
 
 
+@pytest.mark.slow
 async def test_a_client_asks_the_page_for_a_stream(page: gr.Blocks) -> None:
     with running(mount_page(FastAPI(), page)) as url:
         client = Client(url, verbose=False)

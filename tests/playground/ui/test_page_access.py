@@ -118,6 +118,7 @@ def test_a_page_without_a_key_has_no_session(open_url: str) -> None:
     assert "set-cookie" not in httpx.get(open_url).headers
 
 
+@pytest.mark.slow
 def test_a_client_with_the_key_is_answered(keyed_url: str) -> None:
     client = Client(keyed_url, headers=KEY, verbose=False)
     assert client.predict("Hi", api_name="/chat") == "Hello, you."
@@ -192,6 +193,7 @@ def test_an_upload_says_its_length(open_url: str) -> None:
     assert reply.status_code == 411
 
 
+@pytest.mark.slow
 def test_an_upload_within_the_limit_is_kept(open_url: str) -> None:
     files = {"files": ("a.txt", b"x" * MIB)}
     assert httpx.post(f"{open_url}/gradio_api/upload", files=files).status_code == 200

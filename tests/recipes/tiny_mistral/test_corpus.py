@@ -70,6 +70,7 @@ def test_invented_words_of_splits_are_disjoint() -> None:
     assert not {train.word() for _ in range(5000)} & {held.word() for _ in range(5000)}
 
 
+@pytest.mark.slow
 def test_held_out_prompts_are_never_trained() -> None:
     draw = Draw(random.Random(3))
     trained = {_prompt_key(draw_row(draw)) for _ in range(TRAIN_ROWS)}
@@ -104,6 +105,7 @@ def test_call_names_a_tool_of_its_row() -> None:
             assert set(call.arguments) <= set(object_at(parameters[call.name], "properties"))
 
 
+@pytest.mark.slow
 def test_corpus_texts_are_those_the_model_was_trained_on() -> None:
     """Pins every text: the published weights are only reproducible from the same corpus."""
     digest = hashlib.sha256()

@@ -11,6 +11,7 @@ from recipes.tiny_mistral.pretrain import PreTrainer
 from recipes.tiny_mistral.rendering import Renderer
 
 
+@pytest.mark.slow
 def test_interrupted_run_ends_with_same_weights(
     tiny_recipe: PretrainingRecipe, renderer: Renderer, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_vocabulary_and_weights_agree(model: MistralForCausalLM, tokenizer: Toke
     assert sum(parameter.numel() for parameter in model.parameters()) <= 12_000_000
 
 
+@pytest.mark.slow
 def test_model_names_the_playground_reproducibly(
     model: MistralForCausalLM, tokenizer: Tokenizer
 ) -> None:
@@ -77,6 +78,7 @@ def test_model_names_the_playground_reproducibly(
     assert answer(model, tokenizer, "Who are you?") == first
 
 
+@pytest.mark.slow
 def test_chat_examples_are_answered(model: MistralForCausalLM, tokenizer: Tokenizer) -> None:
     examples = json.loads((EMBEDDED_FOLDER / "examples.json").read_text(encoding="utf-8"))["chat"]
     assert len(examples) >= 6
