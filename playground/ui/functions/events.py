@@ -12,7 +12,9 @@ import gradio as gr
 
 from playground.errors import InvalidRequest
 from playground.protocol import (
+    Answer,
     AnswerBuilder,
+    CallDelta,
     Message,
     Request,
     Sampling,
@@ -214,6 +216,7 @@ class FunctionHandlers:
         request = _request(form, timeline.messages)
         permissions = permissions or _permissions(form)
         note, builder = "", AnswerBuilder()
+        timeline = replace(timeline, cut=())
         yield self._show(timeline, note, draft=draft, running=request.id)
         running = self.answering.run_tools(request, self.toolbox, permissions)
         async with aclosing(running) as steps:
@@ -222,6 +225,7 @@ class FunctionHandlers:
                 answer = builder.add(step.event) if step.event else None
                 if answer:
                     note, builder = answer_note(answer), AnswerBuilder()
+                    timeline = replace(timeline, cut=_cut_calls(answer))
                 yield self._show(
                     timeline, note, builder.text, builder.call_names, running=request.id
                 )
@@ -270,6 +274,14 @@ def _after(timeline: Timeline, step: Step) -> Timeline:
     if step.result is None:
         return timeline.ran(step.call, Run(running=True))
     return timeline.ran(step.call, Run(seconds=step.result.seconds, failed=step.result.failed))
+
+
+def _cut_calls(answer: Answer) -> tuple[CallDelta, ...]:
+    """The calls of an answer that was cut; the last one's arguments break off."""
+    if answer.finish_reason == "tool_calls":
+        return ()
+    whole = (CallDelta(n, c.id, c.name, c.arguments) for n, c in enumerate(answer.calls))
+    return (*whole, *((answer.cut_call,) if answer.cut_call else ()))
 
 
 def _read(tools: str) -> tuple[Tool, ...]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from playground.protocol import Message, ToolCall
+from playground.protocol import CallDelta, Message, ToolCall
 from playground.protocol.json_types import parse_object
 from playground.tools.loop import unanswered
 from playground.ui.components.messages import History, Turn, turn
@@ -27,10 +27,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The conversation, and the outcome of each call by its id."""
+    """The conversation, and the outcome of each call by its id. ``cut`` are the calls of a last
+    answer that the token limit cut: they are shown, and are no part of the conversation.
+    """
 
     messages: tuple[Message, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
+    cut: tuple[CallDelta, ...] = ()
 
     def ran(self, call: ToolCall, run: Run) -> "Timeline":
         """Return the timeline with the outcome of this call."""
@@ -78,6 +81,9 @@ def to_chat(timeline: Timeline, writing: str = "", calling: Sequence[str] = ()) 
             history.append(_call_turn(call, results.get(call.id), run, waits=waits))
     if writing:
         history.append(turn("assistant", writing))
+    for cut in timeline.cut:
+        state = "stopped at max tokens, not run"
+        history.append(_titled(cut.name, _fenced(_pretty(cut.arguments)), {"log": state}))
     history += [_titled(name, "", {"status": "pending"}) for name in calling]
     return history
 

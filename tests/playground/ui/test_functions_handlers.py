@@ -208,3 +208,13 @@ def test_the_request_is_shown_as_code(tab: FunctionHandlers) -> None:
     assert "parallel_tool_calls=False" in str(update.python)
     assert "get_weather" in str(update.curl)
     assert "Be brief." in str(update.curl)
+
+
+async def test_cut_call_is_shown_and_not_run(tab: FunctionHandlers) -> None:
+    """With what was written of it; the next question begins without it."""
+    cut = await asked(tab, WEATHER, max_tokens=8.0, allow=["get_weather"])
+    assert "stopped at max tokens, not run" in written(cut)
+    assert "get_weather" in written(cut)
+    assert not cut.timeline.calls
+    updates = await drain(tab.send(WEATHER, cut.timeline, "", **form()))
+    assert "not run" not in written(updates[-1])
