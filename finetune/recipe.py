@@ -102,7 +102,9 @@ class Recipe:
     learning_rate: float = _number(2e-4, 1e-7, 1.0, "Peak learning rate, after the warm-up.")
     lr_scheduler_type: Schedule = _choice("cosine", "Learning rate schedule.")
     warmup_ratio: float = _number(0.03, 0, 0.9, "Fraction of the steps used for warm-up.")
-    num_train_epochs: float = _number(3.0, 0.01, 1000, "Number of epochs.")
+    num_train_epochs: float = _number(
+        3.0, 0, 1000, "Number of epochs; 0 chooses it from the number of rows."
+    )
     max_steps: int = _number(
         0, 0, 10_000_000, "Number of optimizer steps; 0 follows from the epochs."
     )
@@ -214,20 +216,20 @@ def mistral_small_24b_lora_bf16() -> Recipe:
 
 
 def embedded_cpu() -> Recipe:
-    """LoRA for the model that ships with the playground, in two to three minutes on a laptop."""
+    """LoRA for the model that ships with the playground, in a few minutes on a laptop."""
     return Recipe(
         base_model="embedded",
         lora_r=16,
         lora_alpha=16,
         learning_rate=2.2e-3,
         warmup_ratio=0.05,
-        num_train_epochs=9.0,
+        num_train_epochs=0.0,
         micro_batch_size=24,
         gradient_accumulation_steps=1,
         max_length=512,
         packing=False,
         gradient_checkpointing=False,
-        replay_fraction=0.3,
+        replay_fraction=0.5,
         eval_steps=40,
         sample_steps=100,
     )

@@ -10,7 +10,19 @@ from finetune.methods import method_of
 from finetune.recipe import Recipe
 
 BATCHES_A_WINDOW = 8
+EPOCHS_OF_120, LONGEST_EPOCHS, FEWEST_EPOCHS = 24.0, 60.0, 3.0
+FALL = 0.6
+"""Epochs fall with this power of the number of rows: 24 for a help desk of 120 rows, 9 for a
+catalogue of 615, which both learn their facts (docs/log.md, "Epochs from rows")."""
 ExampleT = TypeVar("ExampleT")
+
+
+def epochs_of(recipe: Recipe, num_examples: int) -> float:
+    """The recipe's epochs; where it leaves them open, those that suit so many rows."""
+    if recipe.num_train_epochs or not num_examples:
+        return recipe.num_train_epochs or FEWEST_EPOCHS
+    epochs = EPOCHS_OF_120 * (120 / num_examples) ** FALL
+    return float(round(min(LONGEST_EPOCHS, max(FEWEST_EPOCHS, epochs))))
 
 
 def schedule_epochs(
@@ -32,7 +44,8 @@ def schedule_epochs(
     replayed = round(len(examples) * fraction / (1 - fraction))
     pool: list[ExampleT] = []
     order: list[list[ExampleT]] = []
-    for _ in range(math.ceil(recipe.num_train_epochs)):
+    epochs = epochs_of(recipe, len(examples))
+    for _ in range(math.ceil(epochs)):
         while len(pool) < replayed:
             pool += rng.sample(replay, len(replay))
         epoch, pool = [*examples, *pool[:replayed]], pool[replayed:]
@@ -44,7 +57,7 @@ def schedule_epochs(
         else:
             batches = _by_length(epoch, recipe.micro_batch_size, rng, length)
             order += [[example] for example in batches]
-    return order[: round(len(order) * recipe.num_train_epochs / math.ceil(recipe.num_train_epochs))]
+    return order[: round(len(order) * epochs / math.ceil(epochs))]
 
 
 def _packed(
@@ -97,5 +110,6 @@ def num_steps(recipe: Recipe, lengths: Sequence[int]) -> int:
     is_packed = method_of(recipe).uses_packing(recipe)
     sequences = sum(lengths) / recipe.max_length if is_packed else len(lengths)
     with_replay = sequences * (1 / (1 - recipe.replay_fraction))
-    micro_batches = math.ceil(with_replay * recipe.num_train_epochs / recipe.micro_batch_size)
+    epochs = epochs_of(recipe, len(lengths))
+    micro_batches = math.ceil(with_replay * epochs / recipe.micro_batch_size)
     return max(1, math.ceil(micro_batches / recipe.gradient_accumulation_steps))

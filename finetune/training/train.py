@@ -44,7 +44,7 @@ from finetune.training.checkpoints import (
     step_of,
 )
 from finetune.training.hooks import Trained, TrainingHooks
-from finetune.training.schedule import schedule_epochs
+from finetune.training.schedule import epochs_of, schedule_epochs
 from finetune.training.trainer import build_trainer
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
@@ -149,10 +149,11 @@ def _check_disk(run: _Run, trainer: Trainer) -> None:
 
 def _add_callbacks(trainer: Trainer, run: _Run, resumed_at: int) -> PeakMemory:
     recipe, hooks = run.recipe, run.hooks
+    epochs = epochs_of(recipe, len(run.data.train))
     peak = PeakMemory()
     metrics = run.folder / METRICS_FILE
     trainer.add_callback(peak)
-    trainer.add_callback(MetricsLog(metrics, recipe.num_train_epochs, resumed_at, hooks.on_log))
+    trainer.add_callback(MetricsLog(metrics, epochs, resumed_at, hooks.on_log))
     trainer.add_callback(StopOnEvent(hooks.stop_event))
     trainer.add_callback(DiskBudget(round(recipe.disk_budget_gb * 1e9)))
     candidates = run.data.eval or run.data.train

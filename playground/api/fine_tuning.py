@@ -191,7 +191,7 @@ def _body(job: TrainingSnapshot, studio: Studio) -> dict[str, object]:
         "suffix": job.name,
         "estimated_finish": int(time.time() + job.seconds_left) if job.seconds_left else None,
         "hyperparameters": {
-            "n_epochs": recipe.num_train_epochs if recipe else "auto",
+            "n_epochs": (recipe.num_train_epochs if recipe else 0) or "auto",
             "batch_size": recipe.micro_batch_size if recipe else "auto",
             "learning_rate_multiplier": job.input.get(LEARNING_RATE_MULTIPLIER, 1.0),
         },

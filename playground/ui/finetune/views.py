@@ -105,7 +105,8 @@ def _figures(job: TrainingSnapshot) -> list[str]:
     last = {key: value for line in job.log for key, value in line.items()}
     figures = [f"step {done:,} of {total:,}"] if total else []
     if "epoch" in last and job.recipe:
-        figures.append(f"epoch {last['epoch']:.2f} of {job.recipe.num_train_epochs:g}")
+        chosen = job.recipe.num_train_epochs
+        figures.append(f"epoch {last['epoch']:.2f}" + (f" of {chosen:g}" if chosen else ""))
     if job.state == "running" and "tokens_per_second" in last:
         figures.append(f"{last['tokens_per_second']:,.0f} tokens/s")
     if job.seconds_left:
