@@ -44,15 +44,12 @@ def messages_preference(record: Body, line: int, notes: Notes) -> Preference:
 
 def swift_preference(record: Body, line: int, notes: Notes) -> Preference:
     """SWIFT's: the last message of the conversation is the chosen answer."""
-    messages = with_system(record, numbered(record, "messages"))
-    rejected = "rejected_response"
-    if record.get(rejected) is None:
-        rejected = "rejected_messages"
-    body = {**record, "messages": [body for _, body in messages], "system": None}
-    if rejected == "rejected_response":
-        body["messages"] = [messages[-1][1]]
-        return _preference(body, messages[:-1], ("messages", rejected), line, notes)
-    return _preference(body, [], ("messages", rejected), line, notes)
+    names = ("messages", "rejected_response")
+    if record.get("rejected_response") is None:
+        return _preference(record, [], ("messages", "rejected_messages"), line, notes)
+    messages = numbered(record, "messages")
+    answer = {**record, "messages": [messages[-1][1]]}
+    return _preference(answer, with_system(record, messages[:-1]), names, line, notes)
 
 
 def implicit_preference(record: Body, line: int, notes: Notes) -> Preference:
