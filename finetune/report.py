@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from finetune.data.dataset import Dataset, fitting_lengths
-from finetune.data.rows import RowError
+from finetune.data.findings import Finding, grouped
+from finetune.data.storage import RowSummary
+from finetune.methods import method_of
+from finetune.methods.base import method_problem
 from finetune.recipe import Recipe
 from finetune.training.duration import estimated_seconds
 from finetune.training.schedule import num_steps
@@ -39,7 +42,13 @@ class DataReport:
     num_trained_tokens: int
     num_too_long: int
     longest: int
-    errors: tuple[RowError, ...]
+    num_errors: int
+    errors: tuple[Finding, ...]
+    """One for each kind; those of the evaluation file too."""
+    notes: tuple[Finding, ...]
+    """What of the rows is not used or looks wrong."""
+    problems: tuple[str, ...]
+    """Why no training can start, whatever the rows' errors."""
     duplicates: tuple[tuple[int, int], ...]
     near_duplicates: tuple[tuple[int, int], ...]
     num_held_out: int
@@ -58,7 +67,7 @@ class DataReport:
             ("turns", self.turns),
             *([("preference pairs", self.pairs)] if self.pairs else []),
             ("training examples", self.examples),
-            ("errors", len(self.errors)),
+            ("errors", self.num_errors),
             ("of them too long", self.num_too_long),
             ("tokens", self.tokens),
             ("of them trained", self.num_trained_tokens),
@@ -78,10 +87,11 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
     fitting = [fitting_lengths(row, recipe.max_length) for row in rows]
     lengths = [length for row in fitting for length, _ in row]
     pairs = sum(len(f) for row, f in zip(rows, fitting, strict=True) if row.kind == "preference")
-    errors = dataset.errors(summaries, recipe.max_length, evaluation=False)
+    errors = dataset.errors(summaries, recipe.max_length)
     split = dataset.split(summaries, recipe)
     held_out_prompts = {summaries[place].prompt for place in split.eval}
     repeats = dataset.manifest.repeats
+    problems = _problems(dataset, summaries, recipe)
     return DataReport(
         formats=dataset.manifest.formats,
         rows=len(rows),
@@ -92,7 +102,10 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
         num_trained_tokens=sum(trained for row in fitting for _, trained in row),
         num_too_long=sum(error.code == "too_long" for error in errors),
         longest=max(lengths, default=0),
-        errors=tuple(errors),
+        num_errors=len(errors),
+        errors=grouped(errors),
+        notes=dataset.manifest.notes,
+        problems=problems,
         duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.exact),
         near_duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.near),
         num_held_out=len(split.eval),
@@ -106,6 +119,21 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
         steps=num_steps(recipe, lengths),
         seconds=estimated_seconds(recipe, lengths, home=dataset.home),
     )
+
+
+def _problems(dataset: Dataset, summaries: Sequence[RowSummary], recipe: Recipe) -> tuple[str, ...]:
+    """Find what stops a training, before any base is loaded."""
+    fitting = [row for row in summaries if fitting_lengths(row, recipe.max_length)]
+    num_pairs = sum(row.kind == "preference" for row in fitting)
+    wrong = method_problem(method_of(recipe), num_pairs, len(fitting) - num_pairs)
+    problems = [wrong] if wrong else []
+    trained = [row for row in fitting if not dataset.is_evaluation(row)]
+    if not any(sum(row.num_trained) for row in trained):
+        problems.append("no token of these rows would be trained")
+    for file in dataset.manifest.files:
+        if file.is_evaluation and len(fitting) == len(trained):
+            problems.append(f"no row of the evaluation file {file.name} can be used")
+    return tuple(problems)
 
 
 def _histogram(lengths: Sequence[int]) -> list[Bin]:

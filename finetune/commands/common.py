@@ -35,6 +35,16 @@ EvalFraction = Annotated[
     float | None,
     typer.Option(min=0, max=0.9, help="Fraction of the rows held out for evaluation."),
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="FIELD=VALUE: change a field of the recipe; may be repeated."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="COLUMN=FIELD,…: fields of other names, as in question=prompt,answer=completion."
+    ),
+]
 
 
 def home() -> Path:
@@ -79,3 +89,21 @@ def adapter_folder(name: str) -> Path:
     if run.adapter is None:
         raise InvalidSettings(f"run {run.folder.name} is not finished: {run.state}")
     return run.adapter
+
+
+def recipe_changes(pairs: list[str] | None, **options: object) -> dict[str, object]:
+    """Return the recipe's fields that options and ``--set`` change."""
+    import yaml
+
+    from playground.errors import InvalidSettings
+
+    changes = {name: value for name, value in options.items() if value is not None}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise InvalidSettings(f"--set {pair}: write FIELD=VALUE")
+        try:
+            changes[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InvalidSettings(f"--set {pair}: the value is not YAML") from None
+    return changes

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from finetune.commands.common import (
     BAD_INPUT,
+    Columns,
     EvalFraction,
     EvaluationFile,
     MaxLength,
@@ -21,7 +22,9 @@ from finetune.commands.common import (
     RecipeName,
     RowsFile,
     RowsFiles,
+    Set,
     home,
+    recipe_changes,
     tokenizer_of,
 )
 
@@ -40,41 +43,59 @@ def check(
     max_length: MaxLength = None,
     eval_fraction: EvalFraction = None,
     evaluation: EvaluationFile = None,
+    changes: Set = None,
+    columns: Columns = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Write a fixed copy, NAME.fixed.jsonl, beside each file.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check files of rows: formats, totals, repeats, languages, lengths, and every error.
+    """Check files of rows: formats, totals, repeats, languages, lengths, and every kind of error.
 
     The rows are kept tokenized, so that training does not read them again. Exits with 1 if a row
-    cannot be trained on or if nothing would be trained.
+    cannot be trained on or if no training could start.
     """
     from finetune.data.dataset import prepare
+    from finetune.data.formats import read_columns
     from finetune.data.repair import fix as fix_file
     from finetune.recipe import read_recipe
     from finetune.report import report
 
     chosen = read_recipe(
-        recipe, {"base_model": model, "max_length": max_length, "eval_fraction": eval_fraction}
+        recipe,
+        recipe_changes(
+            changes, base_model=model, max_length=max_length, eval_fraction=eval_fraction
+        ),
     )
+    mapping = read_columns(columns)
     if fix:
-        files = [_print_fixed(fix_file(file)) for file in files]
+        files = [_print_fixed(fix_file(file, mapping)) for file in files]
     tokenizer = tokenizer_of(chosen.base_model)
-    result = report(prepare(files, tokenizer, home(), evaluation), chosen)
+    result = report(prepare(files, tokenizer, home(), evaluation, mapping), chosen)
     if as_json:
         print(json.dumps(dataclasses.asdict(result), ensure_ascii=False, indent=1))
     else:
+        print_findings(result, sys.stdout)
         _print_report(result)
-    if not result.num_trained_tokens:
-        print("error: no token of these rows would be trained", file=sys.stderr)
-    if result.errors or not result.num_trained_tokens:
+    if result.errors or result.problems:
         raise typer.Exit(BAD_INPUT)
 
 
+def print_findings(report: "DataReport", stream: TextIO) -> None:
+    """Print each kind of error and note in a line, and what stops a training."""
+    for finding in report.errors:
+        print(finding, file=stream)
+    for finding in report.notes:
+        print(f"note: {finding}", file=stream)
+    for problem in report.problems:
+        print(f"error: {problem}", file=sys.stderr)
+
+
 def _print_fixed(fixed: "FixedFile") -> Path:
-    for error in fixed.errors:
-        print(f"left out: {error}")
+    from finetune.data.findings import grouped
+
+    for finding in grouped(fixed.errors):
+        print(f"left out: {finding}")
     for label, lines in (("fixed", fixed.fixed), ("repeated, left out", fixed.duplicates)):
         if lines:
             print(f"{label}: {_some(map(str, lines))}")
@@ -91,8 +112,6 @@ def _some(values: Iterable[str]) -> str:
 def _print_report(report: "DataReport") -> None:
     from finetune.training.duration import duration_text
 
-    for error in report.errors:
-        print(error)
     table = Table(show_header=False)
     table.add_row("format", ", ".join(f"{name} ({n})" for name, n in report.formats.items()))
     for name, value in report.totals():
@@ -116,25 +135,30 @@ def _print_report(report: "DataReport") -> None:
 
 def preview(
     file: RowsFile,
-    row: Annotated[int, typer.Option(min=1, help="The row's line in the file.")] = 1,
+    row: Annotated[
+        int | None,
+        typer.Option(min=1, help="The row's line in the file; by default the first row."),
+    ] = None,
     recipe: RecipeName = "embedded_cpu",
     model: Model = None,
     max_length: MaxLength = None,
+    columns: Columns = None,
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page instead of printing.")
     ] = None,
 ) -> None:
     """Show a row's tokens: those that are trained on in bold green, the others dim."""
+    from finetune.data.formats import read_columns
     from finetune.data.preview import preview_of, preview_row, spans
     from finetune.data.preview_html import html_page
     from finetune.recipe import read_recipe
 
     chosen = read_recipe(recipe, {"base_model": model, "max_length": max_length})
     tokenizer = tokenizer_of(chosen.base_model)
-    examples = preview_row(file, row, tokenizer, chosen.max_length)
+    examples = preview_row(file, row, tokenizer, chosen.max_length, read_columns(columns))
     if html:
         html.write_text(
-            html_page(row, [preview_of(example, tokenizer) for example in examples]),
+            html_page(row or 1, [preview_of(example, tokenizer) for example in examples]),
             encoding="utf-8",
         )
         print(html)

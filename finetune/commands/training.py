@@ -13,14 +13,17 @@ from rich.table import Table
 from finetune.commands.common import (
     BAD_INPUT,
     FAILED_RUN,
+    Columns,
     EvalFraction,
     EvaluationFile,
     MaxLength,
     Model,
     RecipeName,
     RowsFiles,
+    Set,
     base_of,
     home,
+    recipe_changes,
     tokenizer_of,
 )
 
@@ -36,28 +39,6 @@ Out = Annotated[
     typer.Option(help="The adapter's folder, instead of a new version of its name in the store."),
 ]
 RunName = Annotated[str, typer.Argument(help="A run's folder or id, or its adapter's name.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="FIELD=VALUE: change a field of the recipe; may be repeated."),
-]
-
-
-def _changes(pairs: list[str] | None, **options: object) -> dict[str, object]:
-    """Return the recipe's fields that options and ``--set`` change."""
-    import yaml
-
-    from playground.errors import InvalidSettings
-
-    changes = {name: value for name, value in options.items() if value is not None}
-    for pair in pairs or []:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise InvalidSettings(f"--set {pair}: write FIELD=VALUE")
-        try:
-            changes[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InvalidSettings(f"--set {pair}: the value is not YAML") from None
-    return changes
 
 
 def plan(
@@ -75,7 +56,7 @@ def plan(
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
-    chosen = read_recipe(recipe, _changes(changes, base_model=model, max_length=max_length))
+    chosen = read_recipe(recipe, recipe_changes(changes, base_model=model, max_length=max_length))
     plan = plan_training(chosen, home=home())
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
@@ -107,13 +88,16 @@ def train(
     lora_r: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     changes: Set = None,
+    columns: Columns = None,
     out: Out = None,
 ) -> None:
     """Train a LoRA adapter on files of rows, and write it where the playground finds it.
 
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
+    from finetune.commands.data import print_findings
     from finetune.data.dataset import prepare
+    from finetune.data.formats import read_columns
     from finetune.recipe import read_recipe
     from finetune.report import report
     from finetune.training.duration import duration_text
@@ -129,22 +113,21 @@ def train(
         "lora_r": lora_r,
         "seed": seed,
     }
-    chosen = read_recipe(recipe, _changes(changes, **options))
+    chosen = read_recipe(recipe, recipe_changes(changes, **options))
     if out and out.exists():
         raise InvalidSettings(f"{out} is there already; choose another name or remove it")
-    checked = report(prepare(files, tokenizer_of(chosen.base_model), home(), evaluation), chosen)
-    for error in checked.errors:
-        print(error, file=sys.stderr)
-    if not checked.num_trained_tokens:
-        print("error: no token of these rows would be trained", file=sys.stderr)
+    mapping = read_columns(columns)
+    tokenizer = tokenizer_of(chosen.base_model)
+    checked = report(prepare(files, tokenizer, home(), evaluation, mapping), chosen)
+    print_findings(checked, sys.stderr)
+    if checked.problems:
         raise typer.Exit(BAD_INPUT)
-    skipped = len(checked.errors)
     print(
-        f"{checked.rows - skipped} rows, {checked.num_trained_tokens:,} trained tokens, "
-        f"{skipped} rows reported above and skipped, about {checked.steps} steps "
-        f"in {duration_text(checked.seconds)}"
+        f"{checked.examples + checked.pairs:,} training examples, "
+        f"{checked.num_trained_tokens:,} trained tokens, {checked.num_errors:,} errors, "
+        f"about {checked.steps} steps in {duration_text(checked.seconds)}"
     )
-    _execute(new_run(home(), name, chosen, files, evaluation), out)
+    _execute(new_run(home(), name, chosen, files, evaluation, mapping), out)
 
 
 def resume(run: RunName, out: Out = None) -> None:

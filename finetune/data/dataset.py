@@ -3,7 +3,8 @@
     datasets/HASH/rows.parquet   for each row its JSON, its place, and every example's token ids
                   dataset.json   files, formats, repeats, unreadable records, the hash of all tokens
 
-HASH follows from the files' names and contents, the tokenizer and the format's version, so what is
+HASH follows from the files' names and contents, the column mapping, the tokenizer and the format's
+version, so what is
 found there is never stale; a folder may be deleted at any time and is made anew when it is needed.
 Nothing in it depends on a recipe: report, plan, job and report card select from the same data set.
 Nothing is dropped on the way: records = rows with an example + rows named in an error.
@@ -12,7 +13,7 @@ Nothing is dropped on the way: records = rows with an example + rows named in an
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +22,8 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from finetune.data.examples import AnyExample, cut_lengths
-from finetune.data.formats import to_row
-from finetune.data.rows import RowError
+from finetune.data.findings import RowError
+from finetune.data.formats import NO_COLUMNS, to_row
 from finetune.data.split import is_held_out
 from finetune.data.storage import (
     ROWS_FILE,
@@ -113,7 +114,7 @@ class Dataset:
         wanted = set(places)
         return [
             TokenizedRow(
-                to_row(json.loads(texts[place]), summaries[place].line)[1], tuple(examples)
+                to_row(json.loads(texts[place]), summaries[place].line).row, tuple(examples)
             )
             for place, examples in enumerate(read_examples(self._parquet))
             if place in wanted
@@ -136,9 +137,7 @@ class Dataset:
             tuple(place for place, held in enumerate(held_out) if held),
         )
 
-    def errors(
-        self, summaries: Sequence[RowSummary], max_length: int, *, evaluation: bool = True
-    ) -> list[RowError]:
+    def errors(self, summaries: Sequence[RowSummary], max_length: int) -> list[RowError]:
         """Every error file by file: records that cannot be read, rows that the template refuses,
         and examples of more than ``max_length`` tokens."""
         by_file: list[list[RowError]] = [[] for _ in self.manifest.files]
@@ -146,8 +145,7 @@ class Dataset:
             by_file[number].append(error)
         for row in summaries:
             by_file[row.file] += row_errors(row, self.manifest.files[row.file].name, max_length)
-        kept = zip(self.manifest.files, by_file, strict=True)
-        return [e for file, errors in kept if evaluation or not file.is_evaluation for e in errors]
+        return [error for errors in by_file for error in errors]
 
     def select(self, recipe: Recipe) -> TrainingData:
         """What a run of this recipe trains on: cut or checked to ``max_length``, and split."""
@@ -202,19 +200,21 @@ def prepare(
     tokenizer: ChatTokenizer,
     home: Path,
     evaluation: Path | None = None,
+    columns: Mapping[str, str] = NO_COLUMNS,
 ) -> Dataset:
     """Return the files' data set, from ``home/datasets`` if it was made before.
 
-    The rows of ``evaluation`` are held out. Raises `OSError` if a file cannot be opened.
+    The rows of ``evaluation`` are held out; ``columns`` maps other names of columns to fields.
+    Raises `OSError` if a file cannot be opened.
     """
     described = describe_files(files, evaluation)
-    folder = home / DATASETS_FOLDER / dataset_key(described, tokenizer)
+    folder = home / DATASETS_FOLDER / dataset_key(described, tokenizer, columns)
     dataset = _open(folder, home)
     if dataset is None:
         shutil.rmtree(folder, ignore_errors=True)
         paths = [*files, *([evaluation] if evaluation else [])]
         with suppress(FileExistsError), atomic_folder(folder) as new:  # made by another meanwhile
-            write_dataset(new, paths, described, tokenizer)
+            write_dataset(new, paths, described, tokenizer, columns)
             if describe_files(files, evaluation) != described:
                 raise InvalidSettings("a file of rows changed while it was read; try again")
         dataset = Dataset(folder, home)

@@ -102,13 +102,12 @@ def cut_lengths(length: int, max_length: int) -> list[int]:
 def _for_each_answer(
     conversation: Conversation, tokenizer: ChatTokenizer
 ) -> Iterator[TrainingExample]:
-    for place, message in enumerate(conversation.messages):
-        if message.role == "assistant":
-            before = conversation.messages[:place]
-            prompt = tokenizer.render(before, conversation.tools)
-            answer = tokenizer.render_answer(message, before, conversation.tools)
-            labels = (*(MASKED for _ in prompt), *answer)
-            yield TrainingExample((*prompt, *answer), labels)
+    for place in conversation.answers:
+        before = conversation.messages[:place]
+        prompt = tokenizer.render(before, conversation.tools)
+        answer = tokenizer.render_answer(conversation.messages[place], before, conversation.tools)
+        labels = (*(MASKED for _ in prompt), *answer)
+        yield TrainingExample((*prompt, *answer), labels)
 
 
 def _merged(examples: Iterator[TrainingExample]) -> Iterator[TrainingExample]:

@@ -3,12 +3,15 @@
 Knows neither the terminal's colours nor HTML.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
-from finetune.data.rows import RowError, read_row
+from finetune.data.findings import RowError
+from finetune.data.formats import NO_COLUMNS
+from finetune.data.rows import read_row
 from finetune.data.tokenize import fit, tokenize_row, too_long_error
 from finetune.data.training_row import PlainText, Preference
 from playground.errors import InvalidSettings
@@ -42,15 +45,20 @@ def preview_of(example: TrainingExample, tokenizer: ChatTokenizer) -> ExamplePre
 
 
 def preview_row(
-    file: Path, line: int, tokenizer: ChatTokenizer, max_length: int
+    file: Path,
+    line: int | None,
+    tokenizer: ChatTokenizer,
+    max_length: int,
+    columns: Mapping[str, str] = NO_COLUMNS,
 ) -> list[TrainingExample]:
-    """Read and tokenize the row of one line; a preference gives both its answers.
+    """Read and tokenize the row of one line, or the first one; a preference gives both its answers.
 
     Reads no further than that line. Raises `InvalidSettings` if it has no row to train on.
     """
-    row = read_row(file, line)
+    row = read_row(file, line, columns)
     if row is None:
-        raise InvalidSettings(f"line {line} of {file.name} holds no row that can be trained")
+        place = f"line {line} of {file.name}" if line else file.name
+        raise InvalidSettings(f"{place} holds no row that can be trained")
     if isinstance(row, RowError):
         raise InvalidSettings(str(row))
     tokenized = tokenize_row(row, tokenizer, file.name)
@@ -59,7 +67,8 @@ def preview_row(
     examples, too_long = fit(tokenized.examples, max_length, is_text=isinstance(row, PlainText))
     if too_long:
         field = "prompt" if isinstance(row, Preference) else "messages"
-        raise InvalidSettings(str(too_long_error(file.name, line, field, too_long[0], max_length)))
+        error = too_long_error(file.name, row.line, field, too_long[0], max_length)
+        raise InvalidSettings(str(error))
     return [part for example in examples for part in _parts(example)]
 
 

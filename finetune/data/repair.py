@@ -12,9 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.data.formats import FormatError, to_row
-from finetune.data.rows import RowError
-from finetune.data.sources import BOM, Record, UnreadableRecord, records
+from finetune.data.encodings import (
+    BOM,
+    Record,
+    SourceNote,
+    UnreadableRecord,
+    container_problem,
+    read_bytes,
+    suffix_of,
+)
+from finetune.data.findings import RowError
+from finetune.data.formats import NO_COLUMNS, FormatError, to_row
+from finetune.data.sources import records
 from finetune.data.split import whole_text
 from finetune.data.training_row import JsonObject, TrainingRow
 from playground.files import write_atomic
@@ -45,8 +54,11 @@ class FixedFile:
     errors: tuple[RowError, ...]
 
 
-def fix(path: Path) -> FixedFile:
-    """Write ``NAME.fixed.jsonl`` beside ``path``. Raises `OSError` if either cannot be opened."""
+def fix(path: Path, columns: Mapping[str, str] = NO_COLUMNS) -> FixedFile:
+    """Write ``NAME.fixed.jsonl`` beside ``path``, in the fields of a format.
+
+    Raises `OSError` if either cannot be opened.
+    """
     rows: list[TrainingRow] = []
     fixed: list[int] = []
     duplicates: list[int] = []
@@ -56,7 +68,7 @@ def fix(path: Path) -> FixedFile:
         if isinstance(record, UnreadableRecord):
             errors.append(RowError(path.name, line, record.field, record.problem, "unreadable"))
             continue
-        row, error, now_changed = _fixed_row(record, line)
+        row, error, now_changed = _fixed_row(record, line, columns)
         if row is None:
             if error:
                 errors.append(RowError(path.name, line, error.field, error.problem))
@@ -68,7 +80,8 @@ def fix(path: Path) -> FixedFile:
             continue
         seen.add(whole_text(row))
         rows.append(row)
-    target = path.with_name(f"{path.stem}.fixed.jsonl")
+    stem = path.name.removesuffix(".gz").removesuffix(suffix_of(path))
+    target = path.with_name(f"{stem}.fixed.jsonl")
     write_atomic(target, "".join(f"{_line(row)}\n" for row in rows))
     return FixedFile(target, len(rows), tuple(fixed), tuple(duplicates), tuple(errors))
 
@@ -79,17 +92,23 @@ def _line(row: TrainingRow) -> str:
 
 def _fixed_records(path: Path) -> Iterator[tuple[int, Record, bool]]:
     """Yield records of the text in UTF-8; a line that is a Python literal is read as one."""
-    content = path.read_bytes()
+    content = container_problem(path) or read_bytes(path)
+    if isinstance(content, UnreadableRecord):
+        yield 1, content, False
+        return
+    suffix = suffix_of(path)
     text = _as_utf8(content)
-    lines = text.split("\n") if path.suffix.lower() in LINES else []
+    lines = text.split("\n") if suffix in LINES else []
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        if path.suffix.lower() != ".parquet":
+        copy = Path(folder) / f"rows{suffix}"
+        if suffix != ".parquet":
             copy.write_text(text, encoding="utf-8", newline="")
         else:
             copy.write_bytes(content)
         other_encoding = text.encode("utf-8", "replace") not in (content, content[len(BOM) :])
         for line, record in records(copy):
+            if isinstance(record, SourceNote):
+                continue
             if isinstance(record, UnreadableRecord) and line <= len(lines):
                 literal = _python_literal(lines[line - 1])
                 if literal is not None:
@@ -121,14 +140,14 @@ def _as_utf8(content: bytes) -> str:
 
 
 def _fixed_row(
-    record: Mapping[str, object], line: int
+    record: Mapping[str, object], line: int, columns: Mapping[str, str]
 ) -> tuple[TrainingRow | None, FormatError | None, bool]:
     try:
-        return to_row(record, line)[1], None, False
+        return to_row(record, line, columns).row, None, False
     except FormatError:
         pass
     try:
-        return to_row(_fixed(record), line)[1], None, True
+        return to_row(_fixed(record), line, columns).row, None, True
     except FormatError as error:
         return None, error, False
 

@@ -19,14 +19,16 @@ import pyarrow.parquet as pq
 
 from finetune.data.duplicates import Repeats, find_repeats
 from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
+from finetune.data.findings import Finding, FindingCode, RowError
+from finetune.data.formats import NO_COLUMNS
 from finetune.data.language import language_of
-from finetune.data.rows import RowError, read_rows
+from finetune.data.rows import read_rows
 from finetune.data.split import prompt_text, spoken_text, whole_text
 from finetune.data.tokenize import TokenizedRow, fingerprint, length_of, tokenize_row
 from finetune.data.training_row import Conversation, Preference, TrainingRow
 from playground.models.tokenizer import ChatTokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raise it whenever the same file would give other rows, tokens or columns than before."""
 RENDERERS = ("mistral-common", "transformers")
 """Packages whose version decides how a conversation becomes tokens."""
@@ -91,6 +93,7 @@ class Manifest:
     files: tuple[SourceFile, ...]
     formats: Mapping[str, int]
     errors: tuple[tuple[int, RowError], ...]
+    notes: tuple[Finding, ...]
     repeats: Repeats
     sha256: str
 
@@ -108,35 +111,46 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def dataset_key(files: Sequence[SourceFile], tokenizer: ChatTokenizer) -> str:
+def dataset_key(
+    files: Sequence[SourceFile],
+    tokenizer: ChatTokenizer,
+    columns: Mapping[str, str] = NO_COLUMNS,
+) -> str:
     """The name of the folder that holds what these files give with this tokenizer."""
     packages = [version(package) for package in RENDERERS]
-    facts = [FORMAT_VERSION, packages, fingerprint(tokenizer), [astuple(file) for file in files]]
+    facts = [FORMAT_VERSION, packages, fingerprint(tokenizer)]
+    facts += [[astuple(file) for file in files], sorted(columns.items())]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 def write_dataset(
-    folder: Path, paths: Sequence[Path], files: Sequence[SourceFile], tokenizer: ChatTokenizer
+    folder: Path,
+    paths: Sequence[Path],
+    files: Sequence[SourceFile],
+    tokenizer: ChatTokenizer,
+    columns: Mapping[str, str] = NO_COLUMNS,
 ) -> None:
     """Read, check and tokenize the files, each row once, and write both files of a data set."""
     written = _Writer()
     with pq.ParquetWriter(folder / ROWS_FILE, SCHEMA, compression="zstd") as parquet:
         for number, (path, file) in enumerate(zip(paths, files, strict=True)):
-            read = read_rows(path)
+            read = read_rows(path, columns)
+            written.notes += read.notes
             written.errors += [(number, error) for error in read.errors]
             if not file.is_evaluation:
                 written.formats.update(read.formats)
                 written.texts += [whole_text(row) for row in read.rows]
             for start in range(0, len(read.rows), ROWS_A_GROUP):
-                columns = [
+                table = [
                     written.columns(tokenize_row(row, tokenizer, file.name), number, file)
                     for row in read.rows[start : start + ROWS_A_GROUP]
                 ]
-                parquet.write_table(_to_table(columns))
+                parquet.write_table(_to_table(table))
     body = {
         "files": [astuple(file) for file in files],
         "formats": dict(written.formats),
         "errors": [[number, astuple(error)] for number, error in written.errors],
+        "notes": [astuple(note) for note in written.notes],
         "repeats": astuple(find_repeats(written.texts)),
         "sha256": written.digest.hexdigest(),
     }
@@ -152,9 +166,16 @@ def read_manifest(folder: Path) -> Manifest:
         files=tuple(SourceFile(*file) for file in body["files"]),
         formats=body["formats"],
         errors=tuple((number, RowError(*error)) for number, error in body["errors"]),
+        notes=tuple(_finding(*note) for note in body["notes"]),
         repeats=Repeats(exact, near),
         sha256=body["sha256"],
     )
+
+
+def _finding(
+    file: str, field: str, problem: str, code: FindingCode, count: int, lines: Sequence[int]
+) -> Finding:
+    return Finding(file, field, problem, code, count, tuple(lines))
 
 
 @dataclass(slots=True)
@@ -162,6 +183,7 @@ class _Writer:
     """Collects what ``dataset.json`` says while rows are written."""
 
     errors: list[tuple[int, RowError]] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
     formats: Counter[str] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)

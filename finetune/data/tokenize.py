@@ -16,7 +16,7 @@ from finetune.data.examples import (
     to_preference_pair,
     to_text_example,
 )
-from finetune.data.rows import RowError
+from finetune.data.findings import RowError
 from finetune.data.training_row import Conversation, Preference, TrainingRow
 from playground.errors import InvalidRequest
 from playground.models.tokenizer import ChatTokenizer

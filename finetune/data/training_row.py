@@ -13,17 +13,31 @@ JsonObject = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages; the loss is over the assistant's. ``line`` counts from 1."""
+    """Messages; the loss is over the assistant's, but for those whose place is in ``masked``.
+
+    ``line`` counts from 1.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     line: int = 0
+    masked: tuple[int, ...] = ()
+
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """Places of the assistant's messages that are trained."""
+        return tuple(
+            place
+            for place, message in enumerate(self.messages)
+            if message.role == "assistant" and place not in self.masked
+        )
 
     def as_json(self) -> JsonObject:
-        """The row in the messages format."""
-        return _with_tools(
-            {"messages": [message.to_openai() for message in self.messages]}, self.tools
-        )
+        """The row in the messages format; a masked message has weight 0."""
+        messages = [message.to_openai() for message in self.messages]
+        for place in self.masked:
+            messages[place]["weight"] = 0
+        return _with_tools({"messages": messages}, self.tools)
 
 
 @dataclass(frozen=True, slots=True)

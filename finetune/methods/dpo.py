@@ -16,12 +16,9 @@ class Dpo:
 
     name = "dpo"
     needed_rows = "preferences"
+    takes_pairs = True
     sequences_per_row = 2
     uses_replay = False
-
-    def takes(self, example: AnyExample) -> bool:
-        """Whether it is a pair."""
-        return isinstance(example, PreferencePair)
 
     def uses_packing(self, recipe: Recipe) -> bool:  # noqa: ARG002
         """Pairs never share a sequence."""

@@ -16,12 +16,9 @@ class Sft:
 
     name = "sft"
     needed_rows = "rows with answers"
+    takes_pairs = False
     sequences_per_row = 1
     uses_replay = True
-
-    def takes(self, example: AnyExample) -> bool:
-        """Whether it is an example with labels."""
-        return isinstance(example, TrainingExample)
 
     def uses_packing(self, recipe: Recipe) -> bool:
         """Whether the recipe wants it."""

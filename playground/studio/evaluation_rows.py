@@ -86,7 +86,7 @@ def _not_empty(rows: list[EvaluationRow], where: str) -> list[EvaluationRow]:
 
 
 def _to_evaluation_row(tokenized: TokenizedRow, max_length: int) -> EvaluationRow | None:
-    """Return the last answer with everything before it; of a preference, the chosen answer."""
+    """Return the last trained answer with what is before it; of a preference, the chosen one."""
     row = tokenized.row
     fits = all(length_of(example) <= max_length for example in tokenized.examples)
     if isinstance(row, PlainText) or tokenized.error or not tokenized.examples or not fits:
@@ -95,7 +95,7 @@ def _to_evaluation_row(tokenized: TokenizedRow, max_length: int) -> EvaluationRo
     if isinstance(row, Preference):
         before, answer = messages, row.chosen
     else:
-        last = max(n for n, message in enumerate(messages) if message.role == "assistant")
+        last = row.answers[-1]
         before, answer = messages[:last], messages[last]
     example = _last_example(tokenized)
     return EvaluationRow(

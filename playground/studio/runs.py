@@ -1,6 +1,6 @@
 """Runs on disk: a folder that holds everything that an adapter is made of.
 
-    runs/ID/run.json       name, files with hashes, package versions, date
+    runs/ID/run.json       name, files with hashes, columns, package versions, date
             recipe.yaml    every field
             data.sha256    hash of the tokens that it trains on
             data/          copies of the files of rows
@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from finetune.data.dataset import Dataset, TrainingData, prepare
+from finetune.data.formats import NO_COLUMNS
 from finetune.methods import method_of
 from finetune.recipe import Recipe, read_recorded, recipe_yaml
 from finetune.training.adapter_card import PACKAGES
@@ -54,6 +55,7 @@ class Run:
     packages: Mapping[str, str]
     date: str
     sha256: Mapping[Path, str]
+    columns: Mapping[str, str]
 
     @property
     def home(self) -> Path:
@@ -96,8 +98,10 @@ def new_run(
     recipe: Recipe,
     files: Sequence[Path],
     evaluation: Path | None = None,
+    columns: Mapping[str, str] = NO_COLUMNS,
 ) -> Run:
-    """Make a run's folder under ``home/runs``, with copies of the files.
+    """Make a run's folder under ``home/runs``, with copies of the files and the mapping of their
+    columns.
 
     Raises `InvalidSettings` for an invalid name, `OSError` for a file that cannot be read.
     """
@@ -114,6 +118,7 @@ def new_run(
         "name": name,
         "files": [_described(path) for path in copies],
         "evaluation": _described(evaluation_copy) if evaluation_copy else None,
+        "columns": dict(columns),
         "packages": _packages(),
         "seed": recipe.seed,
         "date": now.isoformat(timespec="seconds"),
@@ -162,6 +167,7 @@ def open_run(folder: Path) -> Run:
             body["packages"],
             body["date"],
             {folder / "data" / file["name"]: file["sha256"] for file in described},
+            body.get("columns", NO_COLUMNS),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidSettings(f"{folder} is no run: {error}") from None
@@ -198,7 +204,7 @@ def rerun(home: Path, run: Run) -> Run:
     """
     for path, digest in run.sha256.items():
         _check_unchanged(path, _described(path)["sha256"], digest)
-    return new_run(home, run.name, run.recipe, run.files, run.evaluation)
+    return new_run(home, run.name, run.recipe, run.files, run.evaluation, run.columns)
 
 
 def set_recipe(run: Run, recipe: Recipe) -> None:
@@ -211,7 +217,7 @@ def open_dataset(run: Run, loaded: LoadedModel) -> Dataset:
 
     Raises `InvalidSettings` if a file has changed.
     """
-    dataset = prepare(run.files, loaded.tokenizer, run.home, run.evaluation)
+    dataset = prepare(run.files, loaded.tokenizer, run.home, run.evaluation, run.columns)
     for path, file in zip(run.sha256, dataset.manifest.files, strict=True):
         _check_unchanged(path, file.sha256, run.sha256[path])
     return dataset

@@ -16,6 +16,7 @@ import torch
 
 import finetune
 from finetune.data.dataset import prepare
+from finetune.data.formats import NO_COLUMNS
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
@@ -127,18 +128,33 @@ class Studio:
         )
 
     def check(
-        self, files: Sequence[Path], recipe: Recipe, evaluation: Path | None = None
+        self,
+        files: Sequence[Path],
+        recipe: Recipe,
+        evaluation: Path | None = None,
+        columns: Mapping[str, str] = NO_COLUMNS,
     ) -> DataReport:
-        """Report on the files; they are read and tokenized the first time only."""
-        return report(prepare(files, self._loaded.tokenizer, self._home, evaluation), recipe)
+        """Report on the files; they are read and tokenized the first time only.
 
-    def preview(self, file: Path, line: int, recipe: Recipe) -> list[ExamplePreview]:
-        """Return the training examples of a line's row, with its trained and its masked tokens.
+        ``columns`` maps other names of columns to the fields of a format.
+        """
+        tokenizer = self._loaded.tokenizer
+        return report(prepare(files, tokenizer, self._home, evaluation, columns), recipe)
+
+    def preview(
+        self,
+        file: Path,
+        line: int | None,
+        recipe: Recipe,
+        columns: Mapping[str, str] = NO_COLUMNS,
+    ) -> list[ExamplePreview]:
+        """Return the training examples of a line's row, or of the first row, with their trained and
+        their masked tokens.
 
         Raises `InvalidSettings` if that line holds no row.
         """
         tokenizer = self._loaded.tokenizer
-        examples = preview_row(file, line, tokenizer, recipe.max_length)
+        examples = preview_row(file, line, tokenizer, recipe.max_length, columns)
         return [preview_of(example, tokenizer) for example in examples]
 
     def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
@@ -160,19 +176,21 @@ class Studio:
         *,
         publishes: bool = False,
         request: Mapping[str, object] | None = None,
+        columns: Mapping[str, str] = NO_COLUMNS,
     ) -> TrainingSnapshot:
         """Queue a job; one that ``publishes`` also promotes its adapter once it is done.
 
         ``request`` is kept with the job, as its ``input``. Raises `InvalidSettings` for rows of
-        which nothing would be learned, `Conflict` where this server cannot train.
+        which nothing would be learned or that do not fit the method, `Conflict` where this server
+        cannot train.
         """
         self.jobs.require_available()
         recipe = recipe if self.isolated else self.for_base(recipe)
-        report = self.check(files, recipe, evaluation)
-        if not report.num_trained_tokens:
+        report = self.check(files, recipe, evaluation, columns)
+        if report.problems:
             first = f": {report.errors[0]}" if report.errors else ""
-            raise InvalidSettings(f"no token of these rows would be trained{first}")
-        run = new_run(self._home, name, recipe, files, evaluation)
+            raise InvalidSettings(f"{'; '.join(report.problems)}{first}")
+        run = new_run(self._home, name, recipe, files, evaluation, columns)
         job = self.jobs.add(run.folder, TRAIN, name, {**(request or {}), PUBLISH: publishes})
         return self.training_job(job.id)
 

@@ -53,7 +53,7 @@ def test_report_counts_rows_and_tokens(tmp_path: Path) -> None:
     )
     found = report(prepare([path], TOKENIZER, tmp_path), replace(embedded_cpu(), max_length=400))
     assert (found.rows, found.turns, found.examples, found.num_too_long) == (6, 6, 5, 1)
-    assert [error.line for error in found.errors] == [7, 6]
+    assert [error.lines for error in found.errors] == [(7,), (6,)]
     assert [error.code for error in found.errors] == ["unreadable", "too_long"]
     assert found.duplicates == ((3, 1),)
     assert found.near_duplicates == ((5, 4),)

@@ -39,7 +39,7 @@ def no_jobs_html() -> str:
 
 
 def report_html(report: DataReport) -> str:
-    """Return totals, rows with errors and the lengths."""
+    """Return totals, kinds of errors and notes, and the lengths."""
     facts = [
         *((label, f"{value:,}") for label, value in report.totals()),
         ("training time here, about", duration_text(report.seconds)),
@@ -54,6 +54,8 @@ def report_html(report: DataReport) -> str:
         most=max((bin.rows for bin in report.lengths), default=0),
         errors=report.errors[:SHOWN_ERRORS],
         more=max(0, len(report.errors) - SHOWN_ERRORS),
+        notes=report.notes[:SHOWN_ERRORS],
+        problems=report.problems,
     )
 
 

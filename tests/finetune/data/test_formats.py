@@ -122,11 +122,11 @@ def test_sharegpt_calls_get_their_results(tmp_path: Path) -> None:
         ("a.json", b'[{"prompt": "a", "completion": "b"} {"x": 1}]', "comma"),
         ("a.csv", b"prompt,completion\na,b,c\n", "3 cells, the header 2"),
         ("a.csv", b'prompt,completion\na,"b\n', "not CSV"),
-        ("a.csv", b"prompt,completion\na,\xff\n", "not UTF-8"),
+        ("a.csv", b"prompt,completion\na,\x81\n", "not UTF-8"),
         ("a.parquet", b"PAR1 no", "not Parquet"),
         ("a.jsonl", b'{"prompt": "a", "completion": "' + b"x" * 50_000_000 + b'"}\n', "at most"),
         ("a.jsonl", b'{"a":' * 100_000, "nested"),
-        ("a.jsonl", '{"prompt": "é"}\n'.encode("utf-16"), "UTF-8"),
+        ("a.jsonl", '{"prompt": "é"}\n'.encode("cp1252"), "UTF-8"),
         ("a.json", b"", None),
         ("a.jsonl", b'{"prompt": "a", "chosen": "b", "rejected": "b"}', "same as chosen"),
     ],
@@ -189,7 +189,9 @@ def test_mutated_files_lose_no_row(
     data = prepare([path], TOKENIZER, tmp_path).select(replace(embedded_cpu(), max_length=256))
     if ending != ".jsonl":
         return
-    text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"[") or text.split(b"\n")[0].strip()[-1:] in (b"{", b"[", b","):
+        return  # printed over several lines
     records = sum(bool(line.strip()) for line in text.split(b"\n"))
     assert len(data.train_rows) + len({error.line for error in data.errors}) == records
 

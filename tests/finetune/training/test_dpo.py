@@ -65,5 +65,5 @@ def test_dpo_moves_answers_apart(tmp_path: Path) -> None:
 def test_sft_refuses_preferences(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     pairs = pairs_of(preferences(tmp_path / "p.jsonl"), loaded)
-    with pytest.raises(InvalidSettings, match="rows with answers are needed"):
+    with pytest.raises(InvalidSettings, match="method=dpo"):
         train(embedded_cpu(), loaded, TrainingData.of(pairs), tmp_path / "run", "no")
