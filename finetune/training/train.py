@@ -45,7 +45,7 @@ from finetune.training.checkpoints import (
 )
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import schedule_epochs
-from finetune.training.trainer import build_trainer
+from finetune.training.trainer import build_trainer, check_targets
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
 from playground.models.loaded import LoadedModel
@@ -84,6 +84,7 @@ def train(
     """
     hooks = hooks or TrainingHooks()
     check_examples(method_of(recipe), data.train)
+    check_targets(recipe, loaded.model)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / ADAPTER_FOLDER).exists():
         raise InvalidSettings(f"{folder / ADAPTER_FOLDER} is there already; the run is over")
