@@ -206,7 +206,8 @@ def _write_adapter(trainer: Trainer, run: _Run, metrics: dict[str, float]) -> Pa
             metrics=metrics,
         )
     with (run.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": metrics["steps"], "done": True} | metrics) + "\n")
+        last = {"step": metrics["steps"], "done": True, "time_s": time.time()} | metrics
+        file.write(json.dumps(last) + "\n")
     return target
 
 
