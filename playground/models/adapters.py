@@ -26,7 +26,9 @@ CARD_FILE = "adapter_card.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 PICKLE_FILES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_NAME, MAX_SERVED_NAME = 64, 128
+"""Characters of a name in the store; and of one that names a job and its step, or a version."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +69,11 @@ class Adapter:
         return max(pair.rank for pair in self.modules.values())
 
 
-def name_problem(name: str) -> str | None:
+def name_problem(name: str, longest: int = MAX_NAME) -> str | None:
     """Return why a name cannot be an adapter's; None if it can."""
-    if NAME.fullmatch(name):
+    if NAME.fullmatch(name) and len(name) <= longest:
         return None
-    return f"{name!r} is no adapter name: 1 to 64 letters, digits, '.', '_' and '-'"
+    return f"{name!r} is no adapter name: 1 to {longest} letters, digits, '.', '_' and '-'"
 
 
 def read_adapter(folder: Path, name: str | None = None) -> Adapter:
@@ -81,7 +83,7 @@ def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     the config that is not understood (`playground.models.adapter_config`).
     """
     name = name or folder.name
-    if problem := name_problem(name):
+    if problem := name_problem(name, MAX_SERVED_NAME):
         raise BrokenAdapter(problem)
     config_bytes, weights_bytes = _files(folder)
     try:

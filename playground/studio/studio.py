@@ -20,7 +20,7 @@ from finetune.recipe import Recipe
 from finetune.report import DataReport, report
 from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
-from playground.errors import Conflict, PlaygroundError, UnknownJob, UnknownModel
+from playground.errors import Conflict, PlaygroundError, UnknownAdapter, UnknownJob, UnknownModel
 from playground.evaluation.run import AdapterBackend
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.loaded import LoadedModel
@@ -29,13 +29,19 @@ from playground.protocol import ModelInfo
 from playground.store.adapters import AdapterStore, Version
 from playground.studio.jobs import Jobs, JobSummary
 from playground.studio.jobs.kinds.train import (
+    PROMOTED,
     PUBLISH,
     PUBLISHED,
     TRAIN,
     TrainingSnapshot,
     TrainKind,
 )
-from playground.studio.model_names import checkpoint_name, parse_checkpoint_name, version_name
+from playground.studio.model_names import (
+    checkpoint_name,
+    parse_checkpoint_name,
+    parse_version_name,
+    version_name,
+)
 from playground.studio.runs import new_run
 from playground.studio.training_work import TrainingWork
 from playground.studio.trials import Trials
@@ -202,35 +208,40 @@ class Studio:
         served_as = version_name(name, stored.version)
         return self._trials.load(stored.folder, served_as, f"{name}/{stored.version}", user)
 
-    def checkpoint_model(self, name: str, step: int) -> str:
+    def checkpoint_model(self, job_id: str, step: int) -> str:
         """Return the name of the model that a job's checkpoint is served as on request."""
-        return f"{self.base_model}:{checkpoint_name(name, step)}"
+        return f"{self.base_model}:{checkpoint_name(job_id, step)}"
 
-    def find_checkpoint(self, model: str) -> tuple[Path, str, str] | None:
-        """Return folder, adapter name and job id of the checkpoint that a model name stands for.
+    def find_unpromoted(self, model: str) -> tuple[Path, str, str] | None:
+        """Return folder, adapter name and origin of the checkpoint or version that a model name
+        stands for.
 
-        ``model`` is ``NAME.step-N``, with or without the base before it; of several jobs of one
-        name the latest counts. None if there is no such checkpoint.
+        ``model`` is ``JOB.step-N``, ``NAME.step-N`` or ``NAME.vN``, with or without the base before
+        it; of several jobs of one name the latest counts. None if there is nothing of that name.
         """
         adapter_name = model.removeprefix(f"{self.base_model}:")
+        if version := parse_version_name(adapter_name):
+            with suppress(UnknownAdapter):
+                stored = self.store.find(*version)
+                return stored.folder, adapter_name, f"{stored.name}/{stored.version}"
         parsed = parse_checkpoint_name(adapter_name)
         if parsed is None:
             return None
         name, step = parsed
         for summary in self.training_jobs():
-            if summary.name == name:
+            if name in (summary.id, summary.name):
                 folder = _checkpoint_at(self.training_job(summary.id), step)
                 if folder:
                     return folder, adapter_name, summary.id
         return None
 
-    def serve_checkpoint(self, model: str, user: str = "") -> ModelInfo | None:
-        """Serve the checkpoint that a model name stands for, as a trial; None if there is none."""
-        checkpoint = self.find_checkpoint(model)
-        if checkpoint is None:
+    def serve_unpromoted(self, model: str, user: str = "") -> ModelInfo | None:
+        """Serve what a model name stands for, as a trial; None if there is nothing of that name."""
+        found = self.find_unpromoted(model)
+        if found is None:
             return None
-        folder, adapter_name, job_id = checkpoint
-        return self._trials.load(folder, adapter_name, job_id, user)
+        folder, adapter_name, origin = found
+        return self._trials.load(folder, adapter_name, origin, user)
 
     def publish(self, job_id: str, name: str | None = None, *, promote: bool = True) -> Version:
         """Make a finished job's adapter the next version of a name, and serve it."""
@@ -239,7 +250,7 @@ class Studio:
             raise Conflict(f"job {job_id} has no adapter yet: it is {job.state}")
         version = self.store.publish(job.adapter, name or job.name)
         published = [*job.published, f"{version.name}/{version.version}"]
-        self.jobs.add_result(job_id, **{PUBLISHED: published})
+        self.jobs.add_result(job_id, **{PUBLISHED: published, PROMOTED: promote})
         return self.promote(version.name, version.version) if promote else version
 
     def import_adapter(self, folder: Path, name: str) -> Version:

@@ -4,13 +4,14 @@ Works on the resident base while it serves. Knows no queue, no page and no HTTP.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from finetune.data.dataset import Dataset, fitting_lengths
+from finetune.data.rows import RowError
 from finetune.report import report
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings
@@ -54,23 +55,25 @@ class TrainingWork:
         """
         dataset, recipe = open_dataset(run, self.loaded), run.recipe
         checked = report(dataset, recipe)
-        summaries = dataset.summaries()
-        errors = dataset.errors(summaries, recipe.max_length)
-        first = "; ".join(map(str, errors[:NAMED_ERRORS]))
+        errors = dataset.errors(dataset.summaries(), recipe.max_length)
+        of_evaluation = errors[len(checked.errors) :]  # its file is the last
         if not checked.num_trained_tokens:
-            raise InvalidSettings(
-                "no token of these rows would be trained" + (f": {first}" if first else "")
-            )
+            first = _first(checked.errors)
+            raise InvalidSettings(f"no token of these rows would be trained{first}")
         if run.evaluation and not _can_evaluate(dataset, recipe.max_length):
-            problem = f": {first}" if first else ""
-            raise InvalidSettings(f"no row of the evaluation file can be used{problem}")
-        left_out = len({(error.file, error.line) for error in errors})
-        unread = sum(error.code in ("unreadable", "format") for error in errors)
-        rows = len(summaries) + unread
+            first = _first(of_evaluation)
+            raise InvalidSettings(f"no row of the evaluation file can be used{first}")
+        left_out = _num_rows(checked.errors)
+        unread = sum(error.code in ("unreadable", "format") for error in checked.errors)
+        rows = checked.rows + unread
         tokens = round(checked.num_trained_tokens * recipe.num_train_epochs)
         hooks.add_result({ROWS: rows, LEFT_OUT: left_out, TRAINED_TOKENS: tokens})
         if left_out:
-            hooks.add_note(f"{left_out} of {rows} rows are left out: {first}")
+            hooks.add_note(f"{left_out} of {rows} rows are left out{_first(checked.errors)}")
+        if of_evaluation:
+            number = _num_rows(of_evaluation)
+            first = _first(of_evaluation)
+            hooks.add_note(f"{number} rows of the evaluation file are left out{first}")
 
     def train(self, run: Run, hooks: TrainingHooks) -> Trained:
         """Train the run beside the requests, or in a process of its own."""
@@ -115,6 +118,15 @@ def _adapter_of(run: Run) -> Path:
     if run.adapter is None:
         raise Conflict(f"run {run.folder.name} has no adapter yet")
     return run.adapter
+
+
+def _num_rows(errors: Sequence[RowError]) -> int:
+    return len({(error.file, error.line) for error in errors})
+
+
+def _first(errors: Sequence[RowError]) -> str:
+    named = "; ".join(map(str, errors[:NAMED_ERRORS]))
+    return f": {named}" if named else ""
 
 
 def _can_evaluate(dataset: Dataset, max_length: int) -> bool:

@@ -28,6 +28,8 @@ from playground.studio.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of
 logger = logging.getLogger(__name__)
 
 Interruption = Literal["paused", "stopped", "closed"]
+FAILED_IN = "failed_in"
+"""Key of a failed job's result: the phase that it was in."""
 LIVE = ("queued", "running")
 JOBS_FOLDER = "runs"
 LOCK, OWNER = ".lock", ".owner.json"
@@ -336,6 +338,7 @@ class Jobs:
         job = self._index.find(job_id)  # with the notes made on the way
         if job.state != "running":  # stopped on the way, perhaps resumed since
             return replace(job, progress=progress_of(self._log(job)))
+        failed_in = {FAILED_IN: job.phase} if state == "failed" else {}
         event = f"{state[:1].upper()}{state[1:]}" + (f": {message}" if message else "")
         record_event(job.folder, event, "error" if state == "failed" else "info")
         return replace(
@@ -343,7 +346,7 @@ class Jobs:
             state=state,
             phase="",
             message=message,
-            result={**job.result, **(result or {})},
+            result={**job.result, **(result or {}), **failed_in},
             progress=progress_of(self._log(job)),
             ended_s=None if state == "paused" else time.time(),
         )
