@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from playground.errors import InvalidSettings
 
@@ -26,7 +27,6 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         "dropout": "lora_dropout",
         "targets": "target_modules",
         "rslora": "use_rslora",
-        "dora": "use_dora",
         "lora_plus": "loraplus_lr_ratio",
         "neftune": "neftune_noise_alpha",
         "schedule": "lr_scheduler_type",
@@ -51,6 +51,12 @@ RENAMED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Fields by the names that they had before they got TRL's and PEFT's."""
+UNSUPPORTED: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("dora", "use_dora"), "DoRA's magnitudes cannot share a batch when it is served")
+)
+"""Fields that recipes had, and why nothing is trained with them any more."""
+UNSERVED_MODULES = ("embed_tokens", "lm_head", "wte", "embed_out")
+"""Modules whose adapters the engine does not serve: the token embeddings and the output head."""
 NumberT = TypeVar("NumberT", int, float)
 ChoiceT = TypeVar("ChoiceT")
 
@@ -88,10 +94,6 @@ class Recipe:
     )
     use_rslora: bool = _choice(
         False, "Rank-stabilized LoRA: scale by alpha / sqrt(rank) (arXiv:2312.03732)."
-    )
-    use_dora: bool = _choice(
-        False,
-        "DoRA (arXiv:2402.09353). It is merged when served and cannot be exported to GGUF.",
     )
     loraplus_lr_ratio: float = _number(
         1.0, 1, 64, "LoRA+: learning rate of B as a multiple of A's (arXiv:2402.12354)."
@@ -160,6 +162,21 @@ class Recipe:
         0, 0, 2**32 - 1, "Random seed of the rows' order and of the adapter's initial weights."
     )
 
+    @field_validator("target_modules")
+    @classmethod
+    def _served(cls, names: str) -> str:
+        """Refuse what would be trained and then not served."""
+        for name in target_names(names):
+            if name.rsplit(".", 1)[-1] in UNSERVED_MODULES:
+                problem = f"adapters of {name} cannot be served; leave it out"
+                raise PydanticCustomError("unserved_module", "{problem}", {"problem": problem})
+        return names
+
+
+def target_names(targets: str) -> list[str]:
+    """Return the names of a recipe's ``target_modules``."""
+    return [name.strip() for name in targets.split(",") if name.strip()]
+
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 
@@ -169,6 +186,8 @@ def make(values: Mapping[str, object]) -> Recipe:
     known = {field.name for field in dataclasses.fields(Recipe)}
     unknown = sorted(map(str, set(values) - known))
     for name in unknown:
+        if name in UNSUPPORTED:
+            raise InvalidSettings(f"recipe.{name}: {UNSUPPORTED[name]}")
         if name in RENAMED:
             raise InvalidSettings(f"recipe.{name} is now {RENAMED[name]}")
     if unknown:
@@ -186,7 +205,8 @@ def make(values: Mapping[str, object]) -> Recipe:
 
 def make_recorded(values: Mapping[str, object]) -> Recipe:
     """Make the recipe that a run or an adapter's card recorded, perhaps by fields' former names."""
-    return make({RENAMED.get(name, name): value for name, value in values.items()})
+    unset = [name for name in UNSUPPORTED if values.get(name) is False]
+    return make({RENAMED.get(name, name): values[name] for name in values if name not in unset})
 
 
 def mistral_small_24b_qlora() -> Recipe:

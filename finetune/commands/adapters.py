@@ -11,12 +11,16 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from finetune.commands.common import BAD_INPUT, adapter_folder, base_of, home
+from finetune.commands.common import BAD_INPUT, adapter_folder, base_of, check_base, home
 
 if TYPE_CHECKING:
     from playground.store.adapters import AdapterStore
 
 Name = Annotated[str, typer.Argument(help="An adapter's name.")]
+BaseModel = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Base model to check against, instead of the one it names."),
+]
 VersionName = Annotated[str, typer.Argument(help="v1, v2, …")]
 
 
@@ -116,9 +120,11 @@ def show(
     print(json.dumps(card, indent=1, ensure_ascii=False))
 
 
-def promote(name: Name, version: VersionName) -> None:
-    """Point a name at a version. For a running server use its Adapters tab."""
-    print(_store().promote(name, version).folder)
+def promote(name: Name, version: VersionName, model: BaseModel = None) -> None:
+    """Point a name at a version, if it fits its base. A running server serves it at once."""
+    store = _store()
+    check_base(store.find(name, version).folder, model)
+    print(store.promote(name, version).folder)
 
 
 def rollback(name: Name) -> None:
@@ -139,11 +145,13 @@ def delete(name: Name, version: VersionName) -> None:
 def import_adapter(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="PEFT's format.")],
     name: Annotated[str, typer.Option(help="The adapter's name.")],
+    model: BaseModel = None,
 ) -> None:
     """Add an adapter made elsewhere to the store: safetensors only, not promoted yet.
 
-    The server's Adapters tab also reads mistral-finetune's format, and checks the base.
+    It must fit its base model. The server's Adapters tab also reads mistral-finetune's format.
     """
+    check_base(folder, model)
     print(_store().publish(folder, name).folder)
 
 

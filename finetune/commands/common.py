@@ -1,5 +1,6 @@
 """Options and lookups that several commands share. Heavy libraries are imported when they run."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from finetune.recipe import Recipe
     from playground.models.loaded import LoadedModel
     from playground.models.tokenizer import ChatTokenizer
+    from playground.models.unloaded import UnloadedBase
 
 BAD_INPUT, FAILED_RUN = 1, 3
 ROWS_HELP = "JSON lines, JSON, CSV, TSV, Parquet or plain text."
@@ -107,3 +109,47 @@ def recipe_changes(pairs: list[str] | None, **options: object) -> dict[str, obje
         except yaml.YAMLError:
             raise InvalidSettings(f"--set {pair}: the value is not YAML") from None
     return changes
+
+
+def check_base(folder: Path, model: str | None = None) -> None:
+    """Check an adapter against ``model``, or the base that it names, or the server's.
+
+    Raises what `read_adapter` and `check_fits` raise, `InvalidSettings` for an unknown ``model``.
+    Says on stderr what could not be compared.
+    """
+    from playground.errors import InvalidSettings, WrongBase
+    from playground.models.adapters import check_fits, read_adapter
+
+    adapter = read_adapter(folder, "adapter")
+    named = [adapter.card.get("base"), adapter.config.get("base_model_name_or_path")]
+    sources = [model] if model else [str(name) for name in named if name]
+    for source in sources if model else [*sources, load_settings().model.name]:
+        base = _find_base(source)
+        if base is None:
+            continue
+        try:
+            check_fits(adapter, base)
+        except WrongBase as error:
+            problem = f"{error.message} (checked against {source}; --model names another)"
+            raise WrongBase(problem) from None
+        if not base.weights_hash:
+            print(f"{source} is not on this disk: only shapes were compared", file=sys.stderr)
+        elif not adapter.card.get("base_hash"):
+            print(
+                f"its base is not named by hash: {source} fits by shape",
+                file=sys.stderr,
+            )
+        return
+    if model:
+        raise InvalidSettings(f"--model {model}: no catalogue name, and not on this disk")
+    print("not checked against its base: none of its names is known here", file=sys.stderr)
+
+
+def _find_base(source: str) -> "UnloadedBase | None":
+    from playground.errors import ModelLoadError
+    from playground.models.unloaded import find_base
+
+    try:
+        return find_base(source, home())
+    except ModelLoadError:
+        return None

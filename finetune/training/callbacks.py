@@ -58,7 +58,8 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
         **_: object,
     ) -> None:
         """Add step, time left and speed to a log, and write it."""
-        values = {"step": state.global_step, "steps": state.max_steps} | (logs or {})
+        progress = {"step": state.global_step, "steps": state.max_steps}
+        values = progress | (logs or {}) | {"time_s": time.time()}
         if "epoch" in values:  # the trainer takes all epochs for one
             values["epoch"] *= self._epochs
         steps_done = state.global_step - self._resumed_at

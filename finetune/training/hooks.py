@@ -20,12 +20,14 @@ class TrainingHooks:
     ``on_log`` receives each log. Once ``stop_event`` is set the run ends after its current step,
     with a checkpoint. ``throttle`` is called with ``stop_event`` before each layer, forward and
     backward, and returns when training may go on, so that a decode step never waits longer than for
-    one layer.
+    one layer. ``on_wait`` is told whose training a run waits for before it begins; without it a run
+    that would have to wait fails.
     """
 
     on_log: Callable[[Log], None] | None = None
     stop_event: threading.Event = field(default_factory=threading.Event)
     throttle: Callable[[threading.Event], None] | None = None
+    on_wait: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

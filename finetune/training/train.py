@@ -45,7 +45,7 @@ from finetune.training.checkpoints import (
 )
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of, schedule_epochs
-from finetune.training.trainer import build_trainer
+from finetune.training.trainer import build_trainer, check_targets
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
 from playground.models.loaded import LoadedModel
@@ -84,6 +84,7 @@ def train(
     """
     hooks = hooks or TrainingHooks()
     check_examples(method_of(recipe), data.train)
+    check_targets(recipe, loaded.model)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / ADAPTER_FOLDER).exists():
         raise InvalidSettings(f"{folder / ADAPTER_FOLDER} is there already; the run is over")
@@ -206,7 +207,8 @@ def _write_adapter(trainer: Trainer, run: _Run, metrics: dict[str, float]) -> Pa
             metrics=metrics,
         )
     with (run.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": metrics["steps"], "done": True} | metrics) + "\n")
+        last = {"step": metrics["steps"], "done": True, "time_s": time.time()} | metrics
+        file.write(json.dumps(last) + "\n")
     return target
 
 

@@ -12,11 +12,12 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from peft.optimizers import create_loraplus_optimizer
+from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, Trainer
 
 from finetune.data.examples import AnyExample
 from finetune.methods import TrainerParts, method_of
-from finetune.recipe import Recipe
+from finetune.recipe import UNSERVED_MODULES, Recipe, target_names
 from playground.errors import InvalidSettings
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
@@ -68,13 +69,24 @@ def lora_config(recipe: Recipe) -> LoraConfig:
         r=recipe.lora_r,
         lora_alpha=recipe.lora_alpha,
         lora_dropout=recipe.lora_dropout,
-        target_modules=targets
-        if targets == "all-linear"
-        else [target.strip() for target in targets.split(",")],
+        target_modules=targets if targets == "all-linear" else target_names(targets),
         use_rslora=recipe.use_rslora,
-        use_dora=recipe.use_dora,
         task_type="CAUSAL_LM",
     )
+
+
+def check_targets(recipe: Recipe, model: nn.Module) -> None:
+    """Raise `InvalidSettings` for a target module that the base does not have."""
+    if recipe.target_modules == "all-linear":
+        return
+    linear = [path for path, module in model.named_modules() if hasattr(module, "in_features")]
+    for name in target_names(recipe.target_modules):
+        if not any(path == name or path.endswith(f".{name}") for path in linear):
+            known = sorted({path.rsplit(".", 1)[-1] for path in linear} - {*UNSERVED_MODULES})
+            raise InvalidSettings(
+                f"recipe.target_modules: the base has no linear module {name}; "
+                f"it has {', '.join(known)}"
+            )
 
 
 def _check_tracker(recipe: Recipe) -> None:

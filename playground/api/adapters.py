@@ -1,11 +1,13 @@
 """``/v1/load_lora_adapter`` and ``/v1/unload_lora_adapter``, as vLLM has them
 (vllm/entrypoints/openai/api_server.py): adapters come and go while the server answers.
 
-Also serves the checkpoints of training jobs once a request names one, ``BASE:NAME.step-N``.
+Also serves the checkpoints of training jobs and the versions of the store once a request names one:
+``BASE:JOB.step-N``, ``BASE:NAME.v2``.
 """
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,14 +21,14 @@ from playground.protocol import AdapterHost, Backend, find_model
 from playground.settings import Settings
 from playground.studio.studio import Studio
 
-CHECKPOINT_MARK = b".step-"
-"""In the body of every request that names a checkpoint."""
+UNPROMOTED = re.compile(rb"\.(step-|v[1-9])")
+"""In the body of every request that names a checkpoint or a version."""
 
 
 class LoadBody(BaseModel):
     """The adapter to serve: a folder in PEFT's format, relative to the adapters of this server.
 
-    Without ``lora_path``, ``lora_name`` names a checkpoint of a training job.
+    Without ``lora_path``, ``lora_name`` names a checkpoint of a training job or a version.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,12 +65,12 @@ def adapters_router(backend: Backend, settings: Settings, studio: Studio | None)
     return router
 
 
-def checkpoint_loader(backend: Backend, studio: Studio) -> Callable[[Request], Awaitable[None]]:
-    """Return a dependency that serves the checkpoint that a request's ``model`` names."""
+def unpromoted_loader(backend: Backend, studio: Studio) -> Callable[[Request], Awaitable[None]]:
+    """Return a dependency that serves what a request's ``model`` names and nobody has promoted."""
 
     async def load(http: Request) -> None:
         data = await http.body()
-        if CHECKPOINT_MARK not in data:
+        if not UNPROMOTED.search(data):
             return
         try:
             body = json.loads(data)
@@ -76,7 +78,7 @@ def checkpoint_loader(backend: Backend, studio: Studio) -> Callable[[Request], A
             return
         model = body.get("model") if isinstance(body, dict) else None
         if isinstance(model, str) and find_model(await backend.models(), model) is None:
-            await asyncio.to_thread(studio.serve_checkpoint, model, f"api {model}")
+            await asyncio.to_thread(studio.serve_unpromoted, model, f"api {model}")
 
     return load
 
@@ -88,9 +90,9 @@ def _host(backend: Backend) -> AdapterHost:
 
 
 def _checkpoint(name: str, studio: Studio | None) -> tuple[Path, str]:
-    checkpoint = studio.find_checkpoint(name) if studio else None
+    checkpoint = studio.find_unpromoted(name) if studio else None
     if checkpoint is None:
-        problem = "is required: lora_name is no checkpoint of a training job"
+        problem = "is required: lora_name is no checkpoint of a training job and no version"
         raise InvalidRequest("lora_path", problem)
     folder, adapter_name, _ = checkpoint
     return folder, adapter_name

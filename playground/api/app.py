@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from playground.api.adapters import adapters_router, checkpoint_loader
+from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
@@ -86,11 +86,11 @@ def _api(services: Services) -> FastAPI:
     api.include_router(_health_router(backend))
 
     keyed = APIRouter(dependencies=[Depends(key_check(services.access))])
-    checkpoints = [Depends(checkpoint_loader(backend, studio))] if studio else []
+    unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
         for router in (chat_router(backend), completion_router(backend)):
-            keyed.include_router(router, prefix=f"{base}/v1", dependencies=checkpoints)
+            keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
         for router in (
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),

@@ -99,7 +99,10 @@ def translate(error: Exception) -> ErrorReply:
             return ErrorReply(error.status, INVALID, error.code, error.message, error.param)
         case PlaygroundError():
             return _translate_ours(error)
-        case ValidationError() | RequestValidationError():
+        case RequestValidationError():  # a path begins with body, query or path
+            faults = [fault | {"loc": fault["loc"][1:] or fault["loc"]} for fault in error.errors()]
+            return _translate_fault(faults)
+        case ValidationError():
             return _translate_fault(error.errors())
         case HTTPException():
             code = dict(CODES_OF_HTTP_ERRORS).get(error.status_code, "http_error")

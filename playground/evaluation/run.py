@@ -5,8 +5,9 @@ answers. Knows no file of rows: whoever calls it brings `EvaluationSet`s.
 """
 
 import asyncio
+import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,9 +35,14 @@ from playground.store.adapters import VERSION
 
 MAX_CONCURRENT_REQUESTS = 32
 MAX_ANSWER_TOKENS = 256
+STOP_POLL_S = 0.1
 BASE_LANE = "base"
 TEMPORARY_NAME = "report-card-"
 """Begins the names under which adapters are served, unlisted, while their card is made."""
+
+
+class EvaluationStopped(Exception):
+    """Whoever wanted a report card wants it no longer."""
 
 
 class AdapterBackend(Backend, AdapterHost, Protocol):
@@ -69,23 +75,31 @@ def report_card(
     adapters: Sequence[Path],
     sets: Sequence[EvaluationSet],
     grading: Grading | None = None,
+    stop_event: threading.Event | None = None,
 ) -> ReportCard:
     """Make the report card of the last of ``adapters`` against the one before it, or the base.
 
     Asks ``host``, which goes on serving others; ``loaded`` is the same base as a shared-weight copy
     that nobody else uses. The first of ``sets`` decides, the second is the regression set. Raises
-    what `AdapterHost.load_adapter` raises.
+    what `AdapterHost.load_adapter` raises, and `EvaluationStopped` once ``stop_event`` is set.
     """
+    stop = stop_event or threading.Event()
     lanes = (BASE_LANE, *_lane_names(adapters))
-    set_losses = [_losses_by_lane(loaded, adapters, lanes, rows_set.rows) for rows_set in sets]
+    set_losses = [_losses_by_lane(loaded, adapters, lanes, each.rows, stop) for each in sets]
     with _served(host, lanes, adapters) as models:
         sections = [
             summarize(
                 each.name,
                 lanes,
                 asyncio.run(
-                    ask_all(
-                        host, {lane: info.name for lane, info in models.items()}, each.rows, grading
+                    _until_stopped(
+                        ask_all(
+                            host,
+                            {lane: info.name for lane, info in models.items()},
+                            each.rows,
+                            grading,
+                        ),
+                        stop,
                     )
                 ),
                 lane_losses,
@@ -108,6 +122,19 @@ def report_card(
             "sampling": {"temperature": 0.0, "max_tokens": MAX_ANSWER_TOKENS},
         },
     )
+
+
+async def _until_stopped(
+    asking: Coroutine[object, object, list[RowResult]], stop_event: threading.Event
+) -> list[RowResult]:
+    task = asyncio.create_task(asking)
+    while not task.done():
+        await asyncio.wait([task], timeout=STOP_POLL_S)
+        if stop_event.is_set() and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+            raise EvaluationStopped
+    return task.result()
 
 
 @contextmanager
@@ -143,15 +170,24 @@ def _losses_by_lane(
     adapters: Sequence[Path],
     lanes: Sequence[str],
     rows: Sequence[EvaluationRow],
+    stop_event: threading.Event,
 ) -> dict[str, list[float]]:
     """Mean loss of each row's answer, by lane."""
     from peft import PeftModel  # takes seconds to import
 
-    by_lane = {lanes[0]: [loss.mean for loss in losses(loaded.model, rows)]}
+    def until_stopped() -> Iterator[EvaluationRow]:
+        for row in rows:
+            if stop_event.is_set():
+                raise EvaluationStopped
+            yield row
+
+    by_lane = {lanes[0]: [loss.mean for loss in losses(loaded.model, until_stopped())]}
     for lane, folder in zip(lanes[1:], adapters, strict=True):
         model = PeftModel.from_pretrained(loaded.model, str(folder))
-        by_lane[lane] = [loss.mean for loss in losses(model, rows)]
-        model.unload()
+        try:
+            by_lane[lane] = [loss.mean for loss in losses(model, until_stopped())]
+        finally:
+            model.unload()
     return by_lane
 
 

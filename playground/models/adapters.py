@@ -1,7 +1,8 @@
 """LoRA adapters on disk, in PEFT's format: reading, checking, and a hash of their content.
 
 Safetensors only. Knows no engine: an adapter is matrices by module path.
-The format is that of peft ``utils/save_and_load.py`` and ``tuners/lora/config.py`` (0.21).
+The format is that of peft ``utils/save_and_load.py`` (0.21); the config's fields are in
+`playground.models.adapter_config`.
 """
 
 import hashlib
@@ -9,22 +10,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from playground.errors import BrokenAdapter, WrongBase
-from playground.models.loaded import LoadedModel
-from playground.protocol.json_types import Json, JsonObject, object_at, parse_json
+from playground.models.adapter_config import LoraSettings, read_settings
+from playground.protocol.json_types import Json, JsonObject, parse_json, parse_object
 
 CONFIG_FILE = "adapter_config.json"
 CARD_FILE = "adapter_card.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 PICKLE_FILES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_NAME, MAX_SERVED_NAME = 64, 128
+"""Characters of a name in the store; and of one that names a job and its step, or a version."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,49 +69,68 @@ class Adapter:
         return max(pair.rank for pair in self.modules.values())
 
 
-def name_problem(name: str) -> str | None:
+def name_problem(name: str, longest: int = MAX_NAME) -> str | None:
     """Return why a name cannot be an adapter's; None if it can."""
-    if NAME.fullmatch(name):
+    if NAME.fullmatch(name) and len(name) <= longest:
         return None
-    return f"{name!r} is no adapter name: 1 to 64 letters, digits, '.', '_' and '-'"
+    return f"{name!r} is no adapter name: 1 to {longest} letters, digits, '.', '_' and '-'"
 
 
 def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     """Read the adapter in ``folder``, named after the folder unless a name is given.
 
-    Raises `BrokenAdapter` for a missing or damaged file, for pickled weights, and for anything but
-    plain LoRA: DoRA, trained biases, ``modules_to_save``, or another PEFT method.
+    Raises `BrokenAdapter` for a missing or damaged file, for pickled weights, and for a field of
+    the config that is not understood (`playground.models.adapter_config`).
     """
     name = name or folder.name
-    if problem := name_problem(name):
+    if problem := name_problem(name, MAX_SERVED_NAME):
         raise BrokenAdapter(problem)
     config_bytes, weights_bytes = _files(folder)
     try:
-        config = parse_json(config_bytes)
+        config = parse_object(config_bytes)
         tensors = load(weights_bytes)
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, SafetensorError) as error:
         raise BrokenAdapter(f"{folder} holds a damaged file: {error}") from error
-    config = _lora_config(folder, config)
+    settings = _settings(folder, config)
     digest = hashlib.sha256(config_bytes)
     digest.update(weights_bytes)
-    modules = _pairs(folder, config, tensors)
+    modules = _pairs(folder, settings, tensors)
     return Adapter(name, folder, digest.hexdigest()[:16], modules, config, _card(folder))
 
 
-def check_fits(adapter: Adapter, loaded: LoadedModel) -> None:
+class Base(Protocol):
+    """What an adapter is checked against: a `LoadedModel`, or a base that is not loaded."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The modules, which need no weights."""
+        ...
+
+    @property
+    def weights_hash(self) -> str:
+        """Hash of the weights as stored; empty if they are not known."""
+        ...
+
+    @property
+    def template_hash(self) -> str:
+        """Hash of the chat template; empty if it is not known."""
+        ...
+
+
+def check_fits(adapter: Adapter, base: Base) -> None:
     """Raise `WrongBase` unless the adapter was made for this base model.
 
     Checked are the hashes in its card (weights, chat template), and that the model has each of its
     modules in the same shape.
     """
-    hashes = (("base_hash", loaded.weights_hash), ("template_hash", loaded.template_hash))
+    hashes = (("base_hash", base.weights_hash), ("template_hash", base.template_hash))
     for key, expected in hashes:
-        if adapter.card.get(key, expected) != expected:
+        if expected and adapter.card.get(key, expected) != expected:
             raise WrongBase(
                 f"adapter {adapter.name} was trained on {adapter.card.get('base')} with another "
                 f"{key}: {adapter.card[key]}, here {expected}"
             )
-    model = loaded.model
+    model = base.model
     for path, pair in adapter.modules.items():
         try:
             module = model.get_submodule(path)
@@ -143,29 +166,21 @@ def _card(folder: Path) -> JsonObject:
         return {}
     try:
         card = parse_json(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenAdapter(f"{path} is not JSON: {error}") from error
     return card if isinstance(card, dict) else {}
 
 
-def _lora_config(folder: Path, config: Json) -> JsonObject:
-    """Return the config if it is that of plain LoRA; raise `BrokenAdapter` otherwise."""
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        method = config.get("peft_type") if isinstance(config, dict) else None
-        raise BrokenAdapter(f"{folder} is not a LoRA adapter (peft_type {method!r})")
-    if config.get("use_dora"):
-        raise BrokenAdapter(
-            f"{folder} is a DoRA adapter, whose magnitudes cannot share a batch; merge it into its "
-            "base model and serve that"
-        )
-    if config.get("bias", "none") != "none":
-        raise BrokenAdapter(f"{folder} also trained biases, which cannot share a batch")
-    if config.get("modules_to_save"):
-        raise BrokenAdapter(f"{folder} also saved whole modules: {config['modules_to_save']}")
-    return config
+def _settings(folder: Path, config: JsonObject) -> LoraSettings:
+    try:
+        return read_settings(config)
+    except BrokenAdapter as error:
+        raise BrokenAdapter(f"{folder}: {error.message}") from None
 
 
-def _pairs(folder: Path, config: JsonObject, tensors: Mapping[str, Tensor]) -> dict[str, LoraPair]:
+def _pairs(
+    folder: Path, settings: LoraSettings, tensors: Mapping[str, Tensor]
+) -> dict[str, LoraPair]:
     halves: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         match = KEY.fullmatch(key)
@@ -182,22 +197,11 @@ def _pairs(folder: Path, config: JsonObject, tensors: Mapping[str, Tensor]) -> d
     for path, half in halves.items():
         if set(half) != {"A", "B"} or half["A"].shape[0] != half["B"].shape[1]:
             raise BrokenAdapter(f"{folder} has no matching pair of matrices for {path}")
-        scale = _scale(config, path, rank=half["A"].shape[0])
+        rank, said = half["A"].shape[0], settings.rank_of(path)
+        if rank != said:
+            raise BrokenAdapter(
+                f"{folder}: the matrices of {path} have rank {rank}, and {CONFIG_FILE} says {said}"
+            )
+        scale = settings.scale_of(path)
         pairs[path] = LoraPair(half["A"].contiguous(), (half["B"] * scale).contiguous())
     return pairs
-
-
-def _scale(config: JsonObject, path: str, rank: int) -> float:
-    """Return alpha / rank, or alpha / sqrt(rank) for rank-stabilised LoRA (arXiv:2312.03732)."""
-    alpha = _number(config.get("lora_alpha", rank))
-    for pattern, value in object_at(config, "alpha_pattern").items():
-        if re.fullmatch(rf"(.*\.)?({pattern})", path):
-            alpha = _number(value)
-            break
-    return alpha / (rank**0.5 if config.get("use_rslora") else rank)
-
-
-def _number(value: Json) -> float:
-    if not isinstance(value, int | float):
-        raise BrokenAdapter(f"{value!r} is not a number (lora_alpha)")
-    return float(value)

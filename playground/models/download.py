@@ -44,6 +44,22 @@ def locate(spec: ModelSpec, home: Path | None = None) -> Path:
     return _download(source, spec.revision, home)
 
 
+def find_on_disk(spec: ModelSpec, home: Path) -> Path | None:
+    """Return the folder with the model's files if `locate` would find it without the hub."""
+    entry = find(spec.source)
+    source = entry.source if entry else spec.source
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    try:
+        cached = snapshot_download(
+            source, revision=spec.revision, cache_dir=home / "models", local_files_only=True
+        )
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    return Path(cached)
+
+
 def downloaded(home: Path) -> list[tuple[str, int]]:
     """List the downloaded repositories under ``home`` as (hub id, bytes on disk)."""
     folder = home / "models"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playground.errors import UnknownFile
+from playground.errors import InvalidRequest, UnknownFile
 from playground.files import atomic_folder
 from playground.store.json_files import StoredObject, read_json_object, write_json_object
 
@@ -35,8 +35,11 @@ class Uploads:
         self._folder = home / "uploads"
 
     async def save(self, name: str, purpose: str, chunks: AsyncIterator[bytes]) -> Upload:
-        """Keep a file. Of its name only safe characters are kept, and the ending."""
-        file_id = f"file-{uuid.uuid4().hex[:24]}"
+        """Keep a file. Of its name only safe characters are kept, and the ending.
+
+        Raises `InvalidRequest` for an empty one.
+        """
+        file_id = _new_id()
         safe = re.sub(r"[^\w.-]", "_", Path(name).name)[-120:].lstrip(".") or "rows.jsonl"
         with atomic_folder(self._folder / file_id) as folder:
             (folder / CONTENT).mkdir()
@@ -44,8 +47,18 @@ class Uploads:
             with (folder / CONTENT / safe).open("wb") as file:
                 async for chunk in chunks:
                     size += file.write(chunk)
-            metadata: StoredObject = {"name": safe, "size": size, "purpose": purpose}
-            write_json_object(folder / METADATA_FILE, metadata | {"created": int(time.time())})
+            if not size:
+                raise InvalidRequest("file", "it is empty")
+            _write_metadata(folder, safe, size, purpose)
+        return self.find(file_id)
+
+    def keep(self, path: Path, purpose: str) -> Upload:
+        """Keep a copy of a file of this machine."""
+        file_id = _new_id()
+        with atomic_folder(self._folder / file_id) as folder:
+            (folder / CONTENT).mkdir()
+            copy = Path(shutil.copyfile(path, folder / CONTENT / path.name))
+            _write_metadata(folder, path.name, copy.stat().st_size, purpose)
         return self.find(file_id)
 
     def find(self, file_id: str) -> Upload:
@@ -65,3 +78,12 @@ class Uploads:
     def delete(self, file_id: str) -> None:
         """Remove an upload; jobs have copies of their own. Raises `UnknownFile`."""
         shutil.rmtree(self.find(file_id).path.parents[1])
+
+
+def _new_id() -> str:
+    return f"file-{uuid.uuid4().hex[:24]}"
+
+
+def _write_metadata(folder: Path, name: str, size: int, purpose: str) -> None:
+    metadata: StoredObject = {"name": name, "size": size, "purpose": purpose}
+    write_json_object(folder / METADATA_FILE, metadata | {"created": int(time.time())})

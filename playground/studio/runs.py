@@ -39,6 +39,7 @@ from playground.files import atomic_folder, write_atomic
 from playground.models.adapters import name_problem
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
+from playground.studio.run_lock import training_lock
 
 REPLAY_FILE = "replay.jsonl"
 RUNS_FOLDER, RUN_FILE = "runs", "run.json"
@@ -245,10 +246,21 @@ def replay_data(run: Run, loaded: LoadedModel) -> TrainingData | None:
 
 
 def execute(run: Run, loaded: LoadedModel, hooks: TrainingHooks | None = None) -> Trained:
-    """Train the run, or resume it. Raises what `train` raises."""
+    """Train the run, or resume it. Raises what `train` raises.
+
+    While another process trains in the same home it waits, if the hooks have an ``on_wait``; it
+    raises `Conflict` otherwise.
+    """
     from finetune.training.train import train  # the training libraries take seconds to import
 
-    return train(run.recipe, loaded, training_data(run, loaded), run.folder, run.name, hooks)
+    hooks = hooks or TrainingHooks()
+    runs = run.folder.resolve().parent
+    home = runs if runs.name == RUNS_FOLDER else None
+    with training_lock(run.folder, home, hooks.stop_event, hooks.on_wait) as acquired:
+        if not acquired or run.adapter:
+            return Trained(run.adapter, 0, 0.0, 0.0)
+        data = training_data(run, loaded)
+        return train(run.recipe, loaded, data, run.folder, run.name, hooks)
 
 
 def publish(adapter: Path, target: Path) -> Path:

@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 import finetune
 from finetune.data.dataset import prepare
 from finetune.data.formats import NO_COLUMNS
@@ -22,29 +20,31 @@ from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
 from finetune.report import DataReport, report
 from finetune.training.checkpoints import step_of
-from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.plan import TrainingPlan, plan_for
-from playground.errors import Conflict, InvalidSettings, PlaygroundError, UnknownJob, UnknownModel
-from playground.evaluation.report_card_formats import write_report_card
-from playground.evaluation.run import AdapterBackend, report_card
+from playground.errors import Conflict, PlaygroundError, UnknownAdapter, UnknownJob, UnknownModel
+from playground.evaluation.run import AdapterBackend
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.models.shared_weights import shared_weight_copy
 from playground.protocol import ModelInfo
 from playground.store.adapters import AdapterStore, Version
-from playground.studio.evaluation_rows import run_evaluation_sets
 from playground.studio.jobs import Jobs, JobSummary
 from playground.studio.jobs.kinds.train import (
+    PROMOTED,
     PUBLISH,
     PUBLISHED,
     TRAIN,
     TrainingSnapshot,
     TrainKind,
 )
-from playground.studio.jobs.kinds.training_process import train_in_subprocess
-from playground.studio.model_names import checkpoint_name, parse_checkpoint_name, version_name
-from playground.studio.runs import Run, execute, new_run, open_dataset
+from playground.studio.model_names import (
+    checkpoint_name,
+    parse_checkpoint_name,
+    parse_version_name,
+    version_name,
+)
+from playground.studio.runs import new_run
+from playground.studio.training_work import TrainingWork
 from playground.studio.trials import Trials
 
 logger = logging.getLogger(__name__)
@@ -73,14 +73,17 @@ class Studio:
         judged_rows: int = MAX_EVALUATION_ROWS,
     ) -> None:
         self._home = home
-        self._judged_rows = judged_rows
         self._loaded = loaded
         self._host = host
-        self._throttle = throttle
         self._trials = Trials(host)
         self.isolated = isolated
         self.store = AdapterStore(home / "adapters")
-        kind = TrainKind(self._train, self._make_card, self._publish_run, self._trials.unload)
+        work = TrainingWork(
+            home, loaded, host, self.store, self.promote, throttle, isolated, judged_rows
+        )
+        kind = TrainKind(
+            work.train, work.make_card, work.publish, self._trials.unload, work.validate
+        )
         self.jobs = Jobs(home, [kind])
 
     def __enter__(self) -> "Studio":
@@ -178,18 +181,14 @@ class Studio:
         request: Mapping[str, object] | None = None,
         columns: Mapping[str, str] = NO_COLUMNS,
     ) -> TrainingSnapshot:
-        """Queue a job; one that ``publishes`` also promotes its adapter once it is done.
+        """Queue a job, which checks its rows first; one that ``publishes`` also publishes its
+        adapter once it is done, and promotes it if its report card says so.
 
-        ``request`` is kept with the job, as its ``input``. Raises `InvalidSettings` for rows of
-        which nothing would be learned or that do not fit the method, `Conflict` where this server
+        ``request`` is kept with the job, as its ``input``. Raises `Conflict` where this server
         cannot train.
         """
         self.jobs.require_available()
         recipe = recipe if self.isolated else self.for_base(recipe)
-        report = self.check(files, recipe, evaluation, columns)
-        if report.problems:
-            first = f": {report.errors[0]}" if report.errors else ""
-            raise InvalidSettings(f"{'; '.join(report.problems)}{first}")
         run = new_run(self._home, name, recipe, files, evaluation, columns)
         job = self.jobs.add(run.folder, TRAIN, name, {**(request or {}), PUBLISH: publishes})
         return self.training_job(job.id)
@@ -226,35 +225,40 @@ class Studio:
         served_as = version_name(name, stored.version)
         return self._trials.load(stored.folder, served_as, f"{name}/{stored.version}", user)
 
-    def checkpoint_model(self, name: str, step: int) -> str:
+    def checkpoint_model(self, job_id: str, step: int) -> str:
         """Return the name of the model that a job's checkpoint is served as on request."""
-        return f"{self.base_model}:{checkpoint_name(name, step)}"
+        return f"{self.base_model}:{checkpoint_name(job_id, step)}"
 
-    def find_checkpoint(self, model: str) -> tuple[Path, str, str] | None:
-        """Return folder, adapter name and job id of the checkpoint that a model name stands for.
+    def find_unpromoted(self, model: str) -> tuple[Path, str, str] | None:
+        """Return folder, adapter name and origin of the checkpoint or version that a model name
+        stands for.
 
-        ``model`` is ``NAME.step-N``, with or without the base before it; of several jobs of one
-        name the latest counts. None if there is no such checkpoint.
+        ``model`` is ``JOB.step-N``, ``NAME.step-N`` or ``NAME.vN``, with or without the base before
+        it; of several jobs of one name the latest counts. None if there is nothing of that name.
         """
         adapter_name = model.removeprefix(f"{self.base_model}:")
+        if version := parse_version_name(adapter_name):
+            with suppress(UnknownAdapter):
+                stored = self.store.find(*version)
+                return stored.folder, adapter_name, f"{stored.name}/{stored.version}"
         parsed = parse_checkpoint_name(adapter_name)
         if parsed is None:
             return None
         name, step = parsed
         for summary in self.training_jobs():
-            if summary.name == name:
+            if name in (summary.id, summary.name):
                 folder = _checkpoint_at(self.training_job(summary.id), step)
                 if folder:
                     return folder, adapter_name, summary.id
         return None
 
-    def serve_checkpoint(self, model: str, user: str = "") -> ModelInfo | None:
-        """Serve the checkpoint that a model name stands for, as a trial; None if there is none."""
-        checkpoint = self.find_checkpoint(model)
-        if checkpoint is None:
+    def serve_unpromoted(self, model: str, user: str = "") -> ModelInfo | None:
+        """Serve what a model name stands for, as a trial; None if there is nothing of that name."""
+        found = self.find_unpromoted(model)
+        if found is None:
             return None
-        folder, adapter_name, job_id = checkpoint
-        return self._trials.load(folder, adapter_name, job_id, user)
+        folder, adapter_name, origin = found
+        return self._trials.load(folder, adapter_name, origin, user)
 
     def publish(self, job_id: str, name: str | None = None, *, promote: bool = True) -> Version:
         """Make a finished job's adapter the next version of a name, and serve it."""
@@ -263,7 +267,7 @@ class Studio:
             raise Conflict(f"job {job_id} has no adapter yet: it is {job.state}")
         version = self.store.publish(job.adapter, name or job.name)
         published = [*job.published, f"{version.name}/{version.version}"]
-        self.jobs.add_result(job_id, **{PUBLISHED: published})
+        self.jobs.add_result(job_id, **{PUBLISHED: published, PROMOTED: promote})
         return self.promote(version.name, version.version) if promote else version
 
     def import_adapter(self, folder: Path, name: str) -> Version:
@@ -319,46 +323,6 @@ class Studio:
         self.retire(name)
         for stored in versions:
             self.delete(name, stored.version)
-
-    # How the queue trains and evaluates
-
-    def _train(self, run: Run, hooks: TrainingHooks) -> Trained:
-        if self.isolated:
-            return train_in_subprocess(run, hooks)
-        spec, recipe = self._loaded.spec, run.recipe
-        if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
-            raise InvalidSettings(
-                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and "
-                f"{spec.source} ({spec.quantization}) is resident; train it with --isolated"
-            )
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return execute(run, self._loaded, replace(hooks, throttle=self._throttle))
-
-    def _publish_run(self, run: Run) -> str:
-        version = self.store.publish(_adapter_of(run), run.name)
-        self.promote(version.name, version.version)
-        return f"{version.name}/{version.version}"
-
-    def _make_card(self, run: Run) -> str:
-        """Write the report card beside the adapter; returns its verdict."""
-        adapter = _adapter_of(run)
-        loaded = shared_weight_copy(self._loaded)
-        dataset = open_dataset(run, loaded)
-        sets = run_evaluation_sets(dataset, run.recipe, loaded, self._home, self._judged_rows)
-        adapters = [adapter]
-        if run.name in self.store.names():
-            before = self.store.find(run.name)
-            adapters = [before.folder, adapter] if before.promoted else adapters
-        card = report_card(self._host, loaded, adapters, sets)
-        write_report_card(card, adapter)
-        return f"verdict: {card.verdict}"
-
-
-def _adapter_of(run: Run) -> Path:
-    if run.adapter is None:
-        raise Conflict(f"run {run.folder.name} has no adapter yet")
-    return run.adapter
 
 
 def _checkpoint_at(job: TrainingSnapshot, step: int) -> Path | None:

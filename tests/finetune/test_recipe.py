@@ -41,6 +41,24 @@ def test_wrong_recipe_names_its_field(changes: dict[str, object], words: str) ->
         read_recipe("embedded_cpu", changes)
 
 
+@pytest.mark.parametrize("field", ["dora", "use_dora"])
+def test_dora_refused_before_training(field: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"recipe.{field}: DoRA's magnitudes"):
+        read_recipe("embedded_cpu", {field: True})
+
+
+@pytest.mark.parametrize("name", ["embed_tokens", "lm_head", "model.embed_tokens"])
+def test_unserved_target_refused(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"target_modules: .*adapters of {name} cannot be"):
+        read_recipe("embedded_cpu", {"target_modules": f"q_proj, {name}"})
+
+
+def test_recorded_recipe_without_dora_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe_yaml(embedded_cpu()) + "use_dora: false\n")
+    assert read_recorded(path) == embedded_cpu()
+
+
 def test_published_schema_is_current() -> None:
     path = Path(finetune.__file__).parent / "recipe.schema.json"
     assert json.loads(path.read_text()) == recipe_schema()

@@ -87,6 +87,8 @@ class JobIndex:
         if known and known[0] == signature:
             return known[1]
         folder = self._folder / name
-        job = read_job(folder) or self._adopt(folder)
+        job = read_job(folder)
+        if job is None and (job := self._adopt(folder)) and job.state == "running":
+            return job  # no file says when another process ends it
         self._entries[name] = (signature, job)
         return job

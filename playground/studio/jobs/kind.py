@@ -14,17 +14,29 @@ def _ignore(_text: str) -> None:
     return
 
 
+def _ignore_values(_values: Mapping[str, object]) -> None:
+    return
+
+
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class JobHooks:
     """The queue's side of a running job.
 
     Once ``stop_event`` is set the job saves what resuming needs and ends. ``set_phase`` says what
-    it is doing now, ``add_note`` keeps a sentence for people.
+    it is doing now, ``add_note`` keeps a sentence for people, ``add_result`` adds to what came of
+    it. ``commit`` is called before the first thing that cannot be undone: it returns False if the
+    job was interrupted before, and from then on the job cannot be.
     """
 
     stop_event: threading.Event = field(default_factory=threading.Event)
     set_phase: Callable[[str], None] = _ignore
     add_note: Callable[[str], None] = _ignore
+    add_result: Callable[[Mapping[str, object]], None] = _ignore_values
+    commit: Callable[[], bool] = _always
 
 
 class JobKind(Protocol):

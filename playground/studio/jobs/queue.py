@@ -18,8 +18,9 @@ from filelock import FileLock, Timeout
 
 from playground.errors import Conflict, PlaygroundError, UnknownJob
 from playground.store.json_files import read_json_object, write_json_object
+from playground.studio.jobs.events import EVENTS_FILE, Event, record_event
 from playground.studio.jobs.index import JobIndex
-from playground.studio.jobs.job import Job, State
+from playground.studio.jobs.job import STATE_FILE, Job, State
 from playground.studio.jobs.kind import JobHooks, JobKind
 from playground.studio.jobs.log import LOG_FILE, LogLine, LogReaders, progress_of
 from playground.studio.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of, summary_of
@@ -27,6 +28,9 @@ from playground.studio.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of
 logger = logging.getLogger(__name__)
 
 Interruption = Literal["paused", "stopped", "closed"]
+FAILED_IN = "failed_in"
+"""Key of a failed job's result: the phase that it was in."""
+LIVE = ("queued", "running")
 JOBS_FOLDER = "runs"
 LOCK, OWNER = ".lock", ".owner.json"
 OTHER_PROCESS_POLL_S = 1.0
@@ -47,10 +51,12 @@ class Jobs:
         self._kinds = {kind.name: kind for kind in kinds}
         self._index = JobIndex(self._folder, self._adopt)
         self._logs = LogReaders()
+        self._event_logs = LogReaders()
         self._logs_lock = threading.Lock()
         self._changed = threading.Condition()
         self._current: tuple[str, JobHooks] | None = None
         self._interruption: Interruption | None = None
+        self._committed = False
         self._closed = False
         self._lock = FileLock(self._folder / LOCK, thread_local=False)
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -79,7 +85,7 @@ class Jobs:
         write_json_object(owner, {"pid": os.getpid()})
         self.unavailable = None
         for job in self._index.jobs():
-            if job.state == "running":
+            if job.state == "running" and (job.folder / STATE_FILE).exists():
                 self._index.write(replace(job, state="queued", phase=""))
         self._thread.start()
 
@@ -103,7 +109,7 @@ class Jobs:
     def snapshot(self, job_id: str) -> JobSnapshot:
         """Return everything that is shown of a job, as its kind has it. Raises `UnknownJob`."""
         job = self._index.find(job_id)
-        basis = snapshot_of(job, self._log(job))
+        basis = snapshot_of(job, self._log(job), self._events(job))
         kind = self._kinds.get(job.kind)
         return kind.snapshot(basis) if kind else basis
 
@@ -120,6 +126,7 @@ class Jobs:
                 created_s=now, queued_s=now,
             )  # fmt: skip
             self._index.write(job)
+            record_event(folder, "Created")
             self._changed.notify_all()
         return self.snapshot(job.id)
 
@@ -135,11 +142,14 @@ class Jobs:
                 raise Conflict(f"this server does not train: {self.unavailable}")
 
     def pause(self, job_id: str) -> None:
-        """Save a checkpoint and free the memory; `resume` goes on. Raises `Conflict`."""
+        """Save what resuming needs and free the memory; `resume` goes on. Raises `Conflict`."""
         self._interrupt(job_id, "paused", ("queued", "running"))
 
     def stop(self, job_id: str) -> None:
-        """End for good, keeping what is saved. Raises `Conflict`."""
+        """End for good, keeping what is saved. Raises `Conflict`.
+
+        The job is stopped at once; what runs of it winds down, and nothing more comes of it.
+        """
         self._interrupt(job_id, "stopped", ("queued", "running", "paused"))
 
     def resume(self, job_id: str) -> None:
@@ -154,6 +164,7 @@ class Jobs:
                     job, state="queued", phase="", message="", ended_s=None, queued_s=time.time()
                 )
             )
+            record_event(job.folder, "Resumed")
             self._changed.notify_all()
 
     def delete(self, job_id: str) -> None:
@@ -163,6 +174,8 @@ class Jobs:
             job = self._index.find(job_id)
             if job.state == "running":
                 raise Conflict(f"job {job_id} is running; stop it first")
+            if self._is_current(job_id):
+                raise Conflict(f"job {job_id} is still winding down; try again in a moment")
             hidden = job.folder.with_name(f".{job_id}.deleted")
             job.folder.rename(hidden)
             self._changed.notify_all()
@@ -177,10 +190,10 @@ class Jobs:
             self._index.write(replace(job, result={**job.result, **values}))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobSnapshot:
-        """Return the job once it neither runs nor waits to; for notebooks and tests."""
+        """Return the job once nothing of it runs or waits to; for notebooks and tests."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while self._index.find(job_id).state in ("queued", "running"):
+            while self._is_current(job_id) or self._index.find(job_id).state in LIVE:
                 left = OTHER_PROCESS_POLL_S if deadline is None else deadline - time.monotonic()
                 if left <= 0:
                     break
@@ -194,6 +207,13 @@ class Jobs:
         with self._logs_lock:
             return self._logs.read(job.folder / LOG_FILE)
 
+    def _events(self, job: Job) -> tuple[Event, ...]:
+        with self._logs_lock:
+            return self._event_logs.read(job.folder / EVENTS_FILE)
+
+    def _is_current(self, job_id: str) -> bool:
+        return self._current is not None and self._current[0] == job_id
+
     def _interrupt(
         self, job_id: str, state: Literal["paused", "stopped"], allowed: Sequence[State]
     ) -> None:
@@ -202,14 +222,23 @@ class Jobs:
             job = self._index.find(job_id)
             if job.state not in allowed:
                 raise Conflict(f"job {job_id} is {job.state}")
-            if self._current and self._current[0] == job_id:
+            is_current = self._is_current(job_id)
+            if job.state == "running" and not is_current:
+                raise Conflict(f"job {job_id} is run by a command; stop it there")
+            if is_current and self._committed:
+                raise Conflict(f"job {job_id} publishes its adapter already")
+            if is_current:
                 self._interrupt_current(state)
-            else:
+            if state == "stopped":
+                self._index.write(replace(job, state=state, phase="", ended_s=time.time()))
+                record_event(job.folder, "Stopped")
+            elif not is_current:
                 self._index.write(replace(job, state=state))
-                self._changed.notify_all()
+                record_event(job.folder, "Paused")
+            self._changed.notify_all()
 
     def _interrupt_current(self, how: Interruption) -> None:
-        if self._current:
+        if self._current and self._interruption != "stopped":
             self._interruption = how
             self._current[1].stop_event.set()
 
@@ -224,7 +253,9 @@ class Jobs:
                     return
                 hooks = self._hooks(job.id)
                 self._current, self._interruption = (job.id, hooks), None
+                self._committed = False
                 self._index.write(replace(job, state="running", message=""))
+                record_event(job.folder, "Started")
             self._keep_end_of(job, hooks)
             with self._changed:
                 self._current = None
@@ -232,10 +263,10 @@ class Jobs:
 
     def _keep_end_of(self, job: Job, hooks: JobHooks) -> None:
         try:
-            ended = self._run(job, hooks)
+            end = self._run(job, hooks)
             with self._changed:
                 self._current = None
-                self._index.write(ended)
+                self._index.write(end())
         except UnknownJob:
             logger.warning("job %s was removed by another process while it ran", job.id)
 
@@ -244,29 +275,52 @@ class Jobs:
         return min(queued, key=lambda job: job.queued_s, default=None)
 
     def _hooks(self, job_id: str) -> JobHooks:
-        def update(change: Callable[[Job], Job]) -> None:
+        def update(change: Callable[[Job], Job], message: str) -> None:
             with self._changed:
-                self._index.write(change(self._index.find(job_id)))
+                job = self._index.find(job_id)
+                if job.state == "running":  # not stopped meanwhile
+                    self._index.write(change(job))
+                    record_event(job.folder, message)
+
+        def add_note(note: str) -> None:
+            update(lambda job: replace(job, notes=(*dict.fromkeys((*job.notes, note)),)), note)
+
+        def commit() -> bool:
+            with self._changed:
+                self._committed = self._interruption is None
+                return self._committed
 
         return JobHooks(
-            set_phase=lambda phase: update(lambda job: replace(job, phase=phase)),
-            add_note=lambda note: update(lambda job: replace(job, notes=(*job.notes, note))),
+            set_phase=lambda phase: update(
+                lambda job: replace(job, phase=phase), f"{phase[:1].upper()}{phase[1:]}"
+            ),
+            add_note=add_note,
+            add_result=lambda values: self.add_result(job_id, **values),
+            commit=commit,
         )
 
-    def _run(self, job: Job, hooks: JobHooks) -> Job:
-        """Return the job as it stands afterwards. Nothing that a job does ends the queue."""
+    def _run(self, job: Job, hooks: JobHooks) -> Callable[[], Job]:
+        """Do the job; return what makes it as it stands afterwards, to be called under the lock.
+
+        Nothing that a job does ends the queue.
+        """
         try:
             result = self._kind(job).run(job, hooks)
         except PlaygroundError as error:
-            return self._ended(job.id, "failed", message=error.message)
+            message = error.message
         except Exception as error:  # the outer edge of a job: any error is the job's own
             logger.exception("job %s failed", job.id)
-            return self._ended(job.id, "failed", message=f"{type(error).__name__}: {error}")
+            message = f"{type(error).__name__}: {error}"
+        else:
+            return lambda: self._end_of(job.id, result)
+        return lambda: self._ended(job.id, "failed", message=message)
+
+    def _end_of(self, job_id: str, result: Mapping[str, object] | None) -> Job:
         if result is not None:
-            return self._ended(job.id, "done", result=result)
+            return self._ended(job_id, "done", result=result)
         if self._interruption == "closed":
-            return self._index.find(job.id)  # still "running": the next start goes on with it
-        return self._ended(job.id, self._interruption or "stopped")
+            return self._index.find(job_id)  # still "running": the next start goes on with it
+        return self._ended(job_id, self._interruption or "stopped")
 
     def _kind(self, job: Job) -> JobKind:
         kind = self._kinds.get(job.kind)
@@ -282,12 +336,17 @@ class Jobs:
         result: Mapping[str, object] | None = None,
     ) -> Job:
         job = self._index.find(job_id)  # with the notes made on the way
+        if job.state != "running":  # stopped on the way, perhaps resumed since
+            return replace(job, progress=progress_of(self._log(job)))
+        failed_in = {FAILED_IN: job.phase} if state == "failed" else {}
+        event = f"{state[:1].upper()}{state[1:]}" + (f": {message}" if message else "")
+        record_event(job.folder, event, "error" if state == "failed" else "info")
         return replace(
             job,
             state=state,
             phase="",
             message=message,
-            result={**job.result, **(result or {})},
+            result={**job.result, **(result or {}), **failed_in},
             progress=progress_of(self._log(job)),
             ended_s=None if state == "paused" else time.time(),
         )

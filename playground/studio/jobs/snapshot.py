@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from playground.studio.jobs.events import Event
 from playground.studio.jobs.job import Job, Progress, State
 from playground.studio.jobs.log import LogLine, progress_of, seconds_left_of
 
@@ -41,6 +42,7 @@ class JobSnapshot(JobSummary):
     input: Mapping[str, object]
     result: Mapping[str, object]
     log: tuple[LogLine, ...]
+    events: tuple[Event, ...]
     seconds_left: float | None
     """As its last log line estimated, while it runs."""
 
@@ -63,7 +65,7 @@ def summary_of(job: Job, log: tuple[LogLine, ...] = ()) -> JobSummary:
     return JobSummary(**_common(job, log))
 
 
-def snapshot_of(job: Job, log: tuple[LogLine, ...]) -> JobSnapshot:
+def snapshot_of(job: Job, log: tuple[LogLine, ...], events: tuple[Event, ...] = ()) -> JobSnapshot:
     """Return all that every kind of job has."""
     return JobSnapshot(
         **_common(job, log),
@@ -71,6 +73,7 @@ def snapshot_of(job: Job, log: tuple[LogLine, ...]) -> JobSnapshot:
         input=job.input,
         result=job.result,
         log=log,
+        events=events,
         seconds_left=seconds_left_of(log) if job.state == "running" else None,
     )
 

@@ -36,7 +36,6 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "lora_dropout": "LoRA dropout",
         "target_modules": "Target modules",
         "use_rslora": "Rank-stabilized LoRA",
-        "use_dora": "DoRA",
         "loraplus_lr_ratio": "LoRA+ learning rate ratio",
         "neftune_noise_alpha": "NEFTune noise",
         "lr_scheduler_type": "Learning rate schedule",

@@ -15,7 +15,7 @@ from finetune.recipe import Recipe, embedded_cpu
 from finetune.training.callbacks import read_log
 from finetune.training.train import train
 from playground.backends.local import LocalBackend
-from playground.errors import BrokenAdapter
+from playground.errors import InvalidSettings
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
@@ -84,14 +84,12 @@ def test_option_trains_every_matrix(method: str, tmp_path: Path) -> None:
         assert host.load_adapter(done.folder, "words").adapter == "words"
 
 
-@pytest.mark.training
-def test_dora_is_refused_by_engine(tmp_path: Path) -> None:
-    recipe = replace(QUICK, use_dora=True)
+def test_unknown_target_module_refused(tmp_path: Path) -> None:
+    recipe = replace(QUICK, target_modules="q_proj, query")
     loaded = base_of(recipe)
-    done = train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "words")
-    assert done.folder
-    with LocalBackend(loaded) as host, pytest.raises(BrokenAdapter, match="DoRA"):
-        host.load_adapter(done.folder)
+    with pytest.raises(InvalidSettings, match="no linear module query; it has down_proj"):
+        train(recipe, loaded, TrainingData.of(rows_of(loaded)), tmp_path / "run", "words")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.training

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -187,9 +188,7 @@ def test_import_unfit_adapter_refused(
 
 
 @pytest.mark.training
-def test_publish_without_adapter_refused(
-    studio: Studio, catalogue: Path, quick: Recipe, tmp_path: Path
-) -> None:
+def test_publish_without_adapter_refused(studio: Studio, catalogue: Path, quick: Recipe) -> None:
     job = studio.train("prices", replace(quick, num_train_epochs=500.0), [catalogue])
     with pytest.raises(Conflict, match="no adapter yet"):
         studio.publish(job.id)
@@ -197,10 +196,46 @@ def test_publish_without_adapter_refused(
         studio.try_checkpoint(job.id, 3)
     studio.jobs.stop(job.id)
     studio.jobs.wait(job.id, LONG_S)
+
+
+def test_job_without_usable_row_fails(studio: Studio, quick: Recipe, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"prompt": "only"}\n')
-    with pytest.raises(InvalidSettings, match=r"bad\.jsonl:1"):
-        studio.train("bad", quick, [bad])
+    job = ended(studio, studio.train("bad", quick, [bad]).id)
+    assert job.state == "failed"
+    assert "no token of these rows would be trained: bad.jsonl:1" in job.message
+
+
+def test_job_without_usable_evaluation_row_fails(
+    studio: Studio, quick: Recipe, catalogue: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "only"}\n')
+    job = ended(studio, studio.train("bad", quick, [catalogue], bad).id)
+    assert job.state == "failed"
+    assert "no row of the evaluation file can be used: bad.jsonl:1" in job.message
+
+
+@pytest.mark.training
+def test_rows_left_out_are_counted(studio: Studio, quick: Recipe, catalogue: Path) -> None:
+    with catalogue.open("a") as file:
+        file.write('{"prompt": "only"}\n' * 2)
+    job = ended(studio, studio.train("prices", replace(quick, max_steps=1), [catalogue]).id)
+    assert (job.result["rows"], job.result["rows_left_out"]) == (6, 2)
+    assert job.notes[0].startswith("2 of 6 rows are left out: catalogue.jsonl:5")
+
+
+@pytest.mark.training
+def test_stop_ends_report_card_soon(studio: Studio, quick: Recipe, catalogue: Path) -> None:
+    job = studio.train("prices", replace(quick, max_steps=1), [catalogue], publishes=True)
+    while studio.training_job(job.id).phase != "report card":
+        studio.jobs.wait(job.id, 0.02)
+    began = time.monotonic()
+    studio.jobs.stop(job.id)
+    assert studio.training_job(job.id).state == "stopped"
+    assert ended(studio, job.id).published == ()
+    assert time.monotonic() - began < 2
+    assert studio.store.names() == []
 
 
 def test_promoted_served_after_restart(

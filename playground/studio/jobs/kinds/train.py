@@ -25,12 +25,14 @@ from finetune.training.checkpoints import (
 )
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import InvalidSettings, PlaygroundError
+from playground.evaluation.run import EvaluationStopped
 from playground.store.report_card_files import ReportCardFormat, report_cards_in
 from playground.studio.jobs.index import Signature, signature_of
 from playground.studio.jobs.job import Job
 from playground.studio.jobs.kind import JobHooks
 from playground.studio.jobs.kinds.memory import MAX_HALVINGS, halved, is_out_of_memory
 from playground.studio.jobs.snapshot import JobSnapshot
+from playground.studio.run_lock import is_training
 from playground.studio.runs import Run, open_run, set_recipe
 
 logger = logging.getLogger(__name__)
@@ -40,13 +42,39 @@ PUBLISH = "publish"
 """Key of a job's input: whether its adapter is published and promoted once it is done."""
 PUBLISHED = "published"
 """Key of a job's result: the versions (``NAME/v2``) that came of it."""
+PROMOTED, RESULT_FILES = "promoted", "result_files"
+"""Keys of a job's result: whether the version was promoted; ids of the report card's files."""
+VALIDATING, TRAINING, REPORT_CARD, PUBLISHING = (
+    "validating files", "training", "report card", "publishing",
+)  # fmt: skip
+"""A job's phases, in their order."""
 MAX_OPEN_RUNS = 16
 
+Validator = Callable[[Run, JobHooks], None]
+"""Reads and checks a run's rows. Raises `InvalidSettings` if nothing would be trained."""
 Trainer = Callable[[Run, TrainingHooks], Trained]
-ReportCardMaker = Callable[[Run], str]
-"""Writes a finished run's report card; returns a note for people, usually its verdict."""
-Publisher = Callable[[Run], str]
-"""Publishes and promotes a finished run's adapter; returns the version, ``NAME/v2``."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeCard:
+    """A run's report card: its verdict, and the ids of its files among the uploads."""
+
+    verdict: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version in the store, ``NAME/v2``, and whether it was promoted."""
+
+    version: str
+    promoted: bool
+
+
+ReportCardMaker = Callable[[Run, threading.Event], MadeCard]
+"""Writes a finished run's report card; raises `EvaluationStopped` once the event is set."""
+Publisher = Callable[[Run, str], Published]
+"""Publishes a finished run's adapter; promotes it if the verdict, the second argument, says so."""
 
 
 class Sample(TypedDict):
@@ -94,8 +122,8 @@ class _OpenRun:
 class TrainKind:
     """Trains runs; see `playground.studio.jobs.kind.JobKind`.
 
-    A run that was interrupted goes on from its last good checkpoint; one that was interrupted
-    after training goes on with its report card.
+    Rows are checked first. A run that was interrupted goes on from its last good checkpoint; one
+    that was interrupted after training goes on with its report card.
     """
 
     name = TRAIN
@@ -106,7 +134,9 @@ class TrainKind:
         make_report_card: ReportCardMaker | None = None,
         publish: Publisher | None = None,
         discard: Callable[[str], None] | None = None,
+        validate: Validator | None = None,
     ) -> None:
+        self._validate = validate
         self._train = train
         self._make_report_card = make_report_card
         self._publish = publish
@@ -118,21 +148,43 @@ class TrainKind:
         """Train, make the report card, publish."""
         run = open_run(job.folder)
         if run.adapter is None:
-            hooks.set_phase("training")
+            if self._validate:
+                hooks.set_phase(VALIDATING)
+                self._validate(run, hooks)
+            if hooks.stop_event.is_set():
+                return None
+            hooks.set_phase(TRAINING)
             if self._train_within_memory(run, hooks).folder is None:
                 return None
-        hooks.set_phase("report card")
-        if self._make_report_card:
+        card = self._card(run, hooks)
+        if not (self._publish and job.input.get(PUBLISH)):
+            return None if hooks.stop_event.is_set() else {}
+        if not hooks.commit():
+            return None
+        hooks.set_phase(PUBLISHING)
+        published = self._publish(run, card.verdict)
+        hooks.add_note(_publishing_note(published))
+        versions = [*published_of(job.result), published.version]
+        return {PUBLISHED: versions, PROMOTED: published.promoted}
+
+    def _card(self, run: Run, hooks: JobHooks) -> MadeCard:
+        """Make the report card; one without a verdict if it was interrupted or is not possible."""
+        if self._make_report_card and not hooks.stop_event.is_set():
+            hooks.set_phase(REPORT_CARD)
             try:
-                hooks.add_note(self._make_report_card(run))
+                card = self._make_report_card(run, hooks.stop_event)
+            except EvaluationStopped:
+                pass
             except PlaygroundError as error:
                 hooks.add_note(f"no report card: {error.message}")
-        if self._publish and job.input.get(PUBLISH):
-            return {PUBLISHED: [*published_of(job.result), self._publish(run)]}
-        return {}
+            else:
+                hooks.add_note(f"verdict: {card.verdict}")
+                hooks.add_result({RESULT_FILES: list(card.files)})
+                return card
+        return MadeCard("")
 
     def adopt(self, folder: Path) -> Job | None:
-        """Make a job of a run of the command line; it stands where its files say."""
+        """Make a job of a run of the command line; it stands where its files and its lock say."""
         try:
             run = open_run(folder)
         except InvalidSettings:
@@ -142,7 +194,8 @@ class TrainKind:
             folder=folder,
             kind=TRAIN,
             name=run.name,
-            state="done" if adapter else "stopped",
+            state="done" if adapter else "running" if is_training(folder) else "stopped",
+            phase="" if adapter else TRAINING,
             created_s=_created_s(run),
             ended_s=adapter.stat().st_mtime if adapter else None,
         )
@@ -174,7 +227,7 @@ class TrainKind:
             self._discard(job.id)
 
     def _train_within_memory(self, run: Run, hooks: JobHooks) -> Trained:
-        training_hooks = TrainingHooks(stop_event=hooks.stop_event)
+        training_hooks = TrainingHooks(stop_event=hooks.stop_event, on_wait=hooks.add_note)
         for _ in range(MAX_HALVINGS):
             try:
                 return self._train(run, training_hooks)
@@ -214,6 +267,12 @@ class TrainKind:
         while len(self._open_runs) > MAX_OPEN_RUNS:
             self._open_runs.popitem(last=False)
         return opened
+
+
+def _publishing_note(published: Published) -> str:
+    if published.promoted:
+        return f"{published.version} is promoted"
+    return f"{published.version} is not promoted: its report card does not say so"
 
 
 def published_of(result: Mapping[str, object]) -> tuple[str, ...]:

@@ -13,8 +13,6 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from filelock import FileLock
-
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import RequestFailed
 from playground.files import write_atomic
@@ -24,14 +22,12 @@ from playground.runtime import quiet_libraries
 from playground.studio.runs import Run, execute, open_run
 
 POLL_INTERVAL_S = 0.2
-LOCK_TIMEOUT_S = 120
-"""How long a process that was orphaned may take to save its checkpoint."""
 MODULE = "playground.studio.jobs.kinds.training_process"
-RESULT_FILE, LOG_FILE, LOCK_FILE = ".result.json", ".training.log", ".lock"
+RESULT_FILE, LOG_FILE = ".result.json", ".training.log"
 
 
 def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
-    """Train the run in a child process.
+    """Train the run in a child process, which waits while another process trains.
 
     Raises `RequestFailed` with the last line that the child printed if it fails, `MemoryError` if
     it had too little memory.
@@ -62,7 +58,7 @@ def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
 def main(folder: Path) -> None:
     """Train in the child process and leave a result."""
     quiet_libraries()
-    hooks = TrainingHooks(stop_event=threading.Event())
+    hooks = TrainingHooks(stop_event=threading.Event(), on_wait=print)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         hooks.stop_event.set()
@@ -75,8 +71,7 @@ def main(folder: Path) -> None:
     spec = ModelSpec(
         recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
     )
-    with FileLock(folder / LOCK_FILE, timeout=LOCK_TIMEOUT_S):
-        trained = execute(run, load(spec), hooks)
+    trained = execute(run, load(spec), hooks)
     rest = [trained.steps, trained.loss, trained.seconds, trained.resumed_at]
     body = {"folder": str(trained.folder) if trained.folder else None, "rest": rest}
     write_atomic(folder / RESULT_FILE, json.dumps(body))

@@ -1,0 +1,126 @@
+"""What the queue does for a training job: rows checked, trained, evaluated, published.
+
+Works on the resident base while it serves. Knows no queue, no page and no HTTP.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from finetune.data.rows import RowError
+from finetune.report import report
+from finetune.training.hooks import Trained, TrainingHooks
+from finetune.training.schedule import epochs_of
+from playground.errors import Conflict, InvalidSettings
+from playground.evaluation.report_card_formats import write_report_card
+from playground.evaluation.run import AdapterBackend, report_card
+from playground.models.loaded import LoadedModel
+from playground.models.shared_weights import shared_weight_copy
+from playground.store.adapters import AdapterStore, Version
+from playground.store.uploads import Uploads
+from playground.studio.evaluation_rows import run_evaluation_sets
+from playground.studio.jobs import JobHooks
+from playground.studio.jobs.kinds.train import MadeCard, Published
+from playground.studio.jobs.kinds.training_process import train_in_subprocess
+from playground.studio.runs import Run, execute, open_dataset
+
+ROWS, LEFT_OUT, TRAINED_TOKENS = "rows", "rows_left_out", "trained_tokens"
+"""Keys of a job's result: rows in the files, those that are not trained on, and tokens trained."""
+RESULTS_PURPOSE = "fine-tune-results"
+PROMOTE = "promote"
+"""The verdict with which a version is promoted by itself."""
+NAMED_ERRORS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWork:
+    """The parts that a training job needs; `playground.studio.jobs.kinds.train` calls them."""
+
+    home: Path
+    loaded: LoadedModel
+    host: AdapterBackend
+    store: AdapterStore
+    promote: Callable[[str, str], Version]
+    throttle: Callable[[threading.Event], None] | None
+    isolated: bool
+    judged_rows: int
+
+    def validate(self, run: Run, hooks: JobHooks) -> None:
+        """Read and check the rows; say how many are left out.
+
+        Raises `InvalidSettings` if none is left to train or to evaluate on.
+        """
+        dataset, recipe = open_dataset(run, self.loaded), run.recipe
+        summaries, checked = dataset.summaries(), report(dataset, recipe)
+        errors = dataset.errors(summaries, recipe.max_length, evaluation=False)
+        of_evaluation = dataset.errors(summaries, recipe.max_length)[len(errors) :]
+        if checked.problems:  # the evaluation file is the last
+            raise InvalidSettings("; ".join(checked.problems) + _first(errors or of_evaluation))
+        left_out = _num_rows(errors)
+        unread = sum(error.code in ("unreadable", "format") for error in errors)
+        rows = checked.rows + unread
+        epochs = epochs_of(recipe, checked.examples + checked.pairs)
+        tokens = round(checked.num_trained_tokens * epochs)
+        hooks.add_result({ROWS: rows, LEFT_OUT: left_out, TRAINED_TOKENS: tokens})
+        if left_out:
+            hooks.add_note(f"{left_out} of {rows} rows are left out{_first(errors)}")
+        if of_evaluation:
+            number = _num_rows(of_evaluation)
+            first = _first(of_evaluation)
+            hooks.add_note(f"{number} rows of the evaluation file are left out{first}")
+
+    def train(self, run: Run, hooks: TrainingHooks) -> Trained:
+        """Train the run beside the requests, or in a process of its own."""
+        if self.isolated:
+            return train_in_subprocess(run, hooks)
+        spec, recipe = self.loaded.spec, run.recipe
+        if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
+            raise InvalidSettings(
+                f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and "
+                f"{spec.source} ({spec.quantization}) is resident; train it with --isolated"
+            )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return execute(run, self.loaded, replace(hooks, throttle=self.throttle))
+
+    def make_card(self, run: Run, stop_event: threading.Event) -> MadeCard:
+        """Write the report card beside the adapter, and among the uploads."""
+        adapter = _adapter_of(run)
+        loaded = shared_weight_copy(self.loaded)
+        dataset = open_dataset(run, loaded)
+        sets = run_evaluation_sets(dataset, run.recipe, loaded, self.home, self.judged_rows)
+        adapters = [adapter]
+        if run.name in self.store.names():
+            before = self.store.find(run.name)
+            adapters = [before.folder, adapter] if before.promoted else adapters
+        card = report_card(self.host, loaded, adapters, sets, stop_event=stop_event)
+        paths = write_report_card(card, adapter)
+        uploads = Uploads(self.home)
+        files = tuple(uploads.keep(path, RESULTS_PURPOSE).id for path in paths.values())
+        return MadeCard(card.verdict, files)
+
+    def publish(self, run: Run, verdict: str) -> Published:
+        """Make the adapter the next version of its name, promoted if its card says so."""
+        version = self.store.publish(_adapter_of(run), run.name)
+        promoted = verdict == PROMOTE
+        if promoted:
+            self.promote(version.name, version.version)
+        return Published(f"{version.name}/{version.version}", promoted)
+
+
+def _adapter_of(run: Run) -> Path:
+    if run.adapter is None:
+        raise Conflict(f"run {run.folder.name} has no adapter yet")
+    return run.adapter
+
+
+def _num_rows(errors: Sequence[RowError]) -> int:
+    return len({(error.file, error.line) for error in errors})
+
+
+def _first(errors: Sequence[RowError]) -> str:
+    named = "; ".join(map(str, errors[:NAMED_ERRORS]))
+    return f": {named}" if named else ""

@@ -1,0 +1,103 @@
+"""`finetune import`, `promote` and the others: what they check before the store changes."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import main
+from playground.models.unloaded import find_base
+from playground.store.adapters import AdapterStore
+from tests.playground.adapter_files import random_adapter
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def finetune(*arguments: object) -> int:
+    """Run the command in this process; returns its exit status."""
+    sys.argv = ["finetune", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def change(folder: Path, file: str, **values: object) -> None:
+    path = folder / file
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | values))
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return random_adapter(tmp_path / "made", 1, r=4, target_modules=["q_proj"])
+
+
+@pytest.fixture
+def other(made: Path) -> Path:
+    """An adapter that says it is of the 24B, whose modules have other shapes."""
+    name = "mistralai/Mistral-Small-24B-Instruct-2501"
+    change(made, "adapter_config.json", base_model_name_or_path=name)
+    return made
+
+
+@pytest.mark.slow
+def test_import_takes_fitting_adapter(home: Path, made: Path) -> None:
+    assert finetune("import", made, "--name", "desk") == 0
+    assert AdapterStore(home / "adapters").names() == ["desk"]
+
+
+@pytest.mark.slow
+def test_import_refuses_other_base(
+    home: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune("import", other, "--name", "desk") == 1
+    assert "checked against mistralai/Mistral-Small-24B" in capsys.readouterr().err
+    assert AdapterStore(home / "adapters").names() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+def test_import_names_base_to_check(other: Path) -> None:
+    assert finetune("import", other, "--name", "desk", "--model", "embedded") == 0
+
+
+@pytest.mark.slow
+def test_import_checks_unknown_base_by_servers(
+    home: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(made, "adapter_config.json", base_model_name_or_path="someone/a-base")
+    assert finetune("import", made, "--name", "desk") == 0
+    assert "embedded fits by shape" in capsys.readouterr().err
+    assert AdapterStore(home / "adapters").names() == ["desk"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+def test_import_unknown_model_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert finetune("import", made, "--name", "desk", "--model", "nothing") == 1
+    assert "--model nothing" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_promote_refuses_other_base_hash(
+    home: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(made, "adapter_card.json", base="embedded", base_hash="another")
+    AdapterStore(home / "adapters").publish(made, "desk")
+    assert finetune("promote", "desk", "v1") == 1
+    assert "another base_hash" in capsys.readouterr().err
+    assert AdapterStore(home / "adapters").promoted() == []
+
+
+def test_base_of_catalogue_needs_no_files(tmp_path: Path) -> None:
+    base = find_base("mistral-small", tmp_path)
+    assert base
+    assert (base.weights_hash, base.template_hash) == ("", "")
+    assert base.model.get_submodule("model.layers.39.self_attn.q_proj")
