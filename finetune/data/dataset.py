@@ -139,13 +139,19 @@ class Dataset:
 
     def errors(self, summaries: Sequence[RowSummary], max_length: int) -> list[RowError]:
         """Every error file by file: records that cannot be read, rows that the template refuses,
-        and examples of more than ``max_length`` tokens."""
+        and examples of more than ``max_length`` tokens. Those of an evaluation file come last."""
+        return [error for errors in self.errors_by_file(summaries, max_length) for error in errors]
+
+    def errors_by_file(
+        self, summaries: Sequence[RowSummary], max_length: int
+    ) -> list[list[RowError]]:
+        """The same, as the manifest orders its files."""
         by_file: list[list[RowError]] = [[] for _ in self.manifest.files]
         for number, error in self.manifest.errors:
             by_file[number].append(error)
         for row in summaries:
             by_file[row.file] += row_errors(row, self.manifest.files[row.file].name, max_length)
-        return [error for errors in by_file for error in errors]
+        return by_file
 
     def select(self, recipe: Recipe) -> TrainingData:
         """What a run of this recipe trains on: cut or checked to ``max_length``, and split."""

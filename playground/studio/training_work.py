@@ -55,9 +55,12 @@ class TrainingWork:
         """
         dataset, recipe = open_dataset(run, self.loaded), run.recipe
         summaries, checked = dataset.summaries(), report(dataset, recipe)
-        errors = dataset.errors(summaries, recipe.max_length, evaluation=False)
-        of_evaluation = dataset.errors(summaries, recipe.max_length)[len(errors) :]
-        if checked.problems:  # the evaluation file is the last
+        errors: list[RowError] = []
+        of_evaluation: list[RowError] = []
+        by_file = dataset.errors_by_file(summaries, recipe.max_length)
+        for file, found in zip(dataset.manifest.files, by_file, strict=True):
+            (of_evaluation if file.is_evaluation else errors).extend(found)
+        if checked.problems:
             raise InvalidSettings("; ".join(checked.problems) + _first(errors or of_evaluation))
         left_out = _num_rows(errors)
         unread = sum(error.code in ("unreadable", "format") for error in errors)

@@ -213,7 +213,7 @@ def test_job_without_usable_evaluation_row_fails(
     bad.write_text('{"prompt": "only"}\n')
     job = ended(studio, studio.train("bad", quick, [catalogue], bad).id)
     assert job.state == "failed"
-    assert "no row of the evaluation file can be used: bad.jsonl:1" in job.message
+    assert "no row of the evaluation file bad.jsonl can be used: bad.jsonl:1" in job.message
 
 
 @pytest.mark.training
