@@ -89,6 +89,19 @@ def read_row(
     return None
 
 
+def column_names(path: Path) -> tuple[list[str], bool]:
+    """Return the names of the first record's fields, and whether they are a known format's.
+
+    Raises `OSError`.
+    """
+    for number, record in records(path):
+        if isinstance(record, Mapping):
+            row = _recognise(path, number, record, NO_COLUMNS)
+            is_known = not isinstance(row, RowError) or row.field != "line"
+            return [name for name in record if name], is_known
+    return [], True
+
+
 def _recognise(
     path: Path, line: int, record: Record, columns: Mapping[str, str]
 ) -> RecognisedRow | RowError:
