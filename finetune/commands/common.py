@@ -1,5 +1,6 @@
 """Options and lookups that several commands share. Heavy libraries are imported when they run."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,12 @@ Columns = Annotated[
         help="COLUMN=FIELD,…: fields of other names, as in question=prompt,answer=completion."
     ),
 ]
+
+
+def show_progress(rows: int) -> None:
+    """Show on a terminal how many rows are read, in one line that the next one overwrites."""
+    if sys.stderr.isatty():
+        print(f"\r{rows:,} rows", end="\r", file=sys.stderr, flush=True)
 
 
 def home() -> Path:
