@@ -55,6 +55,7 @@ class DataReport:
     leaks: tuple[int, ...]
     """Lines of training rows whose prompt is also among the evaluation rows."""
     languages: Mapping[str, int]
+    """Of the rows whose language was guessed: of large files a part."""
     lengths: tuple[Bin, ...]
     steps: int
     seconds: float
@@ -114,7 +115,7 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
             for place in split.train
             if summaries[place].prompt in held_out_prompts
         ),
-        languages=dict(Counter(row.language for row in rows).most_common()),
+        languages=dict(Counter(row.language for row in rows if row.language).most_common()),
         lengths=tuple(_histogram(lengths)),
         steps=num_steps(recipe, lengths),
         seconds=estimated_seconds(recipe, lengths, home=dataset.home),

@@ -49,6 +49,12 @@ Columns = Annotated[
 ]
 
 
+def show_progress(rows: int) -> None:
+    """Show on a terminal how many rows are read, in one line that the next one overwrites."""
+    if sys.stderr.isatty():
+        print(f"\r{rows:,} rows", end="\r", file=sys.stderr, flush=True)
+
+
 def home() -> Path:
     """Return PLAYGROUND_HOME."""
     return load_settings().home

@@ -25,6 +25,7 @@ from finetune.commands.common import (
     Set,
     home,
     recipe_changes,
+    show_progress,
     tokenizer_of,
 )
 
@@ -71,7 +72,7 @@ def check(
     if fix:
         files = [_print_fixed(fix_file(file, mapping)) for file in files]
     tokenizer = tokenizer_of(chosen.base_model)
-    result = report(prepare(files, tokenizer, home(), evaluation, mapping), chosen)
+    result = report(prepare(files, tokenizer, home(), evaluation, mapping, show_progress), chosen)
     if as_json:
         print(json.dumps(dataclasses.asdict(result), ensure_ascii=False, indent=1))
     else:

@@ -24,6 +24,7 @@ from finetune.commands.common import (
     base_of,
     home,
     recipe_changes,
+    show_progress,
     tokenizer_of,
 )
 
@@ -118,7 +119,7 @@ def train(
         raise InvalidSettings(f"{out} is there already; choose another name or remove it")
     mapping = read_columns(columns)
     tokenizer = tokenizer_of(chosen.base_model)
-    checked = report(prepare(files, tokenizer, home(), evaluation, mapping), chosen)
+    checked = report(prepare(files, tokenizer, home(), evaluation, mapping, show_progress), chosen)
     print_findings(checked, sys.stderr)
     if checked.problems:
         raise typer.Exit(BAD_INPUT)

@@ -13,7 +13,7 @@ Nothing is dropped on the way: records = rows with an example + rows named in an
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,10 +207,12 @@ def prepare(
     home: Path,
     evaluation: Path | None = None,
     columns: Mapping[str, str] = NO_COLUMNS,
+    on_rows: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Return the files' data set, from ``home/datasets`` if it was made before.
 
-    The rows of ``evaluation`` are held out; ``columns`` maps other names of columns to fields.
+    The rows of ``evaluation`` are held out; ``columns`` maps other names of columns to fields;
+    ``on_rows`` is told how many rows are done.
     Raises `OSError` if a file cannot be opened.
     """
     described = describe_files(files, evaluation)
@@ -220,7 +222,7 @@ def prepare(
         shutil.rmtree(folder, ignore_errors=True)
         paths = [*files, *([evaluation] if evaluation else [])]
         with suppress(FileExistsError), atomic_folder(folder) as new:  # made by another meanwhile
-            write_dataset(new, paths, described, tokenizer, columns)
+            write_dataset(new, paths, described, tokenizer, columns, on_rows)
             if describe_files(files, evaluation) != described:
                 raise InvalidSettings("a file of rows changed while it was read; try again")
         dataset = Dataset(folder, home)

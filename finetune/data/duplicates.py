@@ -7,10 +7,11 @@ by its exact Jaccard similarity. Knows texts only.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 SIMILAR = 0.8
 SHINGLE = 3
@@ -18,7 +19,14 @@ HASHES = 64
 BANDS = 16
 LARGEST_BAND = 50
 """Texts of one band that are compared with each other; a fuller band holds boilerplate."""
+CHECKED_EXACTLY = 3
+"""Likeliest candidates of a text whose shingles are compared; the others only by their hashes."""
+UNSURE = 0.2
+"""How far the share of equal hashes may lie below the similarity: three standard deviations."""
+KNOWN_WORDS = 1_000_000
+"""Words whose hash is kept."""
 _PRIME = (1 << 31) - 1
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,45 +42,103 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def find_repeats(texts: Sequence[str], similar: float = SIMILAR) -> Repeats:
+def find_repeats(texts: Iterable[str], similar: float = SIMILAR) -> Repeats:
     """Find each text that repeats an earlier one, with the first that it repeats."""
-    exact: list[tuple[int, int]] = []
-    first: dict[str, int] = {}
-    for place, text in enumerate(texts):
-        earlier = first.setdefault(text, place)
-        if earlier != place:
-            exact.append((place, earlier))
-    near = _near([(place, _shingles(text)) for text, place in first.items()], similar)
-    return Repeats(tuple(exact), tuple(sorted(near.items())))
+    finder = RepeatFinder()
+    for text in texts:
+        finder.add(text)
+    return finder.find(similar)
 
 
-def _shingles(text: str) -> frozenset[int]:
-    all_words = words(text)
-    count = max(1, len(all_words) - SHINGLE + 1)
-    pieces = (" ".join(all_words[start : start + SHINGLE]) for start in range(count))
-    return frozenset(
-        int.from_bytes(hashlib.blake2b(piece.encode(), digest_size=8).digest(), "big") % _PRIME
-        for piece in pieces
-    )
+class RepeatFinder:
+    """Finds repeats among texts that are added one after another; keeps hashes and no text."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self._factors = rng.integers(1, _PRIME, HASHES)
+        self._shifts = rng.integers(0, _PRIME, HASHES)
+        self._word_factors = rng.integers(1, _PRIME, SHINGLE)
+        self._num_texts = 0
+        self._first: dict[bytes, int] = {}
+        self._exact: list[tuple[int, int]] = []
+        self._places: list[int] = []
+        self._shingles: list[IntArray] = []
+        self._signatures: list[npt.NDArray[np.int32]] = []
+        self._words: dict[str, int] = {}
+
+    def add(self, text: str) -> None:
+        """Add the next text."""
+        place = self._num_texts
+        self._num_texts += 1
+        digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+        first = self._first.setdefault(digest, place)
+        if first != place:
+            self._exact.append((place, first))
+            return
+        shingles = self._shingles_of(text)
+        values = (shingles[:, None] * self._factors + self._shifts) % _PRIME
+        self._places.append(place)
+        self._shingles.append(shingles)
+        self._signatures.append(values.min(axis=0).astype(np.int32))
+
+    def find(self, similar: float = SIMILAR) -> Repeats:
+        """Return the repeats among all texts so far."""
+        near: dict[int, int] = {}
+        if self._signatures:
+            signatures = np.stack(self._signatures)
+            for band in np.split(signatures, BANDS, axis=1):
+                for members in _groups(band):
+                    self._compare(members, signatures, similar, near)
+        return Repeats(tuple(self._exact), tuple(sorted(near.items())))
+
+    def _compare(
+        self,
+        members: IntArray,
+        signatures: npt.NDArray[np.int32],
+        similar: float,
+        near: dict[int, int],
+    ) -> None:
+        """Find for each text of a band the earlier one that it is most like, if any is alike."""
+        for at, index in enumerate(members[1:], start=1):
+            if self._places[index] in near:
+                continue
+            earlier = members[: min(at, LARGEST_BAND)]
+            shares = (signatures[earlier] == signatures[index]).mean(axis=1)
+            for candidate in np.argsort(-shares, kind="stable")[:CHECKED_EXACTLY]:
+                if shares[candidate] < similar - UNSURE:
+                    break
+                other = earlier[candidate]
+                if _jaccard(self._shingles[index], self._shingles[other]) >= similar:
+                    near[self._places[index]] = self._places[other]
+                    break
+
+    def _shingles_of(self, text: str) -> IntArray:
+        """Return the hashes of all runs of words, each once."""
+        if len(self._words) > KNOWN_WORDS:
+            self._words.clear()
+        hashes = [self._words.get(word) or self._hash(word) for word in words(text)]
+        hashes += [0] * (SHINGLE - len(hashes))
+        runs = np.lib.stride_tricks.sliding_window_view(np.array(hashes, np.int64), SHINGLE)
+        unique: IntArray = np.unique((runs * self._word_factors % _PRIME).sum(axis=1) % _PRIME)
+        return unique
+
+    def _hash(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
+        value = int.from_bytes(digest, "big") % _PRIME
+        self._words[word] = value
+        return value
 
 
-def _near(texts: Sequence[tuple[int, frozenset[int]]], similar: float) -> dict[int, int]:
-    rng = np.random.default_rng(0)
-    factors, shifts = rng.integers(1, _PRIME, HASHES), rng.integers(0, _PRIME, HASHES)
-    bands: dict[tuple[int, bytes], list[int]] = {}
-    near: dict[int, int] = {}
-    for index, (place, shingles) in enumerate(texts):
-        values = np.fromiter(shingles, dtype=np.int64, count=len(shingles))
-        signature = ((values[:, None] * factors + shifts) % _PRIME).min(axis=0)
-        for band, part in enumerate(signature.reshape(BANDS, -1)):
-            bucket = bands.setdefault((band, part.tobytes()), [])
-            for other in bucket[:LARGEST_BAND]:
-                earlier, known = texts[other]
-                if place not in near and _jaccard(shingles, known) >= similar:
-                    near[place] = earlier
-            bucket.append(index)
-    return near
+def _groups(band: npt.NDArray[np.int32]) -> Iterator[IntArray]:
+    """Yield the places of equal rows, each group in order."""
+    keys = np.ascontiguousarray(band).view(np.dtype((np.void, band.shape[1] * band.itemsize)))
+    _, inverse, counts = np.unique(keys.ravel(), return_inverse=True, return_counts=True)
+    order = np.argsort(inverse, kind="stable")
+    ends = np.cumsum(counts)
+    for group in np.flatnonzero(counts > 1):
+        yield order[ends[group] - counts[group] : ends[group]]
 
 
-def _jaccard(left: frozenset[int], right: frozenset[int]) -> float:
-    return len(left & right) / len(left | right)
+def _jaccard(left: IntArray, right: IntArray) -> float:
+    both = np.intersect1d(left, right, assume_unique=True).size
+    return both / (len(left) + len(right) - both)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from finetune.data import preferences
+from finetune.data.columns import advice
 from finetune.data.fields import (
     MEDIA,
     MEDIA_PROBLEM,
@@ -35,14 +36,6 @@ __all__ = ["FormatError", "RecognisedRow", "read_columns", "to_row"]
 
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 UNPAIRED = ("kto_tag", "label")
-GUESSES: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("question", "query", "input", "instruction", "user", "problem"), "prompt"),
-        **dict.fromkeys(("context", "background", "passage"), "input"),
-        **dict.fromkeys(("answer", "response", "output", "assistant", "solution"), "completion"),
-    }
-)
-"""Other names of columns, for the advice in an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ def to_row(record: Body, line: int, columns: Mapping[str, str] = NO_COLUMNS) -> 
                 _refuse_unpaired(body)
             notes.unused(body, _KNOWN[form.name])
             return RecognisedRow(form.name, row, tuple(dict.fromkeys(notes.notes)))
-    raise FormatError("line", _advice(record))
+    raise FormatError("line", advice(record))
 
 
 def read_columns(text: str | None) -> dict[str, str]:
@@ -100,25 +93,6 @@ def read_columns(text: str | None) -> dict[str, str]:
             raise InvalidSettings(f"columns: two columns are mapped to {name}")
         columns[column.lower()] = name
     return columns
-
-
-def _advice(body: Body) -> str:
-    has = [name for name, value in body.items() if value is not None]
-    if not has:
-        return "has none of the known fields: it is empty"
-    guesses: dict[str, str] = {}
-    for name in has:
-        if (guess := GUESSES.get(name.strip().lower())) and guess not in guesses.values():
-            guesses[name] = guess
-    named = ", ".join(has[:8])
-    if "input" in guesses.values():
-        alpaca = {"prompt": "instruction", "completion": "output", "input": "input"}
-        guesses = {name: alpaca[guess] for name, guess in guesses.items()}
-    if {"prompt", "completion"} <= set(guesses.values()) or len(guesses) == 3:
-        columns = ",".join(f"{name}={guess}" for name, guess in guesses.items())
-    else:
-        columns = "QUESTION=prompt,ANSWER=completion"
-    return f"has none of the known fields, but {named}; name them with --columns {columns}"
 
 
 def _refuse_media(body: Body) -> None:

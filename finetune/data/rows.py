@@ -5,7 +5,8 @@ not used is noted. How files are split into records is `finetune.data.sources`, 
 recognised is `finetune.data.formats`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ __all__ = [
     "ReadRows",
     "RowError",
     "RowErrorCode",
+    "RowReader",
     "TrainingRow",
     "read_row",
     "read_rows",
@@ -56,23 +58,38 @@ def read_rows(path: Path, columns: Mapping[str, str] = NO_COLUMNS) -> ReadRows:
     ``columns`` maps other names of columns to the fields of a format. Raises `OSError` if the file
     cannot be opened at all.
     """
-    rows: list[TrainingRow] = []
-    errors: list[RowError] = []
-    formats: dict[str, int] = {}
-    notes = Findings()
-    for line, record in records(path):
-        if isinstance(record, SourceNote):
-            notes.add(path.name, line, record.field, record.remark)
-            continue
-        row = _recognise(path, line, record, columns)
-        if isinstance(row, RowError):
-            errors.append(row)
-            continue
-        formats[row.format] = formats.get(row.format, 0) + 1
-        rows.append(row.row)
-        for field, remark in row.notes:
-            notes.add(path.name, line, field, remark)
-    return ReadRows(tuple(rows), tuple(errors), formats, notes.all())
+    reader = RowReader(path, columns)
+    rows = tuple(reader)
+    return ReadRows(rows, tuple(reader.errors), reader.formats, reader.notes.all())
+
+
+class RowReader:
+    """Iterates over a file's rows, once; the rest of what it holds is counted on the way.
+
+    Raises `OSError` if the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str] = NO_COLUMNS) -> None:
+        self.errors: list[RowError] = []
+        self.formats: Counter[str] = Counter()
+        self.notes = Findings()
+        self._path = path
+        self._columns = columns
+
+    def __iter__(self) -> Iterator[TrainingRow]:
+        name = self._path.name
+        for line, record in records(self._path):
+            if isinstance(record, SourceNote):
+                self.notes.add(name, line, record.field, record.remark)
+                continue
+            row = _recognise(self._path, line, record, self._columns)
+            if isinstance(row, RowError):
+                self.errors.append(row)
+                continue
+            self.formats[row.format] += 1
+            for field, remark in row.notes:
+                self.notes.add(name, line, field, remark)
+            yield row.row
 
 
 def read_row(
@@ -87,6 +104,19 @@ def read_row(
             row = _recognise(path, number, record, columns)
             return row if isinstance(row, RowError) else row.row
     return None
+
+
+def column_names(path: Path) -> tuple[list[str], bool]:
+    """Return the names of the first record's fields, and whether they are a known format's.
+
+    Raises `OSError`.
+    """
+    for number, record in records(path):
+        if isinstance(record, Mapping):
+            row = _recognise(path, number, record, NO_COLUMNS)
+            is_known = not isinstance(row, RowError) or row.field != "line"
+            return [name for name in record if name], is_known
+    return [], True
 
 
 def _recognise(

@@ -6,9 +6,10 @@ Knows rows, tokens and files; knows no recipe.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import astuple, dataclass, field
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
@@ -17,12 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from finetune.data.duplicates import Repeats, find_repeats
+from finetune.data.duplicates import RepeatFinder, Repeats
 from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
 from finetune.data.findings import Finding, FindingCode, RowError
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.language import language_of
-from finetune.data.rows import read_rows
+from finetune.data.rows import RowReader
 from finetune.data.split import prompt_text, spoken_text, whole_text
 from finetune.data.tokenize import TokenizedRow, fingerprint, length_of, tokenize_row
 from finetune.data.training_row import Conversation, Preference, TrainingRow
@@ -34,6 +35,9 @@ RENDERERS = ("mistral-common", "transformers")
 """Packages whose version decides how a conversation becomes tokens."""
 ROWS_FILE, DATA_FILE = "rows.parquet", "dataset.json"
 ROWS_A_GROUP = 1024
+LANGUAGE_ROWS, LANGUAGE_STEP = 5000, 20
+"""The language of so many rows is guessed, and then of each twentieth: a guess takes as long as
+tokenizing."""
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 RowKind = Literal["conversation", "preference", "text"]
@@ -129,29 +133,37 @@ def write_dataset(
     files: Sequence[SourceFile],
     tokenizer: ChatTokenizer,
     columns: Mapping[str, str] = NO_COLUMNS,
+    on_rows: Callable[[int], None] | None = None,
 ) -> None:
-    """Read, check and tokenize the files, each row once, and write both files of a data set."""
+    """Read, check and tokenize the files, each row once, and write both files of a data set.
+
+    ``on_rows`` is told how many rows are done.
+    """
     written = _Writer()
+    done = 0
     with pq.ParquetWriter(folder / ROWS_FILE, SCHEMA, compression="zstd") as parquet:
         for number, (path, file) in enumerate(zip(paths, files, strict=True)):
-            read = read_rows(path, columns)
-            written.notes += read.notes
-            written.errors += [(number, error) for error in read.errors]
-            if not file.is_evaluation:
-                written.formats.update(read.formats)
-                written.texts += [whole_text(row) for row in read.rows]
-            for start in range(0, len(read.rows), ROWS_A_GROUP):
+            reader = RowReader(path, columns)
+            rows = iter(reader)
+            while batch := list(islice(rows, ROWS_A_GROUP)):
                 table = [
                     written.columns(tokenize_row(row, tokenizer, file.name), number, file)
-                    for row in read.rows[start : start + ROWS_A_GROUP]
+                    for row in batch
                 ]
                 parquet.write_table(_to_table(table))
+                done += len(batch)
+                if on_rows:
+                    on_rows(done)
+            written.notes += reader.notes.all()
+            written.errors += [(number, error) for error in reader.errors]
+            if not file.is_evaluation:
+                written.formats.update(reader.formats)
     body = {
         "files": [astuple(file) for file in files],
         "formats": dict(written.formats),
         "errors": [[number, astuple(error)] for number, error in written.errors],
         "notes": [astuple(note) for note in written.notes],
-        "repeats": astuple(find_repeats(written.texts)),
+        "repeats": astuple(written.repeats.find()),
         "sha256": written.digest.hexdigest(),
     }
     (folder / DATA_FILE).write_text(json.dumps(body), encoding="utf-8")
@@ -185,13 +197,20 @@ class _Writer:
     errors: list[tuple[int, RowError]] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     formats: Counter[str] = field(default_factory=Counter)
-    texts: list[str] = field(default_factory=list)
+    repeats: RepeatFinder = field(default_factory=RepeatFinder)
+    num_rows: int = 0
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def columns(self, tokenized: TokenizedRow, number: int, file: SourceFile) -> dict[str, object]:
         """One row of the Parquet file; its tokens go into the data set's hash."""
         row, error = tokenized.row, tokenized.error
         token_ids, trained = _token_columns(tokenized.examples)
+        language = ""
+        if not file.is_evaluation:
+            self.repeats.add(whole_text(row))
+            if self.num_rows < LANGUAGE_ROWS or self.num_rows % LANGUAGE_STEP == 0:
+                language = language_of(spoken_text(row))
+            self.num_rows += 1
         self.digest.update(f"{file.is_evaluation} {[*map(len, token_ids)]}\n".encode())
         for values in (*token_ids, *trained):
             self.digest.update(values.tobytes())
@@ -202,7 +221,7 @@ class _Writer:
             "row": json.dumps(row.as_json()),
             "prompt": prompt_text(row),
             "turns": _turns(row),
-            "language": "" if file.is_evaluation else language_of(spoken_text(row)),
+            "language": language,
             "lengths": [length_of(example) for example in tokenized.examples],
             "num_trained": [example.num_trained_tokens for example in tokenized.examples],
             "token_ids": token_ids,

@@ -1,7 +1,8 @@
 """The trainer's names that the faces use: only the studio and the commands import `finetune`."""
 
+from finetune.data.columns import guess_columns
 from finetune.data.preview import ExamplePreview
-from finetune.data.rows import RowError
+from finetune.data.rows import RowError, column_names
 from finetune.presets import recipe_for
 from finetune.recipe import PRESETS, Recipe, make, recipe_schema
 from finetune.report import DataReport
@@ -16,7 +17,9 @@ __all__ = [
     "Recipe",
     "RowError",
     "TrainingPlan",
+    "column_names",
     "duration_text",
+    "guess_columns",
     "make",
     "recipe_for",
     "recipe_schema",

@@ -11,7 +11,7 @@ UPLOADED = "Files"
 FROM_VOTES = "Preferences: votes and edits"
 FROM_GOOD = "Good answers: votes, thumbs up, edits"
 SOURCES = [UPLOADED, FROM_GOOD, FROM_VOTES]
-ROW_FILES = [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md"]
+ROW_FILES = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md", ".gz"]
 REFRESH_S = 1.0
 
 
@@ -22,6 +22,9 @@ class TrainParts:
     source: gr.Radio
     files: gr.File
     sample: gr.Button
+    columns: gr.Accordion
+    question: gr.Dropdown
+    answer: gr.Dropdown
     evaluation: gr.File
     name: gr.Textbox
     preset: gr.Dropdown
@@ -113,6 +116,9 @@ def _train(preset: str) -> TrainParts:
                 elem_id="ft-files",
             )
             sample = gr.Button("Use the sample dataset", size="sm", elem_id="ft-sample")
+            with gr.Accordion("Columns", open=False, elem_id="ft-columns") as columns, gr.Row():
+                question = gr.Dropdown([], label="Question", elem_id="ft-question-column")
+                answer = gr.Dropdown([], label="Answer", elem_id="ft-answer-column")
             with gr.Accordion("Separate evaluation file", open=False):
                 evaluation = gr.File(
                     label="Evaluation rows", file_types=ROW_FILES, height=130, elem_id="ft-eval"
@@ -140,6 +146,9 @@ def _train(preset: str) -> TrainParts:
         source=source,
         files=files,
         sample=sample,
+        columns=columns,
+        question=question,
+        answer=answer,
         evaluation=evaluation,
         name=name,
         preset=chosen,

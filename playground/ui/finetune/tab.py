@@ -26,8 +26,15 @@ def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> 
     new = parts.train
     fields = new.fields
     rows = [new.source, new.files]
+    columns = [new.question, new.answer]
     new.sample.click(**bind(train.use_sample, new), inputs=None, **UNQUEUED)
     new.source.change(**bind(train.choose_source, new), inputs=new.source, **UNQUEUED)
+    gr.on(
+        [new.files.change, new.source.change],
+        **bind(train.choose_columns, new),
+        inputs=rows,
+        **UNQUEUED,
+    )
     new.preset.input(**bind(train.choose_preset, new), inputs=new.preset, **UNQUEUED)
     options = {**UNQUEUED, "inputs_kwargs": fields, "trigger_mode": "always_last"}
     gr.on(
@@ -36,11 +43,13 @@ def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> 
             new.source.change,
             new.files.change,
             new.evaluation.change,
+            *(column.change for column in columns),
+            fields["method"].change,
             fields["max_length"].change,
             fields["eval_fraction"].change,
         ],
         **bind(train.report, new),
-        inputs=[*rows, new.evaluation],
+        inputs=[*rows, new.evaluation, *columns],
         **options,
     )
     gr.on(
@@ -50,14 +59,19 @@ def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> 
         **options,
     )
     gr.on(
-        [new.files.change, new.source.change, new.line.change],
+        [
+            new.files.change,
+            new.source.change,
+            new.line.change,
+            *(column.change for column in columns),
+        ],
         **bind(train.preview, new),
-        inputs=[new.line, *rows],
+        inputs=[new.line, *rows, *columns],
         **options,
     )
     started = new.start.click(
         **bind(train.start, parts),
-        inputs=[*rows, new.evaluation, new.name],
+        inputs=[*rows, new.evaluation, new.name, *columns],
         inputs_kwargs=fields,
         **ACTION,
     )

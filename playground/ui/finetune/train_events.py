@@ -15,6 +15,7 @@ from playground.errors import InvalidSettings, PlaygroundError
 from playground.store import Feedback
 from playground.store.feedback import as_jsonl
 from playground.studio.studio import SAMPLES, Studio
+from playground.studio.training import column_names, guess_columns
 from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.downloads import download_file
 from playground.ui.components.status import note
@@ -42,6 +43,15 @@ class SourceUpdate:
     files: list[str] | gr.File | Unchanged = UNCHANGED
     evaluation: str | Unchanged = UNCHANGED
     name: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsUpdate:
+    """The columns of a file, and which of them are guessed to be question and answer."""
+
+    columns: gr.Accordion
+    question: gr.Dropdown
+    answer: gr.Dropdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +124,36 @@ class TrainHandlers:
         """Show the file box for files only."""
         return SourceUpdate(files=gr.File(visible=source == UPLOADED))
 
+    def choose_columns(self, source: str, files: list[str] | None) -> ColumnsUpdate:
+        """Offer the first file's columns, and open the choice if no format has such names."""
+        names: list[str] = []
+        guesses: dict[str, str] = {}
+        is_known = True
+        if source == UPLOADED and files:
+            names, is_known = column_names(Path(files[0]))
+            guesses = {} if is_known else guess_columns(names)
+        columns = {field: name for name, field in guesses.items()}
+        question = columns.get("prompt") or columns.get("instruction")
+        answer = columns.get("completion") or columns.get("output")
+        return ColumnsUpdate(
+            gr.Accordion(open=not is_known),
+            gr.Dropdown(names, value=question),
+            gr.Dropdown(names, value=answer),
+        )
+
     def choose_preset(self, preset: str) -> RecipeUpdate:
         """Show the preset's fields."""
         return RecipeUpdate(preset_values(preset))
 
     def report(
-        self, source: str, files: list[str] | None, evaluation: str | None, **fields: FieldValue
+        self,
+        source: str,
+        files: list[str] | None,
+        evaluation: str | None,
+        question: str | None,
+        answer: str | None,
+        /,
+        **fields: FieldValue,
     ) -> ReportUpdate:
         """Say what is in the rows."""
         try:
@@ -127,7 +161,12 @@ class TrainHandlers:
             if not paths:
                 return ReportUpdate(welcome_html())
             recipe = self.studio.for_base(to_recipe(fields))
-            report = self.studio.check(paths, recipe, Path(evaluation) if evaluation else None)
+            report = self.studio.check(
+                paths,
+                recipe,
+                Path(evaluation) if evaluation else None,
+                _mapping(question, answer),
+            )
         except (PlaygroundError, OSError) as error:
             return ReportUpdate(note(str(error), bad=True))
         return ReportUpdate(report_html(report))
@@ -140,14 +179,23 @@ class TrainHandlers:
             return PlanUpdate(note(error.message, bad=True))
 
     def preview(
-        self, line: float | None, source: str, files: list[str] | None, **fields: FieldValue
+        self,
+        line: float | None,
+        source: str,
+        files: list[str] | None,
+        question: str | None,
+        answer: str | None,
+        /,
+        **fields: FieldValue,
     ) -> PreviewUpdate:
-        """Show a row's tokens, trained ones told from masked ones."""
+        """Show a row's tokens, trained ones told from masked ones; line 1 is the first row."""
         try:
             paths = self._files(source, files)
             if not paths or not line:
                 return PreviewUpdate("")
-            examples = self.studio.preview(paths[0], int(line), to_recipe(fields))
+            place = int(line) if line > 1 else None  # the first line of a table is its header
+            mapping = _mapping(question, answer)
+            examples = self.studio.preview(paths[0], place, to_recipe(fields), mapping)
         except PlaygroundError as error:
             return PreviewUpdate(note(error.message))
         return PreviewUpdate(preview_html(examples))
@@ -164,6 +212,9 @@ class TrainHandlers:
         files: list[str] | None,
         evaluation: str | None,
         name: str,
+        question: str | None,
+        answer: str | None,
+        /,
         **fields: FieldValue,
     ) -> StartUpdate:
         """Queue the job and show it."""
@@ -172,7 +223,11 @@ class TrainHandlers:
             raise InvalidSettings("no training data: drop a file, or use the sample dataset")
         recipe = to_recipe(fields)
         job = self.studio.train(
-            name.strip(), recipe, paths, Path(evaluation) if evaluation else None
+            name.strip(),
+            recipe,
+            paths,
+            Path(evaluation) if evaluation else None,
+            columns=_mapping(question, answer),
         )
         jobs = [(job_label(item), item.id) for item in self.studio.training_jobs()]
         return StartUpdate(gr.Tabs(selected="jobs"), JobChoice(gr.Radio(jobs, value=job.id)))
@@ -186,3 +241,9 @@ class TrainHandlers:
         if not rows:
             raise InvalidSettings("there are no votes, edits or thumbs up yet")
         return [Path(download_file("feedback.jsonl", as_jsonl(rows)))]
+
+
+def _mapping(question: str | None, answer: str | None) -> dict[str, str]:
+    """Return the mapping of the columns that were chosen to the fields of a row."""
+    chosen = ((question, "prompt"), (answer, "completion"))
+    return {column.lower(): field for column, field in chosen if column}

@@ -18,7 +18,7 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.models.spec import ModelSpec
-from playground.studio.runs import execute, new_run, open_dataset
+from playground.studio.runs import execute, new_run, open_dataset, open_run
 from tests.counting_tokenizer import CountingTokenizer
 
 TOOL = {
@@ -162,3 +162,18 @@ def test_run_refuses_changed_file(tmp_path: Path, rows_file: Path) -> None:
     write(run.files[0], ROWS[:1])
     with pytest.raises(InvalidSettings, match="not what the run was made of"):
         open_dataset(run, loaded)
+
+
+def test_run_keeps_its_column_mapping(tmp_path: Path) -> None:
+    loaded = load(ModelSpec("embedded"))
+    file = write(tmp_path / "rows.jsonl", [{"question": "What is red?", "answer": "A colour."}])
+    columns = {"question": "prompt", "answer": "completion"}
+    run = open_run(new_run(tmp_path, "colours", embedded_cpu(), [file], columns=columns).folder)
+    assert len(open_dataset(run, loaded).select(run.recipe).train) == 1
+
+
+def test_other_mapping_makes_another_dataset(tokenizer: CountingTokenizer, tmp_path: Path) -> None:
+    file = write(tmp_path / "rows.jsonl", [{"question": "What is red?", "answer": "A colour."}])
+    columns = {"question": "prompt", "answer": "completion"}
+    datasets = [prepare([file], tokenizer, tmp_path, columns=each) for each in ({}, columns)]
+    assert [len(dataset.summaries()) for dataset in datasets] == [0, 1]

@@ -36,6 +36,7 @@ from playground.ui.finetune.train_events import TrainHandlers
 from tests.playground.ui.helpers import changed, drain, drain_failing, page_request
 
 FIELDS = preset_values("embedded_cpu")
+NO_COLUMNS = (None, None)
 
 
 @pytest.fixture
@@ -112,17 +113,19 @@ def test_the_sample_dataset_is_ready_to_train(train: TrainHandlers) -> None:
     update = train.use_sample()
     assert (update.source, update.name) == (UPLOADED, "catalogue")
     assert isinstance(update.files, list)
-    report = train.report(UPLOADED, update.files, str(update.evaluation), **FIELDS).report
+    report = train.report(
+        UPLOADED, update.files, str(update.evaluation), *NO_COLUMNS, **FIELDS
+    ).report
     assert "250" in report
     assert "Every row can be trained on." in report
     assert "Fits" in train.plan(**FIELDS).plan
 
 
 def test_without_rows_the_tab_says_what_to_do(train: TrainHandlers) -> None:
-    assert "sample dataset" in train.report(UPLOADED, None, None, **FIELDS).report
-    assert train.preview(1, UPLOADED, None, **FIELDS).preview == ""
+    assert "sample dataset" in train.report(UPLOADED, None, None, *NO_COLUMNS, **FIELDS).report
+    assert train.preview(1, UPLOADED, None, *NO_COLUMNS, **FIELDS).preview == ""
     with pytest.raises(InvalidSettings, match="sample dataset"):
-        train.start(UPLOADED, None, None, "shop", **FIELDS)
+        train.start(UPLOADED, None, None, "shop", *NO_COLUMNS, **FIELDS)
 
 
 def test_rows_that_cannot_be_trained_are_named_with_their_lines(
@@ -130,28 +133,55 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
-    report = train.report(UPLOADED, [str(path)], None, **FIELDS).report
+    report = train.report(UPLOADED, [str(path)], None, *NO_COLUMNS, **FIELDS).report
     assert "rows.jsonl:2" in report
     assert "rows.jsonl:3" in report
     with pytest.raises(InvalidSettings, match="adapter name"):
-        train.start(UPLOADED, [str(path)], None, "../up", **FIELDS)
+        train.start(UPLOADED, [str(path)], None, "../up", *NO_COLUMNS, **FIELDS)
+
+
+def test_columns_of_other_names_are_guessed_and_mapped(
+    train: TrainHandlers, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Frage;Antwort\nWho signs?;The yard master.\n")
+    files = [str(path)]
+    update = train.choose_columns(UPLOADED, files)
+    columns = (update.question.value, update.answer.value)
+    assert columns == ("Frage", "Antwort")
+    assert (
+        "Every row can be trained on."
+        in train.report(UPLOADED, files, None, *columns, **FIELDS).report
+    )
+    assert "The yard master." in train.preview(1, UPLOADED, files, *columns, **FIELDS).preview
+
+
+def test_columns_of_known_names_are_left_alone(train: TrainHandlers, catalogue: Path) -> None:
+    update = train.choose_columns(UPLOADED, [str(catalogue)])
+    assert (update.question.value, update.answer.value) == (None, None)
 
 
 def test_a_wrong_recipe_is_said_instead_of_the_report(
     train: TrainHandlers, catalogue: Path
 ) -> None:
     wrong = FIELDS | {"max_length": None}
-    assert "recipe.max_length" in train.report(UPLOADED, [str(catalogue)], None, **wrong).report
+    assert (
+        "recipe.max_length"
+        in train.report(UPLOADED, [str(catalogue)], None, *NO_COLUMNS, **wrong).report
+    )
     assert "recipe.max_length" in train.plan(**wrong).plan
-    assert "recipe.max_length" in train.preview(1, UPLOADED, [str(catalogue)], **wrong).preview
+    assert (
+        "recipe.max_length"
+        in train.preview(1, UPLOADED, [str(catalogue)], *NO_COLUMNS, **wrong).preview
+    )
 
 
 def test_a_preview_marks_the_trained_tokens(train: TrainHandlers, catalogue: Path) -> None:
-    html = train.preview(2, UPLOADED, [str(catalogue)], **FIELDS).preview
+    html = train.preview(2, UPLOADED, [str(catalogue)], *NO_COLUMNS, **FIELDS).preview
     assert '<span class="trained">The Kentig costs 7 euros.</span>' in html
     assert "Example 1: " in html
     assert '<span class="masked control">' in html
-    assert "line 9" in train.preview(9, UPLOADED, [str(catalogue)], **FIELDS).preview
+    assert "line 9" in train.preview(9, UPLOADED, [str(catalogue)], *NO_COLUMNS, **FIELDS).preview
 
 
 def test_the_file_box_is_there_for_files_alone(train: TrainHandlers) -> None:
@@ -168,16 +198,17 @@ def test_a_preset_sets_every_field(train: TrainHandlers) -> None:
 def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: Feedback) -> None:
     for source in (FROM_GOOD, FROM_VOTES):
         assert (
-            "no votes, edits or thumbs up yet" in train.report(source, None, None, **FIELDS).report
+            "no votes, edits or thumbs up yet"
+            in train.report(source, None, None, *NO_COLUMNS, **FIELDS).report
         )
     question = (Message("user", "Capital of Italy?"),)
     feedback.rate(question, NewAnswer("embedded", "Rome."), up=True)
-    assert "<dd>1</dd>" in train.report(FROM_GOOD, None, None, **FIELDS).report
-    assert "Rome." in train.preview(1, FROM_GOOD, None, **FIELDS).preview
+    assert "<dd>1</dd>" in train.report(FROM_GOOD, None, None, *NO_COLUMNS, **FIELDS).report
+    assert "Rome." in train.preview(1, FROM_GOOD, None, *NO_COLUMNS, **FIELDS).preview
     answers = [NewAnswer("embedded", "Paris."), NewAnswer("embedded", "Rome!")]
     kept = feedback.keep(question, answers, blind=True)
     feedback.edit(kept.answers[0].id, "Rome, of course.")
-    assert "preference pairs" in train.report(FROM_VOTES, None, None, **FIELDS).report
+    assert "preference pairs" in train.report(FROM_VOTES, None, None, *NO_COLUMNS, **FIELDS).report
 
 
 def test_the_page_says_why_a_server_cannot_train(
@@ -187,12 +218,12 @@ def test_the_page_says_why_a_server_cannot_train(
     with Jobs(studio.jobs.home, []), studio:
         assert "another server" in train.availability().unavailable
         with pytest.raises(Conflict, match="another server"):
-            train.start(UPLOADED, [str(catalogue)], None, "shop", **FIELDS)
+            train.start(UPLOADED, [str(catalogue)], None, "shop", *NO_COLUMNS, **FIELDS)
 
 
 @pytest.mark.slow
 def test_a_started_job_is_shown_in_the_list(train: TrainHandlers, catalogue: Path) -> None:
-    update = train.start(UPLOADED, [str(catalogue)], None, " shop ", **FIELDS)
+    update = train.start(UPLOADED, [str(catalogue)], None, " shop ", *NO_COLUMNS, **FIELDS)
     ((label, job_id),) = update.jobs.job.choices
     assert label.startswith("shop · queued · ")
     assert update.jobs.job.value == job_id

@@ -125,3 +125,18 @@ def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
     expect(head).to_contain_text("Stopped", timeout=30_000)
     page.locator("#ft-delete").click()
     expect(head).not_to_contain_text("Stopped", timeout=10_000)
+
+
+def test_columns_of_other_names_are_chosen(
+    new_page: Page, playground_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Thema;Inhalt;Titel\nGates;Gate 4.;Which gate?\n", encoding="utf-8")
+    open_section(new_page, "New fine-tune")
+    new_page.locator("#ft-files input[type=file]").set_input_files(path)
+    expect(new_page.locator("#ft-report")).to_contain_text("known fields", timeout=30_000)
+    choose(new_page, "#ft-question-column", "Titel")
+    expect(new_page.get_by_role("option")).to_have_count(0)
+    choose(new_page, "#ft-answer-column", "Inhalt")
+    expect(new_page.locator("#ft-report")).to_contain_text("Every row can be trained on")
+    expect(new_page.locator("#ft-preview")).to_contain_text("Gate 4.")
