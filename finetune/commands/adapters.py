@@ -121,19 +121,19 @@ def show(
 
 
 def promote(name: Name, version: VersionName, model: BaseModel = None) -> None:
-    """Point a name at a version, if it fits its base. A running server serves it at once."""
+    """Point a name at a version, if it fits its base. A running server follows within a second."""
     store = _store()
     check_base(store.find(name, version).folder, model)
     print(store.promote(name, version).folder)
 
 
 def rollback(name: Name) -> None:
-    """Point a name at the version that was promoted before."""
+    """Point a name at the version promoted before. A running server follows within a second."""
     print(_store().roll_back(name).folder)
 
 
 def retire(name: Name) -> None:
-    """Stop serving a name; its versions stay."""
+    """Stop serving a name; its versions stay. A running server follows within a second."""
     _store().retire(name)
 
 
