@@ -44,14 +44,13 @@ from playground.studio.model_names import (
 )
 from playground.studio.runs import new_run
 from playground.studio.store_watch import StoreWatch
-from playground.studio.training_work import TrainingWork
+from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials
 
 logger = logging.getLogger(__name__)
 
 SAMPLES = Path(finetune.__file__).parent / "samples"
 """``catalogue.jsonl`` and ``catalogue-eval.jsonl``: made-up products, which no model knows."""
-MAX_EVALUATION_ROWS = 200
 
 
 class Studio:
@@ -70,7 +69,7 @@ class Studio:
         throttle: Callable[[threading.Event], None] | None = None,
         *,
         isolated: bool = False,
-        judged_rows: int = MAX_EVALUATION_ROWS,
+        judged_rows: int = MAX_JUDGED_ROWS,
     ) -> None:
         self._home = home
         self._loaded = loaded
