@@ -45,11 +45,14 @@ def evaluate(
             help="A rubric by which the base model compares the two answers, in both orders."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the card's three files.")] = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the card's three files, instead of the adapter's own."),
+    ] = None,
 ) -> None:
     """Make the report card: adapter and base on the same rows, with intervals and a verdict.
 
-    Writes report-card.json, .md and .html.
+    Writes report-card.json, .md and .html. Rows that it was trained on are not held out.
     """
     from finetune.recipe import Recipe, make_recorded
     from finetune.training.adapter_card import read_card
@@ -66,10 +69,10 @@ def evaluate(
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
     grading = Grading(regex, Judge(loaded.name, judge) if judge else None)
-    sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length)
+    sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length, folder)
     made = make_report_card(loaded, [*others, folder], sets, grading)
     made = replace(made, made_of={**made.made_of, "data": data.name})
-    paths = write_report_card(made, out)
+    paths = write_report_card(made, out or folder)
     Console().print(Markdown(to_markdown(made).split("### Worst answers")[0]))
     print(paths["html"])
 
@@ -78,7 +81,7 @@ def list_adapters() -> None:
     """List the adapters in the store, and the runs."""
     from playground.studio.runs import list_runs
 
-    table = Table("adapter", "promoted", "content", "base", "rows", "date")
+    table = Table("adapter", "promoted", "verdict", "content", "base", "rows", "date")
     store = _store()
     for name in store.names():
         for version in store.versions(name):
@@ -86,6 +89,7 @@ def list_adapters() -> None:
             table.add_row(
                 f"{name}/{version.version}",
                 "yes" if version.promoted else "",
+                version.verdict,
                 version.content_hash,
                 str(version.card.get("base") or ""),
                 str(data.get("rows", "")) if isinstance(data, dict) else "",
@@ -121,19 +125,19 @@ def show(
 
 
 def promote(name: Name, version: VersionName, model: BaseModel = None) -> None:
-    """Point a name at a version, if it fits its base. A running server serves it at once."""
+    """Point a name at a version, if it fits its base. A running server follows within a second."""
     store = _store()
     check_base(store.find(name, version).folder, model)
     print(store.promote(name, version).folder)
 
 
 def rollback(name: Name) -> None:
-    """Point a name at the version that was promoted before."""
+    """Point a name at the version promoted before. A running server follows within a second."""
     print(_store().roll_back(name).folder)
 
 
 def retire(name: Name) -> None:
-    """Stop serving a name; its versions stay."""
+    """Stop serving a name; its versions stay. A running server follows within a second."""
     _store().retire(name)
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,7 @@ from finetune.commands.common import (
 
 if TYPE_CHECKING:
     from finetune.training.hooks import Log
+    from playground.models.loaded import LoadedModel
     from playground.studio.runs import Run
 
 REPORTED = ("step", "steps", "loss", "eval_loss", "learning_rate", "epoch", "seconds_left")
@@ -92,8 +94,9 @@ def train(
     columns: Columns = None,
     out: Out = None,
 ) -> None:
-    """Train a LoRA adapter on files of rows, and write it where the playground finds it.
+    """Train a LoRA adapter on files of rows, make its report card, and put both into the store.
 
+    It is promoted if its card says so, which takes held-out rows (--eval-fraction, --eval).
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
     from finetune.commands.data import print_findings
@@ -103,7 +106,7 @@ def train(
     from finetune.report import report
     from finetune.training.duration import duration_text
     from playground.errors import InvalidSettings
-    from playground.studio.runs import new_run
+    from playground.studio.runs import discarded_if_nothing_saved, new_run
 
     options = {
         "base_model": model,
@@ -128,7 +131,13 @@ def train(
         f"{checked.num_trained_tokens:,} trained tokens, {checked.num_errors:,} errors, "
         f"about {checked.steps} steps in {duration_text(checked.seconds)}"
     )
+<<<<<<< HEAD
     _execute(new_run(home(), name, chosen, files, evaluation, mapping), out)
+=======
+    run = new_run(home(), name, chosen, files, evaluation)
+    with discarded_if_nothing_saved(run):
+        _execute(run, out)
+>>>>>>> jobs
 
 
 def resume(run: RunName, out: Out = None) -> None:
@@ -145,13 +154,14 @@ def resume(run: RunName, out: Out = None) -> None:
 
 def rerun(run: RunName, out: Out = None) -> None:
     """Train again from a run's folder: same recipe, same rows, same seed, the same adapter."""
-    from playground.studio.runs import find_run
+    from playground.studio.runs import discarded_if_nothing_saved, find_run
     from playground.studio.runs import rerun as run_again
 
     stored = find_run(home(), run)
     _warn_of_packages(stored)
     again = run_again(home(), stored)
-    _execute(again, out, promote=False)
+    with discarded_if_nothing_saved(again):
+        _execute(again, out, promote=False)
 
 
 def _warn_of_packages(run: "Run") -> None:
@@ -170,7 +180,7 @@ def _print_log(values: "Log") -> None:
 def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
     from finetune.training.hooks import TrainingHooks
     from playground.errors import PlaygroundError
-    from playground.studio.runs import execute
+    from playground.studio.runs import copy_adapter, execute, has_saved
 
     hooks = TrainingHooks(on_log=_print_log)
 
@@ -180,30 +190,59 @@ def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, stop)
     print(f"run {run.folder.name}")
+    loaded = base_of(run.recipe)
     try:
-        done = execute(run, base_of(run.recipe), hooks)
+        done = execute(run, loaded, hooks)
     except PlaygroundError:
         raise
     except Exception as error:
         print(f"error: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
-        print(f"what is saved stays: finetune resume {run.folder.name}", file=sys.stderr)
+        if has_saved(run):
+            print(f"what is saved stays: finetune resume {run.folder.name}", file=sys.stderr)
         raise typer.Exit(FAILED_RUN) from error
     if done.folder is None:
         print(f"stopped after step {done.steps}; go on: finetune resume {run.folder.name}")
         return
-    folder = _published(done.folder, run.name, out, promote=promote)
+    if out:
+        folder = copy_adapter(done.folder, out)
+    else:
+        folder = _into_store(run, loaded, hooks.stop_event, promote=promote)
     print(f"{folder}: {done.steps} steps, loss {done.loss:.4f}, {done.seconds:.0f} s")
 
 
-def _published(adapter: Path, name: str, out: Path | None, *, promote: bool) -> Path:
-    """To a folder, or into the store, where a server finds what is promoted at its start."""
+def _into_store(
+    run: "Run", loaded: "LoadedModel", stop_event: threading.Event, *, promote: bool
+) -> Path:
+    """Publish the adapter with its report card, and promote it if the card says so."""
+    from playground.backends.local import LocalBackend
+    from playground.errors import PlaygroundError
+    from playground.evaluation.run import EvaluationStopped
+    from playground.models.shared_weights import shared_weight_copy
     from playground.store.adapters import AdapterStore
-    from playground.studio.runs import publish
+    from playground.studio.training_work import (
+        MAX_JUDGED_ROWS,
+        PROMOTE,
+        adapter_of,
+        make_run_card,
+    )
 
-    if out:
-        return publish(adapter, out)
-    store = AdapterStore(home() / "adapters")
-    version = store.publish(adapter, name)
-    if promote:
-        store.promote(name, version.version)
+    store, verdict = AdapterStore(home() / "adapters"), ""
+    print("report card …")
+    try:
+        with LocalBackend(loaded) as host:
+            copy = shared_weight_copy(loaded)
+            card, _ = make_run_card(run, copy, host, store, MAX_JUDGED_ROWS, stop_event)
+        verdict = card.verdict
+        print("\n".join([f"verdict: {verdict}", *(f"  {reason}" for reason in card.reasons)]))
+    except EvaluationStopped:
+        print("no report card: stopped")
+    except PlaygroundError as error:
+        print(f"no report card: {error.message}")
+    version = store.publish(adapter_of(run), run.name)
+    label = f"{version.name} {version.version}"
+    if promote and verdict == PROMOTE:
+        store.promote(version.name, version.version)
+        print(f"promoted: {label}")
+    else:
+        print(f"not promoted; to do it all the same: finetune promote {label}")
     return version.folder

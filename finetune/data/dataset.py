@@ -22,9 +22,15 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from finetune.data.examples import AnyExample, cut_lengths
+<<<<<<< HEAD
 from finetune.data.findings import RowError
 from finetune.data.formats import NO_COLUMNS, to_row
 from finetune.data.split import is_held_out
+=======
+from finetune.data.formats import to_row
+from finetune.data.rows import RowError
+from finetune.data.split import is_held_out, prompt_key
+>>>>>>> jobs
 from finetune.data.storage import (
     ROWS_FILE,
     Manifest,
@@ -62,6 +68,8 @@ class TrainingData:
     sha256: str = ""
     train_rows: tuple[int, ...] = ()
     eval_rows: tuple[int, ...] = ()
+    trained_prompts: tuple[str, ...] = ()
+    """Keys (`prompt_key`) of the prompts of ``train_rows``, sorted."""
 
     @classmethod
     def of(
@@ -175,6 +183,7 @@ class Dataset:
             sha256=self.sha256,
             train_rows=tuple(used[0]),
             eval_rows=tuple(used[1]),
+            trained_prompts=tuple(sorted({prompt_key(summaries[at].prompt) for at in used[0]})),
         )
 
 

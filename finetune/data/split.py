@@ -31,6 +31,11 @@ def spoken_text(row: TrainingRow) -> str:
     return "\n".join(message.content for message in (*row.messages, *answers) if message.content)
 
 
+def prompt_key(prompt: str) -> str:
+    """Return a short hash of a prompt, by which an adapter knows what it was trained on."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
 def is_held_out(prompt: str, eval_fraction: float, seed: int = 0) -> bool:
     """Whether rows of this prompt are held out; true for about ``eval_fraction`` of all prompts."""
     digest = hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from playground.files import write_atomic
-from playground.models.adapters import CARD_FILE
+from playground.models.adapters import CARD_FILE, TRAINED_PROMPTS_FILE
 from playground.models.loaded import LoadedModel
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "mistral-common")
@@ -38,6 +38,15 @@ def write_card(
     }
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
     write_atomic(folder / CARD_FILE, text)
+
+
+def read_trained_prompts(folder: Path) -> frozenset[str]:
+    """Return the keys of the prompts that an adapter was trained on; none if it does not say."""
+    try:
+        text = (folder / TRAINED_PROMPTS_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return frozenset()
+    return frozenset(text.split())
 
 
 def read_card(folder: Path) -> dict[str, object] | None:

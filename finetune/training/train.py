@@ -48,6 +48,7 @@ from finetune.training.schedule import epochs_of, schedule_epochs
 from finetune.training.trainer import build_trainer, check_targets
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
+from playground.models.adapters import TRAINED_PROMPTS_FILE
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 
@@ -206,6 +207,9 @@ def _write_adapter(trainer: Trainer, run: _Run, metrics: dict[str, float]) -> Pa
             },
             metrics=metrics,
         )
+        if data.trained_prompts:
+            keys = "\n".join(data.trained_prompts)
+            write_atomic(folder / TRAINED_PROMPTS_FILE, f"{keys}\n")
     with (run.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
         last = {"step": metrics["steps"], "done": True, "time_s": time.time()} | metrics
         file.write(json.dumps(last) + "\n")

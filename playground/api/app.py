@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from playground.api.adapter_store import adapter_store_router
 from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
@@ -94,7 +95,7 @@ def _api(services: Services) -> FastAPI:
         for router in (
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
-            *([files_router(uploads)] if studio else []),
+            *([files_router(uploads), adapter_store_router(studio)] if studio else []),
             *([fine_tuning_router(backend, studio, uploads)] if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")

@@ -113,10 +113,12 @@ def make_report_card(
     lanes: Sequence[str],
     *,
     seen_in_training: bool = False,
+    num_trained: int = 0,
 ) -> ReportCard:
     """Return the card with its verdict: what a person would do with these numbers.
 
-    Rows that the adapter has ``seen_in_training`` cannot recommend it.
+    Rows that the adapter has ``seen_in_training`` cannot recommend it; ``num_trained`` of them were
+    left out of the held-out ones.
     """
     gain = held_out.differences["right"]
     if gain.rows == 0:
@@ -141,7 +143,9 @@ def make_report_card(
         recommended = better and allowed and not seen_in_training
         verdict = "promote" if recommended else "look closer"
     if seen_in_training:
-        reasons.append("no rows were held out: these answers may be learned by heart")
+        reasons.append("it was trained on all of these rows: it may know the answers by heart")
+    if num_trained:
+        reasons.append(f"{num_trained} rows are left out, as it was trained on them")
     sections = (held_out,) if regression is None else (held_out, regression)
     return ReportCard(tuple(lanes), sections, verdict, tuple(reasons))
 

@@ -35,8 +35,10 @@ class EvaluationRow:
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
     """Rows under one heading of a report card. ``seen_in_training``: the adapter was trained on
-    these very rows, so that their scores cannot recommend it."""
+    these very rows, so that their scores cannot recommend it. ``num_trained``: rows that are not
+    among them because it was trained on those."""
 
     name: str
     rows: Sequence[EvaluationRow]
     seen_in_training: bool = False
+    num_trained: int = 0

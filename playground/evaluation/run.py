@@ -111,6 +111,7 @@ def report_card(
         sections[1] if len(sections) > 1 else None,
         lanes,
         seen_in_training=sets[0].seen_in_training,
+        num_trained=sets[0].num_trained,
     )
     return replace(
         card,

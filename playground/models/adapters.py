@@ -23,6 +23,8 @@ from playground.protocol.json_types import Json, JsonObject, parse_json, parse_o
 
 CONFIG_FILE = "adapter_config.json"
 CARD_FILE = "adapter_card.json"
+TRAINED_PROMPTS_FILE = "trained-prompts.txt"
+"""Keys of the prompts that an adapter was trained on, one a line."""
 WEIGHTS_FILE = "adapter_model.safetensors"
 PICKLE_FILES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")

@@ -20,6 +20,7 @@ from playground.files import atomic_folder
 from playground.models.adapters import (
     CARD_FILE,
     CONFIG_FILE,
+    TRAINED_PROMPTS_FILE,
     WEIGHTS_FILE,
     Adapter,
     name_problem,
@@ -30,7 +31,9 @@ from playground.store.report_card_files import REPORT_CARD_FILES
 
 PROMOTED_FILE = "promoted.json"
 VERSION = re.compile(r"v[1-9]\d*")
-KEPT_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, *REPORT_CARD_FILES.values())
+KEPT_FILES = (
+    CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, TRAINED_PROMPTS_FILE, *REPORT_CARD_FILES.values(),
+)  # fmt: skip
 PUBLISH_ATTEMPTS = 10
 """Another process may publish the same number at the same time."""
 

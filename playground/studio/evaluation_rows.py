@@ -3,14 +3,16 @@
 Rows come from data sets, read and tokenized once; nothing is rendered here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from finetune.data.dataset import Dataset, prepare
 from finetune.data.examples import PreferencePair, TrainingExample
+from finetune.data.split import prompt_key
 from finetune.data.tokenize import TokenizedRow, length_of
 from finetune.data.training_row import PlainText, Preference
 from finetune.recipe import Recipe
+from finetune.training.adapter_card import read_card, read_trained_prompts
 from playground.errors import InvalidSettings
 from playground.evaluation.rows import EvaluationRow, EvaluationSet
 from playground.models.download import locate
@@ -18,7 +20,7 @@ from playground.models.loaded import LoadedModel
 
 REGRESSION_FILE = "regression.jsonl"
 """General rows beside a base model: what an adapter may have forgotten."""
-HELD_OUT, GENERAL = "Held-out rows", "General rows"
+HELD_OUT, TRAINING, GENERAL = "Held-out rows", "Training rows", "General rows"
 
 
 def evaluation_sets(
@@ -27,12 +29,18 @@ def evaluation_sets(
     file: Path,
     regression: Path | None = None,
     max_length: int = 2048,
+    adapter: Path | None = None,
 ) -> list[EvaluationSet]:
     """Return a file's rows, and the general rows of ``regression`` or those beside the base.
 
-    Raises `InvalidSettings` for a file without a row that has an answer.
+    Rows that ``adapter`` was trained on are left out, unless it was trained on all of them. Raises
+    `InvalidSettings` for a file without a row that has an answer.
     """
-    sets = [_file_set(HELD_OUT, file, loaded, home, max_length)]
+    dataset = prepare([file], loaded.tokenizer, home)
+    summaries = dataset.summaries()
+    trained = _trained_prompts(adapter, dataset) if adapter else frozenset()
+    unseen = [n for n, row in enumerate(summaries) if prompt_key(row.prompt) not in trained]
+    sets = [_own_set(dataset, unseen, range(len(summaries)), max_length, str(file))]
     general = regression or locate(loaded.spec) / REGRESSION_FILE
     if general.is_file():
         sets.append(_file_set(GENERAL, general, loaded, home, max_length))
@@ -45,18 +53,45 @@ def run_evaluation_sets(
     """Return what a finished run is evaluated on, at most ``limit`` rows of each kind: the rows it
     held out, or those it was trained on where it held out none, and the general rows of its base.
 
+    A row of an evaluation file that was also trained on is not held out.
+
     Raises `InvalidSettings` if none of the rows has an answer.
     """
     data = dataset.select(recipe)
-    seen = not data.eval_rows
-    places = (data.train_rows if seen else data.eval_rows)[:limit]
-    rows = to_evaluation_rows(dataset.rows(places), recipe.max_length)
-    name = "Training rows" if seen else HELD_OUT
-    sets = [EvaluationSet(name, _not_empty(rows, "this run"), seen_in_training=seen)]
+    summaries, trained = dataset.summaries(), frozenset(data.trained_prompts)
+    unseen = [n for n in data.eval_rows if prompt_key(summaries[n].prompt) not in trained]
+    given = data.eval_rows or data.train_rows
+    sets = [_own_set(dataset, unseen, given, recipe.max_length, "this run", limit)]
     general = locate(loaded.spec) / REGRESSION_FILE
     if general.is_file():
         sets.append(_file_set(GENERAL, general, loaded, home, recipe.max_length, limit))
     return sets
+
+
+def _own_set(
+    dataset: Dataset,
+    unseen: Sequence[int],
+    given: Sequence[int],
+    max_length: int,
+    where: str,
+    limit: int | None = None,
+) -> EvaluationSet:
+    """Return the rows that were not trained on, or all that are given if there are none."""
+    rows = to_evaluation_rows(dataset.rows((unseen or given)[:limit]), max_length)
+    if not unseen:
+        return EvaluationSet(TRAINING, _not_empty(rows, where), seen_in_training=True)
+    num_trained = len(given) - len(unseen)
+    return EvaluationSet(HELD_OUT, _not_empty(rows, where), num_trained=num_trained)
+
+
+def _trained_prompts(adapter: Path, dataset: Dataset) -> frozenset[str]:
+    """Return what the adapter says that it was trained on; all rows, if its card names this very
+    data set."""
+    card = read_card(adapter) or {}
+    data = card.get("data")
+    if isinstance(data, dict) and data.get("sha256") == dataset.sha256:
+        return frozenset(prompt_key(row.prompt) for row in dataset.summaries())
+    return read_trained_prompts(adapter)
 
 
 def to_evaluation_rows(rows: Iterable[TokenizedRow], max_length: int) -> list[EvaluationRow]:

@@ -16,7 +16,8 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -263,7 +264,7 @@ def execute(run: Run, loaded: LoadedModel, hooks: TrainingHooks | None = None) -
         return train(run.recipe, loaded, data, run.folder, run.name, hooks)
 
 
-def publish(adapter: Path, target: Path) -> Path:
+def copy_adapter(adapter: Path, target: Path) -> Path:
     """Copy a finished adapter to ``target``, which is whole or absent.
 
     Raises `InvalidSettings` if it is there already.
@@ -276,6 +277,22 @@ def publish(adapter: Path, target: Path) -> Path:
             f"{target} is there already; choose another name or remove it"
         ) from None
     return target
+
+
+def has_saved(run: Run) -> bool:
+    """Return whether anything came of the run that resuming could use."""
+    return bool(run.adapter or last_complete(run.folder / CHECKPOINTS_FOLDER))
+
+
+@contextmanager
+def discarded_if_nothing_saved(run: Run) -> Iterator[None]:
+    """Remove a new run's folder if the block fails before anything is saved."""
+    try:
+        yield
+    except BaseException:
+        if not has_saved(run):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
 
 
 def describe(run: Run) -> dict[str, object]:

@@ -21,7 +21,7 @@ from finetune.recipe import Recipe
 from finetune.report import DataReport, report
 from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
-from playground.errors import Conflict, PlaygroundError, UnknownAdapter, UnknownJob, UnknownModel
+from playground.errors import Conflict, UnknownAdapter, UnknownJob, UnknownModel
 from playground.evaluation.run import AdapterBackend
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.loaded import LoadedModel
@@ -44,14 +44,14 @@ from playground.studio.model_names import (
     version_name,
 )
 from playground.studio.runs import new_run
-from playground.studio.training_work import TrainingWork
+from playground.studio.store_watch import StoreWatch
+from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials
 
 logger = logging.getLogger(__name__)
 
 SAMPLES = Path(finetune.__file__).parent / "samples"
 """``catalogue.jsonl`` and ``catalogue-eval.jsonl``: made-up products, which no model knows."""
-MAX_EVALUATION_ROWS = 200
 
 
 class Studio:
@@ -70,7 +70,7 @@ class Studio:
         throttle: Callable[[threading.Event], None] | None = None,
         *,
         isolated: bool = False,
-        judged_rows: int = MAX_EVALUATION_ROWS,
+        judged_rows: int = MAX_JUDGED_ROWS,
     ) -> None:
         self._home = home
         self._loaded = loaded
@@ -78,6 +78,7 @@ class Studio:
         self._trials = Trials(host)
         self.isolated = isolated
         self.store = AdapterStore(home / "adapters")
+        self._watch = StoreWatch(self.store, host, self._trials)
         work = TrainingWork(
             home, loaded, host, self.store, self.promote, throttle, isolated, judged_rows
         )
@@ -88,12 +89,14 @@ class Studio:
 
     def __enter__(self) -> "Studio":
         self.jobs.start()
+        self._watch.start()
         if self.training_unavailable:
             logger.warning("serving without training: %s", self.training_unavailable)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+        self._watch.close()
         self._trials.close()
 
     @property
@@ -103,13 +106,11 @@ class Studio:
 
     def serve_promoted(self) -> list[str]:
         """Serve the promoted versions of the store; returns those that could not be, and why."""
-        problems = []
-        for version in self.store.promoted():
-            try:
-                self._host.load_adapter(version.folder, version.name)
-            except PlaygroundError as error:
-                problems.append(f"adapter {version.name}/{version.version}: {error.message}")
-        return problems
+        return self._watch.serve_all()
+
+    def follow_store(self) -> list[str]:
+        """Serve what other processes have promoted since; done every second by itself."""
+        return self._watch.sync()
 
     @property
     def base(self) -> str:
@@ -229,6 +230,10 @@ class Studio:
         """Return the name of the model that a job's checkpoint is served as on request."""
         return f"{self.base_model}:{checkpoint_name(job_id, step)}"
 
+    def version_model(self, version: Version) -> str:
+        """Return the name of the model that a version is served as on request."""
+        return f"{self.base_model}:{version_name(version.name, version.version)}"
+
     def find_unpromoted(self, model: str) -> tuple[Path, str, str] | None:
         """Return folder, adapter name and origin of the checkpoint or version that a model name
         stands for.
@@ -288,17 +293,21 @@ class Studio:
         """Point a name at a version, at once and without losing a request."""
         stored = self.store.find(name, version)
         self._host.load_adapter(stored.folder, name)
-        return self.store.promote(name, version)
+        promoted = self.store.promote(name, stored.version)
+        self._watch.remember(name, promoted.version)
+        return promoted
 
     def roll_back(self, name: str) -> Version:
         """Point a name at the version that was promoted before."""
         stored = self.store.roll_back(name)
         self._host.load_adapter(stored.folder, name)
+        self._watch.remember(name, stored.version)
         return stored
 
     def retire(self, name: str) -> None:
         """Stop serving a name; its versions stay in the store."""
         self.store.retire(name)
+        self._watch.remember(name, None)
         with suppress(UnknownModel):
             self._host.unload_adapter(name)
 

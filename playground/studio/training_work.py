@@ -4,7 +4,7 @@ Works on the resident base while it serves. Knows no queue, no page and no HTTP.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from finetune.report import report
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
+from playground.evaluation.report_card import ReportCard
 from playground.evaluation.report_card_formats import write_report_card
 from playground.evaluation.run import AdapterBackend, report_card
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 from playground.store.adapters import AdapterStore, Version
+from playground.store.report_card_files import ReportCardFormat
 from playground.store.uploads import Uploads
 from playground.studio.evaluation_rows import run_evaluation_sets
 from playground.studio.jobs import JobHooks
@@ -29,6 +31,8 @@ from playground.studio.runs import Run, execute, open_dataset
 
 ROWS, LEFT_OUT, TRAINED_TOKENS = "rows", "rows_left_out", "trained_tokens"
 """Keys of a job's result: rows in the files, those that are not trained on, and tokens trained."""
+MAX_JUDGED_ROWS = 200
+"""Rows of each set that a report card asks, unless told otherwise."""
 RESULTS_PURPOSE = "fine-tune-results"
 PROMOTE = "promote"
 """The verdict with which a version is promoted by itself."""
@@ -91,30 +95,48 @@ class TrainingWork:
 
     def make_card(self, run: Run, stop_event: threading.Event) -> MadeCard:
         """Write the report card beside the adapter, and among the uploads."""
-        adapter = _adapter_of(run)
         loaded = shared_weight_copy(self.loaded)
-        dataset = open_dataset(run, loaded)
-        sets = run_evaluation_sets(dataset, run.recipe, loaded, self.home, self.judged_rows)
-        adapters = [adapter]
-        if run.name in self.store.names():
-            before = self.store.find(run.name)
-            adapters = [before.folder, adapter] if before.promoted else adapters
-        card = report_card(self.host, loaded, adapters, sets, stop_event=stop_event)
-        paths = write_report_card(card, adapter)
+        card, paths = make_run_card(
+            run, loaded, self.host, self.store, self.judged_rows, stop_event
+        )
         uploads = Uploads(self.home)
         files = tuple(uploads.keep(path, RESULTS_PURPOSE).id for path in paths.values())
         return MadeCard(card.verdict, files)
 
     def publish(self, run: Run, verdict: str) -> Published:
         """Make the adapter the next version of its name, promoted if its card says so."""
-        version = self.store.publish(_adapter_of(run), run.name)
+        version = self.store.publish(adapter_of(run), run.name)
         promoted = verdict == PROMOTE
         if promoted:
             self.promote(version.name, version.version)
         return Published(f"{version.name}/{version.version}", promoted)
 
 
-def _adapter_of(run: Run) -> Path:
+def make_run_card(
+    run: Run,
+    loaded: LoadedModel,
+    host: AdapterBackend,
+    store: AdapterStore,
+    judged_rows: int,
+    stop_event: threading.Event,
+) -> tuple[ReportCard, Mapping[ReportCardFormat, Path]]:
+    """Write a finished run's report card beside its adapter: against the promoted version of its
+    name, if there is one. ``loaded`` is a shared-weight copy of what ``host`` serves.
+
+    Raises `EvaluationStopped` once the event is set.
+    """
+    adapter, dataset = adapter_of(run), open_dataset(run, loaded)
+    sets = run_evaluation_sets(dataset, run.recipe, loaded, run.home, judged_rows)
+    adapters = [adapter]
+    if run.name in store.names():
+        before = store.find(run.name)
+        adapters = [before.folder, adapter] if before.promoted else adapters
+    card = report_card(host, loaded, adapters, sets, stop_event=stop_event)
+    return card, write_report_card(card, adapter)
+
+
+def adapter_of(run: Run) -> Path:
+    """Return a finished run's adapter. Raises `Conflict` for another."""
     if run.adapter is None:
         raise Conflict(f"run {run.folder.name} has no adapter yet")
     return run.adapter

@@ -58,6 +58,12 @@ class Trials:
             users = [user for user, trial in self._trials.items() if trial.origin == origin]
             self._unload_unused([self._trials.pop(user) for user in users])
 
+    def unload_missing(self) -> None:
+        """Unload the trials whose files another process has removed."""
+        with self._lock:
+            users = [user for user, trial in self._trials.items() if not trial.folder.is_dir()]
+            self._unload_unused([self._trials.pop(user) for user in users])
+
     def close(self) -> None:
         """Unload all of them."""
         with self._lock:
