@@ -131,13 +131,9 @@ def train(
         f"{checked.num_trained_tokens:,} trained tokens, {checked.num_errors:,} errors, "
         f"about {checked.steps} steps in {duration_text(checked.seconds)}"
     )
-<<<<<<< HEAD
-    _execute(new_run(home(), name, chosen, files, evaluation, mapping), out)
-=======
-    run = new_run(home(), name, chosen, files, evaluation)
+    run = new_run(home(), name, chosen, files, evaluation, mapping)
     with discarded_if_nothing_saved(run):
         _execute(run, out)
->>>>>>> jobs
 
 
 def resume(run: RunName, out: Out = None) -> None:

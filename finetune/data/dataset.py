@@ -22,15 +22,9 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from finetune.data.examples import AnyExample, cut_lengths
-<<<<<<< HEAD
 from finetune.data.findings import RowError
 from finetune.data.formats import NO_COLUMNS, to_row
-from finetune.data.split import is_held_out
-=======
-from finetune.data.formats import to_row
-from finetune.data.rows import RowError
 from finetune.data.split import is_held_out, prompt_key
->>>>>>> jobs
 from finetune.data.storage import (
     ROWS_FILE,
     Manifest,
