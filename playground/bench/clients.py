@@ -34,7 +34,7 @@ class Client:
         self._body = json.dumps(body).encode()
 
     def answer(self) -> tuple[int, bytes]:
-        """The status, and everything that was streamed."""
+        """Return the HTTP status and everything that was streamed."""
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", self._path, self._body, headers)
         reply = self._connection.getresponse()
@@ -58,7 +58,7 @@ def counted(form: str, status: int, streamed: bytes) -> tuple[int, int]:
 
 
 def main() -> None:
-    """All requests at once."""
+    """Post all requests at once and print what came of them."""
     job = json.load(sys.stdin)
     clients = [Client(job["url"], body) for body in job["requests"]]
     with ThreadPoolExecutor(len(clients)) as pool:

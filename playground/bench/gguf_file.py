@@ -53,7 +53,7 @@ def write_gguf(model: MistralForCausalLM, path: Path) -> None:
 
 
 def tensors(model: MistralForCausalLM) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    """Names and values as llama.cpp wants them."""
+    """Yield tensor names and values as llama.cpp expects them."""
     config = model.config
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     for name, parameter in model.named_parameters():

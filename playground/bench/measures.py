@@ -1,4 +1,4 @@
-"""One measure of the engine a function: tokens a second, seconds to the first token.
+"""Measures of the engine, a function each: tokens a second, seconds to the first token.
 
 Prompts are random token ids, new ones each time, so that no prefix is found that is not meant to.
 """
@@ -28,11 +28,11 @@ class Prompts:
         self._rng = random.Random(seed)
 
     def one(self, tokens: int) -> tuple[int, ...]:
-        """A prompt of so many tokens."""
+        """A prompt of that many tokens."""
         return tuple(self._rng.randint(FIRST_ID, LAST_ID) for _ in range(tokens))
 
     def many(self, count: int, tokens: int) -> list[tuple[int, ...]]:
-        """So many of them."""
+        """Several of them."""
         return [self.one(tokens) for _ in range(count)]
 
     def mixed(self, count: int) -> list[tuple[tuple[int, ...], int]]:
@@ -42,7 +42,7 @@ class Prompts:
 
 
 def request(model: str, prompt: tuple[int, ...], new_tokens: int) -> Request:
-    """Greedy, for so many tokens."""
+    """A greedy request for that many tokens."""
     return Request(model, prompt=prompt, sampling=Sampling(temperature=0.0, max_tokens=new_tokens))
 
 

@@ -158,7 +158,7 @@ class Measure:
 
 
 def _streams(name: str, count: int, prompt: int) -> Measure:
-    """So many prompts at once, each with 64 tokens wanted after it."""
+    """That many prompts at once, each to be continued by 64 tokens."""
     return Measure(
         name,
         "tokens/s",

@@ -79,7 +79,7 @@ class OverHttp:
         return float(usage["tokens"] / usage["seconds"])
 
     def close(self) -> None:
-        """It is not ours to end."""
+        """Leave the server running: it was not started here."""
 
 
 class Served(OverHttp):
@@ -129,7 +129,7 @@ class Served(OverHttp):
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

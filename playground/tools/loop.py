@@ -29,7 +29,7 @@ DENIED = '{"error": "the user did not allow this call"}'
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Which calls may run: a ``policy`` a tool name (``ask`` by default), and the ids of
+    """Which calls may run: a ``policy`` for each tool name (``ask`` by default), and the ids of
     calls that somebody has decided upon.
     """
 

@@ -37,7 +37,7 @@ class RunnableTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What came of a call: ``text`` for the model, the time it took, whether it failed."""
+    """The result of a call: ``text`` for the model, the time it took, whether it failed."""
 
     text: str
     seconds: float
