@@ -171,6 +171,7 @@ def test_run_of_command_is_running(tmp_path: Path, catalogue: Path, quick: Recip
         assert jobs.snapshot(run.folder.name).state == "stopped"
 
 
+@pytest.mark.slow
 def test_job_waits_for_command(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     other = new_run(tmp_path, "other", quick, [catalogue])
     waits = threading.Event()
@@ -194,6 +195,7 @@ def noticing(hooks: TrainingHooks, waits: threading.Event) -> TrainingHooks:
     return replace(hooks, on_wait=on_wait)
 
 
+@pytest.mark.slow
 def test_folder_is_trained_by_one_process(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     run = new_run(tmp_path, "prices", quick, [catalogue])
     with (
@@ -203,6 +205,7 @@ def test_folder_is_trained_by_one_process(tmp_path: Path, catalogue: Path, quick
         execute(run, base())
 
 
+@pytest.mark.slow
 def test_home_trains_one_run_at_a_time(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     one, two = (new_run(tmp_path, name, quick, [catalogue]) for name in ("one", "two"))
     with (
