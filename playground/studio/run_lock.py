@@ -18,12 +18,14 @@ from playground.store.json_files import read_json_object, write_json_object
 RUN_LOCK, RUN_OWNER = ".lock", ".owner.json"
 HOME_LOCK, HOME_OWNER = ".training.lock", ".training.json"
 POLL_INTERVAL_S = 0.2
+PROBE_S = 0.25
+"""Longer than `is_training` holds a lock that it only tries."""
 OnWait = Callable[[str], None]
 
 
 def is_training(folder: Path) -> bool:
     """Return whether a process trains the run in this folder."""
-    if not (folder / RUN_LOCK).is_file():
+    if not (folder / RUN_OWNER).is_file():
         return False
     lock = FileLock(folder / RUN_LOCK)
     try:
@@ -67,7 +69,7 @@ def _acquire(
     told = False
     while True:
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PROBE_S, poll_interval=PROBE_S / 5)
         except Timeout:
             problem = _problem(owner)
         else:

@@ -6,7 +6,12 @@ from typing import Final
 
 from playground.store.adapters import Version
 from playground.studio.jobs import JobSummary
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.jobs.kinds.train import (
+    PUBLISHING,
+    REPORT_CARD,
+    VALIDATING,
+    TrainingSnapshot,
+)
 from playground.studio.training import DataReport, ExamplePreview, TrainingPlan, duration_text
 from playground.ui.components.markup import render
 from playground.ui.finetune.curves import run_curves
@@ -16,6 +21,13 @@ SHOWN_SAMPLES = 3
 LONGEST_PROMPT = 200
 GIB, MIB = 2**30, 2**20
 IN_GIB = 8 * GIB
+PHASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        VALIDATING: "Checking the rows",
+        REPORT_CARD: "Writing the report card",
+        PUBLISHING: "Publishing the adapter",
+    }
+)
 STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "queued": "Waiting for the job before it",
@@ -95,7 +107,7 @@ def job_html(job: TrainingSnapshot) -> str:
         "finetune/job.html",
         job=job,
         remarks=[*job.notes, *(f"published as {version}" for version in job.published)],
-        state="Writing the report card" if job.phase == "report card" else STATES[job.state],
+        state=PHASES.get(job.phase, STATES[job.state]),
         done=done,
         total=total,
         figures=_figures(job),

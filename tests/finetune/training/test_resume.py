@@ -115,6 +115,16 @@ def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_run_is_resumed_by_one_process(tmp_path: Path) -> None:
+    first = start(tmp_path, *train_command(tmp_path))
+    wait_for_step(tmp_path, 2, first)
+    second = start(tmp_path, "resume", "prices")
+    assert second.wait(LONG_S) == 1
+    assert f"trains run {find_run(tmp_path, 'prices').folder.name}" in second.output()
+    first.kill()
+
+
+@pytest.mark.slow
 def test_rerun_gives_same_adapter(whole: Path) -> None:
     end(start(whole, "rerun", "prices", "--out", str(whole / "again")))
     first = load_file(whole / "adapters" / "prices" / "v1" / WEIGHTS)

@@ -1,5 +1,6 @@
 """Adapters over HTTP: loaded and unloaded while the server answers, picked by name."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def test_load_folder_without_adapter_refused(url: str) -> None:
     reply = post(url, "load_lora_adapter", lora_name="nothing", lora_path="nothing")
     assert reply.status_code == 400
     assert "has no adapter_config.json" in reply.json()["error"]["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("lora_alpha", None), ("alpha_pattern", [["q_proj", 3]]), ("alpha_pattern", {"q_proj(": 3})],
+)
+def test_load_malformed_config_refused(url: str, home: Path, field: str, value: object) -> None:
+    folder = random_adapter(home / "adapters" / "malformed", 5, r=8)
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    reply = post(url, "load_lora_adapter", lora_name="malformed", lora_path="malformed")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "broken_adapter")
+    assert f"adapter_config.json, {field}: " in reply.json()["error"]["message"]
 
 
 def test_load_folder_outside_store_refused(url: str, tmp_path: Path) -> None:

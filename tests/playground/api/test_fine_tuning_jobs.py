@@ -78,6 +78,23 @@ def test_job_echoes_hyperparameters(job: FineTuningJob) -> None:
     assert job.method.supervised.hyperparameters.to_dict() == wanted
 
 
+def test_dpo_job_echoes_method_and_beta(client: openai.OpenAI) -> None:
+    made = client.fine_tuning.jobs.create(
+        training_file=upload(client),
+        model="embedded",
+        method={"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2}}},
+    )
+    assert made.method
+    assert made.method.type == "dpo"
+    assert made.method.dpo
+    assert made.method.dpo.hyperparameters
+    assert made.method.dpo.hyperparameters.beta == 0.2
+    ended(client, made.id)
+    failed = client.fine_tuning.jobs.retrieve(made.id)
+    assert failed.error
+    assert "preferences are needed" in failed.error.message
+
+
 def test_job_echoes_seed_and_metadata(job: FineTuningJob) -> None:
     assert (job.seed, job.metadata) == (7, {"team": "desk"})
 

@@ -113,6 +113,7 @@ def test_config_other_than_object_refused(text: str, tmp_path: Path) -> None:
         read_adapter(tmp_path, "a")
 
 
+@pytest.mark.slow
 def test_rank_other_than_said_refused(tmp_path: Path) -> None:
     folder = random_adapter(tmp_path / "a", 1, r=4)
     path = folder / "adapter_config.json"

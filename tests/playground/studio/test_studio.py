@@ -206,6 +206,7 @@ def test_job_without_usable_row_fails(studio: Studio, quick: Recipe, tmp_path: P
     assert "no token of these rows would be trained: bad.jsonl:1" in job.message
 
 
+@pytest.mark.slow
 def test_job_without_usable_evaluation_row_fails(
     studio: Studio, quick: Recipe, catalogue: Path, tmp_path: Path
 ) -> None:

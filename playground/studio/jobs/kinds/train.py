@@ -28,7 +28,7 @@ from playground.errors import InvalidSettings, PlaygroundError
 from playground.evaluation.run import EvaluationStopped
 from playground.store.report_card_files import ReportCardFormat, report_cards_in
 from playground.studio.jobs.index import Signature, signature_of
-from playground.studio.jobs.job import Job
+from playground.studio.jobs.job import Job, State
 from playground.studio.jobs.kind import JobHooks
 from playground.studio.jobs.kinds.memory import MAX_HALVINGS, halved, is_out_of_memory
 from playground.studio.jobs.snapshot import JobSnapshot
@@ -190,12 +190,13 @@ class TrainKind:
         except InvalidSettings:
             return None
         adapter = run.adapter
+        state: State = "done" if adapter else "running" if is_training(folder) else "stopped"
         return Job(
             folder=folder,
             kind=TRAIN,
             name=run.name,
-            state="done" if adapter else "running" if is_training(folder) else "stopped",
-            phase="" if adapter else TRAINING,
+            state=state,
+            phase=TRAINING if state == "running" else "",
             created_s=_created_s(run),
             ended_s=adapter.stat().st_mtime if adapter else None,
         )
