@@ -62,7 +62,7 @@ class RepeatFinder:
         self._first: dict[bytes, int] = {}
         self._exact: list[tuple[int, int]] = []
         self._places: list[int] = []
-        self._shingles: list[IntArray] = []
+        self._shingles: list[npt.NDArray[np.int32]] = []
         self._signatures: list[npt.NDArray[np.int32]] = []
         self._words: dict[str, int] = {}
 
@@ -76,7 +76,7 @@ class RepeatFinder:
             self._exact.append((place, first))
             return
         shingles = self._shingles_of(text)
-        values = (shingles[:, None] * self._factors + self._shifts) % _PRIME
+        values = (shingles.astype(np.int64)[:, None] * self._factors + self._shifts) % _PRIME
         self._places.append(place)
         self._shingles.append(shingles)
         self._signatures.append(values.min(axis=0).astype(np.int32))
@@ -112,14 +112,15 @@ class RepeatFinder:
                     near[self._places[index]] = self._places[other]
                     break
 
-    def _shingles_of(self, text: str) -> IntArray:
+    def _shingles_of(self, text: str) -> npt.NDArray[np.int32]:
         """Return the hashes of all runs of words, each once."""
         if len(self._words) > KNOWN_WORDS:
             self._words.clear()
         hashes = [self._words.get(word) or self._hash(word) for word in words(text)]
         hashes += [0] * (SHINGLE - len(hashes))
         runs = np.lib.stride_tricks.sliding_window_view(np.array(hashes, np.int64), SHINGLE)
-        unique: IntArray = np.unique((runs * self._word_factors % _PRIME).sum(axis=1) % _PRIME)
+        mixed = (runs * self._word_factors % _PRIME).sum(axis=1) % _PRIME
+        unique: npt.NDArray[np.int32] = np.unique(mixed).astype(np.int32)
         return unique
 
     def _hash(self, word: str) -> int:
@@ -139,6 +140,6 @@ def _groups(band: npt.NDArray[np.int32]) -> Iterator[IntArray]:
         yield order[ends[group] - counts[group] : ends[group]]
 
 
-def _jaccard(left: IntArray, right: IntArray) -> float:
+def _jaccard(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32]) -> float:
     both = np.intersect1d(left, right, assume_unique=True).size
     return both / (len(left) + len(right) - both)

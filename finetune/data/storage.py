@@ -283,11 +283,12 @@ def _turns(row: TrainingRow) -> int:
 
 def read_summaries(parquet: pq.ParquetFile) -> list[RowSummary]:
     """Every row without its text and tokens."""
-    table = parquet.read(columns=SUMMARY_COLUMNS)
-    return [
-        RowSummary(*values)
-        for values in zip(*(table[name].to_pylist() for name in SUMMARY_COLUMNS), strict=True)
-    ]
+    summaries: list[RowSummary] = []
+    for group in range(parquet.num_row_groups):
+        table = parquet.read_row_group(group, columns=SUMMARY_COLUMNS)
+        columns = (table[name].to_pylist() for name in SUMMARY_COLUMNS)
+        summaries += [RowSummary(*values) for values in zip(*columns, strict=True)]
+    return summaries
 
 
 def read_examples(parquet: pq.ParquetFile) -> Iterator[list[AnyExample]]:
