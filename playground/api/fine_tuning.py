@@ -48,29 +48,7 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
         info = await model_info(body.model, backend)
         if info.adapter:
             raise InvalidRequest("model", f"{body.model} is an adapter; train on its base")
-        files = _file("training_file", body.training_file, uploads)
-        validation = (
-            _file("validation_file", body.validation_file, uploads)
-            if body.validation_file
-            else None
-        )
-        multiplier = body.chosen()[1].learning_rate_multiplier
-        asked: dict[str, object] = {
-            TRAINING_FILE: files.id,
-            VALIDATION_FILE: validation.id if validation else None,
-            METADATA: body.metadata,
-            MULTIPLIER: None if multiplier == "auto" else multiplier,
-        }
-        job = await asyncio.to_thread(
-            studio.train,
-            body.suffix or DEFAULT_NAME,
-            recipe_of(body, studio.for_base(recipe_for(studio.base))),
-            [files.path],
-            validation.path if validation else None,
-            publishes=True,
-            request=asked,
-        )
-        return await body_of(job)
+        return await body_of(await asyncio.to_thread(_create_job, body, studio, uploads))
 
     @router.get("")
     async def list_jobs(
@@ -112,6 +90,28 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
         return list_body(*page_of(bodies, lambda checkpoint: checkpoint["id"], limit, after))
 
     return router
+
+
+def _create_job(body: JobBody, studio: Studio, uploads: Uploads) -> TrainingSnapshot:
+    files = _file("training_file", body.training_file, uploads)
+    validation = None
+    if body.validation_file:
+        validation = _file("validation_file", body.validation_file, uploads)
+    multiplier = body.chosen()[1].learning_rate_multiplier
+    asked: dict[str, object] = {
+        TRAINING_FILE: files.id,
+        VALIDATION_FILE: validation.id if validation else None,
+        METADATA: body.metadata,
+        MULTIPLIER: None if multiplier == "auto" else multiplier,
+    }
+    return studio.train(
+        body.suffix or DEFAULT_NAME,
+        recipe_of(body, studio.for_base(recipe_for(studio.base))),
+        [files.path],
+        validation.path if validation else None,
+        publishes=True,
+        request=asked,
+    )
 
 
 def _file(field: str, file_id: str, uploads: Uploads) -> Upload:
