@@ -92,7 +92,7 @@ def test_dpo_job_echoes_method_and_beta(client: openai.OpenAI) -> None:
     ended(client, made.id)
     failed = client.fine_tuning.jobs.retrieve(made.id)
     assert failed.error
-    assert "preferences are needed" in failed.error.message
+    assert "do not fit dpo" in failed.error.message
 
 
 def test_job_echoes_seed_and_metadata(job: FineTuningJob) -> None:

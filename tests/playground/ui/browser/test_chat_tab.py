@@ -49,6 +49,8 @@ def answer_ended(page: Page) -> None:
 def set_number(page: Page, name: str, value: str) -> None:
     page.locator(f"#{name} input[type=number]").fill(value)
     page.locator(f"#{name} input[type=number]").press("Tab")
+    for slider in page.locator(f"#{name} input[type=range]").all():  # it follows the number
+        expect(slider).to_have_value(value)
 
 
 def test_an_answer_grows_on_the_page_and_stops_when_told(chat: Page) -> None:
