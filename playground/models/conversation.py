@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from playground.protocol import Message
+from playground.protocol import Message, ToolCall
+from playground.protocol.json_types import parse_json
 
 PARAGRAPH = "\n\n"
 """Between the texts of messages that become one, as mistral-common joins them."""
@@ -42,7 +43,7 @@ def nearest_forms(messages: Sequence[Message]) -> Iterator[list[Message]]:
     without_system = _system_as_user(messages)
     yield without_system
     yield _in_turn(without_system)
-    yield _in_turn(_calls_as_text(without_system))
+    yield _in_turn(calls_as_text(without_system))
 
 
 def _system_as_user(messages: Sequence[Message]) -> list[Message]:
@@ -63,18 +64,23 @@ def _system_as_user(messages: Sequence[Message]) -> list[Message]:
     return turned
 
 
-def _calls_as_text(messages: Sequence[Message]) -> list[Message]:
-    """Write an assistant's calls as JSON into its text, and results as what the user says."""
+def calls_as_text(messages: Sequence[Message]) -> list[Message]:
+    """Write calls and their results as text, in Hermes' form, for a template that knows neither."""
     turned = []
     for message in messages:
         if message.role == "tool":
-            message = Message("user", message.content)
+            message = Message("user", f"<tool_response>\n{message.content}\n</tool_response>")
         elif message.tool_calls:
-            calls = [call.to_openai()["function"] for call in message.tool_calls]
-            texts = [message.content, *(json.dumps(call, ensure_ascii=False) for call in calls)]
-            message = Message("assistant", "\n".join(text for text in texts if text))
+            texts = [message.content, *map(_call_text, message.tool_calls)]
+            text = "\n".join(text for text in texts if text)
+            message = replace(message, content=text, tool_calls=())
         turned.append(message)
     return turned
+
+
+def _call_text(call: ToolCall) -> str:
+    written = {"name": call.name, "arguments": parse_json(call.arguments)}
+    return f"<tool_call>\n{json.dumps(written, ensure_ascii=False)}\n</tool_call>"
 
 
 def _in_turn(messages: Sequence[Message]) -> list[Message]:

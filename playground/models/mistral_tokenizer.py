@@ -14,13 +14,6 @@ from typing import Any, TypeAlias
 from mistral_common.exceptions import MistralCommonException
 from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
-from mistral_common.protocol.instruct.tool_calls import Function
-from mistral_common.protocol.instruct.validator import (
-    MistralRequestValidator,
-    ValidationMode,
-    get_validator,
-)
-from mistral_common.tokens.tokenizers.base import TokenizerVersion
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer as CommonTokenizer
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from pydantic import ValidationError
@@ -55,11 +48,7 @@ class MistralTokenizer:
         vocabulary = common.instruct_tokenizer.tokenizer
         if not isinstance(vocabulary, Tekkenizer):
             raise UnsupportedModel(f"{path} is not a tekken vocabulary")
-        self._common: CommonTokenizer[Any, Any, Any, Any, Any] = CommonTokenizer(
-            common.instruct_tokenizer,
-            _trusting_validator(vocabulary.version, common.mode),
-            get_normalizer(vocabulary.version, vocabulary.model_settings_builder),
-        )
+        self._common: CommonTokenizer[Any, Any, Any, Any, Any] = common
         self._vocabulary = vocabulary
         settings = vocabulary.model_settings_builder
         self._normalizer = get_normalizer(vocabulary.version, settings)
@@ -187,25 +176,6 @@ class MistralTokenizer:
     def detokenizer(self) -> Detokenizer:
         """Return a new detokenizer, for one answer."""
         return _ByteDetokenizer(self)
-
-
-class _TrustsSchemas:
-    """mistral-common validates every tool's schema against its metaschema at each rendering, which
-    takes seconds for large ones. `playground.structured` checks a schema once.
-    """
-
-    def _validate_function(self, _function: Function) -> None:
-        """Names are checked with the schemas."""
-
-
-def _trusting_validator(
-    version: TokenizerVersion, mode: ValidationMode
-) -> MistralRequestValidator[Any, Any, Any, Any]:
-    kind = type(get_validator(version, mode))
-    trusting: type[MistralRequestValidator[Any, Any, Any, Any]] = type(
-        kind.__name__, (_TrustsSchemas, kind), {}
-    )
-    return trusting(mode)
 
 
 class _ByteDetokenizer:

@@ -5,15 +5,15 @@ Knows no grammar and no engine.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from playground.errors import InvalidRequest
 from playground.models.call_formats import CallFormatName
+from playground.models.conversation import calls_as_text
 from playground.models.tokenizer import ChatTokenizer
-from playground.protocol import Message, Request, ResponseFormat, Tool, ToolCall
-from playground.protocol.json_types import parse_json
+from playground.protocol import Message, Request, ResponseFormat, Tool
 from playground.structured.keywords import Schema, rebuilt
 
 SchemaInPrompt = Literal["auto", "on", "off"]
@@ -68,7 +68,7 @@ class PromptRenderer:
         tools = request.tools
         shown: list[str] = []
         if tokenizer.call_format is None:
-            messages = [_with_calls_as_text(message) for message in messages]
+            messages = calls_as_text(messages)
             shown += [_tools_text(tools)] if tools else []
             tools = ()
         schema = self._schema_text(request)
@@ -142,20 +142,3 @@ def _letters(text: object) -> str:
 def _tools_text(tools: Sequence[Tool]) -> str:
     lines = (json.dumps(tool.to_openai()["function"], ensure_ascii=False) for tool in tools)
     return TOOLS_TEXT.format(tools="\n".join(lines))
-
-
-def _with_calls_as_text(message: Message) -> Message:
-    """The message for a template that knows no calls: they and their results become text."""
-    if message.role == "tool":
-        return Message("user", f"<tool_response>\n{message.content}\n</tool_response>")
-    if not message.tool_calls:
-        return message
-    texts = [message.content] if message.content else []
-    return replace(
-        message, content="\n".join([*texts, *map(_call_text, message.tool_calls)]), tool_calls=()
-    )
-
-
-def _call_text(call: ToolCall) -> str:
-    written: Mapping[str, object] = {"name": call.name, "arguments": parse_json(call.arguments)}
-    return f"<tool_call>\n{json.dumps(written, ensure_ascii=False)}\n</tool_call>"
