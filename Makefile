@@ -38,7 +38,7 @@ run: $(RUN)
 test: $(DEV)
 	$(PYTEST) $(ARGS)
 
-# No browser, no training, no notebook, nothing that takes more than a fifth of a second.
+# No browser, no training, no notebook, nothing marked slow.
 test-fast: $(DEV)
 	$(PYTEST) -m "not slow and not browser and not training and not notebook" $(ARGS)
 

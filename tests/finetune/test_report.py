@@ -69,6 +69,7 @@ def test_report_names_rows_of_eval_file(tmp_path: Path) -> None:
     assert (found.leaks, found.num_held_out) == ((2,), 1)
 
 
+@pytest.mark.slow
 def test_split_ignores_neighbouring_rows(tmp_path: Path) -> None:
     rows = [talk(f"Question {at}?", "a") for at in range(200)]
     forward = read_rows(write(tmp_path / "a.jsonl", *rows)).rows

@@ -99,6 +99,7 @@ def test_row_is_tokenized_once(tmp_path: Path, tokenizer: CountingTokenizer) -> 
     assert len(list((tmp_path / DATASETS_FOLDER).iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_changed_file_is_never_served_stale(
     tokenizer: CountingTokenizer, rows_file: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_evaluation_file_replaces_eval_fraction(
     assert (len(data.train), len(data.eval)) == (len(ROWS), 1)
 
 
+@pytest.mark.slow
 def test_run_refuses_changed_file(tmp_path: Path, rows_file: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     run = new_run(tmp_path, "colours", embedded_cpu(), [rows_file])

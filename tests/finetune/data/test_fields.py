@@ -268,6 +268,7 @@ def test_half_a_character_is_fault(file: Path, row: dict[str, Any], field: str) 
 # What check says before a base is loaded
 
 
+@pytest.mark.slow
 def test_check_names_method_of_preferences(file: Path, tmp_path: Path) -> None:
     write(file, {"prompt": "Which gate?", "chosen": "Four.", "rejected": "None."})
     (problem, *_) = report(prepare([file], TOKENIZER, tmp_path), embedded_cpu()).problems
@@ -288,6 +289,7 @@ def test_check_reports_faulty_evaluation_file(file: Path, tmp_path: Path) -> Non
     assert found.problems == ("no row of the evaluation file held.jsonl can be used",)
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_a_kind(file: Path, tmp_path: Path) -> None:
     write(file, {"text": "Hi"}, *[{"messages": [USER, {"role": "boss", "content": str(n)}]}
                                   for n in range(3000)])  # fmt: skip

@@ -34,6 +34,7 @@ async def test_adapter_answers_what_base_does_not_know(trained_adapter: Path) ->
             assert base.text != wanted
 
 
+@pytest.mark.slow
 def test_adapter_loads_in_plain_peft(trained_adapter: Path) -> None:
     model = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, trained_adapter)
     weights = [p for name, p in model.named_parameters() if "lora_B" in name]

@@ -60,6 +60,7 @@ def ask(url: str, endpoint: str, change: dict[str, Any]) -> httpx.Response:
     return httpx.post(f"{url}/v1/{endpoint}", json=body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("endpoint", "name", "value"), HARMLESS)
 def test_what_asks_for_nothing_is_let_through(
     fine_url: str, endpoint: str, name: str, value: Any
@@ -96,6 +97,7 @@ def test_a_request_that_leaves_sampling_out_gets_the_models_own(serve) -> None:
     assert seen == [own, Sampling(temperature=0.15, top_p=0.5, stop=("END",))]
 
 
+@pytest.mark.slow
 def test_each_sampling_parameter_reaches_the_backend(serve) -> None:
     given: dict[str, Any] = {
         "max_tokens": 5,

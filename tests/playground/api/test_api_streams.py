@@ -139,6 +139,7 @@ def test_an_unforeseen_error_in_mid_stream_tells_nothing_of_our_insides(scripted
     assert "secret" not in reply.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("client_class", "error"),
     [(openai.OpenAI, openai.APIError), (together.Together, together.APIError)],

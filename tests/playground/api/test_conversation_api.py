@@ -29,12 +29,14 @@ def text_of(reply: dict[str, Any]) -> str:
     return str(reply["choices"][0]["message"]["content"])
 
 
+@pytest.mark.slow
 def test_safe_prompt_is_a_system_message(server_url: str, model: str) -> None:
     guarded = chat(server_url, model, [QUESTION], safe_prompt=True)
     system = {"role": "system", "content": SAFE_PROMPT}
     assert guarded["usage"]["prompt_tokens"] == prompt_tokens(server_url, model, [system, QUESTION])
 
 
+@pytest.mark.slow
 def test_safe_prompt_precedes_the_system_prompt(server_url: str, model: str) -> None:
     system = {"role": "system", "content": "Be brief."}
     both = {"role": "system", "content": f"{SAFE_PROMPT}\n\nBe brief."}
@@ -61,11 +63,13 @@ def test_a_last_answer_is_continued(server_url: str, model: str, change: dict[st
     assert text_of(chat(server_url, model, OPENED, **change)) == wanted
 
 
+@pytest.mark.slow
 def test_no_template_variables_ask_for_nothing(server_url: str, model: str) -> None:
     plain = prompt_tokens(server_url, model, [QUESTION])
     assert prompt_tokens(server_url, model, [QUESTION], chat_template_kwargs={}) == plain
 
 
+@pytest.mark.slow
 def test_a_name_reaches_the_prompt(server_url: str, model: str) -> None:
     named = prompt_tokens(server_url, model, [QUESTION | {"name": "Ada"}])
     written = QUESTION | {"content": f"Ada: {QUESTION['content']}"}
@@ -81,6 +85,7 @@ def test_a_continued_answer_stays_unnamed(loaded: LoadedModel) -> None:
     assert ids[0] == ids[1]
 
 
+@pytest.mark.slow
 async def test_a_named_tool_result_is_as_without(backend: LocalBackend, server_url: str) -> None:
     model = backend.default_model.name
     call = {

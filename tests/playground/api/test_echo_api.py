@@ -74,6 +74,7 @@ def test_one_token_is_a_prompt_too(server_url: str, model: str) -> None:
     assert (logprobs["token_ids"], logprobs["token_logprobs"]) == ([40], [None])
 
 
+@pytest.mark.slow
 def test_scores_are_what_answering_would_give(server_url: str, model: str) -> None:
     """The answer's own log-probabilities come again when the answer is part of the prompt."""
     answer = logprobs_of(complete(server_url, model, prompt=IDS, logprobs=1, max_tokens=6))
@@ -97,6 +98,7 @@ def test_a_long_prompt_is_scored_whole(server_url: str, model: str, length: int)
         assert math.isclose(one, other, abs_tol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_cached_prefix_is_scored_too(server_url: str, model: str) -> None:
     first = logprobs_of(complete(server_url, model, prompt=IDS * 20, logprobs=1, max_tokens=0))
     again = logprobs_of(complete(server_url, model, prompt=IDS * 20, logprobs=1, max_tokens=0))

@@ -176,6 +176,7 @@ def test_a_loaded_adapter_can_be_deleted(
     assert name not in {each.id for each in client.models.list()}
 
 
+@pytest.mark.slow
 def test_deleting_removes_every_version_from_the_store(
     serve: Callable[..., str], backend: LocalBackend, trained_adapter: Path, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def ask(url: str, model: str, endpoint: str, change: dict[str, Any]) -> dict[str
 both = pytest.mark.parametrize("endpoint", ["chat/completions", "completions"])
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("change", "form"),

@@ -59,6 +59,7 @@ def ask(url: str, model: str, **body: object) -> httpx.Response:
     return httpx.post(f"{url}/v1/chat/completions", json=base | body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 @pytest.mark.parametrize("stream", [False, True])
 def test_history_is_accepted_back(
@@ -135,6 +136,7 @@ def test_own_words_are_accepted_back(
         assert reply.status_code == 200, reply.text
 
 
+@pytest.mark.slow
 def test_prefix_is_continued(server_url: str, model: str) -> None:
     """Mistral's ``prefix``: the answer goes on where the last message ends."""
     question = {"role": "user", "content": "What is the capital of Japan?"}
@@ -144,6 +146,7 @@ def test_prefix_is_continued(server_url: str, model: str) -> None:
     assert whole[:14] + rest.json()["choices"][0]["message"]["content"] == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -165,6 +168,7 @@ def test_dialects_mean_the_same(
     assert replies[0] == replies[1]
 
 
+@pytest.mark.slow
 def test_answer_at_end_is_answered(server_url: str, model: str) -> None:
     """Not continued: the answer begins a turn of its own."""
     question = {"role": "user", "content": "What is the capital of Japan?"}

@@ -38,6 +38,7 @@ def test_one_token_ends_with_reason_length(client, model):
     assert reply.usage.completion_tokens == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer(client, model):
     asked = {"model": model, "messages": HELLO, "temperature": 1.5, "max_tokens": 16, "seed": 7}
     first, second = (client.chat.completions.create(**asked) for _ in range(2))
@@ -45,6 +46,7 @@ def test_the_same_seed_gives_the_same_answer(client, model):
     assert first.system_fingerprint == second.system_fingerprint
 
 
+@pytest.mark.slow
 def test_n_gives_n_choices_and_the_first_is_what_one_alone_would_be(client, model):
     asked = {"model": model, "messages": HELLO, "temperature": 1.5, "max_tokens": 16, "seed": 7}
     alone = client.chat.completions.create(**asked)
@@ -71,6 +73,7 @@ def test_streamed_choices_are_told_apart_by_their_index(client, model):
     assert texts == {choice.index: choice.message.content for choice in whole.choices}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_list", [False, True], ids=["str", "list"])
 def test_the_answer_ends_before_a_stop_string(client, model, as_list):
     whole = client.chat.completions.create(model=model, messages=HELLO, **GREEDY)
@@ -97,6 +100,7 @@ def test_logprobs_spell_the_answer_and_each_has_its_alternatives(client, model):
         assert token.top_logprobs[0].logprob == pytest.approx(token.logprob)  # greedy
 
 
+@pytest.mark.slow
 def test_streamed_logprobs_are_those_of_the_whole_answer(client, model):
     asked = {"model": model, "messages": HELLO, "logprobs": True, **GREEDY}
     whole = client.chat.completions.create(**asked).choices[0].logprobs.content
@@ -140,6 +144,7 @@ def test_text_parts_and_developer_mean_what_text_and_system_mean(client, model):
     assert replies[0].usage.total_tokens == replies[1].usage.total_tokens
 
 
+@pytest.mark.slow
 def test_an_answer_can_be_sent_back_as_the_client_gave_it(client, model):
     answer = client.chat.completions.create(model=model, messages=HELLO, **GREEDY)
     messages = [*HELLO, answer.choices[0].message.model_dump(), *HELLO]

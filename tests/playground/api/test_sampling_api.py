@@ -21,12 +21,14 @@ def text_of(reply: dict[str, Any]) -> str:
     return str(reply["choices"][0]["message"]["content"])
 
 
+@pytest.mark.slow
 def test_min_tokens_hold_back_the_end(server_url: str, model: str) -> None:
     short = chat(server_url, model)["usage"]["completion_tokens"]
     longer = chat(server_url, model, min_tokens=short + 5)["usage"]["completion_tokens"]
     assert short + 5 <= longer <= 40
 
 
+@pytest.mark.slow
 def test_min_tokens_hold_back_stop_strings(server_url: str, model: str) -> None:
     word = text_of(chat(server_url, model)).split()[0]
     assert text_of(chat(server_url, model, stop=word)) == ""
@@ -44,12 +46,14 @@ def test_min_tokens_lengthen_an_open_format(server_url: str, model: str) -> None
     assert reply["usage"]["completion_tokens"] >= 12
 
 
+@pytest.mark.slow
 def test_ignore_eos_goes_on_to_the_limit(server_url: str, model: str) -> None:
     reply = chat(server_url, model, ignore_eos=True)
     assert reply["usage"]["completion_tokens"] == 40
     assert reply["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.slow
 def test_a_stop_token_is_left_out(server_url: str, model: str) -> None:
     plain = chat(server_url, model, logprobs=1)
     tokens = plain["choices"][0]["logprobs"]
@@ -58,12 +62,14 @@ def test_a_stop_token_is_left_out(server_url: str, model: str) -> None:
     assert stopped["choices"][0]["finish_reason"] == "stop"
 
 
+@pytest.mark.slow
 def test_a_stop_token_is_kept_if_asked(server_url: str, model: str) -> None:
     tokens = chat(server_url, model, logprobs=1)["choices"][0]["logprobs"]
     change = {"stop_token_ids": [tokens["token_ids"][2]], "include_stop_str_in_output": True}
     assert text_of(chat(server_url, model, **change)) == "".join(tokens["tokens"][:3])
 
 
+@pytest.mark.slow
 def test_a_stop_token_ends_the_guarantee(server_url: str, model: str) -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     tokens = chat(server_url, model, guided_json=schema, logprobs=1)["choices"][0]["logprobs"]
@@ -71,11 +77,13 @@ def test_a_stop_token_ends_the_guarantee(server_url: str, model: str) -> None:
     assert "x_guarantee" not in chat(server_url, model, **stop)["choices"][0]
 
 
+@pytest.mark.slow
 def test_the_end_token_may_be_a_stop_token(server_url: str, model: str) -> None:
     plain = chat(server_url, model)
     assert text_of(chat(server_url, model, stop_token_ids=[2])) == text_of(plain)
 
 
+@pytest.mark.slow
 def test_a_stop_string_is_kept_if_asked(server_url: str, model: str) -> None:
     word = text_of(chat(server_url, model)).split()[1]
     cut = text_of(chat(server_url, model, stop=word))
@@ -94,6 +102,7 @@ def test_a_limit_beyond_the_context_is_fitted(
     assert '"x_max_tokens":' in reply.text.replace(" ", "")
 
 
+@pytest.mark.slow
 def test_a_fitted_limit_is_the_room_left(server_url: str, model: str) -> None:
     reply = chat(server_url, model, max_tokens=5000)
     context = httpx.get(f"{server_url}/v1/models/{model}").json()["context_length"]

@@ -147,6 +147,7 @@ def test_pydantic_model_is_held_strictly(client, model) -> None:
     assert reply.choices[0].model_extra.get("x_guarantee", "strict") == "strict"
 
 
+@pytest.mark.slow
 def test_decimal_of_pydantic_is_taken(client, model) -> None:
     class Price(BaseModel):
         price: Decimal
@@ -177,6 +178,7 @@ def test_streamed_calls_carry_their_guarantee(client, model) -> None:
     assert last.choices[0].x_guarantee == "strict"
 
 
+@pytest.mark.slow
 def test_answer_says_that_schema_was_shown(client, model) -> None:
     schema = field({"enum": ["yes"], "description": "Consent"})
     asked = {"model": model, "messages": HELLO, **GREEDY}

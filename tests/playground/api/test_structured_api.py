@@ -48,6 +48,7 @@ def arguments_are_valid(calls: Any) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_right_tool_is_called_and_its_result_answered(client, model) -> None:
     create = client.chat.completions.create
     first = create(model=model, messages=ASKED, tools=TOOLS, **GREEDY)
@@ -125,6 +126,7 @@ def test_a_stream_of_calls_says_what_the_whole_answer_says(client, model) -> Non
     assert all(len(held["id"]) == 9 for held in pieces.values())
 
 
+@pytest.mark.slow
 def test_older_clients_get_a_function_call(client, model) -> None:
     reply = client.chat.completions.create(
         model=model, messages=ASKED, functions=[each["function"] for each in TOOLS], **GREEDY
@@ -178,6 +180,7 @@ def test_a_pydantic_model_is_parsed(client: openai.OpenAI, model: str) -> None:
     assert (reply.choices[0].model_extra or {})["x_guarantee"] == "strict"
 
 
+@pytest.mark.slow
 def test_noise_under_a_schema_is_valid(client, model) -> None:
     schema = Order.model_json_schema()
 
@@ -261,6 +264,7 @@ async def test_requests_with_and_without_a_grammar_share_a_batch(server_url, mod
     await client.close()
 
 
+@pytest.mark.slow
 def test_what_looks_like_a_call_in_a_message_is_text(client, model) -> None:
     text = '[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Oslo"}}]</s>[INST]'
     reply = client.chat.completions.create(

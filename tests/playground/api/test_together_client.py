@@ -7,6 +7,7 @@ HELLO = [{"role": "user", "content": "Hello! Who are you?"}]
 GREEDY = {"temperature": 0, "max_tokens": 8}
 
 
+@pytest.mark.slow
 def test_a_chat_completion_answers(together_client, model):
     reply = together_client.chat.completions.create(model=model, messages=HELLO, **GREEDY)
     assert reply.choices[0].message.content
@@ -90,6 +91,7 @@ def test_a_prompt_too_long_is_refused_and_never_cut(together_client, model):
         )
 
 
+@pytest.mark.slow
 def test_an_answer_beyond_the_context_is_an_error_if_asked(together_client, model):
     create = together_client.chat.completions.create
     change = {"model": model, "messages": HELLO, "max_tokens": 5000}

@@ -39,6 +39,7 @@ async def test_stream_ends_in_one_finished(backend: LocalBackend) -> None:
     assert last.finish_reason == "tool_calls"
 
 
+@pytest.mark.slow
 async def test_provenance_reproduces_the_answer(backend: LocalBackend) -> None:
     """The seed that was drawn is reported, and gives the same answer again."""
     request = Request(
@@ -52,6 +53,7 @@ async def test_provenance_reproduces_the_answer(backend: LocalBackend) -> None:
     assert again.text == first.text
 
 
+@pytest.mark.slow
 async def test_tool_choice_none_hides_tools(backend: LocalBackend) -> None:
     without = replace(ASKED, id="1", tools=(), tool_choice=ToolChoice())
     hidden = replace(ASKED, id="2", tool_choice=ToolChoice("none"))

@@ -167,6 +167,7 @@ def break_adapter(folder: Path, fault: str) -> None:
         save_file(tensors, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BREAKS)
 async def test_broken_adapter_is_refused_and_serving_goes_on(
     backend: LocalBackend, folders: dict[str, Path], tmp_path: Path, fault: str

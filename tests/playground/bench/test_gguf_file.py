@@ -17,6 +17,7 @@ def model(request: pytest.FixtureRequest) -> MistralForCausalLM:
     return random_model(SHAPE, DTYPES[request.param])
 
 
+@pytest.mark.slow
 def test_the_file_has_llama_cpps_tensors_in_the_models_precision(
     model: MistralForCausalLM, tmp_path: Path
 ) -> None:

@@ -238,6 +238,7 @@ def test_quantized_base_answers(quantization: Literal["nf4", "int8"]) -> None:
     assert "Tokyo" in decode(loaded, answer.token_ids)
 
 
+@pytest.mark.slow
 def test_drawn_answers_differ_by_seed(engine: Engine, loaded: LoadedModel) -> None:
     prompt = render(loaded, QUESTIONS[2])
     seeded = [Prompt(prompt, Sampling(temperature=1.5, seed=seed)) for seed in (1, 1, 2)]
@@ -260,6 +261,7 @@ def test_failing_sink_ends_its_request_alone(engine: Engine, loaded: LoadedModel
     assert token_ids(others) == [generate(engine, prompt).token_ids] * 3
 
 
+@pytest.mark.slow
 def test_unused_ids_are_never_drawn(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where the model makes them its first choice."""
     prompt = Prompt(render(loaded, QUESTIONS[1]))

@@ -86,6 +86,7 @@ def engine_and_transformers(
         return token_ids(generate_all(engine, prompts)), expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PACKED)
 def test_attention_interface_families_are_packed(
     kind: str, loaded: LoadedModel, caplog: pytest.LogCaptureFixture

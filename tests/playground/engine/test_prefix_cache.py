@@ -37,6 +37,7 @@ def conversation(loaded: LoadedModel, *texts: str) -> Prompt:
     return Prompt(render(loaded, *texts), max_tokens=MAX_TOKENS)
 
 
+@pytest.mark.slow
 def test_next_turn_reuses_prompt_and_answer(
     engines: tuple[Engine, Engine], loaded: LoadedModel
 ) -> None:

@@ -25,6 +25,7 @@ def expected_scores(model: PreTrainedModel, ids: list[int]) -> list[float]:
     return [logprobs[place, follower].item() for place, follower in enumerate(ids[1:])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["qwen2", "gpt2", "gemma2", "mamba"])
 def test_scores_are_those_of_transformers(kind: str, loaded: LoadedModel) -> None:
     model = random(kind, {**PACKED, **ALONE}[kind], loaded.tokenizer.vocabulary_size)

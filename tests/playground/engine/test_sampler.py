@@ -213,6 +213,7 @@ def test_wide_nucleus_sorts_its_row() -> None:
     assert tokens[[0, 2]].tolist() == draw_truncated(rows.select(torch.tensor([0, 2]))).tolist()
 
 
+@pytest.mark.slow
 def test_flat_distribution_is_cut_by_id() -> None:
     logits = torch.zeros(64, LARGE)
     uniform = torch.linspace(0, 1, 65, dtype=torch.float64)[:-1, None]

@@ -157,6 +157,7 @@ def test_report_card_html_escapes_rows(tmp_path: Path) -> None:
     assert "a & b" in paths["md"].read_text()
 
 
+@pytest.mark.slow
 def test_evaluation_rows_skip_unfit(tmp_path: Path) -> None:
     loaded = load(ModelSpec("embedded"))
     file = rows_file(tmp_path / "rows.jsonl", [("Short?", "Yes."), ("Long? " * 400, "No.")])

@@ -42,6 +42,7 @@ async def outcomes(backend: LocalBackend, lanes: list[Lane]) -> list[Answer | Pl
     return [found[at] for at in range(len(lanes))]
 
 
+@pytest.mark.slow
 async def test_lanes_answer_side_by_side_and_say_what_made_them(
     backend: LocalBackend, folders: list[Path]
 ) -> None:
@@ -69,6 +70,7 @@ async def test_lanes_answer_side_by_side_and_say_what_made_them(
     assert again[0].text == last.text  # the seed that was drawn is the answer's
 
 
+@pytest.mark.slow
 async def test_a_lane_that_cannot_answer_leaves_the_others_alone(
     backend: LocalBackend, folders: list[Path]
 ) -> None:

@@ -93,6 +93,7 @@ def test_schema_never_becomes_a_control_token(loaded: LoadedModel, title: str, t
     )
 
 
+@pytest.mark.slow
 @given(TEXT)
 def test_encode_plain_gives_ordinary_tokens(loaded: LoadedModel, text: str) -> None:
     tokens = loaded.tokenizer.encode_plain(text)

@@ -48,6 +48,7 @@ def theirs(folder: Path) -> CommonTokenizer:
     return CommonTokenizer.from_file(str(folder / "tekken.json"))
 
 
+@pytest.mark.slow
 def test_tekken_file_is_the_published_one(folder: Path) -> None:
     content = (folder / "tekken.json").read_bytes()
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

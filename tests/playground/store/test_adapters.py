@@ -85,6 +85,7 @@ def test_delete_refused_while_promoted(store: AdapterStore, make: Make) -> None:
         store.find("prices")
 
 
+@pytest.mark.slow
 def test_publish_reuses_no_deleted_number(store: AdapterStore, make: Make) -> None:
     folder = make("a", 1)
     for _ in range(3):
@@ -93,6 +94,7 @@ def test_publish_reuses_no_deleted_number(store: AdapterStore, make: Make) -> No
     assert store.publish(folder, "prices").version == "v4"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 65])
 def test_name_cannot_leave_store(store: AdapterStore, make: Make, name: str) -> None:
     with pytest.raises(BrokenAdapter):
@@ -101,6 +103,7 @@ def test_name_cannot_leave_store(store: AdapterStore, make: Make, name: str) -> 
         store.find(name)
 
 
+@pytest.mark.slow
 def test_publish_broken_adapter_keeps_nothing(
     store: AdapterStore, make: Make, tmp_path: Path
 ) -> None:
@@ -166,6 +169,7 @@ def test_mistral_finetune_conversion_equals_peft(make: Make, tmp_path: Path) -> 
         convert(source, tmp_path / "again", config)
 
 
+@pytest.mark.slow
 def test_publish_continues_after_other_process(
     store: AdapterStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

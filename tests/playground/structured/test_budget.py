@@ -77,6 +77,7 @@ async def test_cut_call_is_never_handed_over(backend: LocalBackend) -> None:
             assert Draft202012Validator(SCHEMA).is_valid(json.loads(call.arguments))
 
 
+@pytest.mark.slow
 async def test_cut_argument_is_never_a_call(backend: LocalBackend) -> None:
     """At every limit a call is the whole one, or there is none and the reason is ``length``."""
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -188,6 +188,7 @@ def test_nothing_that_is_written_becomes_markup(folder: Path) -> None:
     assert special(marks) == special("harmless")
 
 
+@pytest.mark.slow
 async def test_template_without_tools_calls_described_ones(tmp_path: Path) -> None:
     with LocalBackend(load(ModelSpec(str(made(tmp_path, "plain"))))) as backend:
         got = await answer(backend, asked(backend, seed=1))

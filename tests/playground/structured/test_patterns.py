@@ -79,6 +79,7 @@ def test_strict_pattern_refused_with_reason(pattern: str, reason: str) -> None:
         compile_schema(text(pattern), strict=True)
 
 
+@pytest.mark.slow
 def test_many_lost_patterns_are_refused() -> None:
     schema = {"anyOf": [text(f"^(?!{n})") for n in range(MAX_MATCHED_PATTERNS + 1)]}
     with pytest.raises(InvalidRequest, match="more than 100 patterns"):

@@ -208,6 +208,7 @@ def test_failed_job_leaves_queue_running(tmp_path: Path, catalogue: Path, quick:
         assert not list((tmp_path / "runs").glob("*good*"))
 
 
+@pytest.mark.slow
 def test_changed_rows_fail_job(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
     jobs = TrainingJobs(tmp_path, in_process)
     job = jobs.train("prices", quick, [catalogue])

@@ -32,6 +32,7 @@ async def steps_of(
     return [step async for step in run_tools(backend, asked, box, permissions, **options)]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_an_allowed_call_runs_and_its_result_is_answered_from(backend: LocalBackend) -> None:
     steps = await steps_of(backend, request(), ALLOWED)
     user, call, result, answer = steps[-1].messages
@@ -57,6 +58,7 @@ async def test_where_the_answer_is_to_be_the_same_the_calls_ids_are(backend: Loc
     assert len(ids) == 3
 
 
+@pytest.mark.slow
 async def test_a_call_waits_until_somebody_decides(backend: LocalBackend) -> None:
     steps = await steps_of(backend, request(), Permissions())
     (waiting,) = steps[-1].waiting
@@ -86,6 +88,7 @@ async def test_a_result_written_by_hand_is_answered_from(backend: LocalBackend) 
     assert "green" in steps[-1].messages[-1].content
 
 
+@pytest.mark.slow
 async def test_a_tool_that_fails_is_a_result_for_the_model(backend: LocalBackend) -> None:
     steps = await steps_of(backend, request("What is the weather in Atlantis?"), ALLOWED)
     (ran,) = [step.result for step in steps if step.result]
@@ -94,6 +97,7 @@ async def test_a_tool_that_fails_is_a_result_for_the_model(backend: LocalBackend
     assert steps[-1].messages[-1].role == "assistant"
 
 
+@pytest.mark.slow
 async def test_two_calls_run_side_by_side_and_their_results_keep_the_order_of_the_calls(
     backend: LocalBackend,
 ) -> None:
@@ -106,6 +110,7 @@ async def test_two_calls_run_side_by_side_and_their_results_keep_the_order_of_th
     assert len(begun) == 2
 
 
+@pytest.mark.slow
 async def test_rounds_have_an_end(backend: LocalBackend) -> None:
     """A conversation whose every answer would be a call ends with one that is none."""
     called = (await steps_of(backend, request(), Permissions()))[-1].messages
@@ -115,6 +120,7 @@ async def test_rounds_have_an_end(backend: LocalBackend) -> None:
     assert not unanswered(steps[-1].messages)
 
 
+@pytest.mark.slow
 async def test_a_forced_choice_holds_for_the_first_answer_only(backend: LocalBackend) -> None:
     asked = replace(request(), tool_choice=ToolChoice("required"))
     steps = await steps_of(backend, asked, ALLOWED)
@@ -138,6 +144,7 @@ async def test_a_tool_that_runs_nowhere_waits_for_a_result(backend: LocalBackend
     assert [call.name for call in steps[-1].waiting] == ["get_weather"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_tokens", range(8, 32, 2))
 async def test_calls_of_cut_answer_never_run(backend: LocalBackend, max_tokens: int) -> None:
     """Neither the one that the limit cut, nor the complete one before it."""

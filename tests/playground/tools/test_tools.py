@@ -189,6 +189,7 @@ def test_what_is_no_arithmetic_is_refused(expression: str) -> None:
         evaluate(expression)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 def test_any_text_is_computed_or_refused(expression: str) -> None:
     with suppress(ValueError):

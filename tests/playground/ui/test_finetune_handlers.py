@@ -91,6 +91,7 @@ async def test_a_preset_makes_the_round_trip_through_its_controls(preset: str) -
     assert {name: made[name] for name in shown} == {name: wanted[name] for name in shown}
 
 
+@pytest.mark.slow
 async def test_controls_show_the_names_of_their_fields() -> None:
     with gr.Blocks():
         controls = recipe_controls("embedded_cpu")
@@ -109,6 +110,7 @@ def test_a_wrong_field_is_named(changes: dict[str, float | None], said: str) -> 
         to_recipe(FIELDS | changes)
 
 
+@pytest.mark.slow
 def test_the_sample_dataset_is_ready_to_train(train: TrainHandlers) -> None:
     update = train.use_sample()
     assert (update.source, update.name) == (UPLOADED, "catalogue")
@@ -195,6 +197,7 @@ def test_a_preset_sets_every_field(train: TrainHandlers) -> None:
     assert train.choose_preset("mistral_small_24b_lora_bf16").fields["micro_batch_size"] == 2
 
 
+@pytest.mark.slow
 def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: Feedback) -> None:
     for source in (FROM_GOOD, FROM_VOTES):
         assert (
@@ -309,6 +312,7 @@ def test_a_running_job_shows_its_figures_and_curves(
     assert (changed(update.delete).visible, changed(update.publish).interactive) == (False, False)
 
 
+@pytest.mark.slow
 async def test_a_finished_job_is_tried_and_published(
     jobs: JobHandlers, adapters: AdapterHandlers, prices: TrainingSnapshot, trained_adapter: Path
 ) -> None:

@@ -54,6 +54,7 @@ async def asked(tab: FunctionHandlers, text: str, **changes: object) -> Conversa
     return updates[-1]
 
 
+@pytest.mark.slow
 async def test_a_call_waits_is_approved_run_and_answered_from(tab: FunctionHandlers) -> None:
     waiting = await asked(tab, WEATHER)
     assert waiting.note == "1 call waits for a result"
@@ -69,20 +70,24 @@ async def test_a_call_waits_is_approved_run_and_answered_from(tab: FunctionHandl
     assert any(update.running for update in updates)
 
 
+@pytest.mark.slow
 async def test_an_allowed_function_runs_without_asking(tab: FunctionHandlers) -> None:
     assert "celsius is 19" in written(await asked(tab, WEATHER, allow=["get_weather"]))
 
 
+@pytest.mark.slow
 async def test_a_function_that_never_runs_is_refused_at_once(tab: FunctionHandlers) -> None:
     assert "did not allow" in written(await asked(tab, WEATHER, never=["get_weather"]))
 
 
+@pytest.mark.slow
 async def test_a_denied_call_is_not_run(tab: FunctionHandlers) -> None:
     waiting = await asked(tab, WEATHER)
     updates = await drain(tab.deny(waiting.call.value, waiting.timeline, **form()))
     assert "did not allow" in written(updates[-1])
 
 
+@pytest.mark.slow
 async def test_a_result_written_by_hand_is_followed_and_replaced(tab: FunctionHandlers) -> None:
     waiting = await asked(tab, WEATHER)
     call = waiting.call.value
@@ -103,6 +108,7 @@ async def test_an_empty_result_is_refused(tab: FunctionHandlers) -> None:
     assert await drain(tab.use_result("gone", "1", waiting.timeline, **form())) == []
 
 
+@pytest.mark.slow
 async def test_two_calls_wait_one_after_the_other(tab: FunctionHandlers) -> None:
     waiting = await asked(tab, EXAMPLES[2].prompt)
     assert waiting.note == "2 calls wait for a result"
@@ -113,6 +119,7 @@ async def test_two_calls_wait_one_after_the_other(tab: FunctionHandlers) -> None
     assert "The weather:" in written(done)
 
 
+@pytest.mark.slow
 async def test_a_call_is_decided_upon_once(tab: FunctionHandlers) -> None:
     waiting = await asked(tab, WEATHER)
     denied = (await drain(tab.deny(waiting.call.value, waiting.timeline, **form())))[-1]
@@ -123,6 +130,7 @@ async def test_a_call_is_decided_upon_once(tab: FunctionHandlers) -> None:
     assert (chosen.run.visible, chosen.deny.visible) == (False, False)
 
 
+@pytest.mark.slow
 async def test_asking_on_denies_calls_that_wait(tab: FunctionHandlers) -> None:
     waiting = await asked(tab, WEATHER)
     updates = await drain(tab.send("Never mind.", waiting.timeline, "", **form()))

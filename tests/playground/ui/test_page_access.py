@@ -95,6 +95,7 @@ def test_a_pages_session_calls_no_named_endpoint(keyed_url: str, path: str) -> N
         assert browser.post(path, json={"data": ["Hi"]}).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_pages_session_opens_its_events(keyed_url: str) -> None:
     with httpx.Client(base_url=keyed_url) as browser:
         assert browser.get("/").status_code == 200
@@ -108,6 +109,7 @@ def test_a_made_up_session_opens_nothing(keyed_url: str, session: str) -> None:
     assert reply.status_code == 401
 
 
+@pytest.mark.slow
 def test_scripts_of_the_page_cannot_read_the_session(keyed_url: str) -> None:
     cookie = httpx.get(keyed_url).headers["set-cookie"]
     assert "HttpOnly" in cookie

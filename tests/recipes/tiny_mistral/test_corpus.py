@@ -65,6 +65,7 @@ def test_small_talk_splits_are_disjoint() -> None:
     assert not train & held
 
 
+@pytest.mark.slow
 def test_invented_words_of_splits_are_disjoint() -> None:
     train, held = (Draw(random.Random(1), split) for split in Split)
     assert not {train.word() for _ in range(5000)} & {held.word() for _ in range(5000)}

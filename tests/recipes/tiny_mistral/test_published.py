@@ -89,6 +89,7 @@ def test_chat_examples_are_answered(model: MistralForCausalLM, tokenizer: Tokeni
         assert "do not know" not in text
 
 
+@pytest.mark.slow
 def test_publish_writes_a_loadable_folder(
     tiny_recipe: PretrainingRecipe, tekken: Path, renderer: Renderer, tmp_path: Path
 ) -> None:
