@@ -76,6 +76,9 @@ class Recipe:
     """A whole recipe; `make` and `read_recipe` raise `InvalidSettings` naming a wrong field."""
 
     base_model: str = _choice("embedded", "Base model: a catalogue name, a folder or a hub id.")
+    init_adapter: str = _choice(
+        "", "Folder of an adapter that training starts from; empty: a new adapter."
+    )
     method: Literal["sft", "dpo"] = _choice(
         "sft",
         "Training method: sft (supervised fine-tuning) or dpo (preferences, arXiv:2305.18290).",
@@ -255,6 +258,23 @@ def embedded_cpu() -> Recipe:
     )
 
 
+def smollm2_cpu() -> Recipe:
+    """LoRA for SmolLM2, in some minutes on a laptop."""
+    return Recipe(
+        base_model="smollm2",
+        lora_r=16,
+        lora_alpha=32,
+        learning_rate=1e-3,
+        warmup_ratio=0.05,
+        num_train_epochs=8.0,
+        micro_batch_size=1,
+        gradient_accumulation_steps=2,
+        max_length=512,
+        gradient_checkpointing=False,
+        save_steps=25,
+    )
+
+
 def lora_default() -> Recipe:
     """LoRA for any base; `finetune.presets.recipe_for` scales it to the base's size."""
     return Recipe()
@@ -263,6 +283,7 @@ def lora_default() -> Recipe:
 PRESETS: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
     {
         "embedded_cpu": embedded_cpu,
+        "smollm2_cpu": smollm2_cpu,
         "mistral_small_24b_qlora": mistral_small_24b_qlora,
         "mistral_small_24b_lora_bf16": mistral_small_24b_lora_bf16,
         "lora_default": lora_default,

@@ -39,6 +39,11 @@ class Sft:
     def build_trainer(self, recipe: Recipe, parts: TrainerParts) -> "Trainer":
         """Build an SFTTrainer that prepares nothing itself."""
         from trl import SFTConfig, SFTTrainer
+        from trl.trainer import utils
+
+        # Without Triton, TRL 1.16 scores the positions without a label, too, which spares Neuron a
+        # compilation; on a CPU they are most of a step's time.
+        utils._use_triton = lambda device: device.type in ("cpu", "cuda", "xpu")
 
         return SFTTrainer(
             model=parts.model,

@@ -18,9 +18,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
 from finetune.data.examples import AnyExample
 from finetune.methods import TrainerParts, method_of
 from finetune.recipe import UNSERVED_MODULES, Recipe, target_names
+from finetune.training.init_adapter import start_from
+from finetune.training.weight_space import use_weight_space
 from playground.errors import InvalidSettings
-from playground.models.download import locate
+from playground.models.config import has_fast_bf16
 from playground.models.loaded import LoadedModel
+
+SHORT_SEQUENCE = 512
+"""Tokens up to which attention's scores are kept in memory without much loss."""
 
 
 def build_trainer(
@@ -50,6 +55,10 @@ def build_trainer(
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL casts QLoRA's to bf16; resuming would not be exact then
             parameter.data = parameter.data.float()
+    if recipe.init_adapter:
+        start_from(trainer.model, Path(recipe.init_adapter), loaded)
+    if _computes_in_bf16(loaded) and on_cpu(loaded) and not recipe.lora_dropout:
+        use_weight_space(trainer.model)
     if recipe.loraplus_lr_ratio > 1:
         optimizer, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
         trainer.optimizer = create_loraplus_optimizer(
@@ -99,7 +108,9 @@ def _check_tracker(recipe: Recipe) -> None:
 def _arguments(
     recipe: Recipe, loaded: LoadedModel, folder: Path, *, evaluates: bool
 ) -> Mapping[str, object]:
-    on_cpu = loaded.model.device.type == "cpu"
+    is_cpu = on_cpu(loaded)
+    if _has_slow_attention(recipe, loaded):
+        loaded.model.set_attn_implementation("eager")
     return {
         "output_dir": str(folder),
         "per_device_train_batch_size": recipe.micro_batch_size,
@@ -116,17 +127,34 @@ def _arguments(
         "neftune_noise_alpha": recipe.neftune_noise_alpha or None,
         "gradient_checkpointing": recipe.gradient_checkpointing,
         "activation_offloading": recipe.activation_offloading,
-        "bf16": not on_cpu,
-        "use_cpu": on_cpu,
+        "bf16": not is_cpu or _computes_in_bf16(loaded),
+        "use_cpu": is_cpu,
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "logging_steps": 1,  # a mean over several would differ after resuming between two logs
         "disable_tqdm": True,
         "train_sampling_strategy": "sequential",
-        "dataloader_pin_memory": not on_cpu,
+        "dataloader_pin_memory": not is_cpu,
         "report_to": [] if recipe.report_to == "none" else [recipe.report_to],
         **_saving(recipe, evaluates=evaluates),
     }
+
+
+def on_cpu(loaded: LoadedModel) -> bool:
+    """Whether the base lies in the CPU's memory."""
+    return loaded.model.device.type == "cpu"
+
+
+def _computes_in_bf16(loaded: LoadedModel) -> bool:
+    """Whether the products of a base in bf16 are best made in bf16 on this CPU, too; otherwise PEFT
+    casts every input of the adapter to fp32, which took twice the time with AMX."""
+    return loaded.model.dtype == torch.bfloat16 and has_fast_bf16()
+
+
+def _has_slow_attention(recipe: Recipe, loaded: LoadedModel) -> bool:
+    """Whether torch's fused attention on a CPU in bf16 is slower than products and a softmax: its
+    backward pass is, as long as the scores of a sequence are few."""
+    return on_cpu(loaded) and _computes_in_bf16(loaded) and recipe.max_length <= SHORT_SEQUENCE
 
 
 def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, object]:
@@ -155,7 +183,7 @@ def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, object]:
 
 def padding_tokenizer(loaded: LoadedModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer that TRL pads with; rows are tokenized already."""
-    tokenizer = AutoTokenizer.from_pretrained(locate(loaded.spec), trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(loaded.folder, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

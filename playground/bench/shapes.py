@@ -75,6 +75,7 @@ def loaded_shape(name: str, precision: str) -> LoadedModel:
     return LoadedModel(
         name=name,
         spec=ModelSpec(name),
+        folder=EMBEDDED_FOLDER,
         model=random_model(SHAPES[name], DTYPES[precision]),
         tokenizer=MistralTokenizer(EMBEDDED_FOLDER),
         context_length=CONTEXT,

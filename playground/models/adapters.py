@@ -132,7 +132,11 @@ def check_fits(adapter: Adapter, base: Base) -> None:
                 f"adapter {adapter.name} was trained on {adapter.card.get('base')} with another "
                 f"{key}: {adapter.card[key]}, here {expected}"
             )
-    model = base.model
+    check_modules(adapter, base.model)
+
+
+def check_modules(adapter: Adapter, model: nn.Module) -> None:
+    """Raise `WrongBase` unless the model has each of the adapter's modules in the same shape."""
     for path, pair in adapter.modules.items():
         try:
             module = model.get_submodule(path)

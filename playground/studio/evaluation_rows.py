@@ -15,7 +15,6 @@ from finetune.recipe import Recipe
 from finetune.training.adapter_card import read_card, read_trained_prompts
 from playground.errors import InvalidSettings
 from playground.evaluation.rows import EvaluationRow, EvaluationSet
-from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 
 REGRESSION_FILE = "regression.jsonl"
@@ -41,7 +40,7 @@ def evaluation_sets(
     trained = _trained_prompts(adapter, dataset) if adapter else frozenset()
     unseen = [n for n, row in enumerate(summaries) if prompt_key(row.prompt) not in trained]
     sets = [_own_set(dataset, unseen, range(len(summaries)), max_length, str(file))]
-    general = regression or locate(loaded.spec) / REGRESSION_FILE
+    general = regression or loaded.folder / REGRESSION_FILE
     if general.is_file():
         sets.append(_file_set(GENERAL, general, loaded, home, max_length))
     return sets
@@ -62,7 +61,7 @@ def run_evaluation_sets(
     unseen = [n for n in data.eval_rows if prompt_key(summaries[n].prompt) not in trained]
     given = data.eval_rows or data.train_rows
     sets = [_own_set(dataset, unseen, given, recipe.max_length, "this run", limit)]
-    general = locate(loaded.spec) / REGRESSION_FILE
+    general = loaded.folder / REGRESSION_FILE
     if general.is_file():
         sets.append(_file_set(GENERAL, general, loaded, home, recipe.max_length, limit))
     return sets

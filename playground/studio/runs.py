@@ -38,7 +38,6 @@ from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
 from playground.models.adapters import name_problem
-from playground.models.download import locate
 from playground.models.loaded import LoadedModel
 from playground.studio.run_lock import training_lock
 
@@ -239,7 +238,7 @@ def training_data(run: Run, loaded: LoadedModel) -> TrainingData:
 
 def replay_data(run: Run, loaded: LoadedModel) -> TrainingData | None:
     """Return the general rows beside the base model, if there are any and the recipe wants them."""
-    path = locate(loaded.spec) / REPLAY_FILE
+    path = loaded.folder / REPLAY_FILE
     if not run.recipe.replay_fraction or not path.is_file():
         return None
     recipe = replace(run.recipe, eval_fraction=0.0)

@@ -59,7 +59,7 @@ def random(kind: str, sizes: Sizes, vocabulary: int) -> PreTrainedModel:
 
 
 def in_engine(model: PreTrainedModel, kind: str, loaded: LoadedModel) -> LoadedModel:
-    return LoadedModel(kind, ModelSpec(kind), model, loaded.tokenizer, 512, "random")
+    return LoadedModel(kind, ModelSpec(kind), loaded.folder, model, loaded.tokenizer, 512, "random")
 
 
 def generated(model: PreTrainedModel, loaded: LoadedModel) -> list[list[int]]:
