@@ -17,6 +17,7 @@ from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check
+from playground.api.delivery import Delivery
 from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
 from playground.api.files import files_router
@@ -41,6 +42,7 @@ def create_api(services: Services) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.add_middleware(PageGuard, access=services.access, limits=services.settings.server)
     app.add_middleware(ApiPaths, api=_with_edge(_api(services), services.settings.server))
+    app.add_middleware(Delivery)
     return app
 
 

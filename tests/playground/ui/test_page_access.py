@@ -199,3 +199,9 @@ def test_an_upload_says_its_length(open_url: str) -> None:
 def test_an_upload_within_the_limit_is_kept(open_url: str) -> None:
     files = {"files": ("a.txt", b"x" * MIB)}
     assert httpx.post(f"{open_url}/gradio_api/upload", files=files).status_code == 200
+
+
+def test_page_html_is_compressed(serve_page: Served) -> None:
+    reply = httpx.get(serve_page({}), headers={"Accept-Encoding": "gzip"})
+    assert reply.headers["content-encoding"] == "gzip"
+    assert int(reply.headers["content-length"]) < len(reply.content) / 4
