@@ -52,6 +52,13 @@ class CatalogueEntry:
     wheel: WheelModel | None = None
 
 
+TO_THE_24B = Upgrade(
+    "the 24B",
+    "playground --model mistral-small --quantization nf4",
+    "a GPU with 16 GB",
+)
+
+
 def mistral_small_config() -> MistralConfig:
     """Return the config of Mistral-Small-24B-Instruct-2501, as in its config.json."""
     return MistralConfig(
@@ -95,11 +102,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             sampling=Sampling(temperature=0.0, max_tokens=512),
             recipe="embedded_cpu",
             examples=EMBEDDED_FOLDER / "examples.json",
-            upgrade=Upgrade(
-                "the 24B",
-                "playground --model mistral-small --quantization nf4",
-                "a GPU with 16 GB",
-            ),
+            upgrade=TO_THE_24B,
         ),
         CatalogueEntry(
             name="smollm2",
@@ -109,6 +112,8 @@ def entries() -> tuple[CatalogueEntry, ...]:
             sampling=Sampling(temperature=0.2, top_p=0.9, max_tokens=512),
             config=smollm2_config,
             recipe="smollm2_cpu",
+            examples=SMOLLM2.folder / "examples.json",
+            upgrade=TO_THE_24B,
             wheel=SMOLLM2,
         ),
         CatalogueEntry(
