@@ -51,6 +51,8 @@ class DataReport:
     """Why no training can start, whatever the rows' errors."""
     duplicates: tuple[tuple[int, int], ...]
     near_duplicates: tuple[tuple[int, int], ...]
+    conflicts: tuple[tuple[int, int], ...]
+    """Lines of rows that answer a prompt otherwise than the first row with this prompt."""
     num_held_out: int
     leaks: tuple[int, ...]
     """Lines of training rows whose prompt is also among the evaluation rows."""
@@ -75,6 +77,7 @@ class DataReport:
             ("longest, tokens", self.longest),
             ("duplicates", len(self.duplicates)),
             ("near-duplicates", len(self.near_duplicates)),
+            ("conflicting answers", len(self.conflicts)),
             ("held out", self.num_held_out),
             ("prompts that are also held out", len(self.leaks)),
             ("optimizer steps", self.steps),
@@ -109,6 +112,9 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
         problems=problems,
         duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.exact),
         near_duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.near),
+        conflicts=tuple(
+            (rows[row].line, rows[first].line) for row, first in dataset.manifest.conflicts
+        ),
         num_held_out=len(split.eval),
         leaks=tuple(
             summaries[place].line

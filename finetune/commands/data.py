@@ -56,7 +56,7 @@ def check(
     The rows are kept tokenized, so that training does not read them again. Exits with 1 if a row
     cannot be trained on or if no training could start.
     """
-    from finetune.data.dataset import prepare
+    from finetune.data.dataset import PrepareHooks, prepare
     from finetune.data.formats import read_columns
     from finetune.data.repair import fix as fix_file
     from finetune.recipe import read_recipe
@@ -72,7 +72,9 @@ def check(
     if fix:
         files = [_print_fixed(fix_file(file, mapping)) for file in files]
     tokenizer = tokenizer_of(chosen.base_model)
-    result = report(prepare(files, tokenizer, home(), evaluation, mapping, show_progress), chosen)
+    result = report(
+        prepare(files, tokenizer, home(), evaluation, mapping, PrepareHooks(show_progress)), chosen
+    )
     if as_json:
         print(json.dumps(dataclasses.asdict(result), ensure_ascii=False, indent=1))
     else:
@@ -123,6 +125,7 @@ def _print_report(report: "DataReport") -> None:
     for name, pairs in (
         ("repeats", report.duplicates),
         ("nearly repeats", report.near_duplicates),
+        ("answers the same prompt otherwise", report.conflicts),
     ):
         if pairs:
             print(f"{name}: " + _some(f"line {line} of line {first}" for line, first in pairs))

@@ -100,7 +100,7 @@ def train(
     SIGTERM and Ctrl-C save a checkpoint and exit with 0; `finetune resume` goes on from it.
     """
     from finetune.commands.data import print_findings
-    from finetune.data.dataset import prepare
+    from finetune.data.dataset import PrepareHooks, prepare
     from finetune.data.formats import read_columns
     from finetune.recipe import read_recipe
     from finetune.report import report
@@ -122,7 +122,9 @@ def train(
         raise InvalidSettings(f"{out} is there already; choose another name or remove it")
     mapping = read_columns(columns)
     tokenizer = tokenizer_of(chosen.base_model)
-    checked = report(prepare(files, tokenizer, home(), evaluation, mapping, show_progress), chosen)
+    checked = report(
+        prepare(files, tokenizer, home(), evaluation, mapping, PrepareHooks(show_progress)), chosen
+    )
     print_findings(checked, sys.stderr)
     if checked.problems:
         raise typer.Exit(BAD_INPUT)

@@ -13,7 +13,8 @@ Nothing is dropped on the way: records = rows with an example + rows named in an
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +22,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
+from finetune.data.batch import RecordBatch
 from finetune.data.examples import AnyExample, cut_lengths
 from finetune.data.findings import RowError
 from finetune.data.formats import NO_COLUMNS, to_row
+from finetune.data.prepare_process import (
+    PrepareWork,
+    PreparingStopped,
+    write_in_process,
+)
 from finetune.data.split import is_held_out, prompt_key
 from finetune.data.storage import (
     ROWS_FILE,
@@ -38,12 +45,18 @@ from finetune.data.storage import (
     write_dataset,
 )
 from finetune.data.tokenize import TokenizedRow, fit, too_long_error
+from finetune.data.workers import Prepared, prepare_here
 from finetune.recipe import Recipe
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder
 from playground.models.tokenizer import ChatTokenizer
 
+__all__ = ["Dataset", "PrepareHooks", "PreparingStopped", "Split", "TrainingData", "prepare"]
+
 DATASETS_FOLDER = "datasets"
+PROCESS_BYTES = 1_000_000
+"""Files of so many bytes together are prepared in processes of their own; it takes two seconds to
+start them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,19 +217,32 @@ def row_errors(row: RowSummary, file: str, max_length: int) -> list[RowError]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class PrepareHooks:
+    """How `prepare` reports, and how it is stopped.
+
+    ``on_rows`` is told how many rows are done. ``niceness`` is added to that of the processes which
+    large files are prepared in.
+    """
+
+    on_rows: Callable[[int], None] | None = None
+    stop_event: threading.Event | None = None
+    niceness: int = 0
+
+
 def prepare(
     files: Sequence[Path],
     tokenizer: ChatTokenizer,
     home: Path,
     evaluation: Path | None = None,
     columns: Mapping[str, str] = NO_COLUMNS,
-    on_rows: Callable[[int], None] | None = None,
+    hooks: PrepareHooks = PrepareHooks(),
 ) -> Dataset:
     """Return the files' data set, from ``home/datasets`` if it was made before.
 
-    The rows of ``evaluation`` are held out; ``columns`` maps other names of columns to fields;
-    ``on_rows`` is told how many rows are done.
-    Raises `OSError` if a file cannot be opened.
+    The rows of ``evaluation`` are held out; ``columns`` maps other names of columns to fields.
+    Large files are prepared in processes of their own. Raises `OSError` if a file cannot be opened,
+    `PreparingStopped` once the event of the hooks is set.
     """
     described = describe_files(files, evaluation)
     folder = home / DATASETS_FOLDER / dataset_key(described, tokenizer, columns)
@@ -225,11 +251,26 @@ def prepare(
         shutil.rmtree(folder, ignore_errors=True)
         paths = [*files, *([evaluation] if evaluation else [])]
         with suppress(FileExistsError), atomic_folder(folder) as new:  # made by another meanwhile
-            write_dataset(new, paths, described, tokenizer, columns, on_rows)
+            work = PrepareWork(new, paths, described, tokenizer, dict(columns), hooks.niceness)
+            _write(work, hooks)
             if describe_files(files, evaluation) != described:
                 raise InvalidSettings("a file of rows changed while it was read; try again")
         dataset = Dataset(folder, home)
     return dataset
+
+
+def _write(work: PrepareWork, hooks: PrepareHooks) -> None:
+    if sum(path.stat().st_size for path in work.paths) >= PROCESS_BYTES:
+        write_in_process(work, hooks.on_rows, hooks.stop_event)
+        return
+
+    def prepare_until_stopped(batches: Iterator[RecordBatch]) -> Prepared:
+        for prepared in prepare_here(batches, work.tokenizer, work.columns):
+            if hooks.stop_event and hooks.stop_event.is_set():
+                raise PreparingStopped
+            yield prepared
+
+    write_dataset(work.folder, work.paths, work.files, prepare_until_stopped, hooks.on_rows)
 
 
 def _open(folder: Path, home: Path) -> Dataset | None:

@@ -7,7 +7,7 @@ by its exact Jaccard similarity. Knows texts only.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,41 +45,84 @@ def words(text: str) -> list[str]:
 def find_repeats(texts: Iterable[str], similar: float = SIMILAR) -> Repeats:
     """Find each text that repeats an earlier one, with the first that it repeats."""
     finder = RepeatFinder()
-    for text in texts:
-        finder.add(text)
+    finder.add(TextHasher().hash(list(texts)))
     return finder.find(similar)
 
 
-class RepeatFinder:
-    """Finds repeats among texts that are added one after another; keeps hashes and no text."""
+@dataclass(frozen=True, slots=True)
+class TextHashes:
+    """What `RepeatFinder` keeps of some texts: digests, shingles and MinHash signatures."""
+
+    digests: tuple[bytes, ...]
+    shingles: tuple[npt.NDArray[np.int32], ...]
+    signatures: npt.NDArray[np.int32]
+    """[texts, HASHES]"""
+
+
+class TextHasher:
+    """Hashes texts for a `RepeatFinder`; the same texts give the same hashes in every process."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
         self._factors = rng.integers(1, _PRIME, HASHES)
         self._shifts = rng.integers(0, _PRIME, HASHES)
         self._word_factors = rng.integers(1, _PRIME, SHINGLE)
+        self._words: dict[str, int] = {}
+
+    def hash(self, texts: Sequence[str]) -> TextHashes:
+        """Return the hashes of texts, in their order."""
+        digests = [
+            hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+            for text in texts
+        ]
+        shingles = tuple(map(self._shingles_of, texts))
+        signatures = np.empty((len(texts), HASHES), np.int32)
+        for at, each in enumerate(shingles):
+            values = (each.astype(np.int64)[:, None] * self._factors + self._shifts) % _PRIME
+            signatures[at] = values.min(axis=0)
+        return TextHashes(tuple(digests), shingles, signatures)
+
+    def _shingles_of(self, text: str) -> npt.NDArray[np.int32]:
+        """Return the hashes of all runs of words, each once."""
+        if len(self._words) > KNOWN_WORDS:
+            self._words.clear()
+        hashes = [self._words.get(word) or self._hash(word) for word in words(text)]
+        hashes += [0] * (SHINGLE - len(hashes))
+        runs = np.lib.stride_tricks.sliding_window_view(np.array(hashes, np.int64), SHINGLE)
+        mixed = (runs * self._word_factors % _PRIME).sum(axis=1) % _PRIME
+        unique: npt.NDArray[np.int32] = np.unique(mixed).astype(np.int32)
+        return unique
+
+    def _hash(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
+        value = int.from_bytes(digest, "big") % _PRIME
+        self._words[word] = value
+        return value
+
+
+class RepeatFinder:
+    """Finds repeats among texts whose hashes are added one after another; keeps no text."""
+
+    def __init__(self) -> None:
         self._num_texts = 0
         self._first: dict[bytes, int] = {}
         self._exact: list[tuple[int, int]] = []
         self._places: list[int] = []
         self._shingles: list[npt.NDArray[np.int32]] = []
         self._signatures: list[npt.NDArray[np.int32]] = []
-        self._words: dict[str, int] = {}
 
-    def add(self, text: str) -> None:
-        """Add the next text."""
-        place = self._num_texts
-        self._num_texts += 1
-        digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
-        first = self._first.setdefault(digest, place)
-        if first != place:
-            self._exact.append((place, first))
-            return
-        shingles = self._shingles_of(text)
-        values = (shingles.astype(np.int64)[:, None] * self._factors + self._shifts) % _PRIME
-        self._places.append(place)
-        self._shingles.append(shingles)
-        self._signatures.append(values.min(axis=0).astype(np.int32))
+    def add(self, texts: TextHashes) -> None:
+        """Add the next texts."""
+        for at, digest in enumerate(texts.digests):
+            place = self._num_texts
+            self._num_texts += 1
+            first = self._first.setdefault(digest, place)
+            if first != place:
+                self._exact.append((place, first))
+                continue
+            self._places.append(place)
+            self._shingles.append(texts.shingles[at])
+            self._signatures.append(texts.signatures[at])
 
     def find(self, similar: float = SIMILAR) -> Repeats:
         """Return the repeats among all texts so far."""
@@ -111,23 +154,6 @@ class RepeatFinder:
                 if _jaccard(self._shingles[index], self._shingles[other]) >= similar:
                     near[self._places[index]] = self._places[other]
                     break
-
-    def _shingles_of(self, text: str) -> npt.NDArray[np.int32]:
-        """Return the hashes of all runs of words, each once."""
-        if len(self._words) > KNOWN_WORDS:
-            self._words.clear()
-        hashes = [self._words.get(word) or self._hash(word) for word in words(text)]
-        hashes += [0] * (SHINGLE - len(hashes))
-        runs = np.lib.stride_tricks.sliding_window_view(np.array(hashes, np.int64), SHINGLE)
-        mixed = (runs * self._word_factors % _PRIME).sum(axis=1) % _PRIME
-        unique: npt.NDArray[np.int32] = np.unique(mixed).astype(np.int32)
-        return unique
-
-    def _hash(self, word: str) -> int:
-        digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
-        value = int.from_bytes(digest, "big") % _PRIME
-        self._words[word] = value
-        return value
 
 
 def _groups(band: npt.NDArray[np.int32]) -> Iterator[IntArray]:

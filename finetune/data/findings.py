@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 RowErrorCode = Literal["unreadable", "format", "template", "too_long"]
@@ -77,6 +77,17 @@ class Findings:
         self._kinds[kind] = Finding(
             file, _NUMBER.sub("", known.field), known.problem, code, known.count + 1, lines
         )
+
+    def extend(self, later: "Findings") -> None:
+        """Add what was found after these."""
+        for kind, finding in later._kinds.items():
+            known = self._kinds.get(kind)
+            if known is not None:
+                lines = tuple(dict.fromkeys((*known.lines, *finding.lines)))[:SHOWN_LINES]
+                field = _NUMBER.sub("", known.field)
+                count = known.count + finding.count
+                finding = replace(known, field=field, count=count, lines=lines)
+            self._kinds[kind] = finding
 
     def all(self) -> tuple[Finding, ...]:
         """Every kind, in the order in which they were found."""

@@ -77,15 +77,11 @@ def to_row(record: Body, line: int, columns: Mapping[str, str] = NO_COLUMNS) -> 
     raise FormatError("line", advice(record))
 
 
-def read_columns(text: str | None) -> dict[str, str]:
-    """Parse ``question=prompt,answer=completion``. Raises `InvalidSettings`."""
+def read_columns(mapping: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Return checked columns with their fields, from a mapping or from text as in
+    ``question=prompt,answer=completion``. Raises `InvalidSettings`."""
     columns: dict[str, str] = {}
-    for pair in (text or "").split(","):
-        if not pair.strip():
-            continue
-        column, equals, name = (part.strip() for part in pair.rpartition("="))
-        if not equals or not column:
-            raise InvalidSettings(f"columns: {pair.strip()!r} is not COLUMN=FIELD")
+    for column, name in _pairs(mapping or ""):
         if name not in KNOWN_FIELDS:
             known = ", ".join(sorted(KNOWN_FIELDS))
             raise InvalidSettings(f"columns: {name} is no field of a row; known are {known}")
@@ -93,6 +89,19 @@ def read_columns(text: str | None) -> dict[str, str]:
             raise InvalidSettings(f"columns: two columns are mapped to {name}")
         columns[column.lower()] = name
     return columns
+
+
+def _pairs(mapping: str | Mapping[str, str]) -> list[tuple[str, str]]:
+    if not isinstance(mapping, str):
+        return [(column.strip(), name.strip()) for column, name in mapping.items()]
+    pairs = []
+    for pair in mapping.split(","):
+        column, equals, name = (part.strip() for part in pair.rpartition("="))
+        if equals and column:
+            pairs.append((column, name))
+        elif pair.strip():
+            raise InvalidSettings(f"columns: {pair.strip()!r} is not COLUMN=FIELD")
+    return pairs
 
 
 def _refuse_media(body: Body) -> None:

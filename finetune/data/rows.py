@@ -82,7 +82,7 @@ class RowReader:
             if isinstance(record, SourceNote):
                 self.notes.add(name, line, record.field, record.remark)
                 continue
-            row = _recognise(self._path, line, record, self._columns)
+            row = recognise(self._path, line, record, self._columns)
             if isinstance(row, RowError):
                 self.errors.append(row)
                 continue
@@ -101,7 +101,7 @@ def read_row(
     """
     for number, record in records(path):
         if not isinstance(record, SourceNote) and line in (None, number):
-            row = _recognise(path, number, record, columns)
+            row = recognise(path, number, record, columns)
             return row if isinstance(row, RowError) else row.row
     return None
 
@@ -113,15 +113,16 @@ def column_names(path: Path) -> tuple[list[str], bool]:
     """
     for number, record in records(path):
         if isinstance(record, Mapping):
-            row = _recognise(path, number, record, NO_COLUMNS)
+            row = recognise(path, number, record, NO_COLUMNS)
             is_known = not isinstance(row, RowError) or row.field != "line"
             return [name for name in record if name], is_known
     return [], True
 
 
-def _recognise(
+def recognise(
     path: Path, line: int, record: Record, columns: Mapping[str, str]
 ) -> RecognisedRow | RowError:
+    """Return a record's row, or why it has none."""
     if isinstance(record, UnreadableRecord):
         return RowError(path.name, line, record.field, record.problem, "unreadable")
     try:

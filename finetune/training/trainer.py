@@ -142,7 +142,7 @@ def _arguments(
 
 def on_cpu(loaded: LoadedModel) -> bool:
     """Whether the base lies in the CPU's memory."""
-    return loaded.model.device.type == "cpu"
+    return str(loaded.model.device.type) == "cpu"
 
 
 def _computes_in_bf16(loaded: LoadedModel) -> bool:

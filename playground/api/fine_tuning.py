@@ -111,6 +111,7 @@ def _create_job(body: JobBody, studio: Studio, uploads: Uploads) -> TrainingSnap
         validation.path if validation else None,
         publishes=True,
         request=asked,
+        columns=body.columns,
     )
 
 

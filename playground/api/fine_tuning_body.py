@@ -4,12 +4,12 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
 from playground.errors import InvalidRequest, InvalidSettings
 from playground.models.adapters import MAX_NAME, name_problem
-from playground.studio.training import Recipe, make
+from playground.studio.training import Recipe, make, read_columns
 
 Auto = Literal["auto"]
 MethodType = Literal["supervised", "dpo"]
@@ -67,6 +67,23 @@ class Method(BaseModel):
     dpo: MethodPart | None = None
 
 
+def _columns(value: object) -> dict[str, str]:
+    """Read a mapping of columns as the command does: an object, or COLUMN=FIELD,… as text."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        is_mapping = all(isinstance(field, str) for field in value.values())
+    else:
+        is_mapping = isinstance(value, str)
+    if not is_mapping:
+        raise PydanticCustomError("not_columns", "Input should be an object or COLUMN=FIELD,…")
+    try:
+        return read_columns(value)  # type: ignore[arg-type]
+    except InvalidSettings as error:
+        problem = error.message.removeprefix("columns: ")
+        raise PydanticCustomError("not_columns", "{problem}", {"problem": problem}) from None
+
+
 class JobBody(BaseModel):
     """Body of ``POST /v1/fine_tuning/jobs``."""
 
@@ -80,6 +97,7 @@ class JobBody(BaseModel):
     method: Method | None = None
     metadata: dict[str, str] | None = None
     integrations: list[object] | None = None
+    columns: Annotated[dict[str, str], BeforeValidator(_columns)] = Field(default_factory=dict)
 
     @field_validator("integrations")
     @classmethod

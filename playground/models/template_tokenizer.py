@@ -63,6 +63,7 @@ class TemplateTokenizer:
     """
 
     def __init__(self, folder: Path, end_ids: Sequence[int] = ()) -> None:
+        self._made_of = (folder, tuple(end_ids))
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except (ValueError, OSError, KeyError, ImportError) as error:
@@ -88,6 +89,10 @@ class TemplateTokenizer:
         self._sentinel_ids = self._find_sentinel_ids()
         self._template = str(tokenizer.chat_template or "")
         self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
+
+    def __reduce__(self) -> tuple[type["TemplateTokenizer"], tuple[Path, tuple[int, ...]]]:
+        """Another process reads the folder again."""
+        return TemplateTokenizer, self._made_of
 
     @property
     def vocabulary_size(self) -> int:

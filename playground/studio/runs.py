@@ -16,13 +16,14 @@ import hashlib
 import json
 import platform
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from finetune.data.dataset import Dataset, TrainingData, prepare
+from finetune.data.dataset import Dataset, PrepareHooks, TrainingData, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.methods import method_of
 from finetune.recipe import Recipe, read_recorded, recipe_yaml
@@ -43,6 +44,8 @@ from playground.studio.run_lock import training_lock
 
 REPLAY_FILE = "replay.jsonl"
 RUNS_FOLDER, RUN_FILE = "runs", "run.json"
+NICENESS = 5
+"""Of processes that check rows beside a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +216,15 @@ def set_recipe(run: Run, recipe: Recipe) -> None:
     write_atomic(run.folder / RECIPE_FILE, recipe_yaml(recipe))
 
 
-def open_dataset(run: Run, loaded: LoadedModel) -> Dataset:
+def open_dataset(
+    run: Run, loaded: LoadedModel, stop_event: threading.Event | None = None
+) -> Dataset:
     """Return the data set of the run's files: the one that was checked before, if it is still kept.
 
-    Raises `InvalidSettings` if a file has changed.
+    Raises `InvalidSettings` if a file has changed, `PreparingStopped` once the event is set.
     """
-    dataset = prepare(run.files, loaded.tokenizer, run.home, run.evaluation, run.columns)
+    hooks = PrepareHooks(stop_event=stop_event, niceness=NICENESS)
+    dataset = prepare(run.files, loaded.tokenizer, run.home, run.evaluation, run.columns, hooks)
     for path, file in zip(run.sha256, dataset.manifest.files, strict=True):
         _check_unchanged(path, file.sha256, run.sha256[path])
     return dataset

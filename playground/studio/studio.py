@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import finetune
-from finetune.data.dataset import prepare
+from finetune.data.dataset import PrepareHooks, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
@@ -43,7 +43,7 @@ from playground.studio.model_names import (
     parse_version_name,
     version_name,
 )
-from playground.studio.runs import new_run
+from playground.studio.runs import NICENESS, new_run
 from playground.studio.store_watch import StoreWatch
 from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials
@@ -137,13 +137,16 @@ class Studio:
         recipe: Recipe,
         evaluation: Path | None = None,
         columns: Mapping[str, str] = NO_COLUMNS,
+        on_rows: Callable[[int], None] | None = None,
     ) -> DataReport:
         """Report on the files; they are read and tokenized the first time only.
 
-        ``columns`` maps other names of columns to the fields of a format.
+        ``columns`` maps other names of columns to the fields of a format; ``on_rows`` is told how
+        many rows are done.
         """
+        hooks = PrepareHooks(on_rows, niceness=NICENESS)
         tokenizer = self._loaded.tokenizer
-        return report(prepare(files, tokenizer, self._home, evaluation, columns), recipe)
+        return report(prepare(files, tokenizer, self._home, evaluation, columns, hooks), recipe)
 
     def preview(
         self,

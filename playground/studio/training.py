@@ -1,6 +1,7 @@
 """The trainer's names that the faces use: only the studio and the commands import `finetune`."""
 
 from finetune.data.columns import guess_columns
+from finetune.data.formats import read_columns
 from finetune.data.preview import ExamplePreview
 from finetune.data.rows import RowError, column_names
 from finetune.presets import recipe_for
@@ -21,6 +22,7 @@ __all__ = [
     "duration_text",
     "guess_columns",
     "make",
+    "read_columns",
     "recipe_for",
     "recipe_schema",
     "step_of",

@@ -55,9 +55,10 @@ class TrainingWork:
     def validate(self, run: Run, hooks: JobHooks) -> None:
         """Read and check the rows; say how many are left out.
 
-        Raises `InvalidSettings` if none is left to train or to evaluate on.
+        Raises `InvalidSettings` if none is left to train or to evaluate on, `PreparingStopped` once
+        the hooks' event is set.
         """
-        dataset, recipe = open_dataset(run, self.loaded), run.recipe
+        dataset, recipe = open_dataset(run, self.loaded, hooks.stop_event), run.recipe
         summaries, checked = dataset.summaries(), report(dataset, recipe)
         errors: list[RowError] = []
         of_evaluation: list[RowError] = []
@@ -74,6 +75,12 @@ class TrainingWork:
         hooks.add_result({ROWS: rows, LEFT_OUT: left_out, TRAINED_TOKENS: tokens})
         if left_out:
             hooks.add_note(f"{left_out} of {rows} rows are left out{_first(errors)}")
+        if checked.conflicts:
+            row, earlier = checked.conflicts[0]
+            hooks.add_note(
+                f"{len(checked.conflicts)} rows answer a prompt otherwise than an earlier row; the "
+                f"first is line {row}, as line {earlier} does"
+            )
         if of_evaluation:
             number = _num_rows(of_evaluation)
             first = _first(of_evaluation)

@@ -45,11 +45,11 @@ class Case:
 def _request(messages: Sequence[dict[str, Any]], functions: Sequence[dict[str, Any]]) -> Request:
     return Request(
         model="",
-        messages=[Message(each["role"], each["content"]) for each in messages],
-        tools=[
+        messages=tuple(Message(each["role"], each["content"]) for each in messages),
+        tools=tuple(
             Tool(each["name"], each.get("description", ""), each["parameters"])
             for each in functions
-        ],
+        ),
         sampling=Sampling(temperature=0.0, max_tokens=200),
     )
 

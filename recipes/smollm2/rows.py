@@ -13,13 +13,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from playground.backends.local.prompt import SCHEMA_TEXT
-from playground.protocol.json_types import Json
 from recipes.smollm2 import sentences
 from recipes.smollm2.sentences import ServiceCall, Wish
 
-Row = dict[str, Json]
+Row = dict[str, Any]
 MAX_CHARACTERS = 1500
 """A longer row is left out: it would be more than some 380 tokens."""
 RARE_SLOT = 4
@@ -86,7 +86,7 @@ class Drawer:
         elif draw < 0.75 and example:
             function["description"] = f"For wishes such as: {example}"
         described = self._random.random() < 0.2
-        properties: dict[str, Json] = {}
+        properties: Row = {}
         for slot in slots:
             properties[self.name(slot, style) if style != "pascal" else slot] = (
                 {"type": "string", "description": " ".join(_words(slot))}
@@ -116,7 +116,8 @@ class Drawer:
     ) -> Row:
         """A wish with its function among others, or without it and refused."""
         style = self.style()
-        near, far = [], []
+        near: list[str] = []
+        far: list[str] = []
         for intent, wishes in by_intent.items():
             if intent != wish.intent:
                 (near if wishes[0].domain == wish.domain else far).append(intent)
@@ -308,7 +309,10 @@ def main() -> None:
     options = parser.parse_args()
     rng = random.Random(options.seed)
     drawer = Drawer(options.seed, strange_functions(options.functions))
-    counted = lambda number: round(number * options.scale)  # noqa: E731
+
+    def counted(number: int) -> int:
+        return round(number * float(options.scale))
+
     sets = {
         "clinc": (sentences.clinc(options.natural), 2600),
         "snips": (sentences.snips(options.natural), 1300),

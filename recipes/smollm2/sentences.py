@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from playground.protocol.json_types import Json
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class Wish:
     text: str
     intent: str | None
     domain: str
-    slots: dict[str, Json] = field(default_factory=dict)
+    slots: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +27,14 @@ class ServiceCall:
     """A dialogue up to the call of one of a service's ``functions``, its result, what was said."""
 
     service: str
-    functions: list[dict[str, Json]]
-    messages: list[dict[str, Json]]
-    call: dict[str, Json]
-    result: dict[str, Json]
+    functions: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    call: dict[str, Any]
+    result: dict[str, Any]
     answer: str
 
 
-def _lines(path: Path) -> Iterator[dict[str, Json]]:
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         yield from map(json.loads, file)
 

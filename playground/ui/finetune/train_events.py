@@ -15,7 +15,7 @@ from playground.errors import InvalidSettings, PlaygroundError
 from playground.store import Feedback
 from playground.store.feedback import as_jsonl
 from playground.studio.studio import SAMPLES, Studio
-from playground.studio.training import column_names, guess_columns
+from playground.studio.training import column_names, guess_columns, read_columns
 from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.downloads import download_file
 from playground.ui.components.status import note
@@ -246,4 +246,4 @@ class TrainHandlers:
 def _mapping(question: str | None, answer: str | None) -> dict[str, str]:
     """Return the mapping of the columns that were chosen to the fields of a row."""
     chosen = ((question, "prompt"), (answer, "completion"))
-    return {column.lower(): field for column, field in chosen if column}
+    return read_columns({column: field for column, field in chosen if column})

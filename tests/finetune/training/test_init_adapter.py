@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune.recipe import Recipe
 from finetune.training.callbacks import read_log
 from finetune.training.train import train
 from playground.errors import BrokenAdapter, InvalidSettings
@@ -29,14 +30,17 @@ def test_training_goes_on_from_adapter(trained_adapter: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "problem"),
-    [({"lora_r": 8}, "rank 16, recipe.lora_r is 8"), ({"target_modules": "q_proj"}, "modules")],
+    ("changed", "problem"),
+    [
+        (replace(ONE_EPOCH, lora_r=8), "rank 16, recipe.lora_r is 8"),
+        (replace(ONE_EPOCH, target_modules="q_proj"), "modules"),
+    ],
 )
 def test_adapter_of_other_shape_is_no_start(
-    change: dict[str, object], problem: str, trained_adapter: Path, tmp_path: Path
+    changed: Recipe, problem: str, trained_adapter: Path, tmp_path: Path
 ) -> None:
     loaded = load(ModelSpec("embedded"))
-    recipe = replace(ONE_EPOCH, init_adapter=str(trained_adapter), **change)
+    recipe = replace(changed, init_adapter=str(trained_adapter))
     with pytest.raises(InvalidSettings, match=problem):
         train(recipe, loaded, facts_data(loaded), tmp_path / "run", "prices")
 

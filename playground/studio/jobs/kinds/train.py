@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
 
+from finetune.data.dataset import PreparingStopped
 from finetune.recipe import Recipe
 from finetune.training.checkpoints import (
     ADAPTER_FOLDER,
@@ -150,7 +151,10 @@ class TrainKind:
         if run.adapter is None:
             if self._validate:
                 hooks.set_phase(VALIDATING)
-                self._validate(run, hooks)
+                try:
+                    self._validate(run, hooks)
+                except PreparingStopped:
+                    return None
             if hooks.stop_event.is_set():
                 return None
             hooks.set_phase(TRAINING)
