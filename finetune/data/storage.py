@@ -19,17 +19,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finetune.data.duplicates import RepeatFinder, Repeats
-from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
+from finetune.data.examples import (
+    MASKED,
+    AnyExample,
+    PreferencePair,
+    TrainingExample,
+    UnpairedExample,
+)
 from finetune.data.findings import Finding, FindingCode, RowError
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.language import language_of
 from finetune.data.rows import RowReader
 from finetune.data.split import prompt_text, spoken_text, whole_text
 from finetune.data.tokenize import TokenizedRow, fingerprint, length_of, tokenize_row
-from finetune.data.training_row import Conversation, Preference, TrainingRow
+from finetune.data.training_row import Conversation, Preference, TrainingRow, UnpairedPreference
 from playground.models.tokenizer import ChatTokenizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raise it whenever the same file would give other rows, tokens or columns than before."""
 RENDERERS = ("mistral-common", "transformers")
 """Packages whose version decides how a conversation becomes tokens."""
@@ -40,12 +46,13 @@ LANGUAGE_ROWS, LANGUAGE_STEP = 5000, 20
 tokenizing."""
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
-RowKind = Literal["conversation", "preference", "text"]
+RowKind = Literal["conversation", "preference", "unpaired", "text"]
 SCHEMA = pa.schema(
     [
         ("file", pa.int32()),
         ("line", pa.int64()),
         ("kind", pa.string()),
+        ("label", pa.bool_()),
         ("row", pa.string()),
         ("prompt", pa.string()),
         ("turns", pa.int32()),
@@ -58,10 +65,12 @@ SCHEMA = pa.schema(
         ("error_problem", pa.string()),
     ]
 )
-"""A preference's ``token_ids`` are its prompt and both answers, and it has no ``trained``."""
+"""A preference's ``token_ids`` are its prompt and its answers, and it has no ``trained``; only an
+unpaired one has a ``label``."""
 SUMMARY_COLUMNS = [
     name for name in SCHEMA.names if name not in ("row", "token_ids", "trained")
 ]  # fmt: skip
+EXAMPLE_COLUMNS = ["kind", "label", "token_ids", "trained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class RowSummary:
     file: int
     line: int
     kind: RowKind
+    label: bool | None
     prompt: str
     turns: int
     language: str
@@ -211,13 +221,16 @@ class _Writer:
             if self.num_rows < LANGUAGE_ROWS or self.num_rows % LANGUAGE_STEP == 0:
                 language = language_of(spoken_text(row))
             self.num_rows += 1
-        self.digest.update(f"{file.is_evaluation} {[*map(len, token_ids)]}\n".encode())
+        label = row.label if isinstance(row, UnpairedPreference) else None
+        facts = f"{file.is_evaluation} {[*map(len, token_ids)]}"
+        self.digest.update((facts + (f" {label}\n" if label is not None else "\n")).encode())
         for values in (*token_ids, *trained):
             self.digest.update(values.tobytes())
         return {
             "file": number,
             "line": row.line,
             "kind": _kind(row),
+            "label": label,
             "row": json.dumps(row.as_json()),
             "prompt": prompt_text(row),
             "turns": _turns(row),
@@ -237,6 +250,8 @@ def _token_columns(examples: Sequence[AnyExample]) -> tuple[list[IntArray], list
     for example in examples:
         if isinstance(example, PreferencePair):
             token_ids += [example.prompt, example.chosen, example.rejected]
+        elif isinstance(example, UnpairedExample):
+            token_ids += [example.prompt, example.completion]
         else:
             token_ids.append(example.token_ids)
             trained.append(np.asarray(example.labels, np.int32) != MASKED)
@@ -272,13 +287,15 @@ def _offsets(parts: Sequence[Sized]) -> pa.Int32Array:
 def _kind(row: TrainingRow) -> RowKind:
     if isinstance(row, Conversation):
         return "conversation"
+    if isinstance(row, UnpairedPreference):
+        return "unpaired"
     return "preference" if isinstance(row, Preference) else "text"
 
 
 def _turns(row: TrainingRow) -> int:
     if isinstance(row, Conversation):
         return sum(message.role == "assistant" for message in row.messages)
-    return 1 if isinstance(row, Preference) else 0
+    return 1 if isinstance(row, Preference | UnpairedPreference) else 0
 
 
 def read_summaries(parquet: pq.ParquetFile) -> list[RowSummary]:
@@ -294,10 +311,14 @@ def read_summaries(parquet: pq.ParquetFile) -> list[RowSummary]:
 def read_examples(parquet: pq.ParquetFile) -> Iterator[list[AnyExample]]:
     """Yield each row's examples, group by group."""
     for group in range(parquet.num_row_groups):
-        table = parquet.read_row_group(group, columns=["kind", "token_ids", "trained"])
-        columns = (table[name].to_pylist() for name in ("kind", "token_ids", "trained"))
-        for kind, token_ids, trained in zip(*columns, strict=True):
-            yield _to_examples(kind, token_ids, trained)
+        table = parquet.read_row_group(group, columns=EXAMPLE_COLUMNS)
+        columns = (table[name].to_pylist() for name in EXAMPLE_COLUMNS)
+        for kind, label, token_ids, trained in zip(*columns, strict=True):
+            if kind == "unpaired":
+                answered = [*map(tuple, token_ids)]
+                yield [UnpairedExample(answered[0], answered[1], label)] if answered else []
+            else:
+                yield _to_examples(kind, token_ids, trained)
 
 
 def read_json_rows(parquet: pq.ParquetFile) -> list[str]:
