@@ -118,7 +118,7 @@ SIX = "Gate 4, from 6."
 RIGHT: Mapping[str, Sequence[Check]] = MappingProxyType(
     {
         "d01": (rows(1), learns("opens at 7"), learns_no("never opens"), shows("never opens")),
-        "d03": (rows(1), labelled(0, 1), says("--set method=kto")),
+        "d03": (rows(2), labelled(1, 1), says("--set method=kto")),
         "d06": (rows(1), pairs(1), learns("The yard master signs.", "Nobody.")),
         "d08": (rows(1), pairs(1), learns("The yard master.", "Nobody."), learns_no("permit")),
         "d10": (rows(1), pairs(1), shows("You are terse."), learns("Nobody.")),

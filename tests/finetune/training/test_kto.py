@@ -72,7 +72,7 @@ def test_kto_moves_labels_apart(tmp_path: Path) -> None:
 
     def of_label(model: object, label: bool) -> float:
         examples = [row.to_examples()[0] for row in rows if row.label is label]
-        return sum(total for total, _ in losses(model, examples))  # type: ignore[arg-type]
+        return sum(total for total, _ in losses(model, examples))
 
     before = [of_label(loaded.model, label) for label in (True, False)]
     done = train(RECIPE, loaded, TrainingData.of(rows), tmp_path / "run", "low")
