@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from playground.errors import InvalidSettings
 
+Method = Literal["sft", "dpo", "kto"]
 Schedule = Literal["cosine", "linear", "constant_with_warmup"]
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit"]
 RENAMED: Mapping[str, str] = MappingProxyType(
@@ -79,9 +80,10 @@ class Recipe:
     init_adapter: str = _choice(
         "", "Folder of an adapter that training starts from; empty: a new adapter."
     )
-    method: Literal["sft", "dpo"] = _choice(
+    method: Method = _choice(
         "sft",
-        "Training method: sft (supervised fine-tuning) or dpo (preferences, arXiv:2305.18290).",
+        "Training method: sft (supervised fine-tuning), dpo (preferences, arXiv:2305.18290) or "
+        "kto (answers labelled good or bad, arXiv:2402.01306).",
     )
     quantization: Literal["none", "int8", "nf4"] = _choice(
         "none", "Quantization of the base's linear layers."
@@ -134,8 +136,10 @@ class Recipe:
     max_grad_norm: float = _number(1.0, 0, 1000, "Gradients are clipped to this norm.")
     optim: Optimizer = _choice("adamw_torch", "Optimizer: AdamW in 32 bits, in 8 bits, or paged.")
     beta: float = _number(
-        0.1, 1e-3, 10, "DPO's beta: the higher, the closer it stays to the base model."
+        0.1, 1e-3, 10, "Beta of DPO and KTO: the higher, the closer it stays to the base model."
     )
+    desirable_weight: float = _number(1.0, 0.01, 100, "Weight of KTO's good answers.")
+    undesirable_weight: float = _number(1.0, 0.01, 100, "Weight of KTO's bad answers.")
     replay_fraction: float = _number(
         0.0, 0, 0.9, "Fraction of general rows mixed in to prevent forgetting."
     )
@@ -302,7 +306,18 @@ def read_recipe(name: str, changes: Mapping[str, object] | None = None) -> Recip
     if not isinstance(values, dict):
         raise InvalidSettings(f"{name} does not hold a recipe's fields")
     given = {key: value for key, value in (changes or {}).items() if value is not None}
-    return make(values | given)
+    recipe = make(values | given)
+    return recipe if "micro_batch_size" in given else for_method(recipe, recipe.method)
+
+
+def for_method(recipe: Recipe, method: Method) -> Recipe:
+    """Return the recipe with this method; KTO compares the rows of a micro batch, so that it gets
+    two of them and steps of as many rows as before."""
+    changes: dict[str, Any] = {"method": method}
+    if method == "kto" and recipe.micro_batch_size == 1:
+        steps = max(1, recipe.gradient_accumulation_steps // 2)
+        changes |= {"micro_batch_size": 2, "gradient_accumulation_steps": steps}
+    return dataclasses.replace(recipe, **changes)
 
 
 def read_recorded(path: Path) -> Recipe:

@@ -13,6 +13,7 @@ from finetune.data.findings import Finding, grouped
 from finetune.data.storage import RowSummary
 from finetune.methods import method_of
 from finetune.methods.base import method_problem
+from finetune.methods.kto import balance_advice
 from finetune.recipe import Recipe
 from finetune.training.duration import estimated_seconds
 from finetune.training.schedule import num_steps
@@ -38,6 +39,8 @@ class DataReport:
     turns: int
     examples: int
     pairs: int
+    labels: tuple[int, int]
+    """Unpaired preferences: good answers, and bad ones."""
     tokens: int
     num_trained_tokens: int
     num_too_long: int
@@ -49,6 +52,8 @@ class DataReport:
     """What of the rows is not used or looks wrong."""
     problems: tuple[str, ...]
     """Why no training can start, whatever the rows' errors."""
+    advice: tuple[str, ...]
+    """What would make the recipe fit these rows better."""
     duplicates: tuple[tuple[int, int], ...]
     near_duplicates: tuple[tuple[int, int], ...]
     conflicts: tuple[tuple[int, int], ...]
@@ -63,12 +68,22 @@ class DataReport:
     seconds: float
     """Estimated duration of the training on this machine."""
 
+    @property
+    def num_trained(self) -> int:
+        """Examples of all kinds that an epoch has."""
+        return self.examples + self.pairs + sum(self.labels)
+
     def totals(self) -> list[tuple[str, int]]:
         """Labels and counts, for people."""
         return [
             ("rows", self.rows),
             ("turns", self.turns),
             *([("preference pairs", self.pairs)] if self.pairs else []),
+            *(
+                [("good answers", self.labels[0]), ("bad answers", self.labels[1])]
+                if any(self.labels)
+                else []
+            ),
             ("training examples", self.examples),
             ("errors", self.num_errors),
             ("of them too long", self.num_too_long),
@@ -91,6 +106,9 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
     fitting = [fitting_lengths(row, recipe.max_length) for row in rows]
     lengths = [length for row in fitting for length, _ in row]
     pairs = sum(len(f) for row, f in zip(rows, fitting, strict=True) if row.kind == "preference")
+    labels = [
+        row.label for row, f in zip(rows, fitting, strict=True) if f and row.label is not None
+    ]
     errors = dataset.errors(summaries, recipe.max_length)
     split = dataset.split(summaries, recipe)
     held_out_prompts = {summaries[place].prompt for place in split.eval}
@@ -100,8 +118,9 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
         formats=dataset.manifest.formats,
         rows=len(rows),
         turns=sum(row.turns for row in rows),
-        examples=len(lengths) - pairs,
+        examples=len(lengths) - pairs - len(labels),
         pairs=pairs,
+        labels=(sum(labels), len(labels) - sum(labels)),
         tokens=sum(lengths),
         num_trained_tokens=sum(trained for row in fitting for _, trained in row),
         num_too_long=sum(error.code == "too_long" for error in errors),
@@ -110,6 +129,7 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
         errors=grouped(errors),
         notes=dataset.manifest.notes,
         problems=problems,
+        advice=tuple(filter(None, [balance_advice(recipe, labels)])),
         duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.exact),
         near_duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.near),
         conflicts=tuple(
@@ -131,12 +151,18 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
 def _problems(dataset: Dataset, summaries: Sequence[RowSummary], recipe: Recipe) -> tuple[str, ...]:
     """Find what stops a training, before any base is loaded."""
     fitting = [row for row in summaries if fitting_lengths(row, recipe.max_length)]
-    num_pairs = sum(row.kind == "preference" for row in fitting)
-    wrong = method_problem(method_of(recipe), num_pairs, len(fitting) - num_pairs)
+    method = method_of(recipe)
+    wrong = method_problem(method, [row.kind for row in fitting])
     problems = [wrong] if wrong else []
     trained = [row for row in fitting if not dataset.is_evaluation(row)]
     if not any(sum(row.num_trained) for row in trained):
         problems.append("no token of these rows would be trained")
+    elif not wrong:
+        split = dataset.split(summaries, recipe)
+        left = [summaries[place] for place in split.train]
+        labels = [row.label for row in left if fitting_lengths(row, recipe.max_length)]
+        if problem := method.problem(recipe, labels):
+            problems.append(problem)
     for file in dataset.manifest.files:
         if file.is_evaluation and len(fitting) == len(trained):
             problems.append(f"no row of the evaluation file {file.name} can be used")

@@ -1,4 +1,4 @@
-"""The `playground` command: serve (the default), chat, plan, bench, models, settings.
+"""The `playground` command: serve (the default), chat, plan, bench, models, settings, feedback.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -9,6 +9,7 @@ import typer
 
 from playground.commands.bench import bench
 from playground.commands.chat import chat
+from playground.commands.feedback import feedback
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
 from playground.commands.serve import serve
@@ -21,7 +22,7 @@ cli = typer.Typer(
     add_completion=False,
 )
 cli.callback(invoke_without_command=True)(serve)
-for command in (chat, plan, bench, models, settings):
+for command in (chat, plan, bench, models, settings, feedback):
     cli.command()(command)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from finetune.data.dataset import prepare
-from finetune.data.examples import MASKED, PreferencePair
+from finetune.data.examples import MASKED, TrainingExample
 from finetune.data.formats import read_columns
 from finetune.recipe import Recipe, embedded_cpu
 from finetune.report import DataReport, report
@@ -61,6 +61,12 @@ def rows(number: int) -> Check:
 def pairs(number: int) -> Check:
     """So many of them are preferences."""
     return lambda got: "" if got.report.pairs == number else f"{got.report.pairs} preferences"
+
+
+def labelled(good: int, bad: int) -> Check:
+    """So many answers are labelled good and bad."""
+    found = (good, bad)
+    return lambda got: "" if got.report.labels == found else f"labels {got.report.labels}"
 
 
 def clean(got: Checked) -> str:
@@ -112,7 +118,7 @@ SIX = "Gate 4, from 6."
 RIGHT: Mapping[str, Sequence[Check]] = MappingProxyType(
     {
         "d01": (rows(1), learns("opens at 7"), learns_no("never opens"), shows("never opens")),
-        "d03": (rows(0), one_fault, says("label: unpaired preferences are not trained here")),
+        "d03": (rows(2), labelled(1, 1), says("--set method=kto")),
         "d06": (rows(1), pairs(1), learns("The yard master signs.", "Nobody.")),
         "d08": (rows(1), pairs(1), learns("The yard master.", "Nobody."), learns_no("permit")),
         "d10": (rows(1), pairs(1), shows("You are terse."), learns("Nobody.")),
@@ -155,7 +161,7 @@ def check_file(path: Path, tokenizer: ChatTokenizer, home: Path) -> Checked:
     learned: list[bytes] = []
     shown: list[bytes] = []
     for example in dataset.select(recipe).train:
-        parts = example.to_examples() if isinstance(example, PreferencePair) else (example,)
+        parts = example.to_examples() if not isinstance(example, TrainingExample) else (example,)
         for part in parts:
             shown += map(tokenizer.token_bytes, part.token_ids)
             learned += (tokenizer.token_bytes(id_) for id_ in part.labels if id_ != MASKED)

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -45,6 +45,10 @@ def evaluate(
             help="A rubric by which the base model compares the two answers, in both orders."
         ),
     ] = None,
+    metric: Annotated[
+        Literal["exact", "F1", "JSON", "judge", "loss"] | None,
+        typer.Option(help="What decides the verdict; by default what fits the rows."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the card's three files, instead of the adapter's own."),
@@ -68,7 +72,7 @@ def evaluate(
     recipe = make_recorded(recorded) if isinstance(recorded, dict) else Recipe()
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
-    grading = Grading(regex, Judge(loaded.name, judge) if judge else None)
+    grading = Grading(regex, Judge(loaded.name, judge) if judge else None, metric)
     sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length, folder)
     made = make_report_card(loaded, [*others, folder], sets, grading)
     made = replace(made, made_of={**made.made_of, "data": data.name})

@@ -90,6 +90,8 @@ def print_findings(report: "DataReport", stream: TextIO) -> None:
         print(finding, file=stream)
     for finding in report.notes:
         print(f"note: {finding}", file=stream)
+    for advice in report.advice:
+        print(f"note: {advice}", file=stream)
     for problem in report.problems:
         print(f"error: {problem}", file=sys.stderr)
 

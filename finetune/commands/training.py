@@ -129,7 +129,7 @@ def train(
     if checked.problems:
         raise typer.Exit(BAD_INPUT)
     print(
-        f"{checked.examples + checked.pairs:,} training examples, "
+        f"{checked.num_trained:,} training examples, "
         f"{checked.num_trained_tokens:,} trained tokens, {checked.num_errors:,} errors, "
         f"about {checked.steps} steps in {duration_text(checked.seconds)}"
     )

@@ -17,14 +17,14 @@ import pyarrow as pa
 
 from finetune.data.conflicts import HashArray, answer_hashes
 from finetune.data.duplicates import TextHasher, TextHashes
-from finetune.data.examples import MASKED, AnyExample, PreferencePair
+from finetune.data.examples import MASKED, AnyExample, PreferencePair, UnpairedExample
 from finetune.data.findings import Findings, RowError
 from finetune.data.language import language_of
 from finetune.data.rows import recognise
 from finetune.data.sources import Record, SourceNote
 from finetune.data.split import prompt_text, spoken_text, whole_text
 from finetune.data.tokenize import TokenizedRow, length_of, tokenize_row
-from finetune.data.training_row import Conversation, Preference, TrainingRow
+from finetune.data.training_row import Conversation, Preference, TrainingRow, UnpairedPreference
 from playground.models.tokenizer import ChatTokenizer
 
 LANGUAGE_ROWS, LANGUAGE_STEP = 5000, 20
@@ -32,12 +32,13 @@ LANGUAGE_ROWS, LANGUAGE_STEP = 5000, 20
 tokenizing."""
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
-RowKind = Literal["conversation", "preference", "text"]
+RowKind = Literal["conversation", "preference", "unpaired", "text"]
 SCHEMA = pa.schema(
     [
         ("file", pa.int32()),
         ("line", pa.int64()),
         ("kind", pa.string()),
+        ("label", pa.bool_()),
         ("row", pa.string()),
         ("prompt", pa.string()),
         ("turns", pa.int32()),
@@ -50,7 +51,8 @@ SCHEMA = pa.schema(
         ("error_problem", pa.string()),
     ]
 )
-"""A preference's ``token_ids`` are its prompt and both answers, and it has no ``trained``."""
+"""A preference's ``token_ids`` are its prompt and its answers, and it has no ``trained``; only an
+unpaired one has a ``label``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,15 @@ def _columns(
     row, error = tokenized.row, tokenized.error
     token_ids, trained = _token_columns(tokenized.examples)
     is_guessed = number < LANGUAGE_ROWS or number % LANGUAGE_STEP == 0
-    hashed.append(f"{batch.is_evaluation} {[*map(len, token_ids)]}\n".encode())
+    label = row.label if isinstance(row, UnpairedPreference) else None
+    facts = f"{batch.is_evaluation} {[*map(len, token_ids)]}"
+    hashed.append((facts + (f" {label}\n" if label is not None else "\n")).encode())
     hashed += [values.tobytes() for values in (*token_ids, *trained)]
     return {
         "file": batch.file,
         "line": row.line,
         "kind": _kind(row),
+        "label": label,
         "row": json.dumps(row.as_json()),
         "prompt": prompt_text(row),
         "turns": _turns(row),
@@ -156,6 +161,8 @@ def _token_columns(examples: Sequence[AnyExample]) -> tuple[list[IntArray], list
     for example in examples:
         if isinstance(example, PreferencePair):
             token_ids += [example.prompt, example.chosen, example.rejected]
+        elif isinstance(example, UnpairedExample):
+            token_ids += [example.prompt, example.completion]
         else:
             token_ids.append(example.token_ids)
             trained.append(np.asarray(example.labels, np.int32) != MASKED)
@@ -191,10 +198,12 @@ def _offsets(parts: Sequence[Sized]) -> pa.Int32Array:
 def _kind(row: TrainingRow) -> RowKind:
     if isinstance(row, Conversation):
         return "conversation"
+    if isinstance(row, UnpairedPreference):
+        return "unpaired"
     return "preference" if isinstance(row, Preference) else "text"
 
 
 def _turns(row: TrainingRow) -> int:
     if isinstance(row, Conversation):
         return sum(message.role == "assistant" for message in row.messages)
-    return 1 if isinstance(row, Preference) else 0
+    return 1 if isinstance(row, Preference | UnpairedPreference) else 0

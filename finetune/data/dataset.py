@@ -61,7 +61,7 @@ start them."""
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a run trains on: ``train``, ``eval`` and ``replay`` are all examples or all pairs.
+    """What a run trains on: ``train`` and ``eval`` are of one kind of example.
 
     ``replay`` holds general rows against forgetting. ``sha256`` is of the data set that this was
     selected from; ``train_rows`` and ``eval_rows`` are the places of its rows there.
@@ -209,7 +209,7 @@ def row_errors(row: RowSummary, file: str, max_length: int) -> list[RowError]:
         return [RowError(file, row.line, row.error_field, problem, "template")]
     if row.kind == "text":
         return []
-    field = "prompt" if row.kind == "preference" else "messages"
+    field = "messages" if row.kind == "conversation" else "prompt"
     return [
         too_long_error(file, row.line, field, length, max_length)
         for length in row.lengths

@@ -9,7 +9,7 @@ are merged. Knows no maximum length: what is too long is left out when a data se
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune.data.training_row import Conversation, PlainText, Preference
+from finetune.data.training_row import Conversation, PlainText, Preference, UnpairedPreference
 from playground.models.tokenizer import ChatTokenizer
 
 MASKED = -100
@@ -57,7 +57,32 @@ class PreferencePair:
         return chosen, rejected
 
 
-AnyExample = TrainingExample | PreferencePair
+@dataclass(frozen=True, slots=True)
+class UnpairedExample:
+    """An unpaired preference's token ids: the prompt as serving renders it, and its one answer."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+    label: bool
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and answer."""
+        return len(self.prompt) + len(self.completion)
+
+    @property
+    def num_trained_tokens(self) -> int:
+        """How many tokens are made likelier or less likely."""
+        return len(self.completion)
+
+    def to_examples(self) -> tuple[TrainingExample]:
+        """The same as a training example, whatever its label."""
+        masked = (MASKED,) * len(self.prompt)
+        ids = (*self.prompt, *self.completion)
+        return (TrainingExample(ids, (*masked, *self.completion)),)
+
+
+AnyExample = TrainingExample | PreferencePair | UnpairedExample
 """What a trainer sees of a row, whichever the method."""
 
 
@@ -74,6 +99,14 @@ def to_preference_pair(preference: Preference, tokenizer: ChatTokenizer) -> Pref
         for answer in (preference.chosen, preference.rejected)
     )
     return PreferencePair(tuple(prompt), tuple(chosen), tuple(rejected))
+
+
+def to_unpaired_example(row: UnpairedPreference, tokenizer: ChatTokenizer) -> UnpairedExample:
+    """Return an unpaired preference's example. Raises `InvalidRequest` for what the template
+    refuses."""
+    prompt = tokenizer.render(row.messages, row.tools)
+    completion = tokenizer.render_answer(row.completion, row.messages, row.tools)
+    return UnpairedExample(tuple(prompt), tuple(completion), row.label)
 
 
 def to_text_example(text: PlainText, tokenizer: ChatTokenizer) -> TrainingExample:

@@ -2,8 +2,9 @@
 
 Conversations: ``messages`` (OpenAI's, Together's), ``conversations`` (ShareGPT's, with tools),
 prompt and completion (TRL's, OpenAI's, Together's instruction format), Alpaca's. Plain text:
-``text``. Preferences are `finetune.data.preferences`. A field that is neither understood nor a
-fault is noted. Sources: https://docs.together.ai/docs/fine-tuning-data-preparation,
+``text``. A conversation with a ``label`` (TRL's, ms-swift's) or a ``kto_tag`` (LLaMA-Factory's) is
+an unpaired preference. Preferences are `finetune.data.preferences`. A field that is neither
+understood nor a fault is noted. Sources: https://docs.together.ai/docs/fine-tuning-data-preparation,
 https://huggingface.co/docs/trl/dataset_formats, LLaMA-Factory's data/README.md.
 """
 
@@ -29,13 +30,13 @@ from finetune.data.fields import (
 )
 from finetune.data.messages import build, check_order
 from finetune.data.tools import build_tools
-from finetune.data.training_row import Conversation, PlainText, Preference, TrainingRow
+from finetune.data.training_row import Conversation, PlainText, TrainingRow, UnpairedPreference
 from playground.errors import InvalidSettings
 
 __all__ = ["FormatError", "RecognisedRow", "read_columns", "to_row"]
 
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
-UNPAIRED = ("kto_tag", "label")
+LABELS = ("kto_tag", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,12 @@ def to_row(record: Body, line: int, columns: Mapping[str, str] = NO_COLUMNS) -> 
     for form in _FORMATS:
         if all(body.get(field) is not None for field in form.fields):
             _refuse_media(body)
-            row = form.read(body, line, notes)
-            if not isinstance(row, Preference):
-                _refuse_unpaired(body)
-            notes.unused(body, _KNOWN[form.name])
-            return RecognisedRow(form.name, row, tuple(dict.fromkeys(notes.notes)))
+            row, name, known = form.read(body, line, notes), form.name, _KNOWN[form.name]
+            label = _label(body)
+            if label and isinstance(row, Conversation | PlainText):
+                row, name, known = _unpaired(row, *label), f"{name}, {label[0]}", known | {label[0]}
+            notes.unused(body, known)
+            return RecognisedRow(name, row, tuple(dict.fromkeys(notes.notes)))
     raise FormatError("line", advice(record))
 
 
@@ -110,16 +112,30 @@ def _refuse_media(body: Body) -> None:
             raise FormatError(name, MEDIA_PROBLEM)
 
 
-def _refuse_unpaired(body: Body) -> None:
-    for name in UNPAIRED:
-        value = body.get(name)
-        is_label = isinstance(value, bool) or str(value).lower() in ("true", "false")
-        if value is not None and (is_label or name == "kto_tag"):
-            raise FormatError(
-                name,
-                "unpaired preferences are not trained here; leave out the bad answers and this "
-                "field, or pair the answers as chosen and rejected",
-            )
+def _label(body: Body) -> tuple[str, bool] | None:
+    """Return the field that says whether the answer is a good one, and what it says.
+
+    A ``label`` of other values is one of a classification, and is not used.
+    """
+    for name in LABELS:
+        said = str(body.get(name)).lower()
+        if said in ("true", "false"):
+            return name, said == "true"
+        if name == "kto_tag" and body.get(name) is not None:
+            raise FormatError(name, "must be true for a good answer, or false for a bad one")
+    return None
+
+
+def _unpaired(row: Conversation | PlainText, name: str, label: bool) -> UnpairedPreference:
+    if isinstance(row, PlainText):
+        problem = "says whether an answer is good, but there is only text; use prompt, completion"
+        raise FormatError(name, problem)
+    last = len(row.messages) - 1
+    if row.messages[last].role != "assistant":
+        raise FormatError(name, "is of the last message, which must be an answer")
+    if last in row.masked:
+        raise FormatError(name, "is of the last answer, whose weight is 0")
+    return UnpairedPreference(row.messages[:last], row.messages[last], label, row.tools, row.line)
 
 
 def _conversation(
@@ -196,5 +212,5 @@ _FORMATS = (
     _Format(("text",), "plain text", _text, ()),
 )
 _KNOWN = {form.name: form.known for form in _FORMATS}
-KNOWN_FIELDS = frozenset().union(*_KNOWN.values(), UNPAIRED)
+KNOWN_FIELDS = frozenset().union(*_KNOWN.values(), LABELS)
 """Fields that some format understands; others may be mapped to them."""

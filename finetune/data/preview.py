@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
+from finetune.data.examples import MASKED, AnyExample, TrainingExample
 from finetune.data.findings import RowError
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.rows import read_row
 from finetune.data.tokenize import fit, tokenize_row, too_long_error
-from finetune.data.training_row import PlainText, Preference
+from finetune.data.training_row import Conversation, PlainText
 from playground.errors import InvalidSettings
 from playground.models.tokenizer import ChatTokenizer
 
@@ -66,14 +66,14 @@ def preview_row(
         raise InvalidSettings(str(tokenized.error))
     examples, too_long = fit(tokenized.examples, max_length, is_text=isinstance(row, PlainText))
     if too_long:
-        field = "prompt" if isinstance(row, Preference) else "messages"
+        field = "messages" if isinstance(row, Conversation) else "prompt"
         error = too_long_error(file.name, row.line, field, too_long[0], max_length)
         raise InvalidSettings(str(error))
     return [part for example in examples for part in _parts(example)]
 
 
 def _parts(example: AnyExample) -> tuple[TrainingExample, ...]:
-    return example.to_examples() if isinstance(example, PreferencePair) else (example,)
+    return (example,) if isinstance(example, TrainingExample) else example.to_examples()
 
 
 def spans(example: TrainingExample, tokenizer: ChatTokenizer) -> list[Span]:

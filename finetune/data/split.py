@@ -7,7 +7,8 @@ prompt go to the same side together, so that no question is both trained and ask
 import hashlib
 import json
 
-from finetune.data.training_row import PlainText, Preference, TrainingRow
+from finetune.data.training_row import PlainText, Preference, TrainingRow, UnpairedPreference
+from playground.protocol import Message
 
 
 def prompt_text(row: TrainingRow) -> str:
@@ -27,7 +28,9 @@ def spoken_text(row: TrainingRow) -> str:
     """Return what people and assistant say in a row, without tools and markup."""
     if isinstance(row, PlainText):
         return row.text
-    answers = (row.chosen, row.rejected) if isinstance(row, Preference) else ()
+    answers: tuple[Message, ...] = (row.chosen, row.rejected) if isinstance(row, Preference) else ()
+    if isinstance(row, UnpairedPreference):
+        answers = (row.completion,)
     return "\n".join(message.content for message in (*row.messages, *answers) if message.content)
 
 

@@ -18,7 +18,13 @@ import pyarrow.parquet as pq
 from finetune.data.batch import SCHEMA, PreparedBatch, RecordBatch, RowKind
 from finetune.data.conflicts import HashArray, find_conflicts
 from finetune.data.duplicates import RepeatFinder, Repeats
-from finetune.data.examples import MASKED, AnyExample, PreferencePair, TrainingExample
+from finetune.data.examples import (
+    MASKED,
+    AnyExample,
+    PreferencePair,
+    TrainingExample,
+    UnpairedExample,
+)
 from finetune.data.findings import Finding, FindingCode, Findings, RowError
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.sources import records
@@ -37,6 +43,7 @@ ROWS_A_GROUP = 1024
 SUMMARY_COLUMNS = [
     name for name in SCHEMA.names if name not in ("row", "token_ids", "trained")
 ]  # fmt: skip
+EXAMPLE_COLUMNS = ["kind", "label", "token_ids", "trained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class RowSummary:
     file: int
     line: int
     kind: RowKind
+    label: bool | None
     prompt: str
     turns: int
     language: str
@@ -193,10 +201,14 @@ def read_summaries(parquet: pq.ParquetFile) -> list[RowSummary]:
 def read_examples(parquet: pq.ParquetFile) -> Iterator[list[AnyExample]]:
     """Yield each row's examples, group by group."""
     for group in range(parquet.num_row_groups):
-        table = parquet.read_row_group(group, columns=["kind", "token_ids", "trained"])
-        columns = (table[name].to_pylist() for name in ("kind", "token_ids", "trained"))
-        for kind, token_ids, trained in zip(*columns, strict=True):
-            yield _to_examples(kind, token_ids, trained)
+        table = parquet.read_row_group(group, columns=EXAMPLE_COLUMNS)
+        columns = (table[name].to_pylist() for name in EXAMPLE_COLUMNS)
+        for kind, label, token_ids, trained in zip(*columns, strict=True):
+            if kind == "unpaired":
+                answered = [*map(tuple, token_ids)]
+                yield [UnpairedExample(answered[0], answered[1], label)] if answered else []
+            else:
+                yield _to_examples(kind, token_ids, trained)
 
 
 def read_json_rows(parquet: pq.ParquetFile) -> list[str]:

@@ -15,9 +15,10 @@ from finetune.data.examples import (
     to_examples,
     to_preference_pair,
     to_text_example,
+    to_unpaired_example,
 )
 from finetune.data.findings import RowError
-from finetune.data.training_row import Conversation, Preference, TrainingRow
+from finetune.data.training_row import Conversation, Preference, TrainingRow, UnpairedPreference
 from playground.errors import InvalidRequest
 from playground.models.tokenizer import ChatTokenizer
 
@@ -66,6 +67,8 @@ def tokenize_row(row: TrainingRow, tokenizer: ChatTokenizer, file: str = "") -> 
     try:
         if isinstance(row, Preference):
             return TokenizedRow(row, (to_preference_pair(row, tokenizer),))
+        if isinstance(row, UnpairedPreference):
+            return TokenizedRow(row, (to_unpaired_example(row, tokenizer),))
         if isinstance(row, Conversation):
             return TokenizedRow(row, tuple(to_examples(row, tokenizer)))
         return TokenizedRow(row, (to_text_example(row, tokenizer),))

@@ -1,4 +1,4 @@
-"""The three kinds of training rows: conversations, preferences, plain text.
+"""The four kinds of training rows: conversations, preferences, unpaired preferences, plain text.
 
 Knows messages and tools; knows no file and no tokenizer.
 """
@@ -61,6 +61,26 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
+class UnpairedPreference:
+    """A prompt with one answer; ``label`` says whether it is a good one (TRL's words, for KTO)."""
+
+    messages: tuple[Message, ...]
+    completion: Message
+    label: bool
+    tools: tuple[Tool, ...] = ()
+    line: int = 0
+
+    def as_json(self) -> JsonObject:
+        """The row as prompt and completion messages with their label."""
+        body: JsonObject = {
+            "prompt": [message.to_openai() for message in self.messages],
+            "completion": [self.completion.to_openai()],
+            "label": self.label,
+        }
+        return _with_tools(body, self.tools)
+
+
+@dataclass(frozen=True, slots=True)
 class PlainText:
     """Plain text; the loss is over every token."""
 
@@ -72,7 +92,7 @@ class PlainText:
         return {"text": self.text}
 
 
-TrainingRow = Conversation | Preference | PlainText
+TrainingRow = Conversation | Preference | UnpairedPreference | PlainText
 
 
 def _with_tools(body: JsonObject, tools: Sequence[Tool]) -> JsonObject:

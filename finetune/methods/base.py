@@ -1,14 +1,16 @@
 """What every training method says of itself.
 
-TRL is imported where a trainer is built only: checking rows and planning memory would otherwise
-take seconds longer to start.
+Which rows fit a method is decided by the kind of their examples. TRL is imported where a trainer is
+built only: checking rows and planning memory would otherwise take seconds longer to start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from finetune.data.examples import AnyExample, PreferencePair
+from finetune.data.examples import AnyExample, PreferencePair, UnpairedExample
 from finetune.recipe import Recipe
 from playground.errors import InvalidSettings
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
-Columns = dict[str, list[list[int]]]
+Columns = dict[str, list[list[int]] | list[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,12 @@ class TrainerParts:
 
 
 class Method(Protocol):
-    """A way to train. ``needed_rows`` names the rows that it takes, for people;
-    ``takes_pairs`` says whether those are preferences; ``sequences_per_row`` is how many sequences
-    a row of a micro batch is in memory; ``uses_replay`` says whether general rows are mixed in."""
+    """A way to train. ``needed_rows`` names the rows that it takes, for people.
+
+    ``sequences_per_row`` is how many sequences a row of a micro batch is in memory, forward and
+    backward; ``forwards_per_row`` how many more are only run forward (the reference's).
+    ``uses_replay`` says whether general rows are mixed in.
+    """
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -45,10 +50,10 @@ class Method(Protocol):
     def needed_rows(self) -> str: ...  # noqa: D102
 
     @property
-    def takes_pairs(self) -> bool: ...  # noqa: D102
+    def sequences_per_row(self) -> int: ...  # noqa: D102
 
     @property
-    def sequences_per_row(self) -> int: ...  # noqa: D102
+    def forwards_per_row(self) -> int: ...  # noqa: D102
 
     @property
     def uses_replay(self) -> bool: ...  # noqa: D102
@@ -57,7 +62,11 @@ class Method(Protocol):
         """Whether several rows share a sequence."""
         ...
 
-    def columns(self, sequences: Sequence[Sequence[AnyExample]]) -> Columns:
+    def problem(self, recipe: Recipe, labels: Collection[bool | None]) -> str | None:
+        """Why rows that are of the right kind cannot be trained; ``labels`` are theirs."""
+        ...
+
+    def columns(self, recipe: Recipe, sequences: Sequence[Sequence[AnyExample]]) -> Columns:
         """Columns of the data set that the trainer takes; a sequence is one example or several
         packed ones."""
         ...
@@ -67,26 +76,47 @@ class Method(Protocol):
         ...
 
 
-def method_problem(method: Method, num_pairs: int, num_others: int) -> str | None:
-    """Say which method rows need that do not fit this one; None if all fit."""
-    wrong = num_others if method.takes_pairs else num_pairs
-    if not wrong:
+METHOD_OF_KIND: Mapping[str, str] = MappingProxyType(
+    {"conversation": "sft", "text": "sft", "preference": "dpo", "unpaired": "kto"}
+)
+"""The method that trains each kind of row."""
+ROWS_OF_METHOD: Mapping[str, str] = MappingProxyType(
+    {"sft": "rows without preferences", "dpo": "preferences", "kto": "rows with a label (KTO)"}
+)
+
+
+def kind_of(example: AnyExample) -> str:
+    """Return the kind of row that an example is of; text counts as a conversation."""
+    if isinstance(example, UnpairedExample):
+        return "unpaired"
+    return "preference" if isinstance(example, PreferencePair) else "conversation"
+
+
+def method_problem(method: Method, kinds: Collection[str]) -> str | None:
+    """Say which method rows of these kinds need, if that is not this one; None if all fit."""
+    needed = Counter(METHOD_OF_KIND[kind] for kind in kinds)
+    others = [(name, number) for name, number in needed.items() if name != method.name]
+    if not others:
         return None
-    kind, needed = ("other rows", "sft") if method.takes_pairs else ("preferences", "dpo")
-    total = num_pairs + num_others
-    advice = f"{kind} are trained with method {needed} (--set method={needed})"
-    if wrong < total:
+    wrong = sum(number for _, number in others)
+    advice = "; ".join(
+        f"{ROWS_OF_METHOD[name]} are trained with method {name} (--set method={name})"
+        for name, _ in others
+    )
+    if wrong < len(kinds) or len(others) > 1:
         advice += ", in a file of their own"
-    return f"recipe.method: {wrong:,} of {total:,} rows do not fit {method.name}: {advice}"
+    return f"recipe.method: {wrong:,} of {len(kinds):,} rows do not fit {method.name}: {advice}"
 
 
-def check_examples(method: Method, examples: Sequence[AnyExample]) -> None:
+def check_examples(method: Method, recipe: Recipe, examples: Sequence[AnyExample]) -> None:
     """Raise `InvalidSettings` if nothing would be trained, or rows do not fit the method."""
-    num_pairs = sum(isinstance(example, PreferencePair) for example in examples)
-    problem = method_problem(method, num_pairs, len(examples) - num_pairs)
+    problem = method_problem(method, [kind_of(example) for example in examples])
     if problem:
         raise InvalidSettings(problem)
     if not any(example.num_trained_tokens for example in examples):
         raise InvalidSettings(
             f"no token of these rows would be trained: {method.needed_rows} are needed"
         )
+    labels = [each.label if isinstance(each, UnpairedExample) else None for each in examples]
+    if problem := method.problem(recipe, labels):
+        raise InvalidSettings(problem)

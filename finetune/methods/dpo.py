@@ -1,6 +1,6 @@
 """Direct Preference Optimization (arXiv:2305.18290): the chosen answer becomes likelier."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from finetune.data.examples import AnyExample, PreferencePair
@@ -16,15 +16,19 @@ class Dpo:
 
     name = "dpo"
     needed_rows = "preferences"
-    takes_pairs = True
     sequences_per_row = 2
+    forwards_per_row = 2
     uses_replay = False
 
     def uses_packing(self, recipe: Recipe) -> bool:  # noqa: ARG002
         """Pairs never share a sequence."""
         return False
 
-    def columns(self, sequences: Sequence[Sequence[AnyExample]]) -> Columns:
+    def problem(self, recipe: Recipe, labels: Collection[bool | None]) -> str | None:  # noqa: ARG002
+        """Any rows of its kind will do."""
+        return None
+
+    def columns(self, recipe: Recipe, sequences: Sequence[Sequence[AnyExample]]) -> Columns:  # noqa: ARG002
         """Token ids of the prompts and of both answers."""
         pairs = [pair for seq in sequences for pair in seq if isinstance(pair, PreferencePair)]
         return {
@@ -37,7 +41,7 @@ class Dpo:
         """Build a DPOTrainer over token ids."""
         from trl import DPOConfig
 
-        from finetune.methods.pairs_trainer import PairsTrainer
+        from finetune.methods.preference_trainers import PairsTrainer
 
         return PairsTrainer(
             model=parts.model,

@@ -1,6 +1,6 @@
 """Supervised fine-tuning: the loss is over the answers of conversations, or over plain text."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from finetune.data.examples import AnyExample, TrainingExample
@@ -16,15 +16,19 @@ class Sft:
 
     name = "sft"
     needed_rows = "rows with answers"
-    takes_pairs = False
     sequences_per_row = 1
+    forwards_per_row = 0
     uses_replay = True
 
     def uses_packing(self, recipe: Recipe) -> bool:
         """Whether the recipe wants it."""
         return recipe.packing
 
-    def columns(self, sequences: Sequence[Sequence[AnyExample]]) -> Columns:
+    def problem(self, recipe: Recipe, labels: Collection[bool | None]) -> str | None:  # noqa: ARG002
+        """Any rows of its kind will do."""
+        return None
+
+    def columns(self, recipe: Recipe, sequences: Sequence[Sequence[AnyExample]]) -> Columns:  # noqa: ARG002
         """``seq_lengths`` tells TRL's collator where a packed sequence's rows begin."""
         packed = [
             [example for example in sequence if isinstance(example, TrainingExample)]

@@ -2,7 +2,7 @@
 
     seconds   = micro batches x (tokens x operations a token / rate + layers x overhead)
     operations  4 a parameter of the base (2 forward, 2 backward: the base takes no gradients of its
-                own), 6 with gradient checkpointing, which runs the forward twice
+                own), 6 with gradient checkpointing, which runs the forward twice; 2 for a reference
     rate        measured now: a product of the base's largest shape, in its number format
 
 Counting operations by parameters follows Kaplan et al. (arXiv:2001.08361, section 2.1). Once a run
@@ -25,7 +25,7 @@ from playground.models.config import choose_device, choose_dtype
 from playground.models.plan import count_parameters
 from playground.models.spec import ModelSpec
 
-FORWARD_AND_BACKWARD, WITH_CHECKPOINTING = 4, 6
+FORWARD, FORWARD_AND_BACKWARD, WITH_CHECKPOINTING = 2, 4, 6
 USED_SHARE = 0.5
 """Of the product's rate; the rest goes into attention, norms, the head and the optimizer."""
 OVERHEAD_S = 2e-3
@@ -47,10 +47,13 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     method = method_of(recipe)
     is_packed = method.uses_packing(recipe)
     row_tokens = recipe.max_length if is_packed else sum(lengths) / len(lengths)
-    tokens = recipe.micro_batch_size * row_tokens * method.sequences_per_row
+    tokens = recipe.micro_batch_size * row_tokens
     passes = WITH_CHECKPOINTING if recipe.gradient_checkpointing else FORWARD_AND_BACKWARD
     rate = _measured_rate(config, choose_dtype(spec, count.total, device), device) * USED_SHARE
-    micro_batch_s = tokens * passes * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
+    operations = passes * method.sequences_per_row + FORWARD * method.forwards_per_row
+    micro_batch_s = (
+        tokens * operations * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
+    )
     return float(num_steps(recipe, lengths) * recipe.gradient_accumulation_steps * micro_batch_s)
 
 

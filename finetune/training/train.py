@@ -84,7 +84,7 @@ def train(
     the folder belongs to another recipe or other rows.
     """
     hooks = hooks or TrainingHooks()
-    check_examples(method_of(recipe), data.train)
+    check_examples(method_of(recipe), recipe, data.train)
     check_targets(recipe, loaded.model)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / ADAPTER_FOLDER).exists():

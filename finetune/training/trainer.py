@@ -43,8 +43,10 @@ def build_trainer(
     parts = TrainerParts(
         model=loaded.model,
         arguments=_arguments(recipe, loaded, folder, evaluates=bool(eval_examples)),
-        train_dataset=Dataset.from_dict(method.columns(sequences)),
-        eval_dataset=Dataset.from_dict(method.columns(eval_sequences)) if eval_examples else None,
+        train_dataset=Dataset.from_dict(method.columns(recipe, sequences)),
+        eval_dataset=Dataset.from_dict(method.columns(recipe, eval_sequences))
+        if eval_examples
+        else None,
         processing_class=padding_tokenizer(loaded),
         peft_config=lora_config(recipe),
     )

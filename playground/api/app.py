@@ -20,6 +20,7 @@ from playground.api.connection import key_check
 from playground.api.delivery import Delivery
 from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
+from playground.api.feedback import feedback_router
 from playground.api.files import files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.models import models_router, projects_router
@@ -98,6 +99,7 @@ def _api(services: Services) -> FastAPI:
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads), adapter_store_router(studio)] if studio else []),
+            *([feedback_router(services.feedback)] if services.feedback else []),
             *([fine_tuning_router(backend, studio, uploads)] if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")

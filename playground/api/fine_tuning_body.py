@@ -9,17 +9,19 @@ from pydantic_core import PydanticCustomError
 
 from playground.errors import InvalidRequest, InvalidSettings
 from playground.models.adapters import MAX_NAME, name_problem
-from playground.studio.training import Recipe, make, read_columns
+from playground.studio.training import Recipe, for_method, make, read_columns
 
 Auto = Literal["auto"]
-MethodType = Literal["supervised", "dpo"]
+MethodType = Literal["supervised", "dpo", "kto"]
 RECIPE_FIELDS = {
     "num_train_epochs": "n_epochs",
     "micro_batch_size": "batch_size",
     "learning_rate": "learning_rate_multiplier",
     "beta": "beta",
+    "desirable_weight": "desirable_weight",
+    "undesirable_weight": "undesirable_weight",
 }
-"""OpenAI's hyperparameters by the recipe's field that each decides."""
+"""OpenAI's hyperparameters, and our own of KTO, by the recipe's field that each decides."""
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 
 
@@ -58,13 +60,28 @@ class MethodPart(BaseModel):
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
 
 
+class KtoHyperparameters(Hyperparameters):
+    """KTO's; OpenAI and Together have no such method, so the names are TRL's."""
+
+    desirable_weight: Annotated[float | Auto, _number_or_auto(0.01, 100)] = "auto"
+    undesirable_weight: Annotated[float | Auto, _number_or_auto(0.01, 100)] = "auto"
+
+
+class KtoPart(BaseModel):
+    """Hyperparameters of KTO."""
+
+    model_config = ConfigDict(extra="forbid")
+    hyperparameters: KtoHyperparameters = Field(default_factory=KtoHyperparameters)
+
+
 class Method(BaseModel):
-    """Supervised or DPO."""
+    """Supervised, DPO or KTO."""
 
     model_config = ConfigDict(extra="forbid")
     type: MethodType = "supervised"
     supervised: MethodPart | None = None
     dpo: MethodPart | None = None
+    kto: KtoPart | None = None
 
 
 def _columns(value: object) -> dict[str, str]:
@@ -149,12 +166,17 @@ def recipe_of(body: JobBody, default: Recipe) -> Recipe:
     Raises `InvalidRequest` for a hyperparameter that gives a value out of range.
     """
     path, chosen = body.chosen()
-    values = asdict(default)
-    values["method"] = "dpo" if body.method_type == "dpo" else "sft"
+    method = "sft" if body.method_type == "supervised" else body.method_type
+    values = asdict(for_method(default, method))
     if chosen.n_epochs != "auto":
         values["num_train_epochs"] = float(chosen.n_epochs)
     if chosen.beta != "auto":
         values["beta"] = float(chosen.beta)
+    if isinstance(chosen, KtoHyperparameters):
+        weights = {
+            name: getattr(chosen, name) for name in ("desirable_weight", "undesirable_weight")
+        }
+        values |= {name: float(weight) for name, weight in weights.items() if weight != "auto"}
     if chosen.batch_size != "auto":
         values["micro_batch_size"] = chosen.batch_size
     if chosen.learning_rate_multiplier != "auto":

@@ -39,7 +39,8 @@ def job_body(job: TrainingSnapshot, studio: Studio) -> dict[str, object]:
     ended = job.state in ("done", "failed", "stopped")
     done = job.state == "done"
     hyperparameters = _hyperparameters(job, studio)
-    method = "dpo" if job.recipe and job.recipe.method == "dpo" else "supervised"
+    trained = job.recipe.method if job.recipe else "sft"
+    method = "supervised" if trained == "sft" else trained
     return {
         "id": job.id,
         "object": "fine_tuning.job",
@@ -85,7 +86,8 @@ def _hyperparameters(job: TrainingSnapshot, studio: Studio) -> dict[str, object]
         "batch_size": recipe.micro_batch_size,
         MULTIPLIER: job.input.get(MULTIPLIER) or round(recipe.learning_rate / default, 6),
     }
-    return values | ({"beta": recipe.beta} if recipe.method == "dpo" else {})
+    names = {"dpo": ("beta",), "kto": ("beta", "desirable_weight", "undesirable_weight")}
+    return values | {name: getattr(recipe, name) for name in names.get(recipe.method, ())}
 
 
 def _error(job: TrainingSnapshot) -> dict[str, object] | None:

@@ -1,11 +1,13 @@
 """Lists of models: ``/v1/models`` in OpenAI's form, ``/v2/projects/…/models`` in Together's."""
 
 import asyncio
+from dataclasses import replace
 
 from fastapi import APIRouter
 
 from playground.api.errors import Refused
 from playground.api.translate import model_info
+from playground.errors import UnknownModel
 from playground.protocol import AdapterHost, Backend, ModelInfo
 from playground.studio.studio import Studio
 
@@ -22,7 +24,14 @@ def models_router(backend: Backend, studio: Studio | None) -> APIRouter:
 
     @router.get("/models/{name:path}")
     async def retrieve_model(name: str) -> dict[str, object]:
-        return _openai_model(await model_info(name, backend))
+        try:
+            return _openai_model(await model_info(name, backend))
+        except UnknownModel:
+            found = await asyncio.to_thread(studio.find_unpromoted, name) if studio else None
+            if found is None:
+                raise
+        base = (await backend.models())[0]
+        return _openai_model(replace(base, name=f"{base.name}:{found[1]}", adapter=found[1]))
 
     @router.delete("/models/{name:path}")
     async def delete_model(name: str) -> dict[str, object]:

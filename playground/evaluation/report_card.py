@@ -7,6 +7,8 @@ the compared models: the base first, the adapter that the card is about last.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
+from types import MappingProxyType
 from typing import Literal
 
 from playground.evaluation.metrics import Estimate, difference, estimate
@@ -14,11 +16,34 @@ from playground.evaluation.metrics import Estimate, difference, estimate
 Verdict = Literal["promote", "look closer", "do not promote"]
 PRIMARY = ("exact match", "same JSON", "tool call")
 """Metrics that say whether an answer is right; a row has one of them."""
+Metric = Literal["exact", "F1", "JSON", "judge", "loss"]
+"""What a verdict may be decided by; ``JSON`` is equality of JSON and of tool calls."""
+METRIC_FIELDS: Mapping[Metric, str] = MappingProxyType(
+    {
+        "exact": "right",
+        "F1": "F1",
+        "JSON": "right",
+        "judge": "judge prefers it",
+        "loss": "loss",
+    }
+)
+METRIC_NAMES: Mapping[Metric, str] = MappingProxyType(
+    {
+        "exact": "right answers",
+        "F1": "words shared with the wanted answers (F1)",
+        "JSON": "equal JSON and calls",
+        "judge": "preferred by the judge",
+        "loss": "loss of the wanted answers",
+    }
+)
+SHORT_ANSWER_WORDS = 3
+"""Answers of more words are seldom given word for word, so that exact match says little of them."""
 UNBOUNDED = ("loss", "perplexity", "answer length, words")
 """Metrics that are not shares between 0 and 1."""
 ALLOWED_REGRESSION = 0.02
 BROKEN_REGRESSION = 0.10
 WORST_ROWS = 10
+NO_DIFFERENCE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 MAX_EXPONENT = 700.0
 """The exponential of more overflows a float."""
 
@@ -39,7 +64,7 @@ class ReportSection:
     """One evaluation set: held-out rows, or the regression set. Estimates by lane and metric.
 
     ``differences`` are those of the last lane minus the one before it, row by row; ``worst`` are
-    the rows where the last lane lost most against it.
+    the rows where the last lane lost most against it. ``metric`` fits these rows best.
     """
 
     name: str
@@ -47,6 +72,8 @@ class ReportSection:
     measures: Mapping[str, Mapping[str, Estimate]]
     differences: Mapping[str, Estimate]
     worst: tuple[RowResult, ...]
+    metric: Metric = "exact"
+    metric_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +100,10 @@ def summarize(
         values[lane]["loss"] = list(row_losses)
         values[lane]["perplexity"] = [math.exp(min(loss, MAX_EXPONENT)) for loss in row_losses]
     other, new = lanes[-2], lanes[-1]
+    metric, why = choose_metric(results, new)
     return ReportSection(
+        metric=metric,
+        metric_reason=why,
         name=name,
         rows=len(results),
         measures={
@@ -87,6 +117,25 @@ def summarize(
         },
         worst=tuple(sorted(results, key=lambda row: _gain(row, new, other))[:WORST_ROWS]),
     )
+
+
+def choose_metric(results: Sequence[RowResult], lane: str) -> tuple[Metric, str]:
+    """Return the metric that fits these rows, and why."""
+    scores = [row.scores[lane] for row in results]
+    if any("judge prefers it" in each for each in scores):
+        return "judge", "a judge was asked"
+    structured = sum("tool call" in each or "same JSON" in each for each in scores)
+    if structured * 2 > len(scores):
+        return "JSON", f"{structured} of {len(scores)} wanted answers are JSON or calls"
+    texts = [row.wanted for row, each in zip(results, scores, strict=True) if "F1" in each]
+    if not texts:
+        if any(name in each for each in scores for name in PRIMARY):
+            return "exact", "it is what these rows have"
+        return "loss", "no wanted answer can be compared"
+    words = median(len(text.split()) for text in texts)
+    if words <= SHORT_ANSWER_WORDS:
+        return "exact", f"the wanted answers are short ({words:g} words)"
+    return "F1", f"the wanted answers are texts ({words:g} words), and other words may be right too"
 
 
 def _values(lane: str, results: Sequence[RowResult]) -> dict[str, list[float]]:
@@ -114,20 +163,24 @@ def make_report_card(
     *,
     seen_in_training: bool = False,
     num_trained: int = 0,
+    metric: Metric | None = None,
 ) -> ReportCard:
     """Return the card with its verdict: what a person would do with these numbers.
 
     Rows that the adapter has ``seen_in_training`` cannot recommend it; ``num_trained`` of them were
-    left out of the held-out ones.
+    left out of the held-out ones. ``metric`` decides in place of the one that fits the rows.
     """
-    gain = held_out.differences["right"]
-    if gain.rows == 0:
-        gain = held_out.differences.get("F1", gain)
+    chosen = metric or held_out.metric
+    why = "as was asked for" if metric else f"as {held_out.metric_reason}"
+    gain = held_out.differences.get(METRIC_FIELDS[chosen], NO_DIFFERENCE)
+    if chosen == "loss":
+        gain = Estimate(-gain.mean, -gain.high, -gain.low, gain.rows)
     better, worse = gain.low > 0, gain.high < 0 or not gain.mean > 0
     rows = f"{gain.rows} {'of its own' if seen_in_training else 'held-out'} rows"
     reasons = [
-        f"right answers: {_signed(gain)} against {lanes[-2]} on {rows}"
-        + ("" if better or worse else ", which may be chance")
+        f"{METRIC_NAMES[chosen]}: {_gained(gain, chosen)} against {lanes[-2]} on {rows}"
+        + ("" if better or worse else ", which may be chance"),
+        f"decided by {chosen}, {why}",
     ]
     broken = allowed = False
     if regression is None:
@@ -148,6 +201,12 @@ def make_report_card(
         reasons.append(f"{num_trained} rows are left out, as it was trained on them")
     sections = (held_out,) if regression is None else (held_out, regression)
     return ReportCard(tuple(lanes), sections, verdict, tuple(reasons))
+
+
+def _gained(gain: Estimate, metric: Metric) -> str:
+    if metric == "loss":
+        return f"lower by {gain.mean:.3g} ({gain.low:.3g} to {gain.high:.3g})"
+    return _signed(gain)
 
 
 def _signed(change: Estimate) -> str:

@@ -5,6 +5,7 @@ answers. Knows no file of rows: whoever calls it brings `EvaluationSet`s.
 """
 
 import asyncio
+import json
 import threading
 import uuid
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -18,8 +19,15 @@ from playground.errors import PlaygroundError
 from playground.evaluation.judge import Judge, preference
 from playground.evaluation.loss import losses
 from playground.evaluation.metrics import Prediction, score
-from playground.evaluation.report_card import ReportCard, RowResult, make_report_card, summarize
+from playground.evaluation.report_card import (
+    Metric,
+    ReportCard,
+    RowResult,
+    make_report_card,
+    summarize,
+)
 from playground.evaluation.rows import EvaluationRow, EvaluationSet
+from playground.models.adapters import CARD_FILE
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 from playground.protocol import (
@@ -52,10 +60,12 @@ class AdapterBackend(Backend, AdapterHost, Protocol):
 @dataclass(frozen=True, slots=True)
 class Grading:
     """Scores beside the metrics that every row has: a pattern searched in every answer in text, and
-    a judge that compares the last two lanes."""
+    a judge that compares the last two lanes. ``metric`` decides the verdict; without one, the
+    metric that fits the rows does."""
 
     regex: str | None = None
     judge: Judge | None = None
+    metric: Metric | None = None
 
 
 def evaluate(
@@ -112,6 +122,7 @@ def report_card(
         lanes,
         seen_in_training=sets[0].seen_in_training,
         num_trained=sets[0].num_trained,
+        metric=grading.metric if grading else None,
     )
     return replace(
         card,
@@ -160,10 +171,22 @@ def _lane_names(adapters: Sequence[Path]) -> list[str]:
     names: list[str] = []
     for folder in adapters:
         resolved = folder.resolve()
-        generic = resolved.name == "adapter" or VERSION.fullmatch(resolved.name)
-        name = resolved.parent.name if generic else resolved.name
+        if VERSION.fullmatch(resolved.name):
+            name = f"{resolved.parent.name} {resolved.name}"
+        else:
+            name = _card_name(resolved) or (
+                resolved.parent.name if resolved.name == "adapter" else resolved.name
+            )
         names.append(f"{name}-{len(names) + 1}" if name in (*names, BASE_LANE) else name)
     return names
+
+
+def _card_name(folder: Path) -> str:
+    """Return the name that a trained adapter was given; its run's folder has a date as well."""
+    try:
+        return str(json.loads((folder / CARD_FILE).read_text(encoding="utf-8")).get("name") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _losses_by_lane(

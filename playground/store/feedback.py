@@ -43,6 +43,19 @@ class PreferenceRow(TypedDict):
     non_preferred_output: list[JsonMessage]
 
 
+class UnpairedRow(TypedDict):
+    """A training row for KTO, in TRL's form; ``label`` is true for a thumb up."""
+
+    prompt: list[JsonMessage]
+    completion: list[JsonMessage]
+    label: bool
+    tools: NotRequired[list[JsonMessage]]
+
+
+FeedbackRows = Literal["sft", "dpo", "kto"]
+"""The training methods that feedback becomes rows for."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
     """An answer to keep, with the model, system prompt and sampling ``settings`` behind it."""
@@ -190,6 +203,31 @@ class Feedback:
                     if row not in rows:
                         rows.append(row)
         return rows
+
+    def unpaired_rows(self) -> list[UnpairedRow]:
+        """Return rows for KTO: each answer with a thumb, as it was given."""
+        rows: list[UnpairedRow] = []
+        with self._sessions() as session:
+            for exchange in _exchanges(session):
+                for answer in exchange.answers:
+                    for thumb in answer.thumbs:
+                        given = _as_message(answer)
+                        prompt = _prompt(exchange, given.system)
+                        row: UnpairedRow = {
+                            "prompt": prompt["messages"],
+                            "completion": [given.message],
+                            "label": thumb.up,
+                        }
+                        if "tools" in prompt:
+                            row["tools"] = prompt["tools"]
+                        rows.append(row)
+        return rows
+
+    def rows_for(self, method: FeedbackRows) -> Sequence[Mapping[str, object]]:
+        """Return the rows that this training method takes."""
+        if method == "kto":
+            return self.unpaired_rows()
+        return self.preference_rows() if method == "dpo" else self.sft_rows()
 
 
 def as_jsonl(rows: Sequence[Mapping[str, object]]) -> str:

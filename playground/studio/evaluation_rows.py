@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from finetune.data.dataset import Dataset, prepare
-from finetune.data.examples import PreferencePair, TrainingExample
+from finetune.data.examples import TrainingExample
 from finetune.data.split import prompt_key
 from finetune.data.tokenize import TokenizedRow, length_of
-from finetune.data.training_row import PlainText, Preference
+from finetune.data.training_row import PlainText, Preference, UnpairedPreference
 from finetune.recipe import Recipe
 from finetune.training.adapter_card import read_card, read_trained_prompts
 from playground.errors import InvalidSettings
@@ -58,8 +58,10 @@ def run_evaluation_sets(
     """
     data = dataset.select(recipe)
     summaries, trained = dataset.summaries(), frozenset(data.trained_prompts)
-    unseen = [n for n in data.eval_rows if prompt_key(summaries[n].prompt) not in trained]
-    given = data.eval_rows or data.train_rows
+    has_answer = [row.label is not False for row in summaries]
+    given = [n for n in data.eval_rows if has_answer[n]]
+    unseen = [n for n in given if prompt_key(summaries[n].prompt) not in trained]
+    given = given or [n for n in data.train_rows if has_answer[n]]
     sets = [_own_set(dataset, unseen, given, recipe.max_length, "this run", limit)]
     general = loaded.folder / REGRESSION_FILE
     if general.is_file():
@@ -76,11 +78,12 @@ def _own_set(
     limit: int | None = None,
 ) -> EvaluationSet:
     """Return the rows that were not trained on, or all that are given if there are none."""
-    rows = to_evaluation_rows(dataset.rows((unseen or given)[:limit]), max_length)
-    if not unseen:
+    rows = to_evaluation_rows(dataset.rows(unseen[:limit]), max_length)
+    if not rows:
+        rows = to_evaluation_rows(dataset.rows(given[:limit]), max_length)
         return EvaluationSet(TRAINING, _not_empty(rows, where), seen_in_training=True)
     num_trained = len(given) - len(unseen)
-    return EvaluationSet(HELD_OUT, _not_empty(rows, where), num_trained=num_trained)
+    return EvaluationSet(HELD_OUT, rows, num_trained=num_trained)
 
 
 def _trained_prompts(adapter: Path, dataset: Dataset) -> frozenset[str]:
@@ -120,7 +123,8 @@ def _not_empty(rows: list[EvaluationRow], where: str) -> list[EvaluationRow]:
 
 
 def _to_evaluation_row(tokenized: TokenizedRow, max_length: int) -> EvaluationRow | None:
-    """Return the last trained answer with what is before it; of a preference, the chosen one."""
+    """Return the last trained answer with what is before it; of a preference, the chosen one, and
+    of an unpaired one its answer if that is a good one."""
     row = tokenized.row
     fits = all(length_of(example) <= max_length for example in tokenized.examples)
     if isinstance(row, PlainText) or tokenized.error or not tokenized.examples or not fits:
@@ -128,6 +132,10 @@ def _to_evaluation_row(tokenized: TokenizedRow, max_length: int) -> EvaluationRo
     messages = row.messages
     if isinstance(row, Preference):
         before, answer = messages, row.chosen
+    elif isinstance(row, UnpairedPreference):
+        if not row.label:
+            return None
+        before, answer = messages, row.completion
     else:
         last = row.answers[-1]
         before, answer = messages[:last], messages[last]
@@ -139,4 +147,4 @@ def _to_evaluation_row(tokenized: TokenizedRow, max_length: int) -> EvaluationRo
 
 def _last_example(tokenized: TokenizedRow) -> TrainingExample:
     example = tokenized.examples[-1]
-    return example.to_examples()[0] if isinstance(example, PreferencePair) else example
+    return example if isinstance(example, TrainingExample) else example.to_examples()[0]

@@ -5,7 +5,7 @@ from finetune.data.formats import read_columns
 from finetune.data.preview import ExamplePreview
 from finetune.data.rows import RowError, column_names
 from finetune.presets import recipe_for
-from finetune.recipe import PRESETS, Recipe, make, recipe_schema
+from finetune.recipe import PRESETS, Recipe, for_method, make, recipe_schema
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from finetune.training.duration import duration_text
@@ -20,6 +20,7 @@ __all__ = [
     "TrainingPlan",
     "column_names",
     "duration_text",
+    "for_method",
     "guess_columns",
     "make",
     "read_columns",

@@ -70,7 +70,7 @@ class TrainingWork:
         left_out = _num_rows(errors)
         unread = sum(error.code in ("unreadable", "format") for error in errors)
         rows = checked.rows + unread
-        epochs = epochs_of(recipe, checked.examples + checked.pairs)
+        epochs = epochs_of(recipe, checked.num_trained)
         tokens = round(checked.num_trained_tokens * epochs)
         hooks.add_result({ROWS: rows, LEFT_OUT: left_out, TRAINED_TOKENS: tokens})
         if left_out:

@@ -101,6 +101,7 @@ class ScoreUpdate:
 
     score: str
     preferences: gr.DownloadButton
+    thumbs: gr.DownloadButton
     good: gr.DownloadButton
 
 
@@ -231,6 +232,7 @@ class CompareHandlers:
         return ScoreUpdate(
             score=score_html(self.feedback.wins(), self.feedback.counts()),
             preferences=_download("preferences.jsonl", preferences),
+            thumbs=_download("thumbs.jsonl", self.feedback.unpaired_rows()),
             good=_download("good-answers.jsonl", good),
         )
 

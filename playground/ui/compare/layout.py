@@ -52,6 +52,7 @@ class CompareParts:
     comparison: gr.State
     score: gr.HTML
     preferences: gr.DownloadButton
+    thumbs: gr.DownloadButton
     good: gr.DownloadButton
 
 
@@ -87,6 +88,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                         "Preferences (JSONL)", size="sm", elem_id="cmp-preferences"
                     )
                     good = gr.DownloadButton("Good answers (JSONL)", size="sm", elem_id="cmp-good")
+                    thumbs = gr.DownloadButton("Thumbs (JSONL)", size="sm", elem_id="cmp-thumbs")
         with gr.Column(elem_classes="work scrolling compare"):
             with gr.Row(elem_classes="sides"):
                 sides = tuple(_side(name) for name in SIDES)
@@ -117,6 +119,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         comparison=gr.State(None),
         score=score,
         preferences=preferences,
+        thumbs=thumbs,
         good=good,
     )
 

@@ -10,7 +10,8 @@ from playground.ui.finetune.recipe_controls import recipe_controls
 UPLOADED = "Files"
 FROM_VOTES = "Preferences: votes and edits"
 FROM_GOOD = "Good answers: votes, thumbs up, edits"
-SOURCES = [UPLOADED, FROM_GOOD, FROM_VOTES]
+FROM_THUMBS = "Labelled answers: thumbs up and down"
+SOURCES = [UPLOADED, FROM_GOOD, FROM_VOTES, FROM_THUMBS]
 ROW_FILES = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md", ".gz"]
 REFRESH_S = 1.0
 

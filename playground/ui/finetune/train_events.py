@@ -8,18 +8,19 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import gradio as gr
 
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.store import Feedback
-from playground.store.feedback import as_jsonl
+from playground.store.feedback import FeedbackRows, as_jsonl
 from playground.studio.studio import SAMPLES, Studio
 from playground.studio.training import column_names, guess_columns, read_columns
 from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.downloads import download_file
 from playground.ui.components.status import note
-from playground.ui.finetune.layout import FROM_GOOD, UPLOADED
+from playground.ui.finetune.layout import FROM_GOOD, FROM_THUMBS, FROM_VOTES, UPLOADED
 from playground.ui.finetune.recipe_controls import (
     FieldValue,
     FieldValues,
@@ -33,6 +34,11 @@ from playground.ui.finetune.views import (
     report_html,
     welcome_html,
 )
+
+FEEDBACK_METHODS: Mapping[str, FeedbackRows] = MappingProxyType(
+    {FROM_GOOD: "sft", FROM_VOTES: "dpo", FROM_THUMBS: "kto"}
+)
+"""The training method that takes the rows of each source but files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +241,9 @@ class TrainHandlers:
     def _files(self, source: str, files: Sequence[str] | None) -> list[Path]:
         if source == UPLOADED:
             return [Path(file) for file in files or ()]
-        rows: Sequence[Mapping[str, object]] = (
-            self.feedback.sft_rows() if source == FROM_GOOD else self.feedback.preference_rows()
-        )
+        rows = self.feedback.rows_for(FEEDBACK_METHODS[source])
         if not rows:
-            raise InvalidSettings("there are no votes, edits or thumbs up yet")
+            raise InvalidSettings("there are no votes, edits or thumbs of this kind yet")
         return [Path(download_file("feedback.jsonl", as_jsonl(rows)))]
 
 

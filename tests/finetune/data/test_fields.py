@@ -10,7 +10,9 @@ import pytest
 
 from finetune.data.dataset import prepare
 from finetune.data.examples import MASKED, to_examples
+from finetune.data.formats import to_row
 from finetune.data.rows import Conversation, read_rows
+from finetune.data.training_row import UnpairedPreference
 from finetune.recipe import embedded_cpu
 from finetune.report import report
 from playground.models.catalogue import EMBEDDED_FOLDER
@@ -208,9 +210,46 @@ def test_masked_greeting_may_come_first(file: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["label", "kto_tag"])
-def test_unpaired_preferences_are_refused(file: Path, field: str) -> None:
-    said = error(file, {"prompt": "a", "completion": "b", field: False})
-    assert said.startswith(f"{field}: unpaired preferences are not trained here")
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "a", "completion": "b"},
+        {"prompt": [USER], "completion": [ANSWER]},
+        {"messages": [USER, ANSWER]},
+        {"instruction": "a", "output": "b"},
+        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
+    ],
+)
+@pytest.mark.parametrize("label", [True, "False"])
+def test_labelled_answer_is_unpaired_preference(
+    file: Path, field: str, row: dict[str, Any], label: object
+) -> None:
+    file.write_text(json.dumps(row | {field: label}) + "\n")
+    (read,) = read_rows(file).rows
+    assert isinstance(read, UnpairedPreference)
+    assert read.label is (label is True)
+    assert [message.role for message in read.messages] == ["user"]
+    again = to_row(read.as_json(), 1)
+    assert again.row == read
+    assert again.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"messages": [USER, ANSWER, USER], "label": True}, "label: is of the last message"),
+        ({"messages": [USER, {**ANSWER, "weight": 0}], "kto_tag": True}, "every answer has weight"),
+        ({"prompt": "a", "completion": "b", "kto_tag": "yes"}, "kto_tag: must be true for a good"),
+        ({"text": "a", "label": False}, "label: says whether an answer is good"),
+    ],
+)
+def test_label_without_answer_is_error(file: Path, row: dict[str, Any], words: str) -> None:
+    assert words in error(file, row)
+
+
+def test_unlabelled_row_stays_conversation(file: Path) -> None:
+    file.write_text(json.dumps({"prompt": "a", "completion": "b", "kto_tag": None}) + "\n")
+    assert isinstance(read_rows(file).rows[0], Conversation)
 
 
 def test_label_of_another_kind_is_noted(file: Path) -> None:

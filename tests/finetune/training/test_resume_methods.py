@@ -57,6 +57,9 @@ def row(method: str, at: int) -> dict[str, object]:
             "preferred_output": [answer],
             "non_preferred_output": [other],
         }
+    if method == "kto":
+        good = at % 2 == 0
+        return {"prompt": [question], "completion": [answer if good else other], "label": good}
     return {"messages": [question, answer]}
 
 

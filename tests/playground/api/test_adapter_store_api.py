@@ -47,6 +47,13 @@ def test_adapters_are_listed(client: openai.OpenAI) -> None:
     assert [v["model"] for v in adapter["versions"]] == ["embedded:desk.v1", "embedded:desk.v2"]
 
 
+@pytest.mark.parametrize("name", ["embedded:desk.v2", "desk.v2"])
+def test_stored_version_is_a_model(client: openai.OpenAI, name: str) -> None:
+    assert client.models.retrieve(name).id == "embedded:desk.v2"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("desk.v9")
+
+
 def test_promote_points_name_at_version(client: openai.OpenAI) -> None:
     assert post(client, "promote", version="v2")["promoted"] == "v2"
     assert served(client) == ["embedded:desk"]

@@ -95,6 +95,27 @@ def test_dpo_job_echoes_method_and_beta(client: openai.OpenAI) -> None:
     assert "do not fit dpo" in failed.error.message
 
 
+def test_kto_job_trains_labelled_rows(client: openai.OpenAI) -> None:
+    rows = [
+        {"prompt": f"Is {at} even?", "completion": "Yes.", "label": at % 2 == 0} for at in range(4)
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    file = client.files.create(file=("thumbs.jsonl", text), purpose="fine-tune")
+    weights = {"beta": 0.2, "undesirable_weight": 1.2, "n_epochs": 1}
+    made = client.fine_tuning.jobs.create(
+        training_file=file.id,
+        model="embedded",
+        extra_body={"method": {"type": "kto", "kto": {"hyperparameters": weights}}},
+    )
+    method = made.to_dict()["method"]
+    assert method["type"] == "kto"  # type: ignore[index]
+    echoed = method["kto"]["hyperparameters"]  # type: ignore[index]
+    assert {name: echoed[name] for name in weights} == weights
+    ended(client, made.id)
+    done = client.fine_tuning.jobs.retrieve(made.id)
+    assert done.status == "succeeded", done.error
+
+
 def test_job_echoes_seed_and_metadata(job: FineTuningJob) -> None:
     assert (job.seed, job.metadata) == (7, {"team": "desk"})
 

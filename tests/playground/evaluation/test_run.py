@@ -104,6 +104,40 @@ def test_verdict_follows_gain_and_regression(
     assert make_report_card(section, regression, lanes).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("wanted", "score", "metric"),
+    [
+        ("Gate 4", {"exact match": 0.0, "F1": 0.9}, "exact"),
+        ("The gate opens at six in the morning.", {"exact match": 0.0, "F1": 0.9}, "F1"),
+        ('{"gate": 4}', {"same JSON": 1.0, "valid JSON": 1.0}, "JSON"),
+        ("call", {"tool call": 1.0}, "JSON"),
+        ("Gate 4", {"exact match": 0.0, "F1": 0.9, "judge prefers it": 1.0}, "judge"),
+    ],
+)
+def test_verdict_metric_fits_rows(wanted: str, score: dict[str, float], metric: str) -> None:
+    lanes = ("base", "new")
+    low = dict.fromkeys(score, 0.0)
+    rows = [RowResult(at, "q", wanted, dict.fromkeys(lanes, ""), {"base": low, "new": score})
+            for at in range(20)]  # fmt: skip
+    section = summarize("Held", lanes, rows)
+    assert section.metric == metric
+    card = make_report_card(section, summarize("General", lanes, row_results(1, 1)), lanes)
+    assert card.reasons[1] == f"decided by {metric}, as {section.metric_reason}"
+    is_better = metric != "exact"  # right answers in other words count, unless they are short
+    assert card.verdict == ("promote" if is_better else "do not promote")
+    asked = make_report_card(section, None, lanes, metric="exact")
+    assert asked.reasons[1] == "decided by exact, as was asked for"
+
+
+def test_lower_loss_is_better() -> None:
+    lanes = ("base", "new")
+    losses = {"base": [2.0] * 20, "new": [0.5] * 20}
+    section = summarize("Held", lanes, row_results(0, 0, 20), losses)
+    card = make_report_card(section, None, lanes, metric="loss")
+    assert card.reasons[0].startswith("loss of the wanted answers: lower by 1.5 (1.5 to 1.5)")
+    assert card.verdict == "look closer"
+
+
 def call(arguments: str, name: str = "f") -> ToolCall:
     return ToolCall("abcdefghi", name, arguments)
 

@@ -1,5 +1,6 @@
 """Votes, thumbs and edits are kept with what made the answers, and become rows to train on."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from finetune.data.rows import read_rows
+from finetune.data.training_row import UnpairedPreference
+from playground.cli import cli
 from playground.errors import InvalidRequest
 from playground.protocol import Message, Provenance, Tool, ToolCall
 from playground.store import Feedback, KeptExchange, NewAnswer
@@ -86,6 +89,33 @@ def test_thumbs_up_are_learned_and_thumbs_down_are_not(feedback: Feedback) -> No
     assert [row["messages"][-1]["content"] for row in feedback.sft_rows()] == ["41 euros."]
     feedback.thumb(exchange.answers[1].id, up=False)
     assert feedback.sft_rows() == []
+
+
+def test_thumbs_become_labelled_rows(feedback: Feedback, tmp_path: Path) -> None:
+    exchange = kept(feedback)
+    feedback.thumb(exchange.answers[0].id, up=False)
+    feedback.thumb(exchange.answers[1].id, up=True)
+    kept(feedback)  # without a thumb
+    path = tmp_path / "kto.jsonl"
+    path.write_text(as_jsonl(feedback.rows_for("kto")))
+    bad, good = read_rows(path).rows
+    assert isinstance(bad, UnpairedPreference)
+    assert isinstance(good, UnpairedPreference)
+    assert (bad.label, good.label) == (False, True)
+    assert [message.content for message in bad.messages] == ["Be brief.", ASKED[0].content]
+    assert good.completion.content == "41 euros."
+
+
+def test_command_prints_thumbs_as_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Feedback(tmp_path)
+    exchange = kept(opened)
+    opened.thumb(exchange.answers[0].id, up=False)
+    opened.close()
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    cli(["feedback", "--method", "kto"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["label"] is False
 
 
 def test_exported_rows_are_rows_that_training_reads(feedback: Feedback, tmp_path: Path) -> None:
