@@ -34,7 +34,8 @@ from playground.models.config import (
 )
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
-from playground.models.mistral_tokenizer import TEKKEN_FILE, MistralTokenizer
+from playground.models.mistral_tokenizer import MistralTokenizer
+from playground.models.mistral_vocabulary import find_file
 from playground.models.plan import available_bytes, count_parameters, plan_for_config, suggest
 from playground.models.spec import ModelSpec
 from playground.models.template_tokenizer import TemplateTokenizer
@@ -78,8 +79,8 @@ def served_name(spec: ModelSpec) -> str:
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:
-    """Load a model folder's tokenizer: mistral-common's if it has a tekken.json."""
-    if (folder / TEKKEN_FILE).exists():
+    """Load a model folder's tokenizer: mistral-common's if it has a file for that."""
+    if find_file(folder):
         return MistralTokenizer(folder)
     end_ids: list[int] = []
     if (folder / "generation_config.json").exists():

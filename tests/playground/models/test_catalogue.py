@@ -22,5 +22,5 @@ def test_entry_examples_are_json(entry: CatalogueEntry) -> None:
 
 def test_call_formats_mark_where_calls_begin() -> None:
     for call_format in CALL_FORMATS.values():
-        assert call_format.marker or "<TOOL_CALLS>" in call_format.prefix
+        assert call_format.marker or "<TOOL_CALLS>" in call_format.control + call_format.call_terms
         assert call_format.marker in call_format.call_prefix
