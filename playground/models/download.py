@@ -21,7 +21,7 @@ from playground.errors import GatedModel, ModelLoadError, NoNetwork, NoSuchModel
 from playground.models.catalogue import entries, find
 from playground.models.spec import ModelSpec
 
-LOADED_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja")
+LOADED_FILES = ("*.json", "*.safetensors", "tokenizer.model*", "*.jinja")
 IGNORED_FILES = ("consolidated*", "original/*", "*/*")
 
 

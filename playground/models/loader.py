@@ -27,8 +27,10 @@ from playground.errors import BrokenWeights, NotEnoughMemory
 from playground.models.catalogue import find
 from playground.models.config import (
     SMALL_MODEL,
+    TEXT_TOWER_KEYS,
     choose_device,
     choose_dtype,
+    is_wrapped,
     read_config,
     window_of,
 )
@@ -117,7 +119,11 @@ def _load_weights(
 ) -> PreTrainedModel:
     parameters = count_parameters(config).total
     dtype = choose_dtype(spec, parameters, device)
-    attention = {} if spec.attention == "auto" else {"attn_implementation": spec.attention}
+    options: dict[str, object] = {}
+    if spec.attention != "auto":
+        options["attn_implementation"] = spec.attention
+    if is_wrapped(folder):
+        options["key_mapping"] = dict(TEXT_TOWER_KEYS)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
         with _progress_bar(shown=parameters >= SMALL_MODEL):
@@ -131,7 +137,7 @@ def _load_weights(
                 ignore_mismatched_sizes=True,  # reported, then refused below with the names
                 trust_remote_code=False,
                 output_loading_info=True,
-                **attention,
+                **options,
             )
     except (RuntimeError, ValueError, OSError) as error:
         raise BrokenWeights(f"{folder}: the weights do not load: {error}") from error
