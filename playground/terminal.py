@@ -51,7 +51,8 @@ class Conversation:
         answer = asyncio.run(self._stream(messages, out))
         self.messages = messages[:-1]
         if answer.text:
-            self.messages = [*messages, Message("assistant", answer.text)]
+            reply = Message("assistant", answer.text, reasoning=answer.reasoning)
+            self.messages = [*messages, reply]
         return answer
 
     async def _stream(self, messages: Sequence[Message], out: TextIO) -> Answer:

@@ -36,6 +36,9 @@ SHAREGPT_ROLES = {
 }
 FLAGS = ("weight", "train", "loss")
 """Fields of a message that say whether it is learned: OpenAI's, Axolotl's, SWIFT's."""
+REASONING = ("reasoning_content", "reasoning", "thinking")
+"""Fields of a message for what comes before its answer: DeepSeek's, OpenRouter's, gpt-oss's."""
+REASONING_NOTE = "is learned only by models with thinking blocks"
 KNOWN = frozenset(
     {"role", "content", "tool_calls", "tool_call_id", "name", "function_call", "from", "value"}
 ).union(FLAGS)
@@ -133,7 +136,8 @@ def _from_sharegpt(place: str, turn: JsonObject) -> JsonObject:
 
 def _note_fields(place: str, body: Body, notes: Notes) -> None:
     for name, value in body.items():
-        if name in KNOWN or value is None:
+        thinks = name in REASONING and body.get("role") == "assistant"
+        if name in KNOWN or value is None or thinks:
             continue
         if name in MEDIA and value:
             raise FormatError(f"{place}.{name}", MEDIA_PROBLEM)
@@ -167,6 +171,7 @@ def _message(place: str, body: Body, at: int, notes: Notes) -> Message:
             ),
             tool_call_id=call_id,
             name=name if role != "tool" else None,
+            reasoning=_reasoning(place, body, notes) if role == "assistant" else "",
         )
     except InvalidRequest as error:
         raise FormatError(
@@ -176,6 +181,21 @@ def _message(place: str, body: Body, at: int, notes: Notes) -> Message:
         raise FormatError(
             f"{place}.tool_calls", "has arguments that are nested too deeply"
         ) from None
+
+
+def _reasoning(place: str, body: Body, notes: Notes) -> str:
+    """Return what comes before the answer; the first field that has it counts."""
+    given = [(name, body[name]) for name in REASONING if body.get(name)]
+    if not given:
+        return ""
+    name, value = given[0]
+    if not isinstance(value, str):
+        raise FormatError(f"{place}.{name}", "must be text")
+    for other, text in given[1:]:
+        if text != value:
+            notes.add(f"{place}.{other}", UNUSED)
+    notes.add(f"{place}.{name}", REASONING_NOTE)
+    return value
 
 
 def _content(place: str, value: object, role: str, *, has_calls: bool) -> str:

@@ -96,6 +96,8 @@ def _message(answer: Answer, *, legacy: bool) -> dict[str, object]:
     ]
     content = answer.text or (None if calls else "")
     message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
+    if answer.reasoning:
+        message["reasoning_content"] = answer.reasoning
     if calls and legacy:
         message["function_call"] = calls[0]["function"]
     elif calls:
@@ -148,6 +150,10 @@ class ChatStream:
     def _delta_chunks(self, index: int, delta: Delta) -> list[Chunk]:
         if delta.calls:
             return [self._call_chunk(index, call) for call in delta.calls]
+        if delta.reasoning:
+            logprobs = openai_logprobs(delta.logprobs) if delta.logprobs else None
+            piece = {"reasoning_content": delta.reasoning}
+            return [self.maker.chunk(index, delta=piece, logprobs=logprobs)]
         if delta.logprobs and self.counted_logprobs:
             texts = [delta.text] + [""] * (len(delta.logprobs) - 1)
             return [

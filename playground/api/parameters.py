@@ -73,10 +73,7 @@ CHAT = UnsupportedParameters(
             "moderation": Unsupported("answers are not moderated"),
             "web_search_options": Unsupported("nothing is searched for"),
             "reasoning": Unsupported(
-                "these models do not reason before they answer", ({}, {"enabled": False})
-            ),
-            "reasoning_effort": Unsupported(
-                "these models do not reason before they answer", ("none",)
+                "set reasoning_effort, where the model has it", ({}, {"enabled": False})
             ),
             "verbosity": Unsupported("ask for a short or a long answer in a message", ("medium",)),
             "echo": Unsupported("only /v1/completions repeats its prompt", (False,)),

@@ -87,7 +87,9 @@ class TextPart(HistoryBody):
     def _only_text(cls, value: Any) -> Any:
         if isinstance(value, dict) and value.get("type", "text") != "text":
             raise PydanticCustomError(
-                "unsupported_content", "must be of type 'text', the only one supported"
+                "unsupported_content",
+                "must be of type 'text', the only one supported; got {kind}",
+                {"kind": repr(value["type"])},
             )
         return value
 
@@ -114,7 +116,8 @@ class ToolCallBody(HistoryBody):
 class MessageBody(HistoryBody):
     """A message; clients may send back what they were given, empty fields and all.
 
-    ``prefix`` is Mistral's: the last assistant message is to be continued.
+    ``prefix`` is Mistral's: the last assistant message is to be continued. What the assistant wrote
+    before its answer is ``reasoning_content``, or ``reasoning`` as newer servers call it.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -125,6 +128,8 @@ class MessageBody(HistoryBody):
     function_call: FunctionCallBody | None = None
     refusal: str | None = None
     prefix: bool | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
 
 class FunctionBody(Body):
@@ -275,6 +280,7 @@ class ChatBody(SamplingBody):
     functions: list[FunctionBody] | None = None
     function_call: Literal["auto", "none"] | NamedFunction | None = None
     safe_prompt: bool | None = None  # Mistral's
+    reasoning_effort: str | None = None
     # vLLM's, as are the following.
     chat_template_kwargs: dict[str, Any] | None = None
     add_generation_prompt: bool | None = None

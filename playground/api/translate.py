@@ -105,6 +105,7 @@ async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
         sampling=sampling,
         continue_final=continues_final(body),
         template_kwargs=body.chat_template_kwargs or {},
+        reasoning_effort=body.reasoning_effort or "",
         fit_max_tokens=body.context_length_exceeded_behavior != "error",
     )
     spelling = {"max_tokens": limit_name} | _legacy_spelling(body)
@@ -206,6 +207,7 @@ def _message(index: int, body: MessageBody) -> Message:
             tool_calls=_calls(index, body),
             tool_call_id=body.tool_call_id,
             name=body.name,
+            reasoning=(body.reasoning_content or body.reasoning or "") * (body.role == "assistant"),
         )
     except InvalidRequest as error:
         field = error.field.removeprefix("messages.")

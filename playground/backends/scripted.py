@@ -22,11 +22,11 @@ from playground.protocol import (
 )
 from playground.structured.formats import compile_format
 
-Script = Callable[[Request], Iterable[str]]
+Script = Callable[[Request], Iterable[str | Delta]]
 
 
 class ScriptedBackend:
-    """Streams the pieces of text that ``script`` returns for a request, ``pause_s`` seconds apart.
+    """Streams what ``script`` returns for a request, text or deltas, ``pause_s`` seconds apart.
 
     A script may raise one of our errors, before or between pieces. A piece counts as one token.
     """
@@ -79,8 +79,9 @@ class ScriptedBackend:
                     break
                 first = first or time.monotonic()
                 sent += 1
-                text += piece
-                yield Delta(piece)
+                delta = piece if isinstance(piece, Delta) else Delta(piece)
+                text += delta.text
+                yield delta
             now = time.monotonic()
             yield Finished(
                 reason,

@@ -1,14 +1,19 @@
 """The forward of the Llama and Mistral family without its modules: a third of the calls per layer.
 
-The same weights and the same arithmetic as transformers' (models/llama/modeling_llama.py and
-models/mistral/modeling_mistral.py, 5.23), with matmuls over the same rows joined, residuals added
-by the matmul itself, and rotary angles looked up. Logits agree within rounding (tests).
+The same weights and the same arithmetic as transformers' (modeling_llama.py, modeling_mistral.py,
+modeling_ministral3.py of 5.23), with matmuls over the same rows joined, residuals added by the
+matmul itself, and rotary angles looked up. Logits agree within rounding (tests).
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, rms_norm, silu
-from transformers import LlamaForCausalLM, MistralForCausalLM, PreTrainedModel
+from transformers import (
+    LlamaForCausalLM,
+    Ministral3ForCausalLM,
+    MistralForCausalLM,
+    PreTrainedModel,
+)
 from transformers.models.llama.modeling_llama import (
     LlamaDecoderLayer,
     LlamaRMSNorm,
@@ -20,7 +25,7 @@ from playground.engine.forward import plain_row_multiple
 from playground.engine.linear import PACKED_ROWS, join_linears
 from playground.engine.lora import AdapterBank
 
-FAMILIES = (LlamaForCausalLM, MistralForCausalLM)
+FAMILIES = (LlamaForCausalLM, MistralForCausalLM, Ministral3ForCausalLM)
 FIXED_ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Rotary embeddings whose angle follows from the position alone."""
 
@@ -48,6 +53,7 @@ class FusedLlamaForward:
         self._norm = _Norm(inner.norm)
         self._lm_head = join_linears([model.lm_head], packed=packed)
         self._rotary = _RotaryTable(inner.rotary_emb, self._embed.weight)
+        self._query_scale = _QueryScale.of(model)
         if packed:
             self.row_multiple = PACKED_ROWS[model.dtype]
         else:
@@ -59,8 +65,9 @@ class FusedLlamaForward:
         """See `Forward`."""
         hidden: Tensor = self._embed(token_ids)
         cos, sin = self._rotary.lookup(positions, step.max_seqlen_k)
+        scale = self._query_scale(positions, hidden.dtype) if self._query_scale else None
         for layer in self._layers:
-            hidden = layer(hidden, cos, sin, step)
+            hidden = layer(hidden, cos, sin, step, scale)
         return self._lm_head(self._norm(hidden[logits_rows]))
 
 
@@ -90,14 +97,17 @@ class _Layer:
         self._gate_up = joined(mlp, f"{path}.mlp", "gate_proj", "up_proj")
         self._down = joined(mlp, f"{path}.mlp", "down_proj")
 
-    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, step: Step) -> Tensor:
+    def __call__(
+        self, hidden: Tensor, cos: Tensor, sin: Tensor, step: Step, query_scale: Tensor | None
+    ) -> Tensor:
         """Return the layer's output ``[rows, hidden]``; the input is not changed."""
         rows = hidden.shape[0]
         heads = self._qkv(self._input_norm(hidden), step).view(rows, -1, self._head_dim)
         rotated = _rotate(heads[:, : self._rotated], cos, sin)
+        queries = rotated[:, : self._heads]
         attended = step.attend(
             self._index,
-            rotated[:, : self._heads],
+            queries if query_scale is None else queries * query_scale,
             rotated[:, self._heads :],
             heads[:, self._rotated :],
             self._scaling,
@@ -124,6 +134,30 @@ class _LinearWithLora:
 
     def __call__(self, x: Tensor, step: Step, residual: Tensor | None = None) -> Tensor:
         return self._lora(x, self._linear(x, residual), step.adapters)
+
+
+class _QueryScale:
+    """Ministral 3's factor of the queries, which grows with the position beyond the context that
+    the model was first trained on.
+    """
+
+    def __init__(self, beta: float, original_length: int) -> None:
+        self._beta = beta
+        self._original_length = original_length
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> "_QueryScale | None":
+        """Return the model's; None where it has none, or a factor of one."""
+        rope = getattr(model.config, "rope_parameters", None) or {}
+        beta = rope.get("llama_4_scaling_beta")
+        if not isinstance(model, Ministral3ForCausalLM) or not beta:
+            return None
+        return cls(float(beta), int(rope["original_max_position_embeddings"]))
+
+    def __call__(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the factors ``[rows, 1, 1]``."""
+        times = torch.floor(positions / self._original_length)
+        return (1 + self._beta * torch.log(1 + times)).to(dtype)[:, None, None]
 
 
 class _RotaryTable:

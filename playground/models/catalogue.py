@@ -4,8 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import LlamaConfig, MistralConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
+from playground.models.published_configs import (
+    MINISTRAL_3,
+    mistral_7b_config,
+    mistral_nemo_config,
+    mistral_small_3_1_config,
+    mistral_small_config,
+    smollm2_config,
+)
 from playground.models.wheel_model import WheelModel
 from playground.protocol import Sampling
 
@@ -59,38 +67,6 @@ TO_THE_24B = Upgrade(
 )
 
 
-def mistral_small_config() -> MistralConfig:
-    """Return the config of Mistral-Small-24B-Instruct-2501, as in its config.json."""
-    return MistralConfig(
-        vocab_size=131_072,
-        hidden_size=5120,
-        intermediate_size=32_768,
-        num_hidden_layers=40,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=32_768,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e8},
-        tie_word_embeddings=False,
-        sliding_window=None,
-    )
-
-
-def smollm2_config() -> LlamaConfig:
-    """Return the config of SmolLM2-135M-Instruct, as in its config.json."""
-    return LlamaConfig(
-        vocab_size=49_152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=8192,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e5},
-        tie_word_embeddings=True,
-    )
-
-
 def entries() -> tuple[CatalogueEntry, ...]:
     """Return the catalogue, the default model first."""
     return (
@@ -124,6 +100,81 @@ def entries() -> tuple[CatalogueEntry, ...]:
             sampling=Sampling(temperature=0.15),
             config=mistral_small_config,
             recipe="mistral_small_24b_qlora",
+        ),
+        *_newer(),
+    )
+
+
+def _newer() -> tuple[CatalogueEntry, ...]:
+    """Return models since the default one, and two before it. Contexts are what one card of 24 GB
+    holds in 4 bits; ``--context-length`` goes up to the model's own. Sampling is what the model's
+    card recommends, where that was found (docs/models.md).
+    """
+    small, large = 16_384, 32_768
+    thinking = Sampling(temperature=0.7, top_p=0.95)
+    return (
+        CatalogueEntry(
+            name="mistral-small-3.1",
+            source="mistralai/Mistral-Small-3.1-24B-Instruct-2503",
+            description="Mistral Small 3.1, 24 billion parameters (March 2025); its text tower.",
+            context_length=large,
+            sampling=Sampling(),
+            config=mistral_small_3_1_config,
+            recipe="mistral_small_24b_qlora",
+        ),
+        CatalogueEntry(
+            name="mistral-small-3.2",
+            source="mistralai/Mistral-Small-3.2-24B-Instruct-2506",
+            description="Mistral Small 3.2, 24 billion parameters (June 2025); its text tower.",
+            context_length=large,
+            sampling=Sampling(temperature=0.15),
+            config=mistral_small_3_1_config,
+            recipe="mistral_small_24b_qlora",
+        ),
+        CatalogueEntry(
+            name="magistral-small",
+            source="mistralai/Magistral-Small-2509",
+            description="Magistral Small 1.2, which reasons before it answers (September 2025).",
+            context_length=large,
+            sampling=thinking,
+            config=mistral_small_3_1_config,
+            recipe="mistral_small_24b_qlora",
+        ),
+        CatalogueEntry(
+            name="devstral-small",
+            source="mistralai/Devstral-Small-2507",
+            description="Devstral Small 1.1, 24 billion parameters, for programming (July 2025).",
+            context_length=large,
+            sampling=Sampling(),
+            config=mistral_small_3_1_config,
+            recipe="mistral_small_24b_qlora",
+        ),
+        *(
+            CatalogueEntry(
+                name=f"ministral-3-{size}-reasoning",
+                source=f"mistralai/Ministral-3-{size.upper()}-Reasoning-2512",
+                description=f"Ministral 3 {size.upper()}, which reasons (December 2025).",
+                context_length=large,
+                sampling=Sampling(),
+                config=config,
+            )
+            for size, config in MINISTRAL_3.items()
+        ),
+        CatalogueEntry(
+            name="mistral-nemo",
+            source="mistralai/Mistral-Nemo-Instruct-2407",
+            description="Mistral Nemo, 12 billion parameters (July 2024).",
+            context_length=large,
+            sampling=Sampling(),
+            config=mistral_nemo_config,
+        ),
+        CatalogueEntry(
+            name="mistral-7b",
+            source="mistralai/Mistral-7B-Instruct-v0.3",
+            description="Mistral 7B v0.3, with a SentencePiece tokenizer (May 2024).",
+            context_length=small,
+            sampling=Sampling(),
+            config=mistral_7b_config,
         ),
     )
 

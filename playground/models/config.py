@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psutil
 import torch
@@ -19,13 +20,24 @@ FP32_BYTES = 4
 MEMORY_FOR_FP32 = 0.5
 """Fraction of all memory that weights in fp32 may take where bf16 would do."""
 
+WRAPPERS = ("mistral3",)
+"""Model types of a text tower beside a vision tower, of which the text tower is loaded: Mistral
+Small 3.1 and 3.2, Magistral Small 1.2, Devstral Small 2, Ministral 3.
+"""
+TEXT_TOWER_KEYS: Mapping[str, str] = MappingProxyType(
+    {r"^language_model\.": "", r"^model\.language_model\.": "model."}
+)
+"""From the names of a wrapper's weights, as the hub has them and as transformers 5 saves them, to
+those of its text tower alone."""
+
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
     {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 )
 
 
 def read_config(folder: Path) -> PretrainedConfig:
-    """Return the config of a causal LM whose class is part of transformers.
+    """Return the config of a causal LM whose class is part of transformers; of a model with a
+    vision tower that of its text tower.
 
     Raises `UnsupportedModel` for anything else.
     """
@@ -39,10 +51,29 @@ def read_config(folder: Path) -> PretrainedConfig:
         raise UnsupportedModel(
             f"{path} is not a config that transformers knows: {error}"
         ) from error
+    if raw.get("model_type") in WRAPPERS:
+        config = _text_config(config, raw)
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         kind = raw.get("model_type", "without a model_type")
         raise UnsupportedModel(f"{folder}: {kind} is not a causal language model of transformers")
     return config
+
+
+def is_wrapped(folder: Path) -> bool:
+    """Say whether the folder's text tower stands beside a vision tower."""
+    raw = json.loads((folder / "config.json").read_text())
+    return raw.get("model_type") in WRAPPERS
+
+
+def _text_config(config: PretrainedConfig, raw: Mapping[str, Any]) -> PretrainedConfig:
+    """Return the text tower's config, with what the wrapper's says of the whole model."""
+    text: PretrainedConfig = config.get_text_config()
+    inner = raw.get("text_config") or {}
+    if "tie_word_embeddings" in raw and "tie_word_embeddings" not in inner:
+        text.tie_word_embeddings = raw["tie_word_embeddings"]
+    if raw.get("quantization_config") is not None:
+        text.quantization_config = raw["quantization_config"]
+    return text
 
 
 def window_of(config: PretrainedConfig) -> int:

@@ -16,14 +16,14 @@ PARAGRAPH = "\n\n"
 
 
 def renderable(messages: Sequence[Message], *, continue_final: bool) -> list[Message]:
-    """Leave out answers without text and calls, which no template can render: a server hands them
-    out where a stop string or the end token came first. One that is to be continued stays. Where
-    nothing is left, it is an empty user message.
+    """Leave out answers without text, calls and reasoning, which no template can render: a server
+    hands them out where a stop string or the end token came first. One that is to be continued
+    stays. Where nothing is left, it is an empty user message.
     """
     kept = [
         message
         for message in messages[: -1 if continue_final else None]
-        if message.role != "assistant" or message.content or message.tool_calls
+        if message.role != "assistant" or message.content or message.tool_calls or message.reasoning
     ]
     return [*kept, messages[-1]] if continue_final else kept or [Message("user", "")]
 
@@ -44,6 +44,13 @@ def nearest_forms(messages: Sequence[Message]) -> Iterator[list[Message]]:
     yield without_system
     yield _in_turn(without_system)
     yield _in_turn(calls_as_text(without_system))
+
+
+def without_reasoning(messages: Sequence[Message]) -> list[Message]:
+    """Leave out what answers began with, for a template that has no thinking blocks."""
+    return [
+        replace(message, reasoning="") if message.reasoning else message for message in messages
+    ]
 
 
 def _system_as_user(messages: Sequence[Message]) -> list[Message]:
@@ -97,7 +104,13 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
         if previous and previous.role == message.role and message.role != "tool":
             texts = [text for text in (previous.content, message.content) if text]
             calls = (*previous.tool_calls, *message.tool_calls)
-            merged[-1] = replace(previous, content=PARAGRAPH.join(texts), tool_calls=calls)
+            thoughts = [text for text in (previous.reasoning, message.reasoning) if text]
+            merged[-1] = replace(
+                previous,
+                content=PARAGRAPH.join(texts),
+                tool_calls=calls,
+                reasoning=PARAGRAPH.join(thoughts),
+            )
         else:
             merged.append(message)
     return merged

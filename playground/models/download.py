@@ -23,7 +23,7 @@ from playground.models.spec import ModelSpec
 from playground.models.wheel_model import WheelModel, prepare, prepare_from_hub
 from playground.settings import Settings
 
-LOADED_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja")
+LOADED_FILES = ("*.json", "*.safetensors", "tokenizer.model*", "*.jinja")
 IGNORED_FILES = ("consolidated*", "original/*", "*/*")
 
 

@@ -27,14 +27,17 @@ from playground.errors import BrokenWeights, NotEnoughMemory
 from playground.models.catalogue import find
 from playground.models.config import (
     SMALL_MODEL,
+    TEXT_TOWER_KEYS,
     choose_device,
     choose_dtype,
+    is_wrapped,
     read_config,
     window_of,
 )
 from playground.models.download import locate
 from playground.models.loaded import LoadedModel
-from playground.models.mistral_tokenizer import TEKKEN_FILE, MistralTokenizer
+from playground.models.mistral_tokenizer import MistralTokenizer
+from playground.models.mistral_vocabulary import find_file
 from playground.models.plan import available_bytes, count_parameters, plan_for_config, suggest
 from playground.models.spec import ModelSpec
 from playground.models.template_tokenizer import TemplateTokenizer
@@ -79,8 +82,8 @@ def served_name(spec: ModelSpec) -> str:
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:
-    """Load a model folder's tokenizer: mistral-common's if it has a tekken.json."""
-    if (folder / TEKKEN_FILE).exists():
+    """Load a model folder's tokenizer: mistral-common's if it has a file for that."""
+    if find_file(folder):
         return MistralTokenizer(folder)
     end_ids: list[int] = []
     if (folder / "generation_config.json").exists():
@@ -117,7 +120,11 @@ def _load_weights(
 ) -> PreTrainedModel:
     parameters = count_parameters(config).total
     dtype = choose_dtype(spec, parameters, device)
-    attention = {} if spec.attention == "auto" else {"attn_implementation": spec.attention}
+    options: dict[str, object] = {}
+    if spec.attention != "auto":
+        options["attn_implementation"] = spec.attention
+    if is_wrapped(folder):
+        options["key_mapping"] = dict(TEXT_TOWER_KEYS)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
         with _progress_bar(shown=parameters >= SMALL_MODEL):
@@ -131,7 +138,7 @@ def _load_weights(
                 ignore_mismatched_sizes=True,  # reported, then refused below with the names
                 trust_remote_code=False,
                 output_loading_info=True,
-                **attention,
+                **options,
             )
     except (RuntimeError, ValueError, OSError) as error:
         raise BrokenWeights(f"{folder}: the weights do not load: {error}") from error

@@ -20,7 +20,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
 from playground.models.conversation import nearest_forms, renderable
-from playground.models.tokenizer import Detokenizer, name_in_text
+from playground.models.tokenizer import Detokenizer, Thinking, name_in_text
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
@@ -126,6 +126,26 @@ class TemplateTokenizer:
             return "hermes"
         written = self._template.replace("\\", "")
         return "llama3" if '"parameters":' in written and "tools" in written else None
+
+    @property
+    def text_prefix(self) -> str:
+        """Nothing: templates write the text between control tokens as it is."""
+        return ""
+
+    @property
+    def thinking(self) -> Thinking | None:
+        """None: what these families write before an answer is part of its text."""
+        return None
+
+    @property
+    def reasoning_efforts(self) -> tuple[str, ...]:
+        """None: a template's variables have no list of values."""
+        return ()
+
+    @property
+    def shows_schema(self) -> bool:
+        """No template does."""
+        return False
 
     @property
     def template_hash(self) -> str:
@@ -247,7 +267,7 @@ class TemplateTokenizer:
             return bytes([int(piece[3:5], 16)])
         return piece.replace("\u2581", " ").encode()
 
-    def detokenizer(self) -> Detokenizer:
+    def detokenizer(self, *, continues: bool = False) -> Detokenizer:  # noqa: ARG002
         """Return a new detokenizer, for one answer."""
         return _StreamDetokenizer(self._backend)
 

@@ -1,11 +1,11 @@
 """`ChatTokenizer`: conversations to token ids, and token ids to text.
 
-Engine and trainer see only this protocol. It is implemented with mistral-common (V7-Tekken) and
-with transformers' chat templates.
+Engine and trainer see only this protocol. It is implemented with mistral-common (Tekken and
+SentencePiece) and with transformers' chat templates.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from playground.models.call_formats import CallFormatName
@@ -22,6 +22,17 @@ class Detokenizer(Protocol):
     def flush(self) -> str:
         """Return the text still held back; an incomplete character becomes U+FFFD."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The control tokens around what a model writes before its answer. ``before_format``: it does
+    so where the answer has a response format, too.
+    """
+
+    begin_id: int
+    end_id: int
+    before_format: bool = False
 
 
 class ChatTokenizer(Protocol):
@@ -55,6 +66,28 @@ class ChatTokenizer(Protocol):
     @property
     def call_format(self) -> CallFormatName | None:
         """How the chat template writes tool calls; None if it has none."""
+        ...
+
+    @property
+    def text_prefix(self) -> str:
+        """What a text after a control token begins with in tokens, and not in text: SentencePiece's
+        space, mostly nothing.
+        """
+        ...
+
+    @property
+    def thinking(self) -> Thinking | None:
+        """The thinking block that an answer may begin with; None where the template has none."""
+        ...
+
+    @property
+    def reasoning_efforts(self) -> tuple[str, ...]:
+        """Values of the template's variable ``reasoning_effort``; empty where it has none."""
+        ...
+
+    @property
+    def shows_schema(self) -> bool:
+        """Whether the template has a variable ``json_schema`` for the answer's schema."""
         ...
 
     @property
@@ -101,8 +134,8 @@ class ChatTokenizer(Protocol):
         """Return the bytes of a token; empty for a control token."""
         ...
 
-    def detokenizer(self) -> Detokenizer:
-        """Return a new detokenizer, for one answer."""
+    def detokenizer(self, *, continues: bool = False) -> Detokenizer:
+        """Return a new detokenizer, for one answer, or for text that ``continues`` other text."""
         ...
 
 

@@ -16,6 +16,8 @@ class Capabilities:
 
     ``tools``: function calling. ``schema``: answers that meet a JSON schema. ``logprobs``: token
     log-probabilities. ``adapters``: LoRA adapters. ``training``: training of adapters.
+    ``reasoning``: answers may begin with reasoning; ``reasoning_efforts``: how much of it a request
+    may ask for, empty where the model has no such setting.
     """
 
     tools: bool = True
@@ -23,6 +25,8 @@ class Capabilities:
     logprobs: bool = True
     adapters: bool = False
     training: bool = False
+    reasoning: bool = False
+    reasoning_efforts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,23 @@ def check_capabilities(request: Request, info: ModelInfo) -> None:
         raise InvalidRequest("tools", f"the chat template of {request.model} has no tool calls")
     if request.response_format and not can.schema:
         raise InvalidRequest("response_format", f"{request.model} cannot be held to a JSON schema")
+    _check_effort(request, can)
     sampling = request.sampling
     asks = sampling.logprobs is not None or sampling.prompt_logprobs is not None
     if asks and not can.logprobs:
         raise InvalidRequest("logprobs", f"{request.model} does not report log-probabilities")
+
+
+def _check_effort(request: Request, can: Capabilities) -> None:
+    effort = request.reasoning_effort
+    if not effort or effort in can.reasoning_efforts:
+        return
+    if can.reasoning_efforts:
+        known = ", ".join(can.reasoning_efforts)
+        raise InvalidRequest("reasoning_effort", f"{effort!r} is none of {known}")
+    if can.reasoning:
+        problem = f"{request.model} reasons by its system prompt; it has no setting for the effort"
+        raise InvalidRequest("reasoning_effort", problem)
+    if effort != "none":
+        problem = f"{request.model} does not reason before it answers"
+        raise InvalidRequest("reasoning_effort", problem)

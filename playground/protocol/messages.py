@@ -68,7 +68,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation.
+    """One message of a conversation. ``reasoning`` is what the assistant wrote before its answer.
 
     Raises `InvalidRequest` for an unknown role, a tool message without ``tool_call_id``, tool
     calls on anyone but the assistant, or text that is not valid Unicode (a lone surrogate).
@@ -79,6 +79,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    reasoning: str = ""
 
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):
@@ -90,12 +91,15 @@ class Message:
             )
         if self.tool_calls and self.role != "assistant":
             raise InvalidRequest("messages.tool_calls", "only the assistant calls tools")
-        try:
-            self.content.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(
-                "messages.content", f"not valid Unicode at character {error.start}"
-            ) from error
+        if self.reasoning and self.role != "assistant":
+            raise InvalidRequest("messages.reasoning_content", "only the assistant reasons")
+        for field, text in (("content", self.content), ("reasoning_content", self.reasoning)):
+            try:
+                text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise InvalidRequest(
+                    f"messages.{field}", f"not valid Unicode at character {error.start}"
+                ) from error
 
     def to_openai(self) -> dict[str, Any]:
         """The shape that OpenAI's API and every chat template use."""
@@ -106,4 +110,6 @@ class Message:
             message["tool_call_id"] = self.tool_call_id
         if self.name:
             message["name"] = self.name
+        if self.reasoning:
+            message["reasoning_content"] = self.reasoning
         return message

@@ -193,10 +193,11 @@ class Request:
     It holds what the client asked; how tools and schemas are enforced is the backend's business.
     ``prompt`` is text, or token ids taken as they are. ``continue_final`` asks for the last
     assistant message to be continued instead of a new one to be begun, ``template_kwargs`` are
-    variables of the model's chat template. With ``fit_max_tokens`` a token limit beyond the context
-    is lowered to what fits, otherwise it raises `ContextOverflow`. ``adapter_hash``, if given,
-    is the version that has to answer: where ``model`` stands for another one by then, the request
-    raises `AdapterChanged` instead. ``user`` names the caller's own user.
+    variables of the model's chat template. ``reasoning_effort`` is how much the model is to reason
+    before it answers, empty for its default. With ``fit_max_tokens`` a token limit beyond the
+    context is lowered to what fits, otherwise it raises `ContextOverflow`. ``adapter_hash``, if
+    given, is the version that has to answer: where ``model`` stands for another one by then, the
+    request raises `AdapterChanged` instead. ``user`` names the caller's own user.
     Raises `InvalidRequest` unless exactly one of messages and prompt is given.
     """
 
@@ -209,6 +210,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     continue_final: bool = False
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    reasoning_effort: str = ""
     fit_max_tokens: bool = True
     adapter_hash: str = ""
     priority: Priority = Priority.INTERACTIVE

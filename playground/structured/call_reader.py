@@ -19,7 +19,11 @@ from playground.protocol import CallDelta, Request, ToolCall
 ID_CHARACTERS = string.ascii_letters + string.digits
 ID_LENGTH = 9
 """V7's call ids (mistral_common/protocol/instruct/validator.py)."""
-CALL_OPENING = re.compile(r'\{"name": ("(?:[^"\\]|\\.)*"), "(?:arguments|parameters)": $')
+CALL_OPENING = re.compile(
+    r'\{"name": (?P<quoted>"(?:[^"\\]|\\.)*"), "(?:arguments|parameters)": $'
+    r"|<TOOL_CALLS>\s?(?P<bare>[A-Za-z0-9_-]+)(?:<CALL_ID>(?P<id>[A-Za-z0-9]{9}))?<ARGS>$"
+)
+"""A call up to its arguments: as JSON, or with control tokens between its parts, by their names."""
 
 
 def new_call_id(seed: str = "") -> str:
@@ -114,8 +118,8 @@ class CallReader:
                 self._text += character
                 opening = CALL_OPENING.search(self._text)
                 if opening:
-                    seed = self.id_seed and f"{self.id_seed}\n{len(self.calls)}"
-                    self._name, self._id = json.loads(opening[1]), new_call_id(seed)
+                    self._id = self._new_id(opening["id"])
+                    self._name = opening["bare"] or json.loads(opening["quoted"])
                     self._arguments, self._depth, self._text = "", 0, ""
                     yield CallDelta(len(self.calls), self._id, self._name)
                 continue
@@ -125,6 +129,12 @@ class CallReader:
             if self._depth == 0 and not self._quoted:
                 self.calls.append(ToolCall(self._id, self._name, self._arguments))
                 self._arguments = None
+
+    def _new_id(self, written: str | None) -> str:
+        """The id that the model wrote, unless another call has it; otherwise a new one."""
+        if written and written not in (call.id for call in self.calls):
+            return written
+        return new_call_id(self.id_seed and f"{self.id_seed}\n{len(self.calls)}")
 
     def _track_nesting(self, character: str) -> None:
         if self._escaped:

@@ -25,6 +25,34 @@ NO_ARGUMENTS: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerFrame:
+    """What stands around an answer. ``text_prefix`` is before a text that follows a control token;
+    ``thinks``: a thinking block may come first.
+    """
+
+    text_prefix: str = ""
+    thinks: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """The prefix as a term of a grammar, with a space behind it; empty for none."""
+        return f"{json.dumps(self.text_prefix)} " if self.text_prefix else ""
+
+    @property
+    def thought(self) -> str:
+        """The term of an optional thinking block, with a space behind it; empty for none."""
+        return "thought? " if self.thinks else ""
+
+    def rules(self, rules: Sequence[str]) -> str:
+        """Return the grammar of these rules and of those that the frame needs."""
+        own = ["thought: <THINK> THOUGHT </THINK>", r"THOUGHT: /(.|\n)*/"] if self.thinks else []
+        return "\n".join([*rules, *own])
+
+
+BARE = AnswerFrame()
+
+
+@dataclass(frozen=True, slots=True)
 class CallableTool:
     """A tool that may be called, with its arguments' schema."""
 
@@ -37,6 +65,7 @@ def tool_grammar(
     choice: ToolChoice,
     answer: CompiledFormat | None = None,
     format_name: CallFormatName = "mistral",
+    frame: AnswerFrame = BARE,
 ) -> str:
     """The grammar of an answer with these tools, in llguidance's Lark; empty if anything goes.
 
@@ -44,23 +73,33 @@ def tool_grammar(
     where the model's calls cannot be told from such an answer.
     """
     if choice.mode == "none" or not tools:
-        return answer.grammar if answer else ""
+        return _format_grammar(answer, frame) if answer else ""
     call_format = CALL_FORMATS[format_name]
-    if answer and choice.mode == "auto" and not call_format.text_before_calls:
+    marked = call_format.control or call_format.call_terms
+    if answer and choice.mode == "auto" and not (marked or call_format.text_before_calls):
         raise InvalidRequest("response_format", "this model's calls cannot be told from JSON")
-    rules = [f"start: {_start(choice, answer, call_format)}"]
-    rules.append(f"answer: {answer.rule}" if answer else f"TEXT: {call_format.text_pattern}")
+    rules = [f"start: {frame.thought}({_start(choice, answer, call_format)})"]
+    text = f"answer: {frame.prefix}{answer.rule}" if answer and answer.rule else ""
+    rules.append(text or f"TEXT: {call_format.text_pattern}")
     several = choice.parallel and call_format.separator is not None
-    more = f" ({json.dumps(call_format.separator)} call)*" if several else ""
-    rules.append(f"calls: {call_format.prefix} call{more} {call_format.suffix}")
+    separator = json.dumps(call_format.separator) if call_format.separator else ""
+    more = f"({separator} call)*" if several else ""
+    before = json.dumps(frame.text_prefix + call_format.prefix) if call_format.prefix else ""
+    after = json.dumps(call_format.suffix) if call_format.suffix else ""
+    rules.append(f"calls: {call_format.control} {before} call {more} {after}")
     rules.append("call: " + " | ".join(f"call_{n}" for n in range(len(tools))))
+    closing = json.dumps(call_format.call_suffix) if call_format.call_suffix else ""
     for n, tool in enumerate(tools):
-        name = json.dumps(tool.name)
-        opening = f'{call_format.call_prefix}{name}, "{call_format.arguments_key}": '
-        closing = json.dumps(call_format.call_suffix)
-        rules.append(f"call_{n}: {json.dumps(opening)} arguments_{n} {closing}")
+        rules.append(f"call_{n}: {call_format.opening(tool.name)} arguments_{n} {closing}")
         rules.append(f"arguments_{n}: {tool.arguments.rule}")
-    return "\n".join(rules)
+    return frame.rules(rules)
+
+
+def _format_grammar(answer: CompiledFormat, frame: AnswerFrame) -> str:
+    """The grammar of an answer without tools. One that a client wrote stays as it is."""
+    if not answer.rule or not (frame.prefix or frame.thinks):
+        return answer.grammar
+    return frame.rules([f"start: {frame.thought}{frame.prefix}answer", f"answer: {answer.rule}"])
 
 
 def compile_tools(tools: Sequence[Tool], choice: ToolChoice) -> tuple[CallableTool, ...]:

@@ -123,7 +123,7 @@ async def run_tools(
                 answer = builder.add(event)
                 if answer:
                     to_run = answer.calls if answer.finish_reason == "tool_calls" else ()
-                    message = Message("assistant", answer.text, to_run)
+                    message = Message("assistant", answer.text, to_run, reasoning=answer.reasoning)
                     request = replace(request, messages=(*request.messages, message))
                 yield Step(request.messages, event=event)
         if not unanswered(request.messages):

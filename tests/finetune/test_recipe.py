@@ -20,7 +20,7 @@ from finetune.recipe import (
     recipe_yaml,
 )
 from playground.errors import InvalidSettings
-from playground.models.catalogue import EMBEDDED_FOLDER, entries
+from playground.models.catalogue import EMBEDDED_FOLDER, CatalogueEntry, entries
 from playground.models.download import locate
 from playground.models.spec import ModelSpec
 
@@ -89,11 +89,12 @@ def test_every_description_is_a_sentence() -> None:
         assert text.endswith("."), name
 
 
-@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
-def test_catalogue_base_has_its_own_preset(entry: object) -> None:
-    assert isinstance(entry.recipe, str)  # type: ignore[attr-defined]
-    preset = PRESETS[entry.recipe]()  # type: ignore[attr-defined]
-    found = recipe_for(entry.name)  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    "entry", [entry for entry in entries() if entry.recipe], ids=lambda entry: entry.name
+)
+def test_catalogue_base_has_its_own_preset(entry: CatalogueEntry) -> None:
+    preset = dataclasses.replace(PRESETS[entry.recipe](), base_model=entry.name)
+    found = recipe_for(entry.name)
     assert dataclasses.replace(found, optim=preset.optim, quantization=preset.quantization,
                                precision=preset.precision) == preset  # fmt: skip
 

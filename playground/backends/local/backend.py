@@ -197,6 +197,7 @@ class LocalBackend:
             tokenizer.calls_id if prepared.request.tools else None,
             lambda outcome: self._outbox.put(mailbox, outcome),
             prepared.prompt.token_ids,
+            continues=request.continue_final or request.prompt is not None,
         )
         self._engine.submit(
             GenerationRequest(
@@ -247,7 +248,12 @@ class LocalBackend:
         """The base's description, with what the loaded model says of itself."""
         loaded = self._loaded
         info = info or ModelInfo(loaded.name, loaded.context_length)
-        can = Capabilities(adapters=True, training=True)
+        can = Capabilities(
+            adapters=True,
+            training=True,
+            reasoning=loaded.tokenizer.thinking is not None,
+            reasoning_efforts=loaded.tokenizer.reasoning_efforts,
+        )
         return replace(info, capabilities=can, provenance=self._provenance(None))
 
     def _describe(self, adapter: Adapter) -> ModelInfo:

@@ -15,14 +15,14 @@ from playground.engine.request import GenerationResult
 from playground.errors import PlaygroundError
 from playground.protocol import TokenLogprob
 
-Channel = Literal["prompt", "text", "calls"]
+Channel = Literal["prompt", "text", "reasoning", "calls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text as the model wrote it; on the channel ``calls`` it is JSON after the control token, on
-    ``prompt`` only the log-probabilities of the prompt's tokens. ``num_tokens`` counts the answer's
-    up to here.
+    """Text as the model wrote it; on the channel ``calls`` it is calls, with control tokens
+    by name; on ``reasoning`` it comes before the answer; on ``prompt`` there are only the
+    log-probabilities of the prompt's tokens. ``num_tokens`` counts the answer's up to here.
     """
 
     text: str

@@ -72,24 +72,34 @@ class PromptRenderer:
             shown += [_tools_text(tools)] if tools else []
             tools = ()
         schema = self._schema_text(request)
-        shown += [schema] if schema else []
-        ids = self._render("\n\n".join(shown), messages, tools, request)
-        return Prompt(ids, shows_schema=bool(schema))
-
-    def _render(
-        self, before: str, messages: Sequence[Message], tools: Sequence[Tool], request: Request
-    ) -> list[int]:
-        """Render with a text at the end of the system message, which begins the conversation."""
-        if before:
+        variables = self._variables(request)
+        in_settings = "json_schema" in variables
+        shown += [schema] if schema and not in_settings else []
+        before = "\n\n".join(shown)
+        if before:  # at the end of the system message, which begins the conversation
             system = [message for message in messages[:1] if message.role == "system"]
             told = "\n\n".join([*(message.content for message in system), before])
             messages = [Message("system", told), *messages[len(system) :]]
-        return self.tokenizer.render(
+        ids = tokenizer.render(
             messages,
             tools,
             continue_final=request.continue_final,
-            template_kwargs=request.template_kwargs,
+            template_kwargs=variables,
         )
+        return Prompt(ids, shows_schema=bool(schema) or in_settings)
+
+    def _variables(self, request: Request) -> dict[str, Any]:
+        """The template's variables: the client's own, and those that it has for the effort and for
+        the answer's schema.
+        """
+        variables = dict(request.template_kwargs)
+        if request.reasoning_effort and self.tokenizer.reasoning_efforts:
+            variables["reasoning_effort"] = request.reasoning_effort
+        form = request.response_format
+        told = self.schema_in_prompt != "off" and request.tool_choice.mode != "required"
+        if form and form.kind == "schema" and told and self.tokenizer.shows_schema:
+            variables["json_schema"] = dict(form.schema)
+        return variables
 
     def _schema_text(self, request: Request) -> str:
         """What is said of the answer's schema; empty where nothing is to be said, or where the

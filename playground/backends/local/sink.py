@@ -26,9 +26,10 @@ class TextPiece:
 class AnswerSink:
     """A `TokenSink` that delivers pieces of text and, last, the result or an error.
 
-    ``calls_id`` is the control token after which the answer is tool calls, where stop strings
-    or token ids do not hold; None if the answer cannot call, or writes its calls as text.
-    ``prompt`` is needed where its tokens are scored.
+    ``calls_id`` is the control token after which the answer is tool calls; None if the answer
+    cannot call, or writes its calls as text. Stop strings and token ids hold neither there nor in a
+    thinking block. ``prompt`` is needed where its tokens are scored; ``continues``: the answer goes
+    on within a text.
     """
 
     def __init__(
@@ -38,8 +39,11 @@ class AnswerSink:
         calls_id: int | None,
         deliver: Callable[[Outcome], None],
         prompt: Sequence[int] = (),
+        *,
+        continues: bool = False,
     ) -> None:
         self._tokenizer = tokenizer
+        self._thinking = tokenizer.thinking
         self._sampling = sampling
         self._prompt = prompt
         self._num_tokens = 0
@@ -47,9 +51,7 @@ class AnswerSink:
         self._deliver = deliver
         self._channel: Channel = "text"
         self._stopped = False
-        stop = () if sampling.min_tokens else sampling.stop
-        keep = sampling.include_stop_str_in_output
-        self._text = AnswerText(tokenizer.detokenizer(), stop, keep_stop=keep)
+        self._text = self._new_text(continues=continues)
 
     def take_prompt(self, scores: Sequence[TokenScore]) -> None:
         """See `TokenSink`."""
@@ -64,16 +66,13 @@ class AnswerSink:
         """See `TokenSink`."""
         sampling = self._sampling
         self._num_tokens += 1
-        if token_id == self._calls_id:
-            self._show(self._text.finish())
-            self._channel = "calls"
-            self._text = AnswerText(self._tokenizer.detokenizer(), ())
+        self._change_channel(token_id)
         ends = self._channel == "text" and token_id in sampling.stop_token_ids
         if ends and not sampling.include_stop_str_in_output:
             self._stopped = True
             return True
         scored = None if score is None else self._scored(token_id, score)
-        piece = self._text.push(token_id, scored)
+        piece = self._text.push(token_id, scored, self._marker(token_id))
         self._show(piece)
         if self._num_tokens == sampling.min_tokens and self._channel == "text":
             self._text.watch_for(sampling.stop)
@@ -91,6 +90,36 @@ class AnswerSink:
     def fail(self, error: PlaygroundError) -> None:
         """See `TokenSink`."""
         self._deliver(error)
+
+    def _change_channel(self, token_id: int) -> None:
+        """Begin calls, or begin or end a thinking block, at the control token that does."""
+        thinking = self._thinking
+        channel = self._channel
+        if token_id == self._calls_id:
+            channel = "calls"
+        elif thinking and channel == "text" and token_id == thinking.begin_id:
+            channel = "reasoning"
+        elif thinking and channel == "reasoning" and token_id == thinking.end_id:
+            channel = "text"
+        if channel != self._channel:
+            self._show(self._text.finish())
+            self._channel = channel
+            self._text = self._new_text()
+
+    def _new_text(self, *, continues: bool = False) -> "AnswerText":
+        sampling = self._sampling
+        watches = self._channel == "text" and self._num_tokens >= sampling.min_tokens
+        return AnswerText(
+            self._tokenizer.detokenizer(continues=continues),
+            sampling.stop if watches else (),
+            keep_stop=sampling.include_stop_str_in_output,
+        )
+
+    def _marker(self, token_id: int) -> str:
+        """The name of a control token among calls, whose parts it marks."""
+        if self._channel != "calls" or token_id in self._tokenizer.end_ids:
+            return ""
+        return self._tokenizer.control_tokens.get(token_id, "")
 
     def _show(self, piece: TextPiece) -> None:
         if piece.text or piece.logprobs:
@@ -130,11 +159,11 @@ class AnswerText:
         """End at these strings from now on."""
         self._stop = tuple(stop)
 
-    def push(self, token_id: int, logprob: TokenLogprob | None) -> TextPiece:
-        """Take the next token; return what may be shown."""
+    def push(self, token_id: int, logprob: TokenLogprob | None, marker: str = "") -> TextPiece:
+        """Take the next token, with ``marker`` as its text; return what may be shown."""
         if logprob is not None:
             self._logprobs.append((self._sent + len(self._held), logprob))
-        self._held += self._detokenizer.push(token_id)
+        self._held += self._detokenizer.push(token_id) + marker
         return self._release(final=False)
 
     def finish(self) -> TextPiece:

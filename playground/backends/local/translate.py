@@ -11,6 +11,7 @@ from playground.backends.local.outbox import End, Piece
 from playground.backends.local.prompt import DESCRIBED_CALLS, Prompt, PromptRenderer
 from playground.errors import InvalidRequest
 from playground.models.call_formats import CALL_FORMATS, CallFormat
+from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import (
     Delta,
     Finished,
@@ -24,7 +25,7 @@ from playground.protocol import (
 from playground.structured.call_reader import CallReader, CallSplitter, call_id_seed
 from playground.structured.formats import CompiledFormat, compile_format
 from playground.structured.schema import CompiledSchema
-from playground.structured.tool_grammar import compile_tools, tool_grammar
+from playground.structured.tool_grammar import BARE, AnswerFrame, compile_tools, tool_grammar
 
 WEAKEST_FIRST: tuple[Guarantee, ...] = ("none", "checked", "strict")
 
@@ -62,7 +63,8 @@ def prepare(request: Request, renderer: PromptRenderer) -> PreparedRequest:
     schema = compile_format(form, request.tools) if form else None
     tools = compile_tools(request.tools, request.tool_choice)
     format_name = tokenizer.call_format or DESCRIBED_CALLS
-    grammar = tool_grammar(tools, request.tool_choice, schema, format_name)
+    frame = _frame(request, tokenizer)
+    grammar = tool_grammar(tools, request.tool_choice, schema, format_name, frame)
     for token_id in request.sampling.logit_bias:
         if token_id >= tokenizer.vocabulary_size:
             raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")
@@ -74,6 +76,16 @@ def prepare(request: Request, renderer: PromptRenderer) -> PreparedRequest:
         CALL_FORMATS[format_name],
         {tool.name: tool.arguments for tool in tools},
     )
+
+
+def _frame(request: Request, tokenizer: ChatTokenizer) -> AnswerFrame:
+    """What stands around the answer: nothing where it goes on within a text."""
+    if request.continue_final or request.prompt is not None:
+        return BARE
+    thinking = tokenizer.thinking
+    formatted = request.response_format is not None
+    thinks = thinking is not None and (thinking.before_format or not formatted)
+    return AnswerFrame(tokenizer.text_prefix, thinks)
 
 
 class AnswerReader:
@@ -90,6 +102,8 @@ class AnswerReader:
     def push(self, piece: Piece) -> Delta | None:
         """The event of a piece; None where nothing of it can be shown yet."""
         text, calls = piece.text, ""
+        if piece.channel == "reasoning":
+            return Delta(reasoning=piece.text, logprobs=piece.logprobs)
         if piece.channel == "calls":
             text, calls = "", piece.text
         elif self._splitter:

@@ -29,6 +29,7 @@ from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
     History,
+    is_thought,
     last_user_index,
     note_of,
     provenance_of,
@@ -133,8 +134,13 @@ class ChatHandlers:
     ) -> None:
         """Keep a thumb up or down with the conversation and with what made the answer."""
         index = _position(liked)
-        if history[index]["role"] != "assistant":
+        if is_thought(history[index]) and index + 1 < len(history):
+            index += 1  # the thumb stands under both
+        if history[index]["role"] != "assistant" or is_thought(history[index]):
             return
+        question = history[:index]
+        if question and is_thought(question[-1]):
+            question = question[:-1]
         answer = NewAnswer(
             model,
             text_of(history[index]["content"]),
@@ -142,7 +148,7 @@ class ChatHandlers:
             system,
             {name: value for name, value in sampling.items() if value not in (None, "")},
         )
-        self.feedback.rate(to_messages(history[:index]), answer, up=liked.liked is True)
+        self.feedback.rate(to_messages(question), answer, up=liked.liked is True)
 
     def reset_inputs(self) -> IdleUpdate:
         """After a failure: open the message box."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from playground.errors import PlaygroundError
 from playground.protocol import AnswerBuilder, Message, Request
 from playground.ui.components.answering import Answering
-from playground.ui.components.messages import History, Turn, to_messages, turn
+from playground.ui.components.messages import History, Turn, answer_turns, to_messages
 from playground.ui.components.sampling import ControlValues, to_sampling
 from playground.ui.components.status import answer_note
 
@@ -60,21 +60,22 @@ async def answer_states(
                 answer = builder.add(event)
                 if answer:
                     note = answer_note(answer)
-                    if answer.text:
-                        answered = [
-                            *history,
-                            turn("assistant", answer.text, note, answer.provenance),
-                        ]
-                        yield ChatState(answered, note=note, used_tokens=answer.usage.total_tokens)
+                    said = answer_turns(answer.text, answer.reasoning, note, answer.provenance)
+                    if said:
+                        used = answer.usage.total_tokens
+                        yield ChatState([*history, *said], note=note, used_tokens=used)
                     else:
                         yield replace(fallback, note=f"Empty answer · {note}")
-                elif builder.text and time.monotonic() - shown_at >= REFRESH_S:
-                    shown_at = time.monotonic()
-                    yield ChatState([*history, turn("assistant", builder.text)], request.id)
+                elif time.monotonic() - shown_at >= REFRESH_S:
+                    said = answer_turns(builder.text, builder.reasoning, running=True)
+                    if said:
+                        shown_at = time.monotonic()
+                        yield ChatState([*history, *said], request.id)
     except PlaygroundError:
-        if builder.text:
-            note = "interrupted"
-            yield ChatState([*history, turn("assistant", builder.text, note)], note=note)
+        note = "interrupted"
+        said = answer_turns(builder.text, builder.reasoning, note)
+        if said:
+            yield ChatState([*history, *said], note=note)
         else:
             yield fallback
         raise

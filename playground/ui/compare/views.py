@@ -20,6 +20,7 @@ def answer_html(event: LaneEvent | None, *, blind: bool) -> str:
     return render(
         "compare/answer.html",
         text=event.text if event else "",
+        reasoning=answer.reasoning if answer else "",
         error=event.error.message if event and event.error else "",
         calls=[
             json.dumps({"name": call.name, "arguments": json.loads(call.arguments)})

@@ -21,6 +21,8 @@ class Turn(TypedDict):
 
 
 History = list[Turn]
+REASONING = "Reasoning"
+"""The title of a turn that holds what was written before the answer; the Chatbot folds it."""
 
 
 def turn(
@@ -34,6 +36,33 @@ def turn(
     if provenance:
         metadata["id"] = json.dumps(asdict(provenance))
     return {"role": role, "content": [{"type": "text", "text": text}], "metadata": metadata}
+
+
+def answer_turns(
+    text: str,
+    reasoning: str = "",
+    note: str = "",
+    provenance: Provenance | None = None,
+    *,
+    running: bool = False,
+) -> History:
+    """Build the turns of an answer: its reasoning, open while nothing but that is written, then its
+    text. The last one keeps ``note`` and ``provenance``.
+    """
+    turns: History = []
+    if reasoning:
+        thought = turn("assistant", reasoning, "" if text else note)
+        status = "pending" if running and not text else "done"
+        thought["metadata"] |= {"title": REASONING, "status": status}
+        turns.append(thought)
+    if text:
+        turns.append(turn("assistant", text, note, provenance))
+    return turns
+
+
+def is_thought(item: Turn) -> bool:
+    """Say whether a turn is an answer's reasoning."""
+    return (item.get("metadata") or {}).get("title") == REASONING
 
 
 def text_of(content: object) -> str:
@@ -68,10 +97,20 @@ def provenance_of(item: Turn) -> Provenance:
 def to_messages(history: Sequence[Turn], system_prompt: str = "") -> tuple[Message, ...]:
     """Return the conversation for a request, without a blank system prompt and empty answers."""
     messages = [Message("system", system_prompt)] if system_prompt.strip() else []
+    thoughts = ""
     for item in history:
         text = text_of(item["content"])
+        if is_thought(item):
+            thoughts = text
+            continue
+        if thoughts and item["role"] == "user":  # an answer that was cut while it reasoned
+            messages.append(Message("assistant", reasoning=thoughts))
+            thoughts = ""
         if text or item["role"] == "user":
-            messages.append(Message(item["role"], text))
+            messages.append(Message(item["role"], text, reasoning=thoughts))
+            thoughts = ""
+    if thoughts:
+        messages.append(Message("assistant", reasoning=thoughts))
     return tuple(messages)
 
 

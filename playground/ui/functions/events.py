@@ -3,7 +3,7 @@
 The form (model, functions, tool choice, permissions, settings) arrives as keyword arguments.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack, cast
@@ -226,21 +226,19 @@ class FunctionHandlers:
                 if answer:
                     note, builder = answer_note(answer), AnswerBuilder()
                     timeline = replace(timeline, cut=_cut_calls(answer))
-                yield self._show(
-                    timeline, note, builder.text, builder.call_names, running=request.id
-                )
+                yield self._show(timeline, note, builder, running=request.id)
         yield self._show(timeline, note)
 
     def _show(
         self,
         timeline: Timeline,
         note: str = "",
-        writing: str = "",
-        calling: Sequence[str] = (),
+        builder: AnswerBuilder | None = None,
         *,
         draft: str | None = None,
         running: str = "",
     ) -> ConversationUpdate:
+        now = builder or AnswerBuilder()
         box: dict[str, object] = {"submit_btn": not running, "stop_btn": bool(running)}
         if draft is not None:
             box["value"] = draft
@@ -251,7 +249,7 @@ class FunctionHandlers:
         chosen = self.choose_call(current.id if current else "", timeline)
         return ConversationUpdate(
             timeline=timeline,
-            chatbot=to_chat(timeline, writing, calling),
+            chatbot=to_chat(timeline, now.text, now.call_names, now.reasoning),
             message=gr.Textbox(**box),
             running=running,
             note=count if waiting else note,

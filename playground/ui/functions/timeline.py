@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from playground.protocol import CallDelta, Message, ToolCall
 from playground.protocol.json_types import parse_object
 from playground.tools.loop import unanswered
-from playground.ui.components.messages import History, Turn, turn
+from playground.ui.components.messages import History, Turn, answer_turns, turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,24 @@ class Timeline:
         return self.messages[:end]
 
 
-def to_chat(timeline: Timeline, writing: str = "", calling: Sequence[str] = ()) -> History:
-    """Return the Chatbot's value. ``writing`` is the answer so far; ``calling`` names the calls
-    that are being written.
+def to_chat(
+    timeline: Timeline, writing: str = "", calling: Sequence[str] = (), reasoning: str = ""
+) -> History:
+    """Return the Chatbot's value. ``writing`` is the answer so far, ``reasoning`` what came before
+    it; ``calling`` names the calls that are being written.
     """
     results, waiting = timeline.results, {call.id for call in unanswered(timeline.messages)}
     history: History = []
     for message in timeline.messages:
-        if message.role in ("user", "assistant") and message.content:
+        if message.role == "user" and message.content:
             history.append(turn(message.role, message.content))
+        elif message.role == "assistant":
+            history += answer_turns(message.content, message.reasoning)
         for call in message.tool_calls:
             run = timeline.runs.get(call.id, Run())
             waits = call.id in waiting and not run.running
             history.append(_call_turn(call, results.get(call.id), run, waits=waits))
-    if writing:
-        history.append(turn("assistant", writing))
+    history += answer_turns(writing, reasoning, running=not calling)
     for cut in timeline.cut:
         state = "stopped at max tokens, not run"
         history.append(_titled(cut.name, _fenced(_pretty(cut.arguments)), {"log": state}))

@@ -285,8 +285,23 @@ def test_unused_field_is_counted_once(file: Path) -> None:
 
 
 def test_unused_field_of_message_is_noted(file: Path) -> None:
-    row = {"messages": [USER, {**ANSWER, "reasoning": "Because."}]}
-    assert notes(file, row) == ["messages[1].reasoning: is not used"]
+    row = {"messages": [USER, {**ANSWER, "mood": "Good."}]}
+    assert notes(file, row) == ["messages[1].mood: is not used"]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_is_read_and_noted(file: Path, name: str) -> None:
+    row = {"messages": [USER, {**ANSWER, name: "Because."}]}
+    noted = f"messages[1].{name}: is learned only by models with thinking blocks"
+    assert notes(file, row) == [noted]
+    (read,) = read_rows(file).rows
+    assert isinstance(read, Conversation)
+    assert read.messages[1].reasoning == "Because."
+
+
+def test_reasoning_of_users_is_unused(file: Path) -> None:
+    row = {"messages": [{**USER, "reasoning": "Hm."}, ANSWER]}
+    assert notes(file, row) == ["messages[0].reasoning: is not used"]
 
 
 def test_null_fields_are_not_noted(file: Path) -> None:

@@ -7,6 +7,8 @@ import torch
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    Ministral3Config,
+    Ministral3ForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedModel,
@@ -48,6 +50,24 @@ MODELS: Mapping[str, Callable[[], PreTrainedModel]] = {
                 "low_freq_factor": 1.0,
                 "high_freq_factor": 4.0,
                 "original_max_position_embeddings": 256,
+            },
+        )
+    ),
+    "ministral 3": lambda: Ministral3ForCausalLM(
+        Ministral3Config(
+            **SIZES,
+            head_dim=16,
+            pad_token_id=None,
+            rope_parameters={
+                "rope_type": "yarn",
+                "rope_theta": 1e6,
+                "factor": 16.0,
+                "original_max_position_embeddings": 20,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+                "mscale": 1.0,
+                "mscale_all_dim": 1.0,
+                "llama_4_scaling_beta": 0.4,
             },
         )
     ),

@@ -23,7 +23,7 @@ CONVERSATIONS = [
 def test_plain_request_equals_converted(messages: list[Message]) -> None:
     request = ChatCompletionRequest.from_openai([message.to_openai() for message in messages])
     instruct = TOKENIZER._normalizer.from_chat_completion_request(request)
-    expected = TOKENIZER._common.instruct_tokenizer.encode_instruct(instruct).tokens
+    expected = TOKENIZER._instruct.encode_instruct(instruct).tokens
     assert TOKENIZER.render(messages) == expected
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from playground.models.catalogue import mistral_small_config
 from playground.models.plan import count_parameters, kv_bytes_per_token, plan
+from playground.models.published_configs import mistral_small_config
 from playground.models.spec import ModelSpec
 
 GIB = 2**30

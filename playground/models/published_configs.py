@@ -1,0 +1,109 @@
+"""Configs of published models, as in their config.json: what their memory is planned with before
+they are downloaded. Of models with a vision tower it is the text tower's.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from transformers import LlamaConfig, Ministral3Config, MistralConfig
+
+
+def mistral_small_config() -> MistralConfig:
+    """Return the config of Mistral-Small-24B-Instruct-2501."""
+    return _mistral_24b(max_position_embeddings=32_768, rope_theta=1e8)
+
+
+def mistral_small_3_1_config() -> MistralConfig:
+    """Return the text tower's of Mistral Small 3.1 and 3.2, of Magistral Small 1.2 and, which has
+    no other, Devstral Small 1.1.
+    """
+    return _mistral_24b(max_position_embeddings=131_072, rope_theta=1e9)
+
+
+def mistral_nemo_config() -> MistralConfig:
+    """Return the config of Mistral-Nemo-Base-2407, whose shape the instruction-tuned one has."""
+    return MistralConfig(
+        vocab_size=131_072,
+        hidden_size=5120,
+        intermediate_size=14_336,
+        num_hidden_layers=40,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+        max_position_embeddings=128_000,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        tie_word_embeddings=False,
+        sliding_window=None,
+    )
+
+
+def mistral_7b_config() -> MistralConfig:
+    """Return the config of Mistral-7B-Instruct-v0.3."""
+    return MistralConfig(
+        vocab_size=32_768,
+        hidden_size=4096,
+        intermediate_size=14_336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        max_position_embeddings=32_768,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        tie_word_embeddings=False,
+        sliding_window=None,
+    )
+
+
+def ministral_3_3b_config() -> Ministral3Config:
+    """Return the text tower's of Ministral 3 3B, whose embeddings are tied."""
+    return Ministral3Config(
+        hidden_size=3072,
+        intermediate_size=9216,
+        num_hidden_layers=26,
+        tie_word_embeddings=True,
+    )
+
+
+def ministral_3_8b_config() -> Ministral3Config:
+    """Return the text tower's of Ministral 3 8B: the defaults of transformers."""
+    return Ministral3Config()
+
+
+def ministral_3_14b_config() -> Ministral3Config:
+    """Return the text tower's of Ministral 3 14B."""
+    return Ministral3Config(hidden_size=5120, intermediate_size=16_384, num_hidden_layers=40)
+
+
+MINISTRAL_3: Mapping[str, Callable[[], Ministral3Config]] = MappingProxyType(
+    {"3b": ministral_3_3b_config, "8b": ministral_3_8b_config, "14b": ministral_3_14b_config}
+)
+
+
+def _mistral_24b(max_position_embeddings: int, rope_theta: float) -> MistralConfig:
+    return MistralConfig(
+        vocab_size=131_072,
+        hidden_size=5120,
+        intermediate_size=32_768,
+        num_hidden_layers=40,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+        max_position_embeddings=max_position_embeddings,
+        rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
+        tie_word_embeddings=False,
+        sliding_window=None,
+    )
+
+
+def smollm2_config() -> LlamaConfig:
+    """Return the config of SmolLM2-135M-Instruct, as in its config.json."""
+    return LlamaConfig(
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8192,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e5},
+        tie_word_embeddings=True,
+    )
