@@ -27,6 +27,7 @@ from playground.errors import BrokenWeights, NotEnoughMemory
 from playground.models.catalogue import find
 from playground.models.config import (
     SMALL_MODEL,
+    as_stored,
     choose_device,
     choose_dtype,
     read_config,
@@ -50,6 +51,7 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     """
     folder = locate(spec, home)
     config = read_config(folder)
+    spec = as_stored(spec, config)
     files = find_weights(folder)
     entry = find(spec.source)
     wanted = spec.context_length or (entry.context_length if entry else window_of(config))
@@ -116,6 +118,7 @@ def _load_weights(
 ) -> PreTrainedModel:
     parameters = count_parameters(config).total
     dtype = choose_dtype(spec, parameters, device)
+    is_stored = bool(getattr(config, "quantization_config", None))
     attention = {} if spec.attention == "auto" else {"attn_implementation": spec.attention}
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
@@ -124,7 +127,7 @@ def _load_weights(
                 folder,
                 config=config,
                 dtype=dtype,
-                quantization_config=_quantization(spec, dtype),
+                quantization_config=None if is_stored else _quantization(spec, dtype),
                 device_map={"": device},
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,  # reported, then refused below with the names
