@@ -17,6 +17,7 @@ from finetune.commands.adapters import (
 )
 from finetune.commands.common import BAD_INPUT
 from finetune.commands.data import check, preview
+from finetune.commands.export import export
 from finetune.commands.training import plan, rerun, resume, train
 from playground.errors import PlaygroundError
 from playground.runtime import quiet_libraries
@@ -37,7 +38,7 @@ def _finetune() -> None:
 
 for command in (
     check, preview, plan, train, resume, rerun, evaluate, show, promote, rollback, retire, delete,
-    schema,
+    export, schema,
 ):  # fmt: skip
     cli.command()(command)
 cli.command("list")(list_adapters)

@@ -19,6 +19,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── EngineStopped         The engine is shutting down, or its thread died.
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
+    ├── NoSpace               The disk has no room for the files that are to be written.
     ├── PortInUse             The server cannot listen there: another program does, mostly.
     └── ModelLoadError        A model or adapter cannot be loaded; the message says why.
         ├── NoSuchModel       There is no catalogue entry, folder or hub repository of this name.
@@ -216,6 +217,12 @@ class InvalidSettings(PlaygroundError):
 
     kind = "invalid"
     code = "invalid_settings"
+
+
+class NoSpace(PlaygroundError):
+    """The disk has no room for the files that are to be written."""
+
+    code = "no_space"
 
 
 class PortInUse(PlaygroundError):

@@ -1,6 +1,7 @@
 """Options and lookups that several commands share. Heavy libraries are imported when they run."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,19 +82,26 @@ def base_of(recipe: "Recipe") -> "LoadedModel":
 
 
 def adapter_folder(name: str) -> Path:
-    """Find an adapter's folder: a path, NAME or NAME/VERSION of the store, or a finished run."""
+    """Find an adapter's folder: a path, NAME, NAME/VERSION or NAME.VERSION of the store, or a
+    finished run.
+    """
     from playground.errors import InvalidSettings, UnknownAdapter
     from playground.models.adapters import CONFIG_FILE
     from playground.store.adapters import AdapterStore
+    from playground.studio.model_names import parse_version_name
     from playground.studio.runs import find_run
 
     if (Path(name) / CONFIG_FILE).is_file():
         return Path(name)
+    store = AdapterStore(home() / "adapters")
+    for found in ((name, None), parse_version_name(name)):
+        if found:
+            with suppress(UnknownAdapter):
+                return store.find(*found).folder
     try:
-        return AdapterStore(home() / "adapters").find(name).folder
-    except UnknownAdapter:
-        pass
-    run = find_run(home(), name)
+        run = find_run(home(), name)
+    except InvalidSettings:
+        raise UnknownAdapter(name, store.names()) from None
     if run.adapter is None:
         raise InvalidSettings(f"run {run.folder.name} is not finished: {run.state}")
     return run.adapter

@@ -15,10 +15,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -28,6 +28,9 @@ from transformers.utils.import_utils import is_serve_available
 
 from playground.bench.peers import BATCH_TOKENS, CACHE_PAGES, PAGE_TOKENS, Kind, Source, Work
 from playground.errors import EngineStopped, RequestFailed
+from playground.models.export.gguf_file import write_model
+from playground.models.export.gguf_vocabulary import NumberVocabulary
+from playground.models.export.request import GgufType
 
 OURS_OVER_HTTP = "playground, HTTP"
 TRANSFORMERS_SERVE = "transformers serve"
@@ -206,8 +209,6 @@ def llama_missing() -> str:
     """Why llama.cpp's server cannot run here, and how to get it; nothing if it can."""
     if not shutil.which(LLAMA_SERVER):
         return "is not on PATH: build the target llama-server of github.com/ggml-org/llama.cpp"
-    if not find_spec("gguf"):
-        return "needs gguf: pip install 'mistral-playground[bench]'"
     return ""
 
 
@@ -217,10 +218,11 @@ def llama_server(source: Source) -> Served:
     Set for speed on a CPU: without flash attention (a fifth slower), and with neighbouring slots
     for requests sent together (slots that it picks itself split its batches, up to half as fast).
     """
-    from playground.bench.gguf_file import write_gguf
-
     path = source.folder / "model.gguf"
-    write_gguf(source.model, path)
+    shapes = {name: tuple(weight.shape) for name, weight in source.model.named_parameters()}
+    kind: GgufType = "bf16" if source.model.dtype == torch.bfloat16 else "f32"
+    weights = source.model.named_parameters()
+    write_model(weights, shapes, source.model.config, NumberVocabulary(), path, kind)
     command = [
         *(LLAMA_SERVER, "--model", str(path), "--threads", str(source.threads)),
         *("--threads-batch", str(source.threads), "--parallel", str(SLOTS)),

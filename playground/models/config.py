@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, PretrainedConf
 
 from playground.errors import UnsupportedModel
 from playground.models.spec import ModelSpec
+from playground.settings import Quantization
 
 SMALL_MODEL = 1_000_000_000
 """Parameters; a CPU serves smaller models in fp32, where small matmuls are faster than in bf16."""
@@ -74,6 +76,31 @@ def _text_config(config: PretrainedConfig, raw: Mapping[str, Any]) -> Pretrained
     if raw.get("quantization_config") is not None:
         text.quantization_config = raw["quantization_config"]
     return text
+
+
+def as_stored(spec: ModelSpec, config: PretrainedConfig) -> ModelSpec:
+    """Return the spec with the quantization in which the folder's weights lie, if they do.
+
+    Raises `UnsupportedModel` for any method but bitsandbytes', and if another quantization than the
+    stored one is asked for.
+    """
+    stored = getattr(config, "quantization_config", None)
+    if not stored:
+        return spec
+    fields = stored if isinstance(stored, dict) else stored.to_dict()
+    method = str(fields.get("quant_method") or "unknown")
+    if method != "bitsandbytes":
+        raise UnsupportedModel(
+            f"{spec.source} is stored quantized by {method}, which is not loaded here: take its "
+            "unquantized original with --quantization nf4, or a folder of bitsandbytes"
+        )
+    quantization: Quantization = "nf4" if fields.get("load_in_4bit") else "int8"
+    if spec.quantization not in ("none", quantization):
+        raise UnsupportedModel(
+            f"{spec.source} is stored as {quantization} and cannot be loaded as "
+            f"{spec.quantization}; leave --quantization out"
+        )
+    return replace(spec, quantization=quantization)
 
 
 def window_of(config: PretrainedConfig) -> int:

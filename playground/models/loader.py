@@ -28,6 +28,7 @@ from playground.models.catalogue import find
 from playground.models.config import (
     SMALL_MODEL,
     TEXT_TOWER_KEYS,
+    as_stored,
     choose_device,
     choose_dtype,
     is_wrapped,
@@ -53,6 +54,7 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     """
     folder = locate(spec, home)
     config = read_config(folder)
+    spec = as_stored(spec, config)
     files = find_weights(folder)
     entry = find(spec.source)
     wanted = spec.context_length or (entry.context_length if entry else window_of(config))
@@ -125,6 +127,7 @@ def _load_weights(
         options["attn_implementation"] = spec.attention
     if is_wrapped(folder):
         options["key_mapping"] = dict(TEXT_TOWER_KEYS)
+    is_stored = bool(getattr(config, "quantization_config", None))
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
         with _progress_bar(shown=parameters >= SMALL_MODEL):
@@ -132,7 +135,7 @@ def _load_weights(
                 folder,
                 config=config,
                 dtype=dtype,
-                quantization_config=_quantization(spec, dtype),
+                quantization_config=None if is_stored else _quantization(spec, dtype),
                 device_map={"": device},
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,  # reported, then refused below with the names

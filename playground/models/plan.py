@@ -20,7 +20,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from playground.models.catalogue import find
-from playground.models.config import choose_device, choose_dtype, read_config, window_of
+from playground.models.config import as_stored, choose_device, choose_dtype, read_config, window_of
 from playground.models.download import locate
 from playground.models.spec import ModelSpec
 from playground.settings import Quantization
@@ -125,7 +125,11 @@ def plan(spec: ModelSpec, *, home: Path | None = None) -> MemoryPlan:
 def plan_for_config(
     spec: ModelSpec, config: PretrainedConfig, device: torch.device, context_length: int
 ) -> MemoryPlan:
-    """Plan for a config on a device."""
+    """Plan for a config on a device, and the quantization in which its weights are stored.
+
+    Raises what `as_stored` raises.
+    """
+    spec = as_stored(spec, config)
     count = count_parameters(config)
     element = choose_dtype(spec, count.total, device).itemsize
     linear_bytes = {
@@ -166,7 +170,9 @@ def available_bytes(device: torch.device) -> int:
 
 def suggest(spec: ModelSpec, config: PretrainedConfig, device: torch.device, available: int) -> str:
     """Return a sentence that names options with which the model would fit."""
-    for quantization in ("none", "int8", "nf4"):
+    stored = as_stored(spec, config).quantization
+    choices: tuple[Quantization, ...] = ("none", "int8", "nf4")
+    for quantization in choices if not getattr(config, "quantization_config", None) else (stored,):
         other = replace(spec, quantization=quantization)
         context = plan_for_config(other, config, device, 0).largest_context(available)
         context = min(context, window_of(config)) // 256 * 256

@@ -24,6 +24,8 @@ from finetune.training.plan import TrainingPlan, plan_for
 from playground.errors import Conflict, UnknownAdapter, UnknownJob, UnknownModel
 from playground.evaluation.run import AdapterBackend
 from playground.models.adapters import check_fits, read_adapter
+from playground.models.export.export import export
+from playground.models.export.request import Exported, make_request
 from playground.models.loaded import LoadedModel
 from playground.models.plan import available_bytes, kv_bytes_per_token
 from playground.protocol import ModelInfo
@@ -291,6 +293,16 @@ class Studio:
             check_fits(adapter, self._loaded)
             facts = {} if adapter.card else {"base_hash": self._loaded.weights_hash}
             return self.store.publish(folder, name, facts)
+
+    def export(self, name: str, version: str, to: str, gguf_type: str = "f16") -> Exported:
+        """Write a version for another program, to ``exports/NAME-VERSION-to`` under the home.
+
+        Raises what `playground.models.export.export` raises.
+        """
+        stored = self.store.find(name, version)
+        ending = f"{to}-{gguf_type}" if to in ("gguf", "ollama") else to
+        out = self._home / "exports" / f"{name}-{stored.version}-{ending}"
+        return export(make_request(stored.folder, to, self._home, out=out, gguf_type=gguf_type))
 
     def promote(self, name: str, version: str) -> Version:
         """Point a name at a version, at once and without losing a request."""

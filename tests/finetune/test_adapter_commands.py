@@ -101,3 +101,19 @@ def test_base_of_catalogue_needs_no_files(tmp_path: Path) -> None:
     assert base
     assert (base.weights_hash, base.template_hash) == ("", "")
     assert base.model.get_submodule("model.layers.39.self_attn.q_proj")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["desk", "desk.v1", "desk/v1"])
+def test_export_finds_stored_version(home: Path, made: Path, tmp_path: Path, name: str) -> None:
+    finetune("import", made, "--name", "desk", "--model", "embedded")
+    out = tmp_path / "out"
+    options = ("--to", "merged", "--out", out, "--model", "embedded")
+    assert finetune("export", name, *options) == 0
+    assert (out / "model.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("home")
+def test_export_names_unknown_adapter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert finetune("export", "nobody", "--to", "peft") == 1
+    assert "no adapter 'nobody' in the store" in capsys.readouterr().err

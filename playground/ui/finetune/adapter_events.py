@@ -1,4 +1,5 @@
-"""What happens under “Adapters”: versions are tried, promoted, rolled back, retired, imported."""
+"""What happens under “Adapters”: versions are tried, promoted, rolled back, retired, imported,
+exported."""
 
 import shutil
 import tempfile
@@ -60,6 +61,12 @@ class AdapterHandlers:
         """Remove the version's files."""
         self.studio.delete(*_name_and_version(chosen))
         return self._show(None, f"{chosen} is deleted")
+
+    def export(self, chosen: str | None, target: str, gguf_type: str) -> AdapterUpdate:
+        """Write the version for another program, on the server's disk."""
+        exported = self.studio.export(*_name_and_version(chosen), target, gguf_type)
+        text = f"{exported.folder} ({exported.size / 2**20:.1f} MiB): {exported.command}"
+        return self._show(chosen, "\n".join((text, *exported.notes)))
 
     def import_adapter(self, files: list[str] | None, name: str) -> AdapterUpdate:
         """Make an adapter from elsewhere the next version of a name."""

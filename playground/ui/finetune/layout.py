@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.models.export.request import GGUF_TYPES
 from playground.studio.training import PRESETS
 from playground.ui.finetune.recipe_controls import recipe_controls
 
@@ -13,6 +14,13 @@ FROM_GOOD = "Good answers: votes, thumbs up, edits"
 FROM_THUMBS = "Labelled answers: thumbs up and down"
 SOURCES = [UPLOADED, FROM_GOOD, FROM_VOTES, FROM_THUMBS]
 ROW_FILES = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md", ".gz"]
+EXPORT_TARGETS = [
+    ("PEFT folder", "peft"),
+    ("Merged weights (bf16)", "merged"),
+    ("GGUF, merged and LoRA", "gguf"),
+    ("Ollama folder", "ollama"),
+    ("vLLM launch line", "vllm"),
+]
 REFRESH_S = 1.0
 
 
@@ -77,6 +85,9 @@ class AdapterParts:
     roll_back: gr.Button
     retire: gr.Button
     delete: gr.Button
+    target: gr.Dropdown
+    gguf_type: gr.Dropdown
+    export: gr.Button
     files: gr.File
     name: gr.Textbox
     import_adapter: gr.Button
@@ -234,6 +245,16 @@ def _adapters() -> AdapterParts:
             roll_back = gr.Button("Roll back", elem_id="ad-roll-back")
             retire = gr.Button("Retire", elem_id="ad-retire")
             delete = gr.Button("Delete", elem_id="ad-delete")
+        with gr.Accordion("Export", open=False):
+            with gr.Row():
+                target = gr.Dropdown(EXPORT_TARGETS, value="peft", label="To", elem_id="ad-target")
+                gguf_type = gr.Dropdown(
+                    list(GGUF_TYPES),
+                    value="f16",
+                    label="Matrices of GGUF files",
+                    elem_id="ad-gguf-type",
+                )
+            export = gr.Button("Export", elem_id="ad-export")
         with gr.Accordion("Import an adapter", open=False):
             files = gr.File(
                 label="PEFT's adapter_config.json and adapter_model.safetensors, or "
@@ -255,6 +276,9 @@ def _adapters() -> AdapterParts:
         roll_back=roll_back,
         retire=retire,
         delete=delete,
+        target=target,
+        gguf_type=gguf_type,
+        export=export,
         files=files,
         name=name,
         import_adapter=import_adapter,

@@ -122,6 +122,11 @@ def _wire_adapters(
         (adapters.delete, handlers.delete),
     ):
         button.click(**bind(handler, adapters), inputs=adapters.version, **ACTION)
+    adapters.export.click(
+        **bind(handlers.export, adapters),
+        inputs=[adapters.version, adapters.target, adapters.gguf_type],
+        **ACTION,
+    )
     adapters.import_adapter.click(
         **bind(handlers.import_adapter, adapters), inputs=[adapters.files, adapters.name], **ACTION
     )

@@ -29,6 +29,7 @@ CONVERSATION = {"chat", "message", None, "status"}
         ("plan", 1, {"ft-plan"}),
         ("start", 1, {"ft-rooms", "ft-job"}),
         ("publish", 1, {"ft-rooms", "ad-version"}),
+        ("export", 1, {"ad-table", "ad-version", "ad-card", "ad-note"}),
         ("import_adapter", 1, {"ad-table", "ad-version", "ad-card", "ad-note"}),
     ],
 )

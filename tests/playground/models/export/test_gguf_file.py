@@ -6,8 +6,10 @@ import torch
 from gguf import GGUFReader
 from transformers import MistralForCausalLM
 
-from playground.bench.gguf_file import interleaved, write_gguf
 from playground.bench.shapes import DTYPES, SHAPES, random_model
+from playground.models.export.gguf_file import interleaved, write_model
+from playground.models.export.gguf_vocabulary import NumberVocabulary
+from playground.models.export.request import GgufType
 
 SHAPE = SHAPES["embedded"]
 
@@ -21,7 +23,11 @@ def model(request: pytest.FixtureRequest) -> MistralForCausalLM:
 def test_the_file_has_llama_cpps_tensors_in_the_models_precision(
     model: MistralForCausalLM, tmp_path: Path
 ) -> None:
-    write_gguf(model, tmp_path / "model.gguf")
+    kind: GgufType = "f32" if model.dtype == torch.float32 else "bf16"
+    shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+    path = tmp_path / "model.gguf"
+    weights = model.named_parameters()
+    write_model(weights, shapes, model.config, NumberVocabulary(), path, kind)
     reader = GGUFReader(tmp_path / "model.gguf")
     assert reader.fields["general.architecture"].contents() == "llama"
     assert len(reader.fields["tokenizer.ggml.tokens"].contents()) == model.config.vocab_size
