@@ -3,11 +3,11 @@
     python -m benchmarks.cpu_24b write FOLDER [--layers 40]    # 13 GB of random NF4 weights
     python -m benchmarks.cpu_24b run FOLDER [--tokens 6] [--only pack,train,serve]
 
-`write` makes a model folder in bitsandbytes' serialized NF4 layout, a file a layer, with the tokenizer
-of the embedded model, whose unused ids the engine never draws. `run` does each part in a process of
-its own, so that peaks do not mix: *pack* is the first start, *train* one QLoRA step of one row, which
-makes an adapter, *serve* a second start, answers of the base and of the adapter. Prints seconds,
-peak memory ÷ plan, and seconds a token ÷ the time in which the memory delivers the weights once.
+`write` makes a model folder in bitsandbytes' serialized NF4 layout, a file a layer, with the
+tokenizer of the embedded model (ids without a token are never drawn). `run` does each part in a
+process of its own, so that peaks do not mix: *pack* is the first start, *train* one QLoRA step of
+one row, which makes an adapter, *serve* a second start, answers of the base and of the adapter.
+Prints seconds, peak memory ÷ plan, and seconds a token ÷ the time in which the memory delivers the weights once.
 Packed weights go to FOLDER/home. Needs 15 GB of memory and 30 GB of disk.
 """
 
@@ -21,6 +21,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from playground.models.loaded import LoadedModel
 
 PARTS = ("pack", "train", "serve")
 CONTEXT = 1024
@@ -173,18 +179,21 @@ async def serve(loaded: "LoadedModel", home: Path, tokens: int, weights: int) ->
         print(f"serve: adapter attached in {time.monotonic() - began:.2f} s", flush=True)
         names.append("one-step")
     for name in names:
-        times = [time.monotonic()]
+        times, cpu = [time.monotonic()], [time.process_time()]
         request = Request(name, (Message("user", QUESTION),), sampling=sampling)
         async for event in backend.stream(request):
             if isinstance(event, Delta):
                 times.append(time.monotonic())
+                cpu.append(time.process_time())
             else:
                 used = event.usage
-        each = (times[-1] - times[1]) / max(1, used.completion_tokens - 1)
+        count = max(1, len(times) - 2)
+        each, cpu_each = (times[-1] - times[1]) / count, (cpu[-1] - cpu[1]) / count
         floor = weights / speed
         print(
-            f"serve: {name}: prompt of {used.prompt_tokens} tokens {times[1] - times[0]:.1f} s, then "
-            f"{each:.2f} s a token, {each / floor:.1f} times the floor of {floor:.2f} s",
+            f"serve: {name}: {used.prompt_tokens} prompt tokens in {times[1] - times[0]:.1f} s, then "
+            f"{each:.2f} s a token ({cpu_each:.2f} s of all cores' time), "
+            f"{each / floor:.1f} times the floor of {floor:.2f} s",
             flush=True,
         )
     backend.close()
@@ -205,16 +214,16 @@ def bandwidth() -> float:
 
 def train(loaded: "LoadedModel", home: Path) -> int:
     """Take one QLoRA step, and return the bytes that the plan says."""
+    import torch
+
     from finetune.data.dataset import TrainingData
     from finetune.data.examples import to_examples
+    from finetune.data.rows import Conversation
     from finetune.recipe import mistral_small_24b_qlora
     from finetune.training.plan import plan_for
     from finetune.training.train import train as train_adapter
     from playground.models.config import read_config
-    from finetune.data.rows import Conversation
     from playground.protocol import Message
-
-    import torch
 
     recipe = replace(
         mistral_small_24b_qlora(),

@@ -1,11 +1,12 @@
 """Linear modules with 4- and 8-bit integer weights, computed by torch's own kernels on a CPU.
 
-``Int4Linear``: per group of 64 (or 32) inputs, ``w = (q - 8) * scale + zero`` with ``q`` in 0 … 15.
-``Int8Linear``: per output row, ``w = q * scale``. Few rows go through the fused operators, which are
-as fast with bf16 rows as the memory and very slow with fp32 ones; more rows, and gradients, through
-weights dequantized slice by slice (docs/log.md, "Integer weights on a CPU"). The operators are those
-of torch's inductor (torch/_inductor/quantized_lowerings.py); they are not public, and
-`has_int_kernels` says whether they are there. Weights are frozen; gradients pass through to the rows.
+``Int4Linear``: ``w = (q - 8) * scale + zero`` with ``q`` in 0 … 15, scale and zero per group of 64
+(or 32) inputs. ``Int8Linear``: ``w = q * scale``, per output row. Few rows go through the fused
+operators, which are about as fast as the memory with bf16 rows and very slow with fp32 ones; more
+rows, and gradients, through weights dequantized slice by slice (docs/log.md, "Integer weights on a
+CPU"). The operators are those of torch's inductor (torch/_inductor/quantized_lowerings.py); they
+are not public, and `has_int_kernels` says whether they are there. Weights are frozen; gradients
+pass through to the rows.
 
 Knows no files and no model class.
 """
@@ -22,7 +23,7 @@ from playground.models.config import has_fast_bf16
 from playground.settings import Quantization
 
 GROUPS = (64, 32)
-"""Inputs that share a scale, the first that divides their number. With 64, weights take 4.5 bits."""
+"""Inputs that share a scale, the first that divides their number; 4.5 bits a weight with 64."""
 ROW_BLOCK = 64
 """Output rows are padded to a multiple, of which every CPU's packed layout is made."""
 MAX_FUSED_ROWS = 32
@@ -111,7 +112,7 @@ class IntLinear(nn.Linear):
         raise NotImplementedError
 
     def fused(self, x: Tensor) -> Tensor:
-        """Map bf16 ``[rows, in]`` to ``[rows, out]``, without the bias."""
+        """Map contiguous bf16 ``[rows, in]`` to ``[rows, out]``, without the bias."""
         raise NotImplementedError
 
     def dense(self, begin: int, dtype: torch.dtype) -> Tensor:
@@ -127,6 +128,7 @@ class IntLinear(nn.Linear):
         return output.view(*input.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
+        """Return the sizes for printing."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
@@ -144,6 +146,7 @@ class Int4Linear(IntLinear):
 
     @staticmethod
     def quantize(weight: Tensor) -> dict[str, Tensor]:
+        """See `IntLinear`."""
         outputs, inputs = weight.shape
         group = group_of(inputs)
         padded = nn.functional.pad(weight, (0, 0, 0, -outputs % ROW_BLOCK))
@@ -160,12 +163,14 @@ class Int4Linear(IntLinear):
         }
 
     def fused(self, x: Tensor) -> Tensor:
+        """See `IntLinear`."""
         output: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
             x, self.weight, self.group, self.scales_and_zeros
         )
         return output[:, : self.out_features]
 
     def dense(self, begin: int, dtype: torch.dtype) -> Tensor:
+        """See `IntLinear`."""
         integers = _unpack(self.weight[begin : begin + SLICE_ROWS], _block_rows())
         by_group = integers.view(-1, self.group, integers.shape[1]).to(dtype)
         both = self.scales_and_zeros[:, begin : begin + SLICE_ROWS]
@@ -185,15 +190,18 @@ class Int8Linear(IntLinear):
 
     @staticmethod
     def quantize(weight: Tensor) -> dict[str, Tensor]:
+        """See `IntLinear`."""
         values = weight.float()
         scales = (values.abs().amax(dim=1) / 127).clamp_min(1e-12).to(torch.bfloat16)
         integers = (values / scales.float()[:, None]).round().clamp(-127, 127)
         return {"weight": integers.to(torch.int8), "scales": scales}
 
     def fused(self, x: Tensor) -> Tensor:
+        """See `IntLinear`."""
         return torch._weight_int8pack_mm(x, self.weight, self.scales)
 
     def dense(self, begin: int, dtype: torch.dtype) -> Tensor:
+        """See `IntLinear`."""
         rows = slice(begin, begin + SLICE_ROWS)
         return self.weight[rows].to(dtype).mul_(self.scales[rows, None].to(dtype)).T
 
@@ -240,7 +248,7 @@ class _Matmul(torch.autograd.Function):
     def forward(ctx: torch.autograd.function.FunctionCtx, rows: Tensor, layer: IntLinear) -> Tensor:
         ctx.layer = layer  # type: ignore[attr-defined]
         if rows.shape[0] <= MAX_FUSED_ROWS:
-            return layer.fused(rows.to(torch.bfloat16)).to(rows.dtype)
+            return layer.fused(rows.to(torch.bfloat16).contiguous()).to(rows.dtype)
         dtype = _dense_dtype(rows)
         output = rows.new_empty(rows.shape[0], layer.out_features)
         x = rows.to(dtype)

@@ -2,8 +2,8 @@
 
 Packing goes through the folder one matrix at a time, whether its weights are stored in 16 or 32
 bits or in bitsandbytes' NF4 or int8, and writes ``HOME/packed/KEY``. The key covers the stored
-weights, the form, the dtype of the rest and the layout of this CPU's kernels. What does not open, or
-is not what was written, is packed again. Folders whose tensors have other names than the model's
+weights, the form, the dtype of the rest and the layout of this CPU's kernels. What does not open,
+or is not what was written, is packed again. Folders whose tensors have other names than the model's
 own are left to transformers and bitsandbytes.
 
 Knows no device but the CPU.
@@ -133,9 +133,9 @@ def _fits(model: PreTrainedModel, stored: StoredWeights) -> bool:
     packed = {path for path, module in model.named_modules() if isinstance(module, IntLinear)}
     for name, _ in model.named_parameters():
         path, _, part = name.rpartition(".")
-        if part not in ("scales", "scales_and_zeros") or path not in packed:
-            if name not in stored:
-                return False
+        is_made = path in packed and part in ("scales", "scales_and_zeros")
+        if not is_made and name not in stored:
+            return False
     return True
 
 
