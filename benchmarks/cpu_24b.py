@@ -7,7 +7,8 @@
 tokenizer of the embedded model (ids without a token are never drawn). `run` does each part in a
 process of its own, so that peaks do not mix: *pack* is the first start, *train* one QLoRA step of
 one row, which makes an adapter, *serve* a second start, answers of the base and of the adapter.
-Prints seconds, peak memory ÷ plan, and seconds a token ÷ the time in which the memory delivers the weights once.
+Prints seconds, peak memory ÷ plan, and seconds a token ÷ the time in which the memory delivers the
+weights once.
 Packed weights go to FOLDER/home. Needs 15 GB of memory and 30 GB of disk.
 """
 
@@ -78,7 +79,7 @@ def write(folder: Path, layers: int) -> None:
         names.update(dict.fromkeys(tensors, name))
 
     for layer in range(layers):
-        tensors = {}
+        tensors: dict[str, torch.Tensor] = {}
         for module, shape in shapes.items():
             tensors |= nf4(f"model.layers.{layer}.{module}.weight", shape)
         for norm in ("input_layernorm", "post_attention_layernorm"):
@@ -191,8 +192,8 @@ async def serve(loaded: "LoadedModel", home: Path, tokens: int, weights: int) ->
         each, cpu_each = (times[-1] - times[1]) / count, (cpu[-1] - cpu[1]) / count
         floor = weights / speed
         print(
-            f"serve: {name}: {used.prompt_tokens} prompt tokens in {times[1] - times[0]:.1f} s, then "
-            f"{each:.2f} s a token ({cpu_each:.2f} s of all cores' time), "
+            f"serve: {name}: {used.prompt_tokens} prompt tokens in {times[1] - times[0]:.1f} s, "
+            f"then {each:.2f} s a token ({cpu_each:.2f} s of all cores' time), "
             f"{each / floor:.1f} times the floor of {floor:.2f} s",
             flush=True,
         )

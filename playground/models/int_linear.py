@@ -151,7 +151,7 @@ class Int4Linear(IntLinear):
         group = group_of(inputs)
         padded = nn.functional.pad(weight, (0, 0, 0, -outputs % ROW_BLOCK))
         packed, scales_and_zeros = [], []
-        for rows in padded.split(FIT_ROWS):
+        for rows in torch.split(padded, FIT_ROWS):
             groups = rows.float().view(len(rows), inputs // group, group)
             integers, scales, zeros = fit_groups(groups)
             as_int = integers.view(len(rows), inputs).to(torch.int32)
@@ -257,9 +257,7 @@ class _Matmul(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-    ) -> tuple[Tensor, None]:
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         layer: IntLinear = ctx.layer  # type: ignore[attr-defined]
         dtype = _dense_dtype(gradient)
         total = gradient.new_zeros(gradient.shape[0], layer.in_features, dtype=torch.float32)

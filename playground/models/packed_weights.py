@@ -87,7 +87,7 @@ def empty_model(
                     module.in_features, module.out_features, bias=module.bias is not None
                 )
             model.set_submodule(path, integer)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 class StoredWeights:
@@ -122,7 +122,8 @@ class StoredWeights:
 
         prefix = f"{name}."
         state = {key.removeprefix(prefix): self.tensor(key) for key in self._parts(prefix)}
-        return dequantize_4bit(stored, QuantState.from_dict(state, torch.device("cpu")))
+        matrix: Tensor = dequantize_4bit(stored, QuantState.from_dict(state, torch.device("cpu")))
+        return matrix
 
     def _parts(self, prefix: str) -> list[str]:
         return [key for key in self._files if key.startswith(prefix)]

@@ -101,7 +101,7 @@ def test_peft_adapts_integer_linear() -> None:
     base = parent["up"](x)
     assert base.requires_grad
     base.sum().backward()
-    lora = parent["up"].lora_B["default"].weight
+    lora = parent.get_parameter("up.lora_B.default.weight")
     assert lora.grad is not None
     assert lora.grad.abs().sum() > 0
     assert isinstance(parent["up"].base_layer, Int4Linear)
