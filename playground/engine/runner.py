@@ -20,6 +20,7 @@ from playground.engine.linear import can_pack
 from playground.engine.lora import AdapterBank
 from playground.engine.paged_runner import PagedRunner
 from playground.engine.sequential import SequentialRunner
+from playground.models.int_linear import IntLinear
 from playground.models.plan import available_bytes
 
 MAX_COPY_FRACTION = 0.5
@@ -76,7 +77,8 @@ def choose_runner(
     if is_fusable(model):
         copies = model.num_parameters() * model.dtype.itemsize
         fit = copies <= MAX_COPY_FRACTION * available_bytes(model.device)
-        packed = fit and can_pack(model.dtype, model.device)
+        integers = any(isinstance(module, IntLinear) for module in model.modules())
+        packed = fit and can_pack(model.dtype, model.device) and not integers
         forward = FusedLlamaForward(model, adapters, packed=packed)
         paged = PagedRunner(model, adapters, forward)
         if layout == "paged" or (layout == "auto" and paged.use_kernel):

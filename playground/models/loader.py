@@ -1,7 +1,9 @@
 """Model loading for serving and training.
 
-bf16, fp16, fp32, int8 and NF4 with double quantization; safetensors only; never remote code. A
-model that does not fit into memory is refused before anything is loaded.
+bf16, fp16, fp32, 8 and 4 bits; safetensors only; never remote code. Quantized weights are
+bitsandbytes' int8 and NF4 with double quantization on a GPU, and integers packed for its kernels on
+a CPU that has them (`packed_weights`). A model that does not fit into memory is refused before
+anything is loaded.
 """
 
 import logging
@@ -36,9 +38,11 @@ from playground.models.config import (
     window_of,
 )
 from playground.models.download import locate
+from playground.models.int_linear import uses_int_weights
 from playground.models.loaded import LoadedModel
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.models.mistral_vocabulary import find_file
+from playground.models.packed_weights import empty_model, load_packed
 from playground.models.plan import available_bytes, count_parameters, plan_for_config, suggest
 from playground.models.spec import ModelSpec
 from playground.models.template_tokenizer import TemplateTokenizer
@@ -62,7 +66,8 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     device = choose_device(spec.device)
     _check_memory(spec, config, device, context_length)
     tokenizer = load_tokenizer(folder)
-    model = _load_weights(spec, folder, config, device)
+    model = _load_packed(spec, folder, files, config, home) if device.type == "cpu" else None
+    model = model or _load_weights(spec, folder, config, device)
     return LoadedModel(
         name=served_name(spec),
         spec=spec,
@@ -104,6 +109,18 @@ def _check_memory(
             f"{spec.source} needs {needed.total / 2**30:.1f} GiB and {device} has "
             f"{available / 2**30:.1f} GiB free; {suggest(spec, config, device, available)}"
         )
+
+
+def _load_packed(
+    spec: ModelSpec, folder: Path, files: list[Path], config: PretrainedConfig, home: Path | None
+) -> PreTrainedModel | None:
+    """Load integer weights for this CPU; None if they are not wanted or it has no kernels."""
+    device = torch.device("cpu")
+    if spec.quantization == "none" or not uses_int_weights(spec.quantization, device):
+        return None
+    dtype = choose_dtype(spec, count_parameters(config).total, device)
+    model = empty_model(config, spec.quantization, dtype, spec.attention)
+    return load_packed(folder, files, model, spec.quantization, home)
 
 
 def _quantization(spec: ModelSpec, dtype: torch.dtype) -> BitsAndBytesConfig | None:

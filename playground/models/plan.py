@@ -7,7 +7,8 @@
 Parameters are counted on the meta device from the config alone. NF4 with double quantization
 stores 4.127 bits per parameter (measured on a full-size layer of the 24B: 4 bits, an 8-bit scale
 per block of 64, and an fp32 scale per 256 blocks; QLoRA, arXiv:2305.14314). int8 stores 8 bits and
-an fp32 scale per row (LLM.int8(), arXiv:2208.07339).
+an fp32 scale per row (LLM.int8(), arXiv:2208.07339). On a CPU with kernels for integers
+(`int_linear`), "nf4" stores 4 bits and two bf16 numbers per group of 64, and int8 a bf16 scale.
 """
 
 from dataclasses import dataclass, replace
@@ -22,10 +23,12 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 from playground.models.catalogue import find
 from playground.models.config import as_stored, choose_device, choose_dtype, read_config, window_of
 from playground.models.download import locate
+from playground.models.int_linear import uses_int_weights
 from playground.models.spec import ModelSpec
 from playground.settings import Quantization
 
 NF4_BITS = 4.127
+INT4_BITS = 4.5
 STEP_TOKENS = 512
 SMALLEST_USEFUL_CONTEXT = 1024
 GPU_RUNTIME_BYTES = 700 * 2**20
@@ -132,10 +135,11 @@ def plan_for_config(
     spec = as_stored(spec, config)
     count = count_parameters(config)
     element = choose_dtype(spec, count.total, device).itemsize
+    integers = uses_int_weights(spec.quantization, device)
     linear_bytes = {
         "none": count.linear * element,
-        "int8": count.linear + 4 * count.linear_rows,
-        "nf4": round(count.linear * NF4_BITS / 8),
+        "int8": count.linear + (2 if integers else 4) * count.linear_rows,
+        "nf4": round(count.linear * (INT4_BITS if integers else NF4_BITS) / 8),
     }[spec.quantization]
     return MemoryPlan(
         model=spec.source,

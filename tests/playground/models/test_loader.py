@@ -17,6 +17,7 @@ from playground.errors import (
     PlaygroundError,
     UnsupportedModel,
 )
+from playground.models.int_linear import Int4Linear, Int8Linear, has_int_kernels
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message
@@ -36,7 +37,10 @@ def test_every_precision_gives_finite_logits(
     prompt = torch.tensor([loaded.tokenizer.render([Message("user", "Hello")])])
     assert loaded.model(prompt).logits.isfinite().all()
     linear = loaded.model.model.layers[0].mlp.up_proj
-    expected = {"none": torch.nn.Linear, "int8": Linear8bitLt, "nf4": Linear4bit}[quantization]
+    quantized = {"int8": Linear8bitLt, "nf4": Linear4bit}
+    if loaded.model.device.type == "cpu" and has_int_kernels():
+        quantized = {"int8": Int8Linear, "nf4": Int4Linear}
+    expected = {"none": torch.nn.Linear, **quantized}[quantization]
     assert type(linear) is expected
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
 
@@ -45,8 +49,13 @@ def test_small_model_is_fp32_on_cpu(mistral_folder: Path) -> None:
     assert load(ModelSpec(str(mistral_folder), device="cpu")).model.dtype == torch.float32
 
 
-def test_nf4_stays_trainable_after_eval_forward(mistral_folder: Path) -> None:
-    """On AVX512-BF16 the fast kernel would repack the base and lose gradients in silence."""
+@pytest.mark.parametrize("integers", [True, False])
+def test_nf4_stays_trainable_after_eval_forward(
+    mistral_folder: Path, integers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On AVX512-BF16 bitsandbytes' kernel would repack the base and lose gradients in silence."""
+    if not integers:
+        monkeypatch.setattr("playground.models.loader.uses_int_weights", lambda *_: False)
     loaded = load(ModelSpec(str(mistral_folder), quantization="nf4", device="cpu"))
     layers = loaded.model.model.layers
     prompt = torch.tensor([loaded.tokenizer.render([Message("user", "Hello")])])

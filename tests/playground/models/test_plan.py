@@ -1,10 +1,15 @@
 """The memory plan agrees with the published shape of Mistral-Small-24B."""
 
+from pathlib import Path
+
 import pytest
 
+from playground.models.int_linear import IntLinear, has_int_kernels
+from playground.models.loader import load
 from playground.models.plan import count_parameters, kv_bytes_per_token, plan
 from playground.models.published_configs import mistral_small_config
 from playground.models.spec import ModelSpec
+from playground.settings import Quantization
 
 GIB = 2**30
 
@@ -20,7 +25,8 @@ def test_24b_kv_bytes_per_token() -> None:
 
 
 @pytest.mark.slow
-def test_24b_nf4_memory_plan() -> None:
+def test_24b_nf4_memory_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playground.models.plan.uses_int_weights", lambda *_: False)
     nf4 = plan(ModelSpec("mistral-small", quantization="nf4"))
     assert nf4.weights / GIB == pytest.approx(13.18, abs=0.01)
     assert nf4.kv_cache / GIB == pytest.approx(5.0)
@@ -37,3 +43,24 @@ def test_largest_context_fills_available_memory() -> None:
     nf4 = plan(ModelSpec("mistral-small", quantization="nf4"))
     assert nf4.largest_context(nf4.total) == nf4.context_length
     assert nf4.largest_context(nf4.weights) == 0
+
+
+@pytest.mark.slow
+def test_24b_fits_a_24_gb_cpu() -> None:
+    """4-bit integers take 4.5 bits a weight: 14.15 GiB, and a context of 32,768 below 20."""
+    if not has_int_kernels():
+        pytest.skip("this CPU has no integer kernels")
+    integers = plan(ModelSpec("mistral-small", quantization="nf4", device="cpu"))
+    assert integers.weights / GIB == pytest.approx(14.15, abs=0.01)
+    assert integers.total / GIB < 20
+
+
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_planned_integers_are_the_loaded(mistral_folder: Path, kind: Quantization) -> None:
+    """Narrow layers are padded; so is none of a real model."""
+    if not has_int_kernels():
+        pytest.skip("this CPU has no integer kernels")
+    spec = ModelSpec(str(mistral_folder), quantization=kind, device="cpu")
+    modules = [m for m in load(spec).model.modules() if isinstance(m, IntLinear)]
+    stored = sum(parameter.nbytes for m in modules for parameter in m.parameters())
+    assert plan(spec).linear_bytes == pytest.approx(stored, rel=0.2)
