@@ -23,6 +23,7 @@ from playground.ui.json.tab import json_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
+SCRIPTS = ("page.js", "text.js")
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
@@ -78,14 +79,14 @@ class ModelChoices:
 
 def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve ``page`` at the root of ``app``; routes that ``app`` already has keep precedence."""
-    script = (ASSETS / "page.js").read_text(encoding="utf-8")
+    scripts = [(ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS]
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
         theme=theme(),
         css_paths=STYLESHEET,
-        head=f"<script>{script}</script>",
+        head="".join(f"<script>{script}</script>" for script in scripts),
         favicon_path=str(FAVICON),
         footer_links=[],
         run_history=False,

@@ -1,7 +1,8 @@
 """Conversations, converted between Gradio's Chatbot and the protocol's messages.
 
 The Chatbot's value is the only copy of the conversation. A turn's text is a typed part, never a
-bare string: Gradio strips and dedents bare strings.
+bare string: Gradio strips and dedents bare strings. It is held as it is drawn (`shown_text`):
+what people wrote character by character, answers as Markdown.
 """
 
 import json
@@ -10,6 +11,7 @@ from dataclasses import asdict
 from typing import Literal, TypedDict
 
 from playground.protocol import Message, Provenance
+from playground.ui.components.shown_text import as_markdown, as_typed, spoken
 
 
 class Turn(TypedDict):
@@ -33,7 +35,8 @@ def turn(
     metadata: dict[str, object] = {"log": note} if note else {}
     if provenance:
         metadata["id"] = json.dumps(asdict(provenance))
-    return {"role": role, "content": [{"type": "text", "text": text}], "metadata": metadata}
+    shown = as_typed(text) if role == "user" else as_markdown(text)
+    return {"role": role, "content": [{"type": "text", "text": shown}], "metadata": metadata}
 
 
 def text_of(content: object) -> str:
@@ -42,10 +45,10 @@ def text_of(content: object) -> str:
     Parts that are not text (files, components) are left out.
     """
     if isinstance(content, str):
-        return content
+        return spoken(content)
     if isinstance(content, dict):
         text = content.get("text")
-        return text if isinstance(text, str) else ""
+        return spoken(text) if isinstance(text, str) else ""
     parts = content if isinstance(content, list | tuple) else ()
     return "\n\n".join(filter(None, map(text_of, parts)))
 
