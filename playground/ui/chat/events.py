@@ -5,7 +5,7 @@ Sampling parameters arrive as keyword arguments of their own names.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import gradio as gr
 
@@ -54,6 +54,8 @@ class ChatHandlers:
     answering: Answering
     feedback: Feedback
     needs_key: bool
+    discarded: set[str] = field(default_factory=set)
+    """Requests whose conversation was cleared while they were answered."""
 
     async def send(
         self,
@@ -115,8 +117,13 @@ class ChatHandlers:
         text = draft if draft.strip() else text_of(history[last]["content"])
         return await self._show(ChatState(kept, draft=text, note=note_of(kept)), model)
 
-    async def new_chat(self, model: str) -> ConversationUpdate:
-        """Empty the conversation; the text in the box stays."""
+    async def new_chat(self, running: str, model: str) -> ConversationUpdate:
+        """Empty the conversation; the text in the box stays. An answer that is being written ends,
+        and what still comes of it is not shown.
+        """
+        if running:
+            self.discarded.add(running)
+            self.answering.cancel(running)
         return await self._show(ChatState([]), model)
 
     def stop(self, running: str) -> None:
@@ -246,14 +253,21 @@ class ChatHandlers:
             raise
         began = False
         states = answer_states(self.answering, request, question, fallback)
-        async with aclosing(states) as shown:
-            async for state in shown:
-                if began and state.running:
-                    yield ConversationUpdate(chatbot=state.history)
-                else:
-                    state = state if began else replace(state, draft=draft)
-                    yield await self._show(state, model)
-                began = True
+        try:
+            async with aclosing(states) as shown:
+                async for state in shown:
+                    if request.id in self.discarded:
+                        continue
+                    if began and state.running:
+                        yield ConversationUpdate(chatbot=state.history)
+                    else:
+                        state = state if began else replace(state, draft=draft)
+                        yield await self._show(state, model)
+                    began = True
+            if request.id in self.discarded:  # the last word, in whatever order they arrive
+                yield await self._show(ChatState([]), model)
+        finally:
+            self.discarded.discard(request.id)
 
     async def _show(self, state: ChatState, model: str) -> ConversationUpdate:
         busy = bool(state.running)

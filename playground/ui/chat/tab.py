@@ -8,6 +8,7 @@ from playground.ui.chat.layout import ChatParts, chat_parts
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind, shows_errors
 from playground.ui.components.events import STREAM, UNQUEUED
+from playground.ui.components.keeping import keep
 
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 
@@ -65,8 +66,13 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         cancels=writing,
         **UNQUEUED,
     )
-    cleared = parts.new_chat.click(
-        **bind(chat.new_chat, parts), inputs=parts.model, cancels=writing, **UNQUEUED
+    # Not by ``cancels``: what the cancelled stream still sends would fill the chat again (Gradio
+    # 6.31).
+    cleared = gr.on(
+        [parts.new_chat.click, parts.chatbot.clear],
+        **bind(chat.new_chat, parts),
+        inputs=[parts.running, parts.model],
+        **UNQUEUED,
     )
     for event in (undone, cleared):
         event.then(**bind(chat.update_token_count, parts), inputs=conversation, **UNQUEUED).then(
@@ -78,7 +84,9 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
     """Model, system prompt and sampling: what they change, and that they are remembered."""
     sampling = parts.sampling.by_name()
     settings = [parts.model, parts.system]
-    restored = page.load(**bind(chat.restore, parts), inputs=parts.preferences, **UNQUEUED)
+    preferred = page.load(**bind(chat.restore, parts), inputs=parts.preferences, **UNQUEUED)
+    kept = {"history": parts.chatbot, "draft": parts.message, "system": parts.system}
+    restored = keep("chat", kept, page, after=preferred)
     chosen = gr.on(
         [parts.model.input, parts.reset.click],
         **bind(chat.choose_model, parts),

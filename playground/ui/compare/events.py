@@ -144,7 +144,7 @@ class CompareHandlers:
         sampling = Sampling(
             temperature=float(values["temperature"] or 0),
             max_tokens=int(max_tokens) if max_tokens else None,
-            seed=int(seed) if seed is not None else None,
+            seed=_seed(seed),
         )
         return await self.answering.lane(
             str(values["model"]), str(values["system"] or ""), sampling
@@ -233,6 +233,17 @@ class CompareHandlers:
             preferences=_download("preferences.jsonl", preferences),
             good=_download("good-answers.jsonl", good),
         )
+
+
+def _seed(text: LaneSetting) -> int | None:
+    """Return the seed; None, which draws one, for an empty box."""
+    written = str(text if text is not None else "").strip()
+    if not written:
+        return None
+    try:
+        return int(written)
+    except ValueError as error:
+        raise InvalidRequest("seed", f"{written!r} is no whole number") from error
 
 
 def _started(comparison: Comparison, question: str, *, blind: bool) -> AnswersUpdate:

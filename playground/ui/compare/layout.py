@@ -20,7 +20,7 @@ class LaneParts:
     system: gr.Textbox
     temperature: gr.Slider
     max_tokens: gr.Number
-    seed: gr.Number
+    seed: gr.Textbox
 
 
 LANE_SETTINGS = tuple(field.name for field in fields(LaneParts))
@@ -139,8 +139,13 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
                 max_tokens = gr.Number(
                     256, precision=0, minimum=1, label="Max tokens", min_width=80
                 )
-                seed = gr.Number(
-                    None, precision=0, label="Seed", placeholder="Random", min_width=80
+                # An empty Number becomes 0 as soon as it is seen (Gradio 6.31).
+                seed = gr.Textbox(
+                    label="Seed",
+                    placeholder="Random",
+                    min_width=80,
+                    max_lines=1,
+                    elem_id=f"cmp-seed-{number}",
                 )
     return LaneParts(model, system, temperature, max_tokens, seed)
 

@@ -8,6 +8,7 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import STREAM, UNQUEUED
 from playground.ui.components.examples import shipped_examples
+from playground.ui.components.keeping import keep
 from playground.ui.json.events import JsonHandlers
 from playground.ui.json.layout import JsonParts, json_parts
 
@@ -31,6 +32,8 @@ def json_tab(page: gr.Blocks, answering: Answering, *, needs_key: bool) -> gr.Dr
         )
     _wire_one(parts, handlers)
     _wire_batch(parts, handlers)
+    texts = {"text": parts.text, "source": parts.source, "texts": parts.texts}
+    keep("json", parts.form | texts, page)
     return parts.form["model"]
 
 

@@ -157,7 +157,7 @@ async def test_undo_brings_the_message_back(chat: ChatHandlers) -> None:
 
 
 async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> None:
-    update = await chat.new_chat("scripted")
+    update = await chat.new_chat("", "scripted")
     assert (update.chatbot, update.running) == ([], "")
     assert changed(update.message).value in (None, "")
 

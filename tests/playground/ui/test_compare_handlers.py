@@ -40,7 +40,7 @@ async def compared(tab: CompareHandlers, *, blind: bool) -> tuple[AnswersUpdate,
 
 
 async def test_both_lanes_answer_and_are_kept(tab: CompareHandlers, feedback: Feedback) -> None:
-    first, *_, last = await drain(tab.ask("Who?", False, **settings(seed=7.0)))
+    first, *_, last = await drain(tab.ask("Who?", False, **settings(seed="7")))
     assert [side.label for side in changed(first.sides)] == [
         "<h3>A <span>left</span></h3>",
         "<h3>B <span>right</span></h3>",
