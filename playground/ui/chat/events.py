@@ -20,6 +20,7 @@ from playground.ui.chat.updates import (
     IdleUpdate,
     InputsUpdate,
     ModelUpdate,
+    NewChatUpdate,
     PreferencesUpdate,
     RestoreUpdate,
     StatusUpdate,
@@ -117,14 +118,19 @@ class ChatHandlers:
         text = draft if draft.strip() else text_of(history[last]["content"])
         return await self._show(ChatState(kept, draft=text, note=note_of(kept)), model)
 
-    async def new_chat(self, running: str, model: str) -> ConversationUpdate:
-        """Empty the conversation; the text in the box stays. An answer that is being written ends,
-        and what still comes of it is not shown.
+    async def new_chat(
+        self, running: str, model: str, system: str, stored: object
+    ) -> NewChatUpdate:
+        """Empty the conversation; the text in the box stays, the system prompt of an example goes.
+
+        An answer that is being written ends, and what still comes of it is not shown.
         """
         if running:
             self.discarded.add(running)
             self.answering.cancel(running)
-        return await self._show(ChatState([]), model)
+        empty = await self._show(ChatState([]), model)
+        own = _own_system(model, system, stored)
+        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own)
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""
@@ -166,12 +172,18 @@ class ChatHandlers:
         example = examples_for(model).chat[chosen.index]
         return ExampleUpdate(example.system, example.prompt)
 
-    async def choose_model(self, model: str, system: str) -> ModelUpdate:
+    async def choose_model(self, model: str, system: str, stored: object) -> ModelUpdate:
         """Show the model's own sampling, greeting and examples, and store the choice."""
         info = await self.answering.model(model)
         values = control_values(info.defaults)
-        stored = Preferences(model=info.name, system_prompt=system, sampling=values)
-        return ModelUpdate(values, await self._greeting(info.name), stored)
+        own = _own_system(model, system, stored)
+        chosen = Preferences(model=info.name, system_prompt=own, sampling=values)
+        return ModelUpdate(values, await self._greeting(info.name), chosen)
+
+    async def reset(self, model: str) -> ModelUpdate:
+        """Return to the model's own sampling, without a system prompt."""
+        update = await self.choose_model(model, "", {})
+        return replace(update, system="")
 
     async def restore(self, stored: object) -> RestoreUpdate:
         """Apply what the browser stores to the models that are served now."""
@@ -192,9 +204,12 @@ class ChatHandlers:
             sampling=dict.fromkeys(SAMPLING_NAMES, gr.update(interactive=True)),
         )
 
-    def remember(self, model: str, system: str, **sampling: ControlValue) -> PreferencesUpdate:
-        """Store the settings in the browser."""
-        return PreferencesUpdate(Preferences(model=model, system_prompt=system, sampling=sampling))
+    def remember(
+        self, model: str, system: str, stored: object, **sampling: ControlValue
+    ) -> PreferencesUpdate:
+        """Store the settings in the browser; an example's system prompt is nobody's setting."""
+        own = _own_system(model, system, stored)
+        return PreferencesUpdate(Preferences(model=model, system_prompt=own, sampling=sampling))
 
     def code(
         self,
@@ -281,6 +296,13 @@ class ChatHandlers:
             running=state.running,
             status=status_line(state.note, state.used_tokens, length),
         )
+
+
+def _own_system(model: str, system: str, stored: object) -> str:
+    """Return the system prompt; in place of one that an example brought, the one before it."""
+    borrowed = {example.system for example in examples_for(model).chat}
+    own = stored_text(stored, "system_prompt") if system in borrowed else system
+    return "" if own in borrowed else own
 
 
 def _position(event: gr.EditData | gr.LikeData) -> int:

@@ -71,7 +71,7 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
     cleared = gr.on(
         [parts.new_chat.click, parts.chatbot.clear],
         **bind(chat.new_chat, parts),
-        inputs=[parts.running, parts.model],
+        inputs=[parts.running, *settings, parts.preferences],
         **UNQUEUED,
     )
     for event in (undone, cleared):
@@ -87,17 +87,15 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
     preferred = page.load(**bind(chat.restore, parts), inputs=parts.preferences, **UNQUEUED)
     kept = {"history": parts.chatbot, "draft": parts.message, "system": parts.system}
     restored = keep("chat", kept, page, after=preferred)
-    chosen = gr.on(
-        [parts.model.input, parts.reset.click],
-        **bind(chat.choose_model, parts),
-        inputs=settings,
-        **UNQUEUED,
+    chosen = parts.model.input(
+        **bind(chat.choose_model, parts), inputs=[*settings, parts.preferences], **UNQUEUED
     )
+    reset = parts.reset.click(**bind(chat.reset, parts), inputs=parts.model, **UNQUEUED)
     left = parts.system.blur(None, **UNQUEUED)
     restored.then(**bind(chat.enable_inputs, parts), inputs=None, **UNQUEUED).then(
         None, js=FOCUS_MESSAGE, **UNQUEUED
     )
-    for event in (restored, chosen, left):
+    for event in (restored, chosen, reset, left):
         event.then(
             **bind(chat.update_token_count, parts), inputs=[parts.chatbot, *settings], **UNQUEUED
         )
@@ -105,7 +103,7 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
     gr.on(
         [parts.system.blur, *(control.input for control in (parts.system, *sampling.values()))],
         **bind(chat.remember, parts),
-        inputs=settings,
+        inputs=[*settings, parts.preferences],
         inputs_kwargs=sampling,
         trigger_mode="always_last",
         **UNQUEUED,

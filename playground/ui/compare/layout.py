@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from playground.protocol import ModelInfo
+from playground.ui.components.shown_text import LATEX
 
 LANES = 2
 SIDES = ("A", "B")
@@ -31,6 +32,7 @@ class SideParts:
     """Where an answer is shown and edited."""
 
     label: gr.HTML
+    text: gr.Markdown
     answer: gr.HTML
     edit: gr.Button
     edited: gr.Textbox
@@ -43,6 +45,7 @@ class CompareParts:
 
     lanes: tuple[LaneParts, ...]
     blind: gr.Checkbox
+    asked: gr.HTML
     sides: tuple[SideParts, ...]
     vote_row: gr.Row
     votes: tuple[gr.Button, ...]
@@ -88,6 +91,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                     )
                     good = gr.DownloadButton("Good answers (JSONL)", size="sm", elem_id="cmp-good")
         with gr.Column(elem_classes="work scrolling compare"):
+            asked = gr.HTML(elem_id="cmp-asked", container=False)
             with gr.Row(elem_classes="sides"):
                 sides = tuple(_side(name) for name in SIDES)
             vote_row, votes = _votes()
@@ -108,6 +112,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
     return CompareParts(
         lanes=lanes,
         blind=blind,
+        asked=asked,
         sides=sides,
         vote_row=vote_row,
         votes=votes,
@@ -167,6 +172,14 @@ def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:
 def _side(name: str) -> SideParts:
     with gr.Column(elem_classes="side", min_width=280):
         label = gr.HTML(f"<h3>{name}</h3>", elem_id=f"cmp-label-{name.lower()}", container=False)
+        text = gr.Markdown(
+            elem_id=f"cmp-text-{name.lower()}",
+            elem_classes="answer-markdown",
+            container=False,
+            latex_delimiters=list(LATEX),
+            line_breaks=True,
+            sanitize_html=True,
+        )
         answer = gr.HTML(elem_id=f"cmp-answer-{name.lower()}", container=False)
         edit = gr.Button(
             "Edit this answer", size="sm", visible=False, elem_id=f"cmp-edit-{name.lower()}"
@@ -179,4 +192,4 @@ def _side(name: str) -> SideParts:
             elem_id=f"cmp-edited-{name.lower()}",
         )
         save = gr.Button("Save", size="sm", visible=False, elem_id=f"cmp-save-{name.lower()}")
-    return SideParts(label, answer, edit, edited, save)
+    return SideParts(label, text, answer, edit, edited, save)

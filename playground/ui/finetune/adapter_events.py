@@ -14,6 +14,8 @@ from playground.studio.studio import Studio
 from playground.ui.components.status import verdict
 from playground.ui.finetune.views import adapters_html
 
+NONE_LEFT = ""
+
 
 @dataclass(frozen=True, slots=True)
 class AdapterUpdate:
@@ -58,8 +60,12 @@ class AdapterHandlers:
 
     def delete(self, chosen: str | None) -> AdapterUpdate:
         """Remove the version's files."""
-        self.studio.delete(*_name_and_version(chosen))
-        return self._show(None, f"{chosen} is deleted")
+        name, version = _name_and_version(chosen)
+        self.studio.delete(name, version)
+        others = self.studio.store.versions(name) if name in self.studio.store.names() else ()
+        # Never another name: the next click would be about something else than was looked at.
+        left = f"{name}/{others[-1].version}" if others else NONE_LEFT
+        return self._show(left, f"{chosen} is deleted")
 
     def import_adapter(self, files: list[str] | None, name: str) -> AdapterUpdate:
         """Make an adapter from elsewhere the next version of a name."""
@@ -74,7 +80,8 @@ class AdapterHandlers:
 
     def _show(self, chosen: str | None, text: str = "") -> AdapterUpdate:
         versions = {f"{item.name}/{item.version}": item for item in self._versions()}
-        value = chosen if chosen in versions else next(iter(versions), None)
+        first = None if chosen == NONE_LEFT else next(iter(versions), None)
+        value = chosen if chosen in versions else first
         return AdapterUpdate(
             table=adapters_html(list(versions.values())),
             version=gr.Dropdown(list(versions), value=value),

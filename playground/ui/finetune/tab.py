@@ -22,6 +22,21 @@ def finetune_tab(page: gr.Blocks, answering: Answering, studio: Studio, feedback
     form = {"source": parts.train.source, "name": parts.train.name, "preset": parts.train.preset}
     keep("finetune", form | parts.train.fields, page)
     published = _wire_jobs(parts, JobHandlers(studio, answering))
+    # What one answered is no word of another.
+    gr.on(
+        [parts.jobs.job.input, parts.jobs.checkpoint.input],
+        None,
+        None,
+        parts.jobs.answer,
+        js="() => ''",
+        **UNQUEUED,
+    )
+
+    def end_trials(session: gr.Request) -> None:
+        """Nobody tries a checkpoint whose page is closed."""
+        studio.end_trials(session.session_hash or "")
+
+    page.unload(end_trials)
     _wire_adapters(page, parts, AdapterHandlers(studio), published)
 
 

@@ -68,6 +68,7 @@ def report_html(report: DataReport) -> str:
         more=max(0, len(report.errors) - SHOWN_ERRORS),
         notes=report.notes[:SHOWN_ERRORS],
         problems=report.problems,
+        rows=report.rows,
     )
 
 

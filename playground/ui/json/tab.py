@@ -26,6 +26,15 @@ def json_tab(page: gr.Blocks, answering: Answering, *, needs_key: bool) -> gr.Dr
         **UNQUEUED,
     )
     parts.make.click(**bind(handlers.make_schema, parts), inputs=parts.source, **UNQUEUED)
+    # What was extracted is of another text or schema now.
+    gr.on(
+        [parts.schema.change, parts.text.change],
+        None,
+        None,
+        [parts.badge, parts.fields, parts.tree, parts.table, parts.raw],
+        js="() => ['', '', null, null, '']",
+        **UNQUEUED,
+    )
     for index, button in enumerate(parts.examples):
         button.click(
             **bind(partial(handlers.choose_example, index), parts), inputs=None, **UNQUEUED
@@ -58,10 +67,11 @@ def _wire_one(parts: JsonParts, handlers: JsonHandlers) -> None:
 def _wire_batch(parts: JsonParts, handlers: JsonHandlers) -> None:
     batch = parts.extract_all.click(
         **bind(handlers.extract_all, parts),
-        inputs=[parts.file, parts.texts],
+        inputs=[parts.file, parts.column, parts.texts],
         inputs_kwargs=parts.form,
         **STREAM,
     )
+    parts.file.change(**bind(handlers.choose_file, parts), inputs=parts.file, **UNQUEUED)
     batch.failure(**bind(handlers.reset_batch, parts), inputs=None, **UNQUEUED)
     parts.stop_all.click(
         **bind(handlers.reset_batch, parts), inputs=None, cancels=[batch], **UNQUEUED

@@ -157,7 +157,7 @@ async def test_undo_brings_the_message_back(chat: ChatHandlers) -> None:
 
 
 async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> None:
-    update = await chat.new_chat("", "scripted")
+    update = await chat.new_chat("", "scripted", "", {})
     assert (update.chatbot, update.running) == ([], "")
     assert changed(update.message).value in (None, "")
 
@@ -191,7 +191,7 @@ async def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> N
 
 
 async def test_another_model_brings_its_sampling_and_is_remembered(chat: ChatHandlers) -> None:
-    update = await chat.choose_model("other", "Be brief.")
+    update = await chat.choose_model("other", "Be brief.", {})
     assert set(update.sampling) == set(SAMPLING_NAMES)
     assert update.preferences["model"] == "other"
     assert update.preferences["system_prompt"] == "Be brief."
@@ -214,7 +214,7 @@ async def test_stored_values_are_restored_for_their_own_model(
 
 
 async def test_what_is_remembered_can_be_restored(chat: ChatHandlers, sampling: Values) -> None:
-    stored = chat.remember("other", "S", **sampling).preferences
+    stored = chat.remember("other", "S", {}, **sampling).preferences
     assert (await chat.restore(stored)).sampling == sampling
 
 
