@@ -69,14 +69,14 @@ class DataReport:
             *([("preference pairs", self.pairs)] if self.pairs else []),
             ("training examples", self.examples),
             ("errors", self.num_errors),
-            ("of them too long", self.num_too_long),
+            ("too long", self.num_too_long),
             ("tokens", self.tokens),
-            ("of them trained", self.num_trained_tokens),
+            ("trained tokens", self.num_trained_tokens),
             ("longest, tokens", self.longest),
             ("duplicates", len(self.duplicates)),
             ("near-duplicates", len(self.near_duplicates)),
-            ("held out", self.num_held_out),
-            ("prompts that are also held out", len(self.leaks)),
+            ("evaluation rows", self.num_held_out),
+            ("prompts also in evaluation", len(self.leaks)),
             ("optimizer steps", self.steps),
         ]
 

@@ -23,7 +23,7 @@ from playground.ui.json.tab import json_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
-SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js")
+SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js")
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:

@@ -3,7 +3,7 @@
 Sampling parameters arrive as keyword arguments of their own names.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -30,12 +30,15 @@ from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
     History,
+    Turn,
     last_user_index,
     note_of,
     provenance_of,
     text_of,
     to_messages,
     turn,
+    versions_of,
+    with_versions,
 )
 from playground.ui.components.preferences import Preferences, stored_sampling, stored_text
 from playground.ui.components.sampling import (
@@ -44,6 +47,7 @@ from playground.ui.components.sampling import (
     ControlValues,
     control_values,
 )
+from playground.ui.components.shown_text import byline_of
 from playground.ui.components.snippets import api_address, curl_snippet, python_snippet
 from playground.ui.components.status import status_line
 
@@ -86,10 +90,22 @@ class ChatHandlers:
         if last is None:
             return
         fallback = ChatState(history, note=note_of(history))
-        question = history[: last + 1]
-        async with aclosing(self._answer(question, fallback, model, system, sampling)) as updates:
+        question, before = history[: last + 1], history[last + 1 :]
+        async with aclosing(
+            self._answer(question, fallback, model, system, sampling, before=before[-1:])
+        ) as updates:
             async for update in updates:
                 yield update
+
+    async def choose_answer(
+        self, chosen: gr.SelectData, history: History, model: str
+    ) -> ConversationUpdate:
+        """Show another of the answers to the last message."""
+        if not history:
+            return ConversationUpdate()
+        versions = versions_of(history[-1])
+        shown = [*history[:-1], with_versions(versions, min(chosen.index, len(versions) - 1))]
+        return await self._show(ChatState(shown, note=note_of(shown)), model)
 
     async def edit(
         self,
@@ -99,9 +115,17 @@ class ChatHandlers:
         system: str,
         **sampling: ControlValue,
     ) -> AsyncGenerator[ConversationUpdate, None]:
-        """Replace a message and continue the conversation from there."""
+        """Replace a message and answer it; or replace an answer, with which the conversation goes
+        on.
+        """
         index = _position(edited)
         before, text = history[:index], text_of(edited.value)
+        if history[index]["role"] == "assistant":
+            byline = f"{byline_of(edited.previous_value)} · edited".removeprefix(" · ")
+            written = turn("assistant", text, note="edited", byline=byline)
+            shown = [*before, written, *history[index + 1 :]]
+            yield await self._show(ChatState(shown, note=note_of(shown)), model)
+            return
         unedited = [*before, turn("user", text_of(edited.previous_value)), *history[index + 1 :]]
         fallback = ChatState(unedited, draft=text, note=note_of(unedited))
         question = [*before, turn("user", text)]
@@ -259,8 +283,11 @@ class ChatHandlers:
         system: str,
         sampling: ControlValues,
         draft: str | None = None,
+        before: Sequence[Turn] = (),
     ) -> AsyncGenerator[ConversationUpdate, None]:
-        """``draft`` is what the message box holds once the answer has begun; None leaves it."""
+        """``draft`` is what the message box holds once the answer has begun; None leaves it.
+        ``before`` is an answer that is kept beside the new one.
+        """
         try:
             request = chat_request(model, system, question, sampling)
         except InvalidRequest:
@@ -273,6 +300,10 @@ class ChatHandlers:
                 async for state in shown:
                     if request.id in self.discarded:
                         continue
+                    if not state.running and before and state.history != fallback.history:
+                        versions = [*versions_of(before[0]), state.history[-1]]
+                        newest = with_versions(versions, len(versions) - 1)
+                        state = replace(state, history=[*state.history[:-1], newest])
                     if began and state.running:
                         yield ConversationUpdate(chatbot=state.history)
                     else:

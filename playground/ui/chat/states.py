@@ -52,7 +52,8 @@ async def answer_states(
     ``fallback`` is shown when no answer comes; an answer that breaks off is kept. Raises what the
     backend raises, after the state that keeps the conversation.
     """
-    yield ChatState(history, running=request.id)
+    byline = request.model
+    yield ChatState([*history, turn("assistant", "", byline=byline)], running=request.id)
     builder, shown_at = AnswerBuilder(), 0.0
     try:
         async with aclosing(answering.stream(request)) as events:
@@ -61,20 +62,23 @@ async def answer_states(
                 if answer:
                     note = answer_note(answer)
                     if answer.text:
-                        answered = [
-                            *history,
-                            turn("assistant", answer.text, note, answer.provenance),
-                        ]
-                        yield ChatState(answered, note=note, used_tokens=answer.usage.total_tokens)
+                        made_by = answer.provenance
+                        by = f"{byline} · {made_by.adapter_hash[:8]}" if made_by.adapter else byline
+                        answered = turn("assistant", answer.text, note, made_by, by)
+                        yield ChatState(
+                            [*history, answered], note=note, used_tokens=answer.usage.total_tokens
+                        )
                     else:
                         yield replace(fallback, note=f"Empty answer · {note}")
                 elif builder.text and time.monotonic() - shown_at >= REFRESH_S:
                     shown_at = time.monotonic()
-                    yield ChatState([*history, turn("assistant", builder.text)], request.id)
+                    written = turn("assistant", builder.text, byline=byline)
+                    yield ChatState([*history, written], request.id)
     except PlaygroundError:
         if builder.text:
             note = "interrupted"
-            yield ChatState([*history, turn("assistant", builder.text, note)], note=note)
+            partial = turn("assistant", builder.text, note, byline=byline)
+            yield ChatState([*history, partial], note=note)
         else:
             yield fallback
         raise

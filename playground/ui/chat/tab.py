@@ -56,6 +56,9 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         **bind(chat.edit, parts), inputs=conversation, cancels=[sent, example, retry], **options
     )
     writing = [sent, example, retry, edit]
+    parts.chatbot.option_select(
+        **bind(chat.choose_answer, parts), inputs=[parts.chatbot, parts.model], **UNQUEUED
+    )
     for event in writing:
         event.failure(**bind(chat.reset_inputs, parts), inputs=None, **UNQUEUED)
     parts.message.stop(**bind(chat.stop), inputs=parts.running, **UNQUEUED)

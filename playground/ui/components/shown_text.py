@@ -68,6 +68,12 @@ def spoken(text: str) -> str:
     return _STAND_IN.sub(lambda match: chr(ord(match.group()) & 0x7F), _BYLINE.sub("", text))
 
 
+def byline_of(text: str) -> str:
+    """Return the byline of a text that was made ready to be shown, empty without one."""
+    found = _BYLINE.match(text)
+    return spoken(found.group().strip().strip("".join(BYLINE))) if found else ""
+
+
 def _blocks(text: str) -> Iterator[str]:
     """Leave fenced code as it is, for the colours of its syntax; all else gets stand-ins."""
     fence = language = prose = ""

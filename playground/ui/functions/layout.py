@@ -212,6 +212,7 @@ def _chatbot(model: ModelInfo) -> gr.Chatbot:
         placeholder=render("functions/welcome.html"),
         examples=cards or None,
         buttons=["copy"],
+        autoscroll=False,
         latex_delimiters=[],
         sanitize_html=True,
         allow_tags=False,
