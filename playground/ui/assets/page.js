@@ -118,6 +118,8 @@
   function prepare() {
     const tab = document.querySelector('#tabs > .tab-wrapper [role="tab"][aria-selected="true"]');
     if (tab) document.documentElement.dataset.tab = tab.dataset.tabId;
+    for (const button of document.querySelectorAll('#header [data-action="settings"]'))
+      button.style.display = !tab || tab.dataset.tabId === "chat" ? "" : "none";
     for (const setup of document.querySelectorAll(".studio > .setup:not(:has(> .fold))")) {
       const button = document.createElement("button");
       button.type = "button";
