@@ -305,9 +305,14 @@ def read_recipe(name: str, changes: Mapping[str, object] | None = None) -> Recip
         raise InvalidSettings(f"{name!r} is no preset ({', '.join(PRESETS)}) and no file")
     if not isinstance(values, dict):
         raise InvalidSettings(f"{name} does not hold a recipe's fields")
-    given = {key: value for key, value in (changes or {}).items() if value is not None}
-    recipe = make(values | given)
-    return recipe if "micro_batch_size" in given else for_method(recipe, recipe.method)
+    return with_changes(make(values), changes or {})
+
+
+def with_changes(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
+    """Return the recipe with changes; None leaves a field. Raises `InvalidSettings`."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    changed = make(dataclasses.asdict(recipe) | given)
+    return changed if "micro_batch_size" in given else for_method(changed, changed.method)
 
 
 def for_method(recipe: Recipe, method: Method) -> Recipe:

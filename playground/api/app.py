@@ -25,6 +25,7 @@ from playground.api.files import files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
+from playground.api.page_policy import PagePolicy
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import ServerSettings
@@ -41,6 +42,7 @@ def create_api(services: Services) -> FastAPI:
     Without a studio it has no files and no fine-tuning jobs.
     """
     app = FastAPI(openapi_url=None)
+    app.add_middleware(PagePolicy)
     app.add_middleware(PageGuard, access=services.access, limits=services.settings.server)
     app.add_middleware(ApiPaths, api=_with_edge(_api(services), services.settings.server))
     app.add_middleware(Delivery)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,25 +14,65 @@ from playground.protocol.json_types import Json
 
 MAX_TEXTS = 10_000
 MAX_FILE_BYTES = 32 * 1024**2
+TABLES = (".csv", ".tsv")
+NO_HEADER = ""
+"""In place of a column's name: the file has one column and no header."""
 TEXT_COLUMNS = ("text", "content", "input", "body", "message")
 Cell: TypeAlias = str | int | float
 
 
-def texts_of_file(path: Path) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a CSV file. ``guess`` is the one that holds the texts, as far as its name
+    (``is_known``) or the length of its cells says.
+    """
+
+    names: tuple[str, ...]
+    guess: str
+    is_known: bool
+    has_header: bool = True
+
+
+def columns_of_file(path: Path) -> Columns | None:
+    """Return the columns of a CSV file as its first row names them; None for other files.
+
+    Raises `InvalidRequest` as `texts_of_file` does.
+    """
+    if path.suffix.lower() not in TABLES:
+        return None
+    rows = _rows(_text(path))
+    if not rows:
+        return None
+    # Names are no numbers: a first row with one is data.
+    has_header = not any(cell.strip().replace(".", "", 1).isdigit() for cell in rows[0])
+    names = tuple(
+        (cell.strip() if has_header else "") or f"Column {number}"
+        for number, cell in enumerate(rows[0], 1)
+    )
+    lower = [name.lower() for name in names]
+    known = next((names[lower.index(name)] for name in TEXT_COLUMNS if name in lower), None)
+    if known is not None:
+        return Columns(names, known, is_known=True)
+    lengths = [sum(len(row[n]) for row in rows if n < len(row)) for n in range(len(names))]
+    guess = NO_HEADER if len(names) == 1 else names[lengths.index(max(lengths))]
+    return Columns(names, guess, is_known=len(names) == 1, has_header=has_header)
+
+
+def texts_of_file(path: Path, column: str | None = None) -> tuple[str, ...]:
     """Return the texts of a CSV or text file.
 
-    Of a CSV, its column ``text``, or else the column with the longest texts; of a text file,
-    paragraphs where blank lines separate them, lines otherwise.
+    Of a CSV, the ``column`` of that name (`NO_HEADER`: the only one, from its first row on), or
+    else the one that `columns_of_file` guesses; of a text file, paragraphs where blank lines
+    separate them, lines otherwise.
 
-    Raises `InvalidRequest` for a file that is too large, is not UTF-8 or holds no text.
+    Raises `InvalidRequest` for a file that is too large, is not UTF-8 or holds no text, and for a
+    column that it does not have.
     """
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise InvalidRequest("file", f"larger than {MAX_FILE_BYTES // 1024**2} MiB")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("file", f"not UTF-8 at byte {error.start}") from error
-    texts = _column(text) if path.suffix.lower() in (".csv", ".tsv") else texts_of_text(text)
+    columns = columns_of_file(path)
+    if columns is None:
+        texts = texts_of_text(_text(path))
+    else:
+        texts = _cells(_rows(_text(path)), columns, columns.guess if column is None else column)
     if not texts:
         raise InvalidRequest("file", "there is no text in it")
     if len(texts) > MAX_TEXTS:
@@ -46,26 +87,34 @@ def texts_of_text(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def _column(text: str) -> tuple[str, ...]:
+def _text(path: Path) -> str:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InvalidRequest("file", f"larger than {MAX_FILE_BYTES // 1024**2} MiB")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("file", f"not UTF-8 at byte {error.start}") from error
+
+
+def _rows(text: str) -> list[list[str]]:
     try:
         dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), dialect) if any(map(str.strip, row))]
+        return [row for row in csv.reader(io.StringIO(text), dialect) if any(map(str.strip, row))]
     except csv.Error as error:
         raise InvalidRequest("file", f"no CSV: {error}") from error
-    if not rows:
-        return ()
-    head = [cell.strip().lower() for cell in rows[0]]
-    named = [head.index(name) for name in TEXT_COLUMNS if name in head]
-    if named:
-        column, body = named[0], rows[1:]
+
+
+def _cells(rows: list[list[str]], columns: Columns, column: str) -> tuple[str, ...]:
+    if column == NO_HEADER:
+        index, body = 0, rows
+    elif column in columns.names:
+        index, body = columns.names.index(column), rows[int(columns.has_header) :]
     else:
-        width = max(map(len, rows))
-        lengths = [sum(len(row[n]) for row in rows if n < len(row)) for n in range(width)]
-        column, body = lengths.index(max(lengths)), rows
-    cells = (row[column].strip() for row in body if column < len(row))
+        raise InvalidRequest("column", f"there is no {column!r}; choose one of the file's")
+    cells = (row[index].strip() for row in body if index < len(row))
     return tuple(cell for cell in cells if cell)
 
 

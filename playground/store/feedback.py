@@ -54,6 +54,7 @@ class UnpairedRow(TypedDict):
 
 FeedbackRows = Literal["sft", "dpo", "kto"]
 """The training methods that feedback becomes rows for."""
+LONGEST_PROMPT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +165,27 @@ class Feedback:
             }
 
     def wins(self) -> dict[str, dict[str, int]]:
-        """Return each model's votes: ``won``, ``lost`` and ``even``."""
+        """Return votes by what was compared: ``won``, ``lost`` and ``even``.
+
+        That is a model, or a model under one of several system prompts that met in one vote.
+        """
         by_model: dict[str, dict[str, int]] = {}
         with self._sessions() as session:
             for exchange in _exchanges(session):
+                prompts = {answer.system for answer in exchange.answers}
                 for vote in exchange.votes:
                     for answer in exchange.answers:
-                        votes = by_model.setdefault(answer.model, {"won": 0, "lost": 0, "even": 0})
+                        prompt = _shortened(answer.system) if len(prompts) > 1 else ""
+                        name = f"{answer.model} · {prompt}" if prompt else answer.model
+                        votes = by_model.setdefault(name, {"won": 0, "lost": 0, "even": 0})
                         votes[_outcome(vote, answer)] += 1
         return by_model
 
     def preference_rows(self) -> list[PreferenceRow]:
-        """Return rows for DPO: a vote's winner over each other answer, an edit over its original.
+        """Return rows for DPO: a vote's winner over each other answer to the same prompt, an edit
+        over its original.
 
-        Both answers of a row get the system prompt of the preferred one.
+        Answers under different system prompts are no preference: their prompts differ.
         """
         rows: list[PreferenceRow] = []
         with self._sessions() as session:
@@ -243,6 +251,12 @@ class _AnswerMessage:
     message: JsonMessage
 
 
+def _shortened(system: str) -> str:
+    """Return the beginning of a system prompt, by which a person tells it from another."""
+    line = " ".join(system.split()) or "no system prompt"
+    return line if len(line) <= LONGEST_PROMPT else f"{line[: LONGEST_PROMPT - 1]}…"
+
+
 def _outcome(vote: Vote, answer: Answer) -> str:
     if vote.winner_id is None:
         return "even"
@@ -282,7 +296,11 @@ def _pairs(exchange: Exchange) -> Iterator[tuple[_AnswerMessage, _AnswerMessage]
         if vote.winner_id:
             winner = by_id[vote.winner_id]
             better = _as_message(winner, winner.edits[-1].text if winner.edits else None)
-            losers = (answer for answer in exchange.answers if answer is not winner)
+            losers = (
+                answer
+                for answer in exchange.answers
+                if answer is not winner and answer.system == winner.system
+            )
             yield from ((better, _as_message(loser)) for loser in losers)
     for answer in exchange.answers:
         for edit in answer.edits:

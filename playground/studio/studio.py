@@ -21,7 +21,7 @@ from finetune.recipe import Recipe
 from finetune.report import DataReport, report
 from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
-from playground.errors import Conflict, UnknownAdapter, UnknownJob, UnknownModel
+from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
 from playground.evaluation.run import AdapterBackend
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.export.export import export
@@ -194,6 +194,7 @@ class Studio:
         cannot train.
         """
         self.jobs.require_available()
+        self._check_name(name)
         recipe = recipe if self.isolated else self.for_base(recipe)
         run = new_run(self._home, name, recipe, files, evaluation, columns)
         job = self.jobs.add(run.folder, TRAIN, name, {**(request or {}), PUBLISH: publishes})
@@ -230,6 +231,10 @@ class Studio:
         stored = self.store.find(name, version)
         served_as = version_name(name, stored.version)
         return self._trials.load(stored.folder, served_as, f"{name}/{stored.version}", user)
+
+    def end_trials(self, user: str) -> None:
+        """Stop serving what a user tries."""
+        self._trials.end(user)
 
     def checkpoint_model(self, job_id: str, step: int) -> str:
         """Return the name of the model that a job's checkpoint is served as on request."""
@@ -275,6 +280,7 @@ class Studio:
         job = self.training_job(job_id)
         if job.adapter is None:
             raise Conflict(f"job {job_id} has no adapter yet: it is {job.state}")
+        self._check_name(name or job.name)
         version = self.store.publish(job.adapter, name or job.name)
         published = [*job.published, f"{version.name}/{version.version}"]
         self.jobs.add_result(job_id, **{PUBLISHED: published, PROMOTED: promote})
@@ -285,6 +291,7 @@ class Studio:
 
         Raises `BrokenAdapter` or `WrongBase`; nothing is kept then.
         """
+        self._check_name(name)
         with tempfile.TemporaryDirectory() as temporary:
             if is_mistral_finetune(folder):
                 convert(folder, Path(temporary) / "peft", self._loaded.model.config)
@@ -347,6 +354,11 @@ class Studio:
         self.retire(name)
         for stored in versions:
             self.delete(name, stored.version)
+
+    def _check_name(self, name: str) -> None:
+        """An adapter named as the base is served could not be told from it, nor be retired."""
+        if name in (self.base, self.base_model):
+            raise InvalidSettings(f"name: {name!r} is the base model's; choose another")
 
 
 def _checkpoint_at(job: TrainingSnapshot, step: int) -> Path | None:

@@ -58,6 +58,12 @@ class Trials:
             users = [user for user, trial in self._trials.items() if trial.origin == origin]
             self._unload_unused([self._trials.pop(user) for user in users])
 
+    def end(self, user: str) -> None:
+        """Unload the trial of a user who has left."""
+        with self._lock:
+            trial = self._trials.pop(user, None)
+            self._unload_unused([trial] if trial else [])
+
     def unload_missing(self) -> None:
         """Unload the trials whose files another process has removed."""
         with self._lock:

@@ -23,6 +23,7 @@ from playground.ui.json.tab import json_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
+SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js")
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
@@ -52,8 +53,8 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         # the Chat tab restores its own choice.
         others = (functions, structured, *lanes)
         for event, models in ((tabs.select, (chat, *others)), (page.load, others)):
-            choices = ModelChoices(answering, len(models))
-            event(**bind(choices.refresh, ModelsUpdate(models)), inputs=None, **UNQUEUED)
+            choices = ModelChoices(answering)
+            event(**bind(choices.refresh, ModelsUpdate(models)), inputs=list(models), **UNQUEUED)
     return page
 
 
@@ -69,23 +70,25 @@ class ModelChoices:
     """Keeps that many dropdowns up to date."""
 
     answering: Answering
-    count: int
 
-    async def refresh(self) -> ModelsUpdate:
-        """List the models that are served now."""
-        return ModelsUpdate((gr.Dropdown(await self.answering.model_names()),) * self.count)
+    async def refresh(self, *chosen: str | None) -> ModelsUpdate:
+        """List the models that are served now; a chosen one that is gone gives way to the first."""
+        names = await self.answering.model_names()
+        present = gr.Dropdown(names)
+        gone = gr.Dropdown(names, value=names[0])
+        return ModelsUpdate(tuple(present if name in names else gone for name in chosen))
 
 
 def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve ``page`` at the root of ``app``; routes that ``app`` already has keep precedence."""
-    script = (ASSETS / "page.js").read_text(encoding="utf-8")
+    scripts = [(ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS]
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
         theme=theme(),
         css_paths=STYLESHEET,
-        head=f"<script>{script}</script>",
+        head="".join(f"<script>{script}</script>" for script in scripts),
         favicon_path=str(FAVICON),
         footer_links=[],
         run_history=False,

@@ -1,10 +1,14 @@
 """Import tools and schemas from text that people have: OpenAI's tool JSON, an OpenAPI operation, a
-bare JSON schema, a Python signature, an example value. Knows no page.
+bare JSON schema, Python signatures, an example value; the first three
+in YAML, too. Knows no page.
 """
 
+import json
 import re
 from enum import Enum
 from typing import Final
+
+import yaml
 
 from playground.errors import InvalidRequest
 from playground.protocol import Tool
@@ -17,8 +21,12 @@ from playground.protocol.json_types import (
     parse_json,
 )
 from playground.structured.references import SchemaNode, inline
-from playground.tools.importers.python_source import FIELD, schema_of_models, tool_of_signature
+from playground.tools.importers.python_source import FIELD, schema_of_models, tools_of_signatures
 
+YAML_KEY = re.compile(
+    r"^(openapi|swagger|info|paths|operationId|title|type|name|function):(\s|$)", re.MULTILINE
+)
+"""How OpenAPI documents, operations, schemas and tools begin lines in YAML."""
 NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -35,13 +43,14 @@ METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options",
 
 def tools_of_text(text: str) -> tuple[Tool, ...]:
     """Read the text as tools: one or a list of OpenAI's tools (or bare functions),
-    an OpenAPI document or operation, a JSON schema with a title, or a Python signature.
+    an OpenAPI document or operation, a JSON schema with a title (these in JSON or YAML), or Python
+    signatures.
 
     Raises `InvalidRequest` saying what is wrong or what was expected.
     """
     value = _json_or_python(text)
     if value is PYTHON:
-        return (tool_of_signature(text),)
+        return tools_of_signatures(text)
     if isinstance(value, list):
         return tuple(tool for item in value for tool in _tools(item))
     return tuple(_tools(value))
@@ -67,8 +76,27 @@ def _json_or_python(text: str) -> "Json | Python":
     except ValueError as error:
         if text.lstrip()[0] in "{[":
             raise InvalidRequest(FIELD, f"not JSON: {error}") from error
-        return PYTHON
+        return _yaml_document(text)
     return value
+
+
+def _yaml_document(text: str) -> "Json | Python":
+    """Return the OpenAPI document or schema that the text is in YAML, else `PYTHON`."""
+    if not YAML_KEY.search(text):
+        return PYTHON
+    try:
+        loader = yaml.SafeLoader(text)
+        loader.yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith("timestamp")]
+            for first, resolvers in loader.yaml_implicit_resolvers.items()
+        }
+        # A document of aliases could grow without end; OpenAPI refers by $ref.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise InvalidRequest(FIELD, "YAML aliases are not read")
+        value = loader.get_single_data()
+        return parse_json(json.dumps(value))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(FIELD, f"not YAML: {' '.join(str(error).split())}") from error
 
 
 def schema_of_example(value: Json) -> JsonSchema:

@@ -47,14 +47,12 @@ CONSTRAINTS = {
 }
 
 
-def tool_of_signature(source: str) -> Tool:
-    """The tool that a function's signature and docstring describe; a body is not needed.
+def tools_of_signatures(source: str) -> tuple[Tool, ...]:
+    """The tools that functions' signatures and docstrings describe; bodies are not needed.
 
     Raises `InvalidRequest` with the line of what is not understood.
     """
-    text = source.rstrip()
-    if text.endswith(":"):
-        text += " ..."
+    text = _with_bodies(source)
     module = _parsed(
         text
         if text.lstrip().startswith(("def", "async", "class", "from", "import", "@", "#"))
@@ -63,7 +61,21 @@ def tool_of_signature(source: str) -> Tool:
     functions = [n for n in module.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     if not functions:
         raise InvalidRequest(FIELD, "there is no function: write def name(parameter: type): …")
-    function = functions[-1]
+    return tuple(_tool_of(function, module) for function in functions)
+
+
+def _with_bodies(source: str) -> str:
+    """Give signatures that stand alone a body."""
+    lines = source.rstrip().splitlines()
+    for number, line in enumerate(lines):
+        following = next((after for after in lines[number + 1 :] if after.strip()), "")
+        ends = line.rstrip().endswith(":") and not following.startswith((" ", "\t"))
+        if ends and not line.startswith((" ", "\t", "class")):
+            lines[number] = f"{line} ..."
+    return "\n".join(lines)
+
+
+def _tool_of(function: ast.FunctionDef | ast.AsyncFunctionDef, module: ast.Module) -> Tool:
     reader = _Reader(module)
     docstring = parse(ast.get_docstring(function) or "")
     described = {param.arg_name: param.description for param in docstring.params}

@@ -3,9 +3,9 @@
 Sampling parameters arrive as keyword arguments of their own names.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import gradio as gr
 
@@ -20,6 +20,7 @@ from playground.ui.chat.updates import (
     IdleUpdate,
     InputsUpdate,
     ModelUpdate,
+    NewChatUpdate,
     PreferencesUpdate,
     RestoreUpdate,
     StatusUpdate,
@@ -29,6 +30,7 @@ from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
     History,
+    Turn,
     is_thought,
     last_user_index,
     note_of,
@@ -36,6 +38,8 @@ from playground.ui.components.messages import (
     text_of,
     to_messages,
     turn,
+    versions_of,
+    with_versions,
 )
 from playground.ui.components.preferences import Preferences, stored_sampling, stored_text
 from playground.ui.components.sampling import (
@@ -44,6 +48,7 @@ from playground.ui.components.sampling import (
     ControlValues,
     control_values,
 )
+from playground.ui.components.shown_text import byline_of
 from playground.ui.components.snippets import api_address, curl_snippet, python_snippet
 from playground.ui.components.status import status_line
 
@@ -55,6 +60,8 @@ class ChatHandlers:
     answering: Answering
     feedback: Feedback
     needs_key: bool
+    discarded: set[str] = field(default_factory=set)
+    """Requests whose conversation was cleared while they were answered."""
 
     async def send(
         self,
@@ -84,10 +91,22 @@ class ChatHandlers:
         if last is None:
             return
         fallback = ChatState(history, note=note_of(history))
-        question = history[: last + 1]
-        async with aclosing(self._answer(question, fallback, model, system, sampling)) as updates:
+        question, before = history[: last + 1], history[last + 1 :]
+        async with aclosing(
+            self._answer(question, fallback, model, system, sampling, before=before[-1:])
+        ) as updates:
             async for update in updates:
                 yield update
+
+    async def choose_answer(
+        self, chosen: gr.SelectData, history: History, model: str
+    ) -> ConversationUpdate:
+        """Show another of the answers to the last message."""
+        if not history:
+            return ConversationUpdate()
+        versions = versions_of(history[-1])
+        shown = [*history[:-1], with_versions(versions, min(chosen.index, len(versions) - 1))]
+        return await self._show(ChatState(shown, note=note_of(shown)), model)
 
     async def edit(
         self,
@@ -97,9 +116,17 @@ class ChatHandlers:
         system: str,
         **sampling: ControlValue,
     ) -> AsyncGenerator[ConversationUpdate, None]:
-        """Replace a message and continue the conversation from there."""
+        """Replace a message and answer it; or replace an answer, with which the conversation goes
+        on.
+        """
         index = _position(edited)
         before, text = history[:index], text_of(edited.value)
+        if history[index]["role"] == "assistant":
+            byline = f"{byline_of(edited.previous_value)} · edited".removeprefix(" · ")
+            written = turn("assistant", text, note="edited", byline=byline)
+            shown = [*before, written, *history[index + 1 :]]
+            yield await self._show(ChatState(shown, note=note_of(shown)), model)
+            return
         unedited = [*before, turn("user", text_of(edited.previous_value)), *history[index + 1 :]]
         fallback = ChatState(unedited, draft=text, note=note_of(unedited))
         question = [*before, turn("user", text)]
@@ -116,9 +143,19 @@ class ChatHandlers:
         text = draft if draft.strip() else text_of(history[last]["content"])
         return await self._show(ChatState(kept, draft=text, note=note_of(kept)), model)
 
-    async def new_chat(self, model: str) -> ConversationUpdate:
-        """Empty the conversation; the text in the box stays."""
-        return await self._show(ChatState([]), model)
+    async def new_chat(
+        self, running: str, model: str, system: str, stored: object
+    ) -> NewChatUpdate:
+        """Empty the conversation; the text in the box stays, the system prompt of an example goes.
+
+        An answer that is being written ends, and what still comes of it is not shown.
+        """
+        if running:
+            self.discarded.add(running)
+            self.answering.cancel(running)
+        empty = await self._show(ChatState([]), model)
+        own = _own_system(model, system, stored)
+        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own)
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""
@@ -165,12 +202,18 @@ class ChatHandlers:
         example = examples_for(model).chat[chosen.index]
         return ExampleUpdate(example.system, example.prompt)
 
-    async def choose_model(self, model: str, system: str) -> ModelUpdate:
+    async def choose_model(self, model: str, system: str, stored: object) -> ModelUpdate:
         """Show the model's own sampling, greeting and examples, and store the choice."""
         info = await self.answering.model(model)
         values = control_values(info.defaults)
-        stored = Preferences(model=info.name, system_prompt=system, sampling=values)
-        return ModelUpdate(values, await self._greeting(info.name), stored)
+        own = _own_system(model, system, stored)
+        chosen = Preferences(model=info.name, system_prompt=own, sampling=values)
+        return ModelUpdate(values, await self._greeting(info.name), chosen)
+
+    async def reset(self, model: str) -> ModelUpdate:
+        """Return to the model's own sampling, without a system prompt."""
+        update = await self.choose_model(model, "", {})
+        return replace(update, system="")
 
     async def restore(self, stored: object) -> RestoreUpdate:
         """Apply what the browser stores to the models that are served now."""
@@ -191,9 +234,12 @@ class ChatHandlers:
             sampling=dict.fromkeys(SAMPLING_NAMES, gr.update(interactive=True)),
         )
 
-    def remember(self, model: str, system: str, **sampling: ControlValue) -> PreferencesUpdate:
-        """Store the settings in the browser."""
-        return PreferencesUpdate(Preferences(model=model, system_prompt=system, sampling=sampling))
+    def remember(
+        self, model: str, system: str, stored: object, **sampling: ControlValue
+    ) -> PreferencesUpdate:
+        """Store the settings in the browser; an example's system prompt is nobody's setting."""
+        own = _own_system(model, system, stored)
+        return PreferencesUpdate(Preferences(model=model, system_prompt=own, sampling=sampling))
 
     def code(
         self,
@@ -243,8 +289,11 @@ class ChatHandlers:
         system: str,
         sampling: ControlValues,
         draft: str | None = None,
+        before: Sequence[Turn] = (),
     ) -> AsyncGenerator[ConversationUpdate, None]:
-        """``draft`` is what the message box holds once the answer has begun; None leaves it."""
+        """``draft`` is what the message box holds once the answer has begun; None leaves it.
+        ``before`` is an answer that is kept beside the new one.
+        """
         try:
             request = chat_request(model, system, question, sampling)
         except InvalidRequest:
@@ -252,14 +301,25 @@ class ChatHandlers:
             raise
         began = False
         states = answer_states(self.answering, request, question, fallback)
-        async with aclosing(states) as shown:
-            async for state in shown:
-                if began and state.running:
-                    yield ConversationUpdate(chatbot=state.history)
-                else:
-                    state = state if began else replace(state, draft=draft)
-                    yield await self._show(state, model)
-                began = True
+        try:
+            async with aclosing(states) as shown:
+                async for state in shown:
+                    if request.id in self.discarded:
+                        continue
+                    if not state.running and before and state.history != fallback.history:
+                        versions = [*versions_of(before[0]), state.history[-1]]
+                        newest = with_versions(versions, len(versions) - 1)
+                        state = replace(state, history=[*state.history[:-1], newest])
+                    if began and state.running:
+                        yield ConversationUpdate(chatbot=state.history)
+                    else:
+                        state = state if began else replace(state, draft=draft)
+                        yield await self._show(state, model)
+                    began = True
+            if request.id in self.discarded:  # the last word, in whatever order they arrive
+                yield await self._show(ChatState([]), model)
+        finally:
+            self.discarded.discard(request.id)
 
     async def _show(self, state: ChatState, model: str) -> ConversationUpdate:
         busy = bool(state.running)
@@ -273,6 +333,13 @@ class ChatHandlers:
             running=state.running,
             status=status_line(state.note, state.used_tokens, length),
         )
+
+
+def _own_system(model: str, system: str, stored: object) -> str:
+    """Return the system prompt; in place of one that an example brought, the one before it."""
+    borrowed = {example.system for example in examples_for(model).chat}
+    own = stored_text(stored, "system_prompt") if system in borrowed else system
+    return "" if own in borrowed else own
 
 
 def _position(event: gr.EditData | gr.LikeData) -> int:

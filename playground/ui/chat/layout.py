@@ -12,13 +12,8 @@ from playground.ui.components.examples import examples_for
 from playground.ui.components.markup import render
 from playground.ui.components.preferences import preferences_store
 from playground.ui.components.sampling import SamplingControls, sampling_controls
+from playground.ui.components.shown_text import LATEX
 from playground.ui.components.status import status_line
-
-LATEX = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": r"\[", "right": r"\]", "display": True},
-    {"left": r"\(", "right": r"\)", "display": False},
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +101,10 @@ def _chatbot(model: ModelInfo) -> gr.Chatbot:
         elem_id="chat",
         height="100%",
         placeholder=welcome(model),
-        editable="user",
+        editable="all",
+        autoscroll=False,
         buttons=["copy"],
-        latex_delimiters=LATEX,
+        latex_delimiters=list(LATEX),
         sanitize_html=True,
         allow_tags=False,
         layout="bubble",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from playground.errors import PlaygroundError
 from playground.protocol import AnswerBuilder, Message, Request
 from playground.ui.components.answering import Answering
-from playground.ui.components.messages import History, Turn, answer_turns, to_messages
+from playground.ui.components.messages import History, Turn, answer_turns, to_messages, turn
 from playground.ui.components.sampling import ControlValues, to_sampling
 from playground.ui.components.status import answer_note
 
@@ -52,7 +52,8 @@ async def answer_states(
     ``fallback`` is shown when no answer comes; an answer that breaks off is kept. Raises what the
     backend raises, after the state that keeps the conversation.
     """
-    yield ChatState(history, running=request.id)
+    byline = request.model
+    yield ChatState([*history, turn("assistant", "", byline=byline)], running=request.id)
     builder, shown_at = AnswerBuilder(), 0.0
     try:
         async with aclosing(answering.stream(request)) as events:
@@ -60,20 +61,24 @@ async def answer_states(
                 answer = builder.add(event)
                 if answer:
                     note = answer_note(answer)
-                    said = answer_turns(answer.text, answer.reasoning, note, answer.provenance)
+                    made_by = answer.provenance
+                    by = f"{byline} · {made_by.adapter_hash[:8]}" if made_by.adapter else byline
+                    said = answer_turns(answer.text, answer.reasoning, note, made_by, byline=by)
                     if said:
                         used = answer.usage.total_tokens
                         yield ChatState([*history, *said], note=note, used_tokens=used)
                     else:
                         yield replace(fallback, note=f"Empty answer · {note}")
                 elif time.monotonic() - shown_at >= REFRESH_S:
-                    said = answer_turns(builder.text, builder.reasoning, running=True)
+                    said = answer_turns(
+                        builder.text, builder.reasoning, byline=byline, running=True
+                    )
                     if said:
                         shown_at = time.monotonic()
                         yield ChatState([*history, *said], request.id)
     except PlaygroundError:
         note = "interrupted"
-        said = answer_turns(builder.text, builder.reasoning, note)
+        said = answer_turns(builder.text, builder.reasoning, note, byline=byline)
         if said:
             yield ChatState([*history, *said], note=note)
         else:

@@ -8,6 +8,7 @@ from playground.ui.chat.layout import ChatParts, chat_parts
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind, shows_errors
 from playground.ui.components.events import STREAM, UNQUEUED
+from playground.ui.components.keeping import keep
 
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 
@@ -55,6 +56,9 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         **bind(chat.edit, parts), inputs=conversation, cancels=[sent, example, retry], **options
     )
     writing = [sent, example, retry, edit]
+    parts.chatbot.option_select(
+        **bind(chat.choose_answer, parts), inputs=[parts.chatbot, parts.model], **UNQUEUED
+    )
     for event in writing:
         event.failure(**bind(chat.reset_inputs, parts), inputs=None, **UNQUEUED)
     parts.message.stop(**bind(chat.stop), inputs=parts.running, **UNQUEUED)
@@ -65,8 +69,13 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         cancels=writing,
         **UNQUEUED,
     )
-    cleared = parts.new_chat.click(
-        **bind(chat.new_chat, parts), inputs=parts.model, cancels=writing, **UNQUEUED
+    # Not by ``cancels``: what the cancelled stream still sends would fill the chat again (Gradio
+    # 6.31).
+    cleared = gr.on(
+        [parts.new_chat.click, parts.chatbot.clear],
+        **bind(chat.new_chat, parts),
+        inputs=[parts.running, *settings, parts.preferences],
+        **UNQUEUED,
     )
     for event in (undone, cleared):
         event.then(**bind(chat.update_token_count, parts), inputs=conversation, **UNQUEUED).then(
@@ -78,18 +87,18 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
     """Model, system prompt and sampling: what they change, and that they are remembered."""
     sampling = parts.sampling.by_name()
     settings = [parts.model, parts.system]
-    restored = page.load(**bind(chat.restore, parts), inputs=parts.preferences, **UNQUEUED)
-    chosen = gr.on(
-        [parts.model.input, parts.reset.click],
-        **bind(chat.choose_model, parts),
-        inputs=settings,
-        **UNQUEUED,
+    preferred = page.load(**bind(chat.restore, parts), inputs=parts.preferences, **UNQUEUED)
+    kept = {"history": parts.chatbot, "draft": parts.message, "system": parts.system}
+    restored = keep("chat", kept, page, after=preferred)
+    chosen = parts.model.input(
+        **bind(chat.choose_model, parts), inputs=[*settings, parts.preferences], **UNQUEUED
     )
+    reset = parts.reset.click(**bind(chat.reset, parts), inputs=parts.model, **UNQUEUED)
     left = parts.system.blur(None, **UNQUEUED)
     restored.then(**bind(chat.enable_inputs, parts), inputs=None, **UNQUEUED).then(
         None, js=FOCUS_MESSAGE, **UNQUEUED
     )
-    for event in (restored, chosen, left):
+    for event in (restored, chosen, reset, left):
         event.then(
             **bind(chat.update_token_count, parts), inputs=[parts.chatbot, *settings], **UNQUEUED
         )
@@ -97,7 +106,7 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
     gr.on(
         [parts.system.blur, *(control.input for control in (parts.system, *sampling.values()))],
         **bind(chat.remember, parts),
-        inputs=settings,
+        inputs=[*settings, parts.preferences],
         inputs_kwargs=sampling,
         trigger_mode="always_last",
         **UNQUEUED,

@@ -21,6 +21,17 @@ class ConversationUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class NewChatUpdate:
+    """An empty conversation, and the system prompt that it begins with."""
+
+    chatbot: History | Unchanged
+    message: gr.Textbox | Unchanged
+    running: str | Unchanged
+    status: str | Unchanged
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
 class IdleUpdate:
     """The message box takes messages again, and nothing runs."""
 
@@ -50,6 +61,7 @@ class ModelUpdate:
     sampling: ControlValues
     chatbot: gr.Chatbot
     preferences: Preferences
+    system: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

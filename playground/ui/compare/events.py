@@ -14,7 +14,13 @@ from playground.protocol import Answer, Message, Sampling
 from playground.store import Feedback, NewAnswer
 from playground.store.feedback import as_jsonl
 from playground.ui.compare.layout import ASK, LANE_SETTINGS, LANES, SIDES, input_name
-from playground.ui.compare.views import answer_html, label_html, score_html
+from playground.ui.compare.views import (
+    answer_html,
+    answer_text,
+    label_html,
+    question_html,
+    score_html,
+)
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.downloads import download_file
@@ -47,6 +53,7 @@ class SideUpdate:
     """Changes of one side."""
 
     label: str | Unchanged = UNCHANGED
+    text: str | Unchanged = UNCHANGED
     answer: str | Unchanged = UNCHANGED
     edit: gr.Button | Unchanged = UNCHANGED
 
@@ -63,6 +70,7 @@ class EditUpdate:
 class AnswersUpdate:
     """Changes while lanes answer."""
 
+    asked: str | Unchanged = UNCHANGED
     sides: tuple[SideUpdate, ...] | Unchanged = UNCHANGED
     comparison: Comparison | Unchanged | None = UNCHANGED
     verdict: str | Unchanged = UNCHANGED
@@ -135,8 +143,13 @@ class CompareHandlers:
                 ended = event.answer or event.error
                 if ended or time.monotonic() - shown_at >= REFRESH_S:
                     shown_at = time.monotonic()
-                    answers = [answer_html(last.get(lane), blind=blind) for lane in order]
-                    yield AnswersUpdate(sides=tuple(SideUpdate(answer=text) for text in answers))
+                    events_by_side = [last.get(lane) for lane in order]
+                    yield AnswersUpdate(
+                        sides=tuple(
+                            SideUpdate(text=answer_text(e), answer=answer_html(e, blind=blind))
+                            for e in events_by_side
+                        )
+                    )
         yield self._finished(comparison, question, lanes, last, blind=blind)
 
     async def _lane(self, lane: int, settings: Mapping[str, LaneSetting]) -> Lane:
@@ -145,7 +158,7 @@ class CompareHandlers:
         sampling = Sampling(
             temperature=float(values["temperature"] or 0),
             max_tokens=int(max_tokens) if max_tokens else None,
-            seed=int(seed) if seed is not None else None,
+            seed=_seed(seed),
         )
         return await self.answering.lane(
             str(values["model"]), str(values["system"] or ""), sampling
@@ -180,7 +193,11 @@ class CompareHandlers:
         edit = gr.Button(visible=complete)
         return AnswersUpdate(
             sides=tuple(
-                SideUpdate(answer=answer_html(last.get(lane), blind=blind), edit=edit)
+                SideUpdate(
+                    text=answer_text(last.get(lane)),
+                    answer=answer_html(last.get(lane), blind=blind),
+                    edit=edit,
+                )
                 for lane in order
             ),
             comparison=comparison,
@@ -203,7 +220,10 @@ class CompareHandlers:
             text = "both equally good" if vote == "tie" else "both bad"
         labels = _labels(comparison, blind=False)
         return RevealUpdate(
-            sides=tuple(map(SideUpdate, labels, comparison.revealed)),
+            sides=tuple(
+                SideUpdate(label=label, answer=revealed)
+                for label, revealed in zip(labels, comparison.revealed, strict=True)
+            ),
             verdict=verdict(f"Saved: {text}", good=True),
         )
 
@@ -237,16 +257,28 @@ class CompareHandlers:
         )
 
 
+def _seed(text: LaneSetting) -> int | None:
+    """Return the seed; None, which draws one, for an empty box."""
+    written = str(text if text is not None else "").strip()
+    if not written:
+        return None
+    try:
+        return int(written)
+    except ValueError as error:
+        raise InvalidRequest("seed", f"{written!r} is no whole number") from error
+
+
 def _started(comparison: Comparison, question: str, *, blind: bool) -> AnswersUpdate:
     return AnswersUpdate(
+        asked=question_html(question),
         sides=tuple(
-            SideUpdate(label=label, answer="", edit=gr.Button(visible=False))
+            SideUpdate(label=label, text="", answer="", edit=gr.Button(visible=False))
             for label in _labels(comparison, blind=blind)
         ),
         comparison=None,
         verdict="",
         vote_row=gr.Row(visible=False),
-        question=gr.Textbox(value="", placeholder=question, interactive=False),
+        question=gr.Textbox(value="", interactive=False),
         stop=gr.Button(visible=True),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from playground.protocol import ModelInfo
+from playground.ui.components.shown_text import LATEX
 
 LANES = 2
 SIDES = ("A", "B")
@@ -20,7 +21,7 @@ class LaneParts:
     system: gr.Textbox
     temperature: gr.Slider
     max_tokens: gr.Number
-    seed: gr.Number
+    seed: gr.Textbox
 
 
 LANE_SETTINGS = tuple(field.name for field in fields(LaneParts))
@@ -31,6 +32,7 @@ class SideParts:
     """Where an answer is shown and edited."""
 
     label: gr.HTML
+    text: gr.Markdown
     answer: gr.HTML
     edit: gr.Button
     edited: gr.Textbox
@@ -43,6 +45,7 @@ class CompareParts:
 
     lanes: tuple[LaneParts, ...]
     blind: gr.Checkbox
+    asked: gr.HTML
     sides: tuple[SideParts, ...]
     vote_row: gr.Row
     votes: tuple[gr.Button, ...]
@@ -90,6 +93,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                     good = gr.DownloadButton("Good answers (JSONL)", size="sm", elem_id="cmp-good")
                     thumbs = gr.DownloadButton("Thumbs (JSONL)", size="sm", elem_id="cmp-thumbs")
         with gr.Column(elem_classes="work scrolling compare"):
+            asked = gr.HTML(elem_id="cmp-asked", container=False)
             with gr.Row(elem_classes="sides"):
                 sides = tuple(_side(name) for name in SIDES)
             vote_row, votes = _votes()
@@ -110,6 +114,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
     return CompareParts(
         lanes=lanes,
         blind=blind,
+        asked=asked,
         sides=sides,
         vote_row=vote_row,
         votes=votes,
@@ -142,8 +147,13 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
                 max_tokens = gr.Number(
                     256, precision=0, minimum=1, label="Max tokens", min_width=80
                 )
-                seed = gr.Number(
-                    None, precision=0, label="Seed", placeholder="Random", min_width=80
+                # An empty Number becomes 0 as soon as it is seen (Gradio 6.31).
+                seed = gr.Textbox(
+                    label="Seed",
+                    placeholder="Random",
+                    min_width=80,
+                    max_lines=1,
+                    elem_id=f"cmp-seed-{number}",
                 )
     return LaneParts(model, system, temperature, max_tokens, seed)
 
@@ -165,6 +175,14 @@ def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:
 def _side(name: str) -> SideParts:
     with gr.Column(elem_classes="side", min_width=280):
         label = gr.HTML(f"<h3>{name}</h3>", elem_id=f"cmp-label-{name.lower()}", container=False)
+        text = gr.Markdown(
+            elem_id=f"cmp-text-{name.lower()}",
+            elem_classes="answer-markdown",
+            container=False,
+            latex_delimiters=list(LATEX),
+            line_breaks=True,
+            sanitize_html=True,
+        )
         answer = gr.HTML(elem_id=f"cmp-answer-{name.lower()}", container=False)
         edit = gr.Button(
             "Edit this answer", size="sm", visible=False, elem_id=f"cmp-edit-{name.lower()}"
@@ -177,4 +195,4 @@ def _side(name: str) -> SideParts:
             elem_id=f"cmp-edited-{name.lower()}",
         )
         save = gr.Button("Save", size="sm", visible=False, elem_id=f"cmp-save-{name.lower()}")
-    return SideParts(label, answer, edit, edited, save)
+    return SideParts(label, text, answer, edit, edited, save)

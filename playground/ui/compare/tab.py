@@ -10,6 +10,7 @@ from playground.ui.compare.layout import CompareParts, compare_parts, lane_input
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
+from playground.ui.components.keeping import keep
 
 
 def compare_tab(
@@ -29,6 +30,8 @@ def compare_tab(
         **bind(handlers.reset_inputs, parts), inputs=None, cancels=[asking], **UNQUEUED
     )
     _wire_feedback(page, parts, handlers)
+    typed = {"question": parts.question, "blind": parts.blind}
+    keep("compare", lane_inputs(parts.lanes) | typed, page)
     return tuple(lane.model for lane in parts.lanes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from playground.lab import LaneEvent
 from playground.protocol import Answer, Sampling
 from playground.ui.components.markup import render
+from playground.ui.components.shown_text import as_markdown
 from playground.ui.components.status import answer_note
 
 
@@ -14,12 +15,21 @@ def label_html(side: str, model: str) -> str:
     return render("compare/label.html", side=side, model=model)
 
 
+def question_html(question: str) -> str:
+    """Return the question as it was written."""
+    return render("compare/question.html", question=question)
+
+
+def answer_text(event: LaneEvent | None) -> str:
+    """Return an answer's Markdown."""
+    return as_markdown(event.text) if event and not event.error else ""
+
+
 def answer_html(event: LaneEvent | None, *, blind: bool) -> str:
-    """Return an answer with, unless it is ``blind``, what made it."""
+    """Return an answer's error or calls and, unless it is ``blind``, what made it."""
     answer = event.answer if event else None
     return render(
         "compare/answer.html",
-        text=event.text if event else "",
         reasoning=answer.reasoning if answer else "",
         error=event.error.message if event and event.error else "",
         calls=[

@@ -4,6 +4,7 @@ Our own errors are shown as they read; anything else is logged with its tracebac
 internal error.
 """
 
+import html
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +43,10 @@ def error_toasts() -> Iterator[None]:
 def _toast(error: Exception) -> Exception:
     toast: Exception
     if isinstance(error, PlaygroundError):
-        toast = gr.Error(error.message, title=TITLES[error.kind], print_exception=False)
+        # A toast draws HTML, and messages quote names and texts.
+        toast = gr.Error(
+            html.escape(error.message, quote=False), title=TITLES[error.kind], print_exception=False
+        )
         return toast
     logger.error("An event of the page failed", exc_info=error)
     text = "Something went wrong in the playground. The server's log has the details."

@@ -13,6 +13,8 @@ from playground.protocol.json_types import (
     text_at,
 )
 
+ANY_MODEL = Path(__file__).parents[1] / "assets" / "examples.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -51,9 +53,9 @@ class Examples:
 
 
 def examples_for(model: str) -> Examples:
-    """Return the examples that were written for this model; most models have none."""
+    """Return the examples that were written for this model, or those that suit any other."""
     entry = find(model)
-    return read_examples(entry.examples) if entry and entry.examples else Examples()
+    return read_examples(entry.examples if entry and entry.examples else ANY_MODEL)
 
 
 def shipped_examples() -> Examples:

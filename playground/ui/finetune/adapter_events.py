@@ -15,6 +15,8 @@ from playground.studio.studio import Studio
 from playground.ui.components.status import verdict
 from playground.ui.finetune.views import adapters_html
 
+NONE_LEFT = ""
+
 
 @dataclass(frozen=True, slots=True)
 class AdapterUpdate:
@@ -59,8 +61,12 @@ class AdapterHandlers:
 
     def delete(self, chosen: str | None) -> AdapterUpdate:
         """Remove the version's files."""
-        self.studio.delete(*_name_and_version(chosen))
-        return self._show(None, f"{chosen} is deleted")
+        name, version = _name_and_version(chosen)
+        self.studio.delete(name, version)
+        others = self.studio.store.versions(name) if name in self.studio.store.names() else ()
+        # Never another name: the next click would be about something else than was looked at.
+        left = f"{name}/{others[-1].version}" if others else NONE_LEFT
+        return self._show(left, f"{chosen} is deleted")
 
     def export(self, chosen: str | None, target: str, gguf_type: str) -> AdapterUpdate:
         """Write the version for another program, on the server's disk."""
@@ -81,7 +87,8 @@ class AdapterHandlers:
 
     def _show(self, chosen: str | None, text: str = "") -> AdapterUpdate:
         versions = {f"{item.name}/{item.version}": item for item in self._versions()}
-        value = chosen if chosen in versions else next(iter(versions), None)
+        first = None if chosen == NONE_LEFT else next(iter(versions), None)
+        value = chosen if chosen in versions else first
         return AdapterUpdate(
             table=adapters_html(list(versions.values())),
             version=gr.Dropdown(list(versions), value=value),

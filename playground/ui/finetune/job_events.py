@@ -29,6 +29,8 @@ from playground.ui.finetune.views import (
 
 LONGEST_ANSWER = 200
 NO_JOBS = "no jobs"
+GOOD_VERDICT = "verdict: promote"
+"""The note of a job whose report card recommends its adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class JobUpdate:
     samples: str | Unchanged = UNCHANGED
     try_out: gr.Accordion | Unchanged = UNCHANGED
     checkpoint: gr.Slider | Unchanged = UNCHANGED
+    promote: gr.Checkbox | Unchanged = UNCHANGED
     publish: gr.Button | Unchanged = UNCHANGED
     card: str | Unchanged = UNCHANGED
     card_files: gr.File | Unchanged = UNCHANGED
@@ -183,6 +186,7 @@ def _shown(signature: str, radio: gr.Radio, job: TrainingSnapshot) -> JobUpdate:
             value=max(steps, default=0),
             info=f"Saved: {saved}" if steps else f"{job.name}: no checkpoint yet",
         ),
+        promote=gr.Checkbox(value=GOOD_VERDICT in job.notes),
         publish=gr.Button(interactive=job.adapter is not None),
         card=card_html(job),
         card_files=_card_files([*job.report_card.values()]),

@@ -185,7 +185,9 @@ def _jobs() -> JobParts:
                 pause = gr.Button("Pause", visible=False, elem_id="ft-pause")
                 resume = gr.Button("Resume", visible=False, elem_id="ft-resume")
                 stop = gr.Button("Stop", visible=False, elem_id="ft-stop")
-                delete = gr.Button("Delete", visible=False, elem_id="ft-delete")
+                delete = gr.Button(
+                    "Delete", visible=False, elem_id="ft-delete", elem_classes="asks-first"
+                )
             curves = gr.HTML(elem_id="ft-curves", container=False)
             samples = gr.HTML(elem_id="ft-samples", container=False)
             with gr.Accordion("Try a checkpoint", open=False, elem_id="ft-talk") as try_out:
@@ -200,7 +202,7 @@ def _jobs() -> JobParts:
                 name = gr.Textbox(
                     label="Publish as", max_lines=1, placeholder="the job's name", elem_id="ft-as"
                 )
-                promote = gr.Checkbox(True, label="Promote immediately", elem_id="ft-promote-it")
+                promote = gr.Checkbox(False, label="Promote immediately", elem_id="ft-promote-it")
                 publish = gr.Button(
                     "Publish", variant="primary", interactive=False, elem_id="ft-publish"
                 )
@@ -242,9 +244,9 @@ def _adapters() -> AdapterParts:
         with gr.Row(elem_classes="actions"):
             preview = gr.Button("Try", elem_id="ad-try")
             promote = gr.Button("Promote", variant="primary", elem_id="ad-promote")
-            roll_back = gr.Button("Roll back", elem_id="ad-roll-back")
-            retire = gr.Button("Retire", elem_id="ad-retire")
-            delete = gr.Button("Delete", elem_id="ad-delete")
+            roll_back = gr.Button("Roll back", elem_id="ad-roll-back", elem_classes="asks-first")
+            retire = gr.Button("Retire", elem_id="ad-retire", elem_classes="asks-first")
+            delete = gr.Button("Delete", elem_id="ad-delete", elem_classes="asks-first")
         with gr.Accordion("Export", open=False):
             with gr.Row():
                 target = gr.Dropdown(EXPORT_TARGETS, value="peft", label="To", elem_id="ad-target")

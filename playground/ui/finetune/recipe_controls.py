@@ -115,11 +115,10 @@ def _control(name: str, field: JsonObject, value: FieldValue) -> gr.Component:
     if field["type"] == "string":
         return gr.Textbox(value, max_lines=1, **common)
     whole = field["type"] == "integer"
+    # No limits here: a value out of range would never reach the recipe, which says what is wrong.
     return gr.Number(
         value,
         precision=0 if whole else None,
         step=1 if whole else None,
-        minimum=field["minimum"],
-        maximum=field["maximum"],
         **common,
     )

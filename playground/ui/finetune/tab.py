@@ -7,6 +7,7 @@ from playground.studio.studio import Studio
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
+from playground.ui.components.keeping import keep
 from playground.ui.finetune.adapter_events import AdapterHandlers
 from playground.ui.finetune.job_events import JobHandlers
 from playground.ui.finetune.layout import FinetuneParts, finetune_parts
@@ -18,7 +19,24 @@ def finetune_tab(page: gr.Blocks, answering: Answering, studio: Studio, feedback
     """Build the tab in the current layout and wire its events."""
     parts = finetune_parts(preset_for(studio.base))
     _wire_train(page, parts, TrainHandlers(studio, feedback))
+    form = {"source": parts.train.source, "name": parts.train.name, "preset": parts.train.preset}
+    keep("finetune", form | parts.train.fields, page)
     published = _wire_jobs(parts, JobHandlers(studio, answering))
+    # What one answered is no word of another.
+    gr.on(
+        [parts.jobs.job.input, parts.jobs.checkpoint.input],
+        None,
+        None,
+        parts.jobs.answer,
+        js="() => ''",
+        **UNQUEUED,
+    )
+
+    def end_trials(session: gr.Request) -> None:
+        """Nobody tries a checkpoint whose page is closed."""
+        studio.end_trials(session.session_hash or "")
+
+    page.unload(end_trials)
     _wire_adapters(page, parts, AdapterHandlers(studio), published)
 
 

@@ -228,12 +228,17 @@ class TrainHandlers:
         if not paths:
             raise InvalidSettings("no training data: drop a file, or use the sample dataset")
         recipe = to_recipe(fields)
+        mapping = _mapping(question, answer)
+        held_out = Path(evaluation) if evaluation else None
+        report = self.studio.check(paths, self.studio.for_base(recipe), held_out, mapping)
+        if report.problems or not report.rows:
+            raise InvalidSettings(f"files: {(*report.problems, 'there is no row in them')[0]}")
         job = self.studio.train(
             name.strip(),
             recipe,
             paths,
-            Path(evaluation) if evaluation else None,
-            columns=_mapping(question, answer),
+            held_out,
+            columns=mapping,
         )
         jobs = [(job_label(item), item.id) for item in self.studio.training_jobs()]
         return StartUpdate(gr.Tabs(selected="jobs"), JobChoice(gr.Radio(jobs, value=job.id)))

@@ -69,6 +69,7 @@ def report_html(report: DataReport) -> str:
         notes=report.notes[:SHOWN_ERRORS],
         problems=report.problems,
         advice=report.advice,
+        rows=report.rows,
     )
 
 

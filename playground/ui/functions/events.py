@@ -5,7 +5,7 @@ The form (model, functions, tool choice, permissions, settings) arrives as keywo
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict, Unpack, cast
 
 import gradio as gr
@@ -68,6 +68,8 @@ class FunctionHandlers:
     toolbox: Toolbox
     examples: tuple[FunctionExample, ...]
     needs_key: bool
+    discarded: set[str] = field(default_factory=set)
+    """Requests whose conversation was cleared while they were answered."""
 
     async def send(
         self, draft: str, timeline: Timeline, running: str, **form: Unpack[FunctionForm]
@@ -134,8 +136,13 @@ class FunctionHandlers:
         """
         return PanelUpdate(gr.Column(visible=bool(timeline.calls)))
 
-    def new_chat(self) -> ConversationUpdate:
-        """Empty the conversation."""
+    def new_chat(self, running: str) -> ConversationUpdate:
+        """Empty the conversation. An answer that is being written ends, and what still comes of it
+        is not shown.
+        """
+        if running:
+            self.discarded.add(running)
+            self.answering.cancel(running)
         return self._show(Timeline())
 
     def reset_inputs(self) -> IdleUpdate:
@@ -219,15 +226,21 @@ class FunctionHandlers:
         timeline = replace(timeline, cut=())
         yield self._show(timeline, note, draft=draft, running=request.id)
         running = self.answering.run_tools(request, self.toolbox, permissions)
-        async with aclosing(running) as steps:
-            async for step in steps:
-                timeline = _after(timeline, step)
-                answer = builder.add(step.event) if step.event else None
-                if answer:
-                    note, builder = answer_note(answer), AnswerBuilder()
-                    timeline = replace(timeline, cut=_cut_calls(answer))
-                yield self._show(timeline, note, builder, running=request.id)
-        yield self._show(timeline, note)
+        try:
+            async with aclosing(running) as steps:
+                async for step in steps:
+                    if request.id in self.discarded:
+                        break
+                    timeline = _after(timeline, step)
+                    answer = builder.add(step.event) if step.event else None
+                    if answer:
+                        note, builder = answer_note(answer), AnswerBuilder()
+                        timeline = replace(timeline, cut=_cut_calls(answer))
+                    yield self._show(timeline, note, builder, running=request.id)
+            is_cleared = request.id in self.discarded
+            yield self._show(Timeline()) if is_cleared else self._show(timeline, note)
+        finally:
+            self.discarded.discard(request.id)
 
     def _show(
         self,

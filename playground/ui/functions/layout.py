@@ -148,7 +148,7 @@ def _setup(
             placeholder="def book_table(restaurant: str, people: int = 2) -> str:",
             lines=4,
             max_lines=20,
-            elem_id="fn-paste",
+            elem_id="fn-source",
         )
         add = gr.Button("Add to the functions", size="sm", elem_id="fn-add")
     names = [entry["function"]["name"] for entry in json.loads(tools)]
@@ -159,8 +159,12 @@ def _setup(
     allow, never = _permissions([item.tool.name for item in toolbox])
     with gr.Accordion("Settings", open=False):
         system = gr.Textbox(label="System prompt", lines=2, max_lines=8, elem_id="fn-system")
-        temperature = gr.Slider(0, 2, 0, step=0.05, label="Temperature", buttons=[])
-        max_tokens = gr.Slider(16, 4096, 512, step=16, label="Max tokens", buttons=[])
+        temperature = gr.Slider(
+            0, 2, 0, step=0.05, label="Temperature", buttons=[], elem_id="fn-temperature"
+        )
+        max_tokens = gr.Slider(
+            16, 4096, 512, step=16, label="Max tokens", buttons=[], elem_id="fn-max_tokens"
+        )
     form = {
         "model": model,
         "tools": editor,
@@ -208,6 +212,7 @@ def _chatbot(model: ModelInfo) -> gr.Chatbot:
         placeholder=render("functions/welcome.html"),
         examples=cards or None,
         buttons=["copy"],
+        autoscroll=False,
         latex_delimiters=[],
         sanitize_html=True,
         allow_tags=False,

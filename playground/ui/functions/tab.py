@@ -7,6 +7,7 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import STREAM, UNQUEUED
 from playground.ui.components.examples import shipped_examples
+from playground.ui.components.keeping import keep
 from playground.ui.functions.events import FunctionHandlers
 from playground.ui.functions.layout import FunctionParts, function_parts
 
@@ -20,6 +21,12 @@ def functions_tab(
     handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
     _wire_definitions(page, parts, handlers)
     _wire_conversation(parts, handlers)
+    kept = ("model", "tools", "parallel", "system", "temperature", "max_tokens")
+    keep(
+        "functions",
+        {name: parts.form[name] for name in kept} | {"draft": parts.message, "paste": parts.paste},
+        page,
+    )
     return parts.form["model"]
 
 
@@ -66,7 +73,7 @@ def _wire_conversation(parts: FunctionParts, handlers: FunctionHandlers) -> None
         event.then(**bind(handlers.show_panel, parts), inputs=parts.timeline, **UNQUEUED)
     parts.message.stop(**bind(handlers.stop), inputs=parts.running, **UNQUEUED)
     parts.call.input(**bind(handlers.choose_call, parts), inputs=chosen, **UNQUEUED)
-    parts.clear.click(**bind(handlers.new_chat, parts), inputs=None, cancels=writing, **UNQUEUED)
+    parts.clear.click(**bind(handlers.new_chat, parts), inputs=parts.running, **UNQUEUED)
     parts.view_code.click(
         **bind(handlers.code, parts.code),
         inputs=[parts.timeline, parts.message],

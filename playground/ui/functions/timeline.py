@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from playground.protocol import CallDelta, Message, ToolCall
 from playground.protocol.json_types import parse_object
-from playground.tools.loop import unanswered
+from playground.tools.loop import DENIED, unanswered
 from playground.ui.components.messages import History, Turn, answer_turns, turn
 
 
@@ -106,11 +106,13 @@ def _call_turn(call: ToolCall, result: str | None, run: Run, *, waits: bool) -> 
         parts.append(_fenced(_pretty(result)))
     state = "waiting for you" if waits else ""
     if result is not None:
-        state = "failed" if run.failed else "written by you" if run.by_hand else ""
+        state = "written by you" if run.by_hand else ""
+        if run.failed:
+            state = "denied" if result == DENIED else "failed"
     metadata: dict[str, object] = {"log": state} if state else {}
     if run.running:
         metadata["status"] = "pending"
-    if run.seconds is not None and not run.by_hand:
+    if run.seconds is not None and not run.by_hand and result != DENIED:
         metadata["duration"] = max(0.001, round(run.seconds, 3))
     return _titled(call.name, "\n\n".join(parts), metadata)
 

@@ -16,7 +16,15 @@ import gradio as gr
 
 from playground.errors import InvalidRequest
 from playground.lab.extraction import Extracted, extracted, json_request
-from playground.lab.extraction_files import as_csv, as_jsonl, as_table, texts_of_file, texts_of_text
+from playground.lab.extraction_files import (
+    NO_HEADER,
+    as_csv,
+    as_jsonl,
+    as_table,
+    columns_of_file,
+    texts_of_file,
+    texts_of_text,
+)
 from playground.protocol import (
     Answer,
     AnswerBuilder,
@@ -97,6 +105,13 @@ class AnswerUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnUpdate:
+    """The columns of a file."""
+
+    column: gr.Dropdown
+
+
+@dataclass(frozen=True, slots=True)
 class BatchUpdate:
     """How far a batch is, and its files when it is done."""
 
@@ -168,13 +183,25 @@ class JsonHandlers:
         """The batch has ended or was stopped."""
         return BatchUpdate(gr.Button(visible=True), gr.Button(visible=False))
 
+    def choose_file(self, file: str | None) -> ColumnUpdate:
+        """Offer the columns of a CSV file; the one that is chosen is no guess that goes unsaid."""
+        columns = columns_of_file(Path(file)) if file else None
+        if columns is None:
+            return ColumnUpdate(gr.Dropdown([], value=None, visible=False))
+        options = [(name, name) for name in columns.names]
+        if len(columns.names) == 1:
+            options.append(("No header: each line is a text", NO_HEADER))
+        info = "" if columns.is_known else "No column is called “text”: choose one."
+        chosen = gr.Dropdown(options, value=columns.guess, info=info, visible=True)
+        return ColumnUpdate(chosen)
+
     async def extract_all(
-        self, file: str | None, texts: str | None, **form: Unpack[JsonForm]
+        self, file: str | None, column: str | None, texts: str | None, **form: Unpack[JsonForm]
     ) -> AsyncGenerator[BatchUpdate, None]:
         """Extract from each text of the file, or else of the box; finished rows stay when it is
         stopped.
         """
-        batch = texts_of_file(Path(file)) if file else texts_of_text(texts or "")
+        batch = texts_of_file(Path(file), column) if file else texts_of_text(texts or "")
         if not batch:
             raise InvalidRequest("texts", "drop a file, or write one text per line")
         like = _request(form, batch[0])

@@ -44,6 +44,7 @@ class JsonParts:
     raw: gr.Code
     code: CodeParts
     file: gr.File
+    column: gr.Dropdown
     texts: gr.Textbox
     extract_all: gr.Button
     stop_all: gr.Button
@@ -77,7 +78,7 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
             badge = gr.HTML("", elem_classes="verdict", elem_id="json-badge", container=False)
             fields, tree, table, raw = _answer_views()
             with gr.Accordion("Many texts", open=False, elem_id="json-batch"):
-                file, texts = _batch_inputs()
+                file, column, texts = _batch_inputs()
                 with gr.Row(elem_classes="actions"):
                     extract_all = gr.Button("Extract all", variant="primary", elem_id="json-all")
                     stop_all = gr.Button("Stop", visible=False, elem_id="json-stop-all")
@@ -103,6 +104,7 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
         raw=raw,
         code=code_panel("json"),
         file=file,
+        column=column,
         texts=texts,
         extract_all=extract_all,
         stop_all=stop_all,
@@ -145,8 +147,12 @@ def _setup(
             lines=3,
             max_lines=12,
         )
-        temperature = gr.Slider(0, 2, 0, step=0.05, label="Temperature", buttons=[])
-        max_tokens = gr.Slider(16, 4096, 512, step=16, label="Max tokens", buttons=[])
+        temperature = gr.Slider(
+            0, 2, 0, step=0.05, label="Temperature", buttons=[], elem_id="json-temperature"
+        )
+        max_tokens = gr.Slider(
+            16, 4096, 512, step=16, label="Max tokens", buttons=[], elem_id="json-max_tokens"
+        )
     form = {
         "model": model, "schema": schema, "instruction": instruction, "temperature": temperature,
         "max_tokens": max_tokens,
@@ -169,15 +175,16 @@ def _answer_views() -> tuple[gr.HTML, gr.JSON, gr.Dataframe, gr.Code]:
     return fields, tree, table, raw
 
 
-def _batch_inputs() -> tuple[gr.File, gr.Textbox]:
+def _batch_inputs() -> tuple[gr.File, gr.Dropdown, gr.Textbox]:
     file = gr.File(
-        label="A CSV file (column “text”) or a text file (one text per line or paragraph)",
+        label="A CSV file or a text file (one text per line or paragraph)",
         file_types=[".csv", ".tsv", ".txt", ".md"],
         height=160,
         elem_id="json-file",
     )
+    column = gr.Dropdown([], label="Column with the texts", visible=False, elem_id="json-column")
     texts = gr.Textbox(label="Or texts, one per line", lines=3, max_lines=12, elem_id="json-texts")
-    return file, texts
+    return file, column, texts
 
 
 def _batch_results() -> tuple[gr.HTML, gr.Dataframe]:

@@ -8,6 +8,7 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import STREAM, UNQUEUED
 from playground.ui.components.examples import shipped_examples
+from playground.ui.components.keeping import keep
 from playground.ui.json.events import JsonHandlers
 from playground.ui.json.layout import JsonParts, json_parts
 
@@ -25,12 +26,23 @@ def json_tab(page: gr.Blocks, answering: Answering, *, needs_key: bool) -> gr.Dr
         **UNQUEUED,
     )
     parts.make.click(**bind(handlers.make_schema, parts), inputs=parts.source, **UNQUEUED)
+    # What was extracted is of another text or schema now.
+    gr.on(
+        [parts.schema.change, parts.text.change],
+        None,
+        None,
+        [parts.badge, parts.fields, parts.tree, parts.table, parts.raw],
+        js="() => ['', '', null, null, '']",
+        **UNQUEUED,
+    )
     for index, button in enumerate(parts.examples):
         button.click(
             **bind(partial(handlers.choose_example, index), parts), inputs=None, **UNQUEUED
         )
     _wire_one(parts, handlers)
     _wire_batch(parts, handlers)
+    texts = {"text": parts.text, "source": parts.source, "texts": parts.texts}
+    keep("json", parts.form | texts, page)
     return parts.form["model"]
 
 
@@ -55,10 +67,11 @@ def _wire_one(parts: JsonParts, handlers: JsonHandlers) -> None:
 def _wire_batch(parts: JsonParts, handlers: JsonHandlers) -> None:
     batch = parts.extract_all.click(
         **bind(handlers.extract_all, parts),
-        inputs=[parts.file, parts.texts],
+        inputs=[parts.file, parts.column, parts.texts],
         inputs_kwargs=parts.form,
         **STREAM,
     )
+    parts.file.change(**bind(handlers.choose_file, parts), inputs=parts.file, **UNQUEUED)
     batch.failure(**bind(handlers.reset_batch, parts), inputs=None, **UNQUEUED)
     parts.stop_all.click(
         **bind(handlers.reset_batch, parts), inputs=None, cancels=[batch], **UNQUEUED

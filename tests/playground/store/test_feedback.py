@@ -21,7 +21,11 @@ from playground.store.tables import Table
 ASKED = (Message("user", "What is the price of the Zolpar?"),)
 BASE = NewAnswer("embedded", "I do not know.", Provenance("b", "nf4"), system="Be brief.")
 ADAPTER = NewAnswer(
-    "embedded:prices", "41 euros.", Provenance("b", "nf4", "prices", "h"), settings={"seed": 3}
+    "embedded:prices",
+    "41 euros.",
+    Provenance("b", "nf4", "prices", "h"),
+    system="Be brief.",
+    settings={"seed": 3},
 )
 
 
@@ -61,10 +65,22 @@ def test_vote_replaced_by_later_vote(feedback: Feedback) -> None:
     assert feedback.preference_rows() == []
     feedback.vote(exchange.id, "best", exchange.answers[1].id)
     (row,) = feedback.preference_rows()
-    assert row["input"]["messages"] == [ASKED[0].to_openai()]  # the winner had no system prompt
+    assert [m["content"] for m in row["input"]["messages"]] == ["Be brief.", ASKED[0].content]
     assert row["preferred_output"][0]["content"] == "41 euros."
     assert row["non_preferred_output"][0]["content"] == "I do not know."
     assert feedback.counts() == {"votes": 1, "thumbs": 0, "edits": 0}
+
+
+def test_votes_on_two_prompts_are_told_apart(feedback: Feedback) -> None:
+    plain = NewAnswer("embedded", "This loop adds.")
+    pirate = NewAnswer("embedded", "Arr!", system="You are a pirate.")
+    exchange = feedback.keep(ASKED, (plain, pirate))
+    feedback.vote(exchange.id, "best", exchange.answers[0].id)
+    assert feedback.wins() == {
+        "embedded · no system prompt": {"won": 1, "lost": 0, "even": 0},
+        "embedded · You are a pirate.": {"won": 0, "lost": 1, "even": 0},
+    }
+    assert feedback.preference_rows() == []  # they answer different prompts
 
 
 def test_edit_preferred_to_original(feedback: Feedback) -> None:
@@ -123,7 +139,9 @@ def test_exported_rows_are_rows_that_training_reads(feedback: Feedback, tmp_path
     tool = Tool("price", "The price", {"type": "object", "properties": {}})
     one = kept(feedback)
     feedback.vote(one.id, "best", one.answers[1].id)
-    two = feedback.keep(ASKED, (BASE, NewAnswer("m", "", calls=(call,))), (tool,))
+    two = feedback.keep(
+        ASKED, (BASE, NewAnswer("m", "", system="Be brief.", calls=(call,))), (tool,)
+    )
     feedback.vote(two.id, "best", two.answers[1].id)
     for name, rows in (("sft", feedback.sft_rows()), ("dpo", feedback.preference_rows())):
         path = tmp_path / f"{name}.jsonl"

@@ -192,3 +192,34 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     for reader in (tools_of_text, schema_of_text):
         with suppress(InvalidRequest):
             assert reader(text) is not None
+
+
+def test_two_functions_are_two_tools() -> None:
+    bare = "def first(x: int) -> str:\n\nasync def second(y: str = 'q'):\n"
+    whole = 'def first(x: int):\n    """One."""\n    return x\n\n\ndef second(y): ...\n'
+    for source in (bare, whole):
+        assert [tool.name for tool in tools_of_text(source)] == ["first", "second"]
+
+
+def test_openapi_is_read_in_yaml() -> None:
+    document = """
+openapi: 3.0.0
+info: {title: Pets, version: '1'}
+paths:
+  /pets:
+    get:
+      operationId: listPets
+      parameters:
+        - {name: since, in: query, schema: {type: string, example: 2024-01-01}}
+    post: {operationId: addPet}
+"""
+    tools = tools_of_text(document)
+    assert [tool.name for tool in tools] == ["listPets", "addPet"]
+    assert tools[0].parameters
+    assert tools[0].parameters["properties"]["since"]["example"] == "2024-01-01"
+
+
+@pytest.mark.parametrize("text", ["openapi: [", "openapi: &a x\ninfo: *a", "title: {1: 2"])
+def test_broken_yaml_is_refused_in_words(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="YAML"):
+        tools_of_text(text)

@@ -13,7 +13,13 @@ from playground.ui.chat.events import ChatHandlers
 from playground.ui.chat.updates import ConversationUpdate
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
-from playground.ui.components.messages import History, provenance_of, text_of, turn
+from playground.ui.components.messages import (
+    History,
+    provenance_of,
+    text_of,
+    turn,
+    versions_of,
+)
 from playground.ui.components.sampling import SAMPLING_NAMES, control_values
 from tests.playground.ui.helpers import changed, drain, drain_failing, page_request, scripted
 
@@ -41,7 +47,7 @@ async def sampling(chat: ChatHandlers) -> Values:
 async def test_a_message_is_answered_as_it_is_written(chat: ChatHandlers, sampling: Values) -> None:
     updates = await drain(chat.send("Hi", [], "", "scripted", "", **sampling))
     first, last = updates[0], updates[-1]
-    assert texts(first) == ["Hi"]
+    assert texts(first) == ["Hi", ""]  # an answer without text yet, under its model's name
     assert first.running
     assert (changed(first.message).value, changed(first.message).stop_btn) == ("", True)
     assert texts(last) == ["Hi", "Hello"]
@@ -120,10 +126,13 @@ async def test_a_prompt_past_the_window_keeps_the_message(
     assert changed(updates[-1].message).value == text
 
 
-async def test_a_retry_replaces_the_last_answer(chat: ChatHandlers, sampling: Values) -> None:
+async def test_a_retry_keeps_both_answers(chat: ChatHandlers, sampling: Values) -> None:
     updates = await drain(chat.retry(TALK[:2], "scripted", "", **sampling))
-    assert texts(updates[0]) == ["One?"]
-    assert texts(updates[-1]) == ["One?", "Hello"]
+    assert texts(updates[0]) == ["One?", ""]
+    assert texts(updates[-1]) == ["1", "Hello"]
+    answer = changed(updates[-1].chatbot)[-1]
+    assert [option["label"] for option in answer["options"]] == ["‹ 1/2", "2/2"]
+    assert [text_of(version["content"]) for version in versions_of(answer)] == ["1", "Hello"]
     assert not changed(updates[-1].message).value
     assert await drain(chat.retry([], "scripted", "", **sampling)) == []
 
@@ -157,7 +166,7 @@ async def test_undo_brings_the_message_back(chat: ChatHandlers) -> None:
 
 
 async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> None:
-    update = await chat.new_chat("scripted")
+    update = await chat.new_chat("", "scripted", "", {})
     assert (update.chatbot, update.running) == ([], "")
     assert changed(update.message).value in (None, "")
 
@@ -191,7 +200,7 @@ async def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> N
 
 
 async def test_another_model_brings_its_sampling_and_is_remembered(chat: ChatHandlers) -> None:
-    update = await chat.choose_model("other", "Be brief.")
+    update = await chat.choose_model("other", "Be brief.", {})
     assert set(update.sampling) == set(SAMPLING_NAMES)
     assert update.preferences["model"] == "other"
     assert update.preferences["system_prompt"] == "Be brief."
@@ -214,7 +223,7 @@ async def test_stored_values_are_restored_for_their_own_model(
 
 
 async def test_what_is_remembered_can_be_restored(chat: ChatHandlers, sampling: Values) -> None:
-    stored = chat.remember("other", "S", **sampling).preferences
+    stored = chat.remember("other", "S", {}, **sampling).preferences
     assert (await chat.restore(stored)).sampling == sampling
 
 
@@ -235,8 +244,8 @@ async def test_an_example_brings_its_system_prompt(
     assert update.message == "So who are you?"
 
 
-async def test_examples_are_offered_for_their_own_model_alone(chat: ChatHandlers) -> None:
-    assert not (await chat.restore(None)).chatbot.examples
+async def test_every_model_has_examples(chat: ChatHandlers) -> None:
+    assert (await chat.restore(None)).chatbot.examples
 
 
 def test_the_conversation_is_shown_as_code(chat: ChatHandlers, sampling: Values) -> None:

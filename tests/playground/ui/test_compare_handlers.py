@@ -40,7 +40,7 @@ async def compared(tab: CompareHandlers, *, blind: bool) -> tuple[AnswersUpdate,
 
 
 async def test_both_lanes_answer_and_are_kept(tab: CompareHandlers, feedback: Feedback) -> None:
-    first, *_, last = await drain(tab.ask("Who?", False, **settings(seed=7.0)))
+    first, *_, last = await drain(tab.ask("Who?", False, **settings(seed="7")))
     assert [side.label for side in changed(first.sides)] == [
         "<h3>A <span>left</span></h3>",
         "<h3>B <span>right</span></h3>",
@@ -51,8 +51,8 @@ async def test_both_lanes_answer_and_are_kept(tab: CompareHandlers, feedback: Fe
         "",
     )
     left, right = changed(last.sides)
-    assert "From left" in str(left.answer)
-    assert "From right" in str(right.answer)
+    assert "From left" in str(left.text)
+    assert "From right" in str(right.text)
     assert "seed 7" in str(left.answer)
     assert (changed(last.vote_row).visible, changed(last.stop).visible) == (True, False)
     assert changed(left.edit).visible is True
@@ -74,7 +74,7 @@ async def test_a_blind_comparison_reveals_models_after_the_vote(
     shown = comparison.models[comparison.order[0]]
     assert shown in str(told.sides[0].label)
     assert "seed" in str(told.sides[0].answer)
-    assert f"From {shown}" in str(told.sides[0].answer)
+    assert f"From {shown}" in str(changed(last.sides)[0].text)
     assert f"Saved: A is better: {shown}" in told.verdict
     assert feedback.wins()[shown]["won"] == 1
 
@@ -133,7 +133,7 @@ async def test_a_lane_that_fails_shows_why_and_nothing_is_voted_on(feedback: Fee
     last = (await drain(tab.ask("Who?", False, **settings())))[-1]
     left, right = changed(last.sides)
     assert "the adapter &lt;b&gt; is gone" in str(left.answer)
-    assert "From right" in str(right.answer)
+    assert "From right" in str(right.text)
     assert changed(last.vote_row).visible is False
     with pytest.raises(InvalidRequest):
         tab.vote("b", changed(last.comparison))

@@ -164,7 +164,7 @@ async def test_stop_ends_the_answer(feedback: Feedback) -> None:
 
 
 def test_a_new_chat_is_empty(tab: FunctionHandlers) -> None:
-    update = tab.new_chat()
+    update = tab.new_chat("")
     assert (update.timeline, update.chatbot, update.note) == (Timeline(), [], "")
     assert update.call.value is None
 

@@ -150,7 +150,7 @@ async def test_twenty_texts_of_a_file_are_extracted_into_files(tmp_path: Path) -
     def reads(request: Request) -> Iterable[str]:
         return [json.dumps({"n": int(request.messages[-1].content.split()[-1])})]
 
-    updates = await drain(handlers(scripted(reads)).extract_all(str(source), None, **form()))
+    updates = await drain(handlers(scripted(reads)).extract_all(str(source), None, None, **form()))
     assert len(updates) == 21
     first, last = updates[0], updates[-1]
     assert (first.extract_all.visible, first.stop_all.visible, first.jsonl) == (
@@ -175,7 +175,7 @@ async def test_the_model_reads_most_of_twenty_texts(answering: Answering, tmp_pa
     )
     wanted = form(json.dumps(EXAMPLES["A person"].schema), "embedded")
     wanted["instruction"] = INSTRUCTION
-    last = (await drain(handlers(answering).extract_all(str(source), None, **wanted)))[-1]
+    last = (await drain(handlers(answering).extract_all(str(source), None, None, **wanted)))[-1]
     assert "20 of 20 texts" in str(last.progress)
     lines = Path(changed(last.jsonl).value["path"]).read_text().splitlines()
     read = [json.loads(line)["value"]["name"] for line in lines]
@@ -184,7 +184,7 @@ async def test_the_model_reads_most_of_twenty_texts(answering: Answering, tmp_pa
 
 async def test_a_batch_without_texts_is_refused() -> None:
     tab = handlers(scripted(lambda request: ["{}"]))
-    _, error = await drain_failing(tab.extract_all(None, " \n", **form()))
+    _, error = await drain_failing(tab.extract_all(None, None, " \n", **form()))
     assert "one text per line" in str(error)
     assert tab.reset_batch().extract_all.visible is True
 

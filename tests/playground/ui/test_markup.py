@@ -5,10 +5,8 @@ from contextlib import suppress
 import pytest
 from jinja2 import UndefinedError
 
-from playground.lab.compare import LaneEvent
-from playground.protocol import Sampling
 from playground.structured.field_marks import FieldMark
-from playground.ui.compare.views import answer_html, label_html, score_html
+from playground.ui.compare.views import label_html, question_html, score_html
 from playground.ui.components.markup import TEMPLATES, render
 from playground.ui.components.status import note, status_line, verdict
 from playground.ui.finetune.curves import run_curves
@@ -24,7 +22,7 @@ EVIL = "<img src=x onerror=alert(1)>"
         verdict(EVIL, good=False),
         status_line(EVIL, 3, 10),
         label_html("A", EVIL),
-        answer_html(LaneEvent(0, EVIL, Sampling()), blind=False),
+        question_html(EVIL),
         score_html({EVIL: {"won": 1, "lost": 0, "even": 0}}, {"votes": 1, "edits": 0, "thumbs": 0}),
         fields_table([FieldMark(EVIL, EVIL, EVIL, EVIL)]),
     ],

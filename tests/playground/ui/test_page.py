@@ -21,7 +21,7 @@ CONVERSATION = {"chat", "message", None, "status"}
         ("retry", 1, CONVERSATION),
         ("edit", 1, CONVERSATION),
         ("undo", 1, CONVERSATION),
-        ("update_token_count", 5, {"status"}),
+        ("update_token_count", 6, {"status"}),
         ("restore", 1, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
         ("score", 7, {"cmp-score", "cmp-preferences", "cmp-good"}),

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from playground.backends.local import LocalBackend
+from tests.playground.ui.browser.scripted import echo_page
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 WINDOW = ViewportSize(width=1440, height=900)
 
@@ -62,4 +65,18 @@ def page(module_page: Page) -> Page:
 def new_page(browser: Browser, playground_url: str) -> Iterator[Page]:
     """Of one test that reloads it, or changes what is remembered."""
     with opened(browser, playground_url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def echo_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page that answers a message with that message."""
+    with echo_page(backend, tmp_path_factory.mktemp("echo")) as url:
+        yield url
+
+
+@pytest.fixture
+def echoed(browser: Browser, echo_url: str) -> Iterator[Page]:
+    """It, opened by a new visitor."""
+    with opened(browser, echo_url) as page:
         yield page

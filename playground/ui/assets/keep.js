@@ -1,0 +1,68 @@
+// What was typed and said stays over a reload, a restart of the server and a click on the logo:
+// values of components, kept in this browser tab's own storage; and a URL for each tab.
+(() => {
+  const PREFIX = "mistral-playground.kept.";
+  const DELAY_MS = 300;
+  const open = new Set();
+  const waiting = new Map();
+  let timer = 0;
+
+  function flush() {
+    clearTimeout(timer);
+    timer = 0;
+    for (const [name, values] of waiting) {
+      try {
+        sessionStorage.setItem(PREFIX + name, JSON.stringify(values));
+      } catch (error) {
+        console.warn(`not kept: ${name}`, error); // its quota is used up
+      }
+    }
+    waiting.clear();
+  }
+
+  window.playgroundKeeper = {
+    // Called at each change. Before what is kept was restored, a change is only a component's start.
+    keep(name, keys, values) {
+      if (!open.has(name)) return;
+      waiting.set(name, Object.fromEntries(keys.map((key, index) => [key, values[index]])));
+      timer ||= setTimeout(flush, DELAY_MS);
+    },
+    restore(name, keys, values) {
+      let kept = {};
+      try {
+        kept = JSON.parse(sessionStorage.getItem(PREFIX + name)) || {};
+      } catch {
+        sessionStorage.removeItem(PREFIX + name);
+      }
+      open.add(name);
+      return keys.map((key, index) => (key in kept ? kept[key] : values[index]));
+    },
+  };
+  window.addEventListener("pagehide", flush);
+
+  const tabOf = (hash) =>
+    document.querySelector(
+      `#tabs > .tab-wrapper [role="tab"][data-tab-id="${CSS.escape(hash.slice(1))}"]`,
+    );
+  function showTab() {
+    const tab = location.hash && tabOf(location.hash);
+    if (tab && tab.getAttribute("aria-selected") !== "true") tab.click();
+    return Boolean(tab);
+  }
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest('#tabs > .tab-wrapper [role="tab"]');
+    const id = tab?.dataset.tabId;
+    if (!id || `#${id}` === (location.hash || "#chat")) return;
+    history.pushState(null, "", id === "chat" ? location.pathname : `#${id}`);
+  });
+  window.addEventListener("popstate", () => {
+    if (location.hash) showTab();
+    else tabOf("#chat")?.click();
+  });
+  if (location.hash) {
+    const appears = new MutationObserver(() => {
+      if (showTab()) appears.disconnect();
+    });
+    appears.observe(document, { childList: true, subtree: true });
+  }
+})();

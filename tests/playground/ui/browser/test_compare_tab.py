@@ -1,0 +1,30 @@
+"""The Compare tab as a person uses it."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+# Gradio 6.31 sets an option that pandas 3 deprecates.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
+]
+
+
+def test_the_question_stays_over_drawn_answers(echoed: Page) -> None:
+    echoed.get_by_role("tab", name="Compare", exact=True).click()
+    question = "**bold** List<String>\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+    echoed.fill("#cmp-question textarea", question)
+    echoed.press("#cmp-question textarea", "Enter")
+    expect(echoed.locator("#cmp-vote")).to_be_visible(timeout=20_000)
+    assert echoed.locator("#cmp-asked").inner_text() == question
+    for side in ("a", "b"):
+        answer = echoed.locator(f"#cmp-text-{side}")
+        expect(answer.locator("strong")).to_have_text("bold")
+        expect(answer).to_contain_text("List<String>")
+        expect(answer.locator("td").first).to_have_text("1")
+
+
+def test_a_seed_stays_random_when_settings_open(echoed: Page) -> None:
+    echoed.get_by_role("tab", name="Compare", exact=True).click()
+    echoed.get_by_role("button", name="Prompt and settings").first.click()
+    expect(echoed.locator("#cmp-seed-1 :is(input, textarea)")).to_have_value("")

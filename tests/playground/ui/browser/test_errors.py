@@ -1,0 +1,123 @@
+"""What is wrong is said where it is, and nothing that cannot be undone is done at one click."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+# Gradio 6.31 sets an option that pandas 3 deprecates.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
+]
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def type_code(page: Page, element: str, text: str) -> None:
+    page.locator(f"{element} .cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(text)
+
+
+def test_a_wrong_number_is_said_beside_it(echoed: Page) -> None:
+    number = echoed.locator("#max-tokens input")
+    number.fill("-5")
+    number.press("Tab")
+    echoed.click("#view-code")
+    error = echoed.locator("#max-tokens .field-error")
+    expect(error).to_contain_text("is not between")
+    echoed.fill("#message textarea", "Hello")
+    echoed.press("#message textarea", "Enter")
+    expect(error).to_contain_text("is not between")
+    expect(echoed.locator(".toast-body")).to_have_count(0)
+    expect(echoed.locator("#chat .error:visible")).to_have_count(0)
+    expect(echoed.locator("#message textarea")).to_have_value("Hello")
+    number.fill("100")
+    expect(error).to_have_count(0)
+
+
+def test_a_broken_paste_is_said_beside_it(echoed: Page) -> None:
+    open_tab(echoed, "Functions")
+    echoed.get_by_role("button", name="Paste a definition").click()
+    echoed.fill("#fn-source textarea", "def broken(a: int")
+    echoed.click("#fn-add")
+    expect(echoed.locator("#fn-source .field-error")).to_be_visible()
+    expect(echoed.locator("#fn-source textarea")).to_have_value("def broken(a: int")
+
+
+def test_code_of_a_broken_schema_is_refused_aloud(echoed: Page) -> None:
+    open_tab(echoed, "JSON")
+    type_code(echoed, "#json-schema", "{oops")
+    echoed.click("#json-code-button")
+    expect(echoed.locator("#json-schema .field-error")).to_contain_text("not JSON")
+
+
+def test_a_recipe_out_of_range_has_no_plan(echoed: Page) -> None:
+    open_tab(echoed, "Fine-tune")
+    expect(echoed.locator("#ft-plan")).to_contain_text("Fits")
+    echoed.fill("#ft-lora_r input", "100000")
+    echoed.press("#ft-lora_r input", "Tab")
+    expect(echoed.locator("#ft-plan")).to_contain_text("lora_r")
+    expect(echoed.locator("#ft-plan")).not_to_contain_text("Fits")
+
+
+def test_a_result_goes_with_its_schema(module_page: Page) -> None:
+    open_tab(module_page, "JSON")
+    module_page.click("#json-extract")
+    expect(module_page.locator("#json-badge .good")).to_be_visible(timeout=30_000)
+    module_page.get_by_role("button", name="A person").click()
+    expect(module_page.locator("#json-badge")).not_to_contain_text("Strict")
+    expect(module_page.locator("#json-fields table")).to_have_count(0)
+
+
+def test_a_column_of_a_table_is_chosen(echoed: Page, tmp_path: Path) -> None:
+    open_tab(echoed, "JSON")
+    echoed.get_by_role("button", name="Many texts").click()
+    path = tmp_path / "people.csv"
+    path.write_text("name,age\nAda,3\n")
+    echoed.locator("#json-file input[type=file]").set_input_files(path)
+    expect(echoed.locator("#json-column")).to_contain_text("No column is called")
+    expect(echoed.locator("#json-column input")).to_have_value("name")
+
+
+def test_an_empty_file_is_no_training_data(echoed: Page, tmp_path: Path) -> None:
+    open_tab(echoed, "Fine-tune")
+    path = tmp_path / "none.jsonl"
+    path.write_text("\n")
+    echoed.locator("#ft-files input[type=file]").set_input_files(path)
+    report = echoed.locator("#ft-report")
+    expect(report.locator(".bad").first).to_be_visible(timeout=20_000)
+    expect(report).not_to_contain_text("Every row")
+    echoed.fill("#ft-name input", "empty")
+    echoed.click("#ft-start")
+    expect(echoed.locator(".field-error, .toast-body, .notice").first).to_be_visible()
+    expect(echoed.locator("#ft-head")).not_to_be_visible()
+
+
+def test_delete_asks_before_it_acts(echoed: Page) -> None:
+    open_tab(echoed, "Fine-tune")
+    echoed.get_by_role("tab", name="Adapters").click()
+    button = echoed.locator("#ad-delete")
+    button.click()
+    expect(button).to_have_text("Delete: are you sure?")
+    button.click()
+    expect(echoed.locator(".toast-body, .notice, .field-error").first).to_contain_text("version")
+    expect(button).to_have_text("Delete")
+
+
+def test_an_examples_prompt_ends_with_its_chat(new_page: Page) -> None:
+    new_page.fill("#system textarea", "Be kind.")
+    new_page.locator("#system textarea").blur()
+    new_page.wait_for_function(
+        "() => Object.keys(localStorage).some(key => key.endsWith('.preferences'))"
+    )
+    new_page.get_by_text("Talk like a pirate").click()
+    expect(new_page.locator("#chat .bot .prose")).to_contain_text("rr", timeout=20_000)
+    expect(new_page.locator("#status .note")).to_contain_text("first token", timeout=20_000)
+    new_page.click("#new-chat")
+    expect(new_page.locator("#system textarea")).to_have_value("Be kind.")
+    new_page.click("#reset")
+    expect(new_page.locator("#system textarea")).to_have_value("")

@@ -1,0 +1,96 @@
+"""What was typed and said is still there after a reload; what was cleared stays cleared."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from playground.backends.local import LocalBackend
+from tests.playground.ui.browser.conftest import opened
+from tests.playground.ui.browser.scripted import echo_page
+
+# Gradio 6.31 sets an option that pandas 3 deprecates.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
+]
+BOX, BOT = "#message textarea", "#chat .bot .prose"
+
+
+def reload(page: Page) -> None:
+    page.reload()
+    page.wait_for_selector("#message textarea:enabled")
+
+
+def kept(page: Page, text: str) -> None:
+    """Wait until the browser has kept it."""
+    page.wait_for_function(
+        "text => Object.values(sessionStorage).some(value => value.includes(text))", arg=text
+    )
+
+
+def test_conversation_and_draft_outlive_a_reload(new_page: Page) -> None:
+    new_page.fill(BOX, "What is the capital of Japan?")
+    new_page.press(BOX, "Enter")
+    expect(new_page.locator("#status .note")).to_contain_text("first token", timeout=20_000)
+    new_page.fill(BOX, "What is the capital of Norway?")
+    kept(new_page, "Norway")
+    reload(new_page)
+    expect(new_page.locator(BOT)).to_contain_text("Tokyo")
+    expect(new_page.locator(BOX)).to_have_value("What is the capital of Norway?")
+    new_page.locator("#header .brand").click()
+    new_page.wait_for_selector("#message textarea:enabled")
+    expect(new_page.locator(BOT)).to_contain_text("Tokyo")
+    new_page.press(BOX, "Enter")  # the conversation goes on
+    expect(new_page.locator(BOT).last).to_contain_text("Oslo", timeout=20_000)
+
+
+def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
+    new_page.get_by_role("tab", name="JSON", exact=True).click()
+    assert new_page.url.endswith("#json")
+    new_page.fill("#json-text textarea", "Ada is 36.")
+    new_page.get_by_role("tab", name="Fine-tune", exact=True).click()
+    new_page.fill("#ft-name input", "catalogue-7")
+    kept(new_page, "catalogue-7")
+    reload_on = new_page.url
+    assert reload_on.endswith("#finetune")
+    new_page.reload()
+    expect(new_page.locator("#ft-name input")).to_have_value("catalogue-7")
+    new_page.go_back()
+    expect(new_page.locator("#json-text textarea")).to_have_value("Ada is 36.")
+
+
+@pytest.fixture(scope="module")
+def slow_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Answers that take seconds."""
+    with echo_page(backend, tmp_path_factory.mktemp("slow"), pause_s=0.2) as url:
+        yield url
+
+
+def test_a_new_chat_in_mid_answer_is_empty(browser: Browser, slow_url: str) -> None:
+    with opened(browser, slow_url) as page:
+        page.fill(BOX, "a word and another " * 100)
+        page.press(BOX, "Enter")
+        expect(page.locator(BOT)).to_contain_text("a word")
+        page.click("#new-chat")
+        expect(page.locator("#chat .message")).to_have_count(0)
+        expect(page.locator(".stop-button")).to_have_count(0)
+        page.fill(BOX, "second question")
+        page.press(BOX, "Enter")
+        expect(page.locator(BOT)).to_contain_text("second question", timeout=10_000)
+        expect(page.locator("#chat .user .prose")).to_have_text("second question")
+        expect(page.locator("#status .note")).to_contain_text("1 token")
+
+
+def test_functions_cleared_in_mid_answer_stay_empty(browser: Browser, slow_url: str) -> None:
+    with opened(browser, slow_url) as page:
+        page.get_by_role("tab", name="Functions", exact=True).click()
+        page.fill("#fn-message textarea", "a word and another " * 100)
+        page.press("#fn-message textarea", "Enter")
+        expect(page.locator("#fn-chat .bot .prose")).to_contain_text("a word")
+        page.click("#fn-clear")
+        expect(page.locator("#fn-chat .message")).to_have_count(0)
+        page.fill("#fn-message textarea", "second question")
+        page.press("#fn-message textarea", "Enter")
+        expect(page.locator("#fn-chat .user .prose")).to_have_text("second question")
+        expect(page.locator("#fn-chat .bot .prose")).to_have_text("second question", timeout=10_000)
