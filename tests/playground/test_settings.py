@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, in which a test may put a ``playground.yaml``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PLAYGROUND_HOME", raising=False)
+    monkeypatch.delenv("PLAYGROUND_MODEL__NAME", raising=False)
     return tmp_path
 
 

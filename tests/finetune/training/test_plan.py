@@ -27,7 +27,7 @@ def test_plan_agrees_with_known_sums(changes: dict[str, int], total: float) -> N
     assert entry
     assert entry.config
     recipe = replace(mistral_small_24b_qlora(), **changes)  # type: ignore[arg-type]
-    found = replace(plan_for(recipe, entry.config(), torch.device("cpu")), runtime=RUNTIME)
+    found = replace(plan_for(recipe, entry.config(), torch.device("cuda")), runtime=RUNTIME)
     assert found.total / GIB == pytest.approx(total, abs=0.06)
     largest = found.largest_micro_batch(24 * GIB)
     assert replace(found, tokens=largest).fits(24 * GIB)
