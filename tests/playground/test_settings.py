@@ -153,8 +153,7 @@ def test_old_name_tells_new_one(
     variable = f"PLAYGROUND_{new.replace('.', '__').upper()}"
     with pytest.raises(InvalidSettings, match=f"PLAYGROUND_{old.upper()} is now {variable}"):
         load_settings()
-    monkeypatch.undo()
-    monkeypatch.chdir(folder)
+    monkeypatch.delenv(f"PLAYGROUND_{old.upper()}")
     (folder / "playground.yaml").write_text(f"{old}: 1\n")
     with pytest.raises(InvalidSettings) as error:
         load_settings()
