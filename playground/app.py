@@ -12,13 +12,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from playground.errors import InvalidSettings, PlaygroundError, PortInUse
+from playground.errors import InvalidSettings, NoNetwork, PlaygroundError, PortInUse
 from playground.files import modified_s
 from playground.runtime import freeze_heap, quiet_libraries
 from playground.settings import AccessSettings, Settings
@@ -60,12 +61,27 @@ def engine_limits(settings: Settings) -> "Limits":
     )
 
 
+def load_model(settings: Settings) -> "LoadedModel":
+    """Load the model. Where nobody chose one and the default cannot be fetched, it is the embedded
+    one, and a warning says so. Raises a `ModelLoadError`."""
+    from playground.models.loader import load
+
+    spec = model_spec(settings)
+    try:
+        return load(spec, home=settings.home)
+    except NoNetwork as problem:
+        if "name" in settings.model.model_fields_set:
+            raise
+        logger = logging.getLogger(__name__)
+        logger.warning("%s; the embedded model answers instead", problem.message)
+        return load(replace(spec, source="embedded"), home=settings.home)
+
+
 def start_backend(settings: Settings) -> "LocalBackend":
     """Load the model and the adapters that the settings name. Raises a `ModelLoadError`."""
     from playground.backends.local import LocalBackend
-    from playground.models.loader import load
 
-    loaded = load(model_spec(settings), home=settings.home)
+    loaded = load_model(settings)
     backend = LocalBackend(
         loaded,
         _describe(loaded),

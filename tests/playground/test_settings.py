@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from playground.app import engine_limits, model_spec
+from playground.app import engine_limits, load_model, model_spec
 from playground.engine import Limits
-from playground.errors import InvalidSettings
+from playground.errors import InvalidSettings, NoNetwork
 from playground.models.spec import ModelSpec
 from playground.settings import (
     SETTINGS,
@@ -180,3 +180,27 @@ def test_model_spec_follows_settings() -> None:
     assert model_spec(settings) == ModelSpec("mistral-small", quantization="nf4")
     fields = {field.name for field in dataclasses.fields(ModelSpec)}
     assert fields - {"source"} == set(ModelSettings.model_fields) - {"name"}
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither package index nor hub answers."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unreachable")
+def test_unreachable_default_leaves_the_embedded_model(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_model(load_settings({"home": tmp_path})).name == "embedded"
+    assert "smollm2 is not on this disk" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unreachable")
+def test_unreachable_chosen_model_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NoNetwork, match="smollm2 is not on this disk"):
+        load_model(load_settings({"home": tmp_path, "model.name": "smollm2"}))
