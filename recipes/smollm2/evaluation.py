@@ -177,9 +177,9 @@ def own_tools(file: Path, rng: random.Random, count: int) -> tuple[list[Case], .
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     names, whole = [], []
     for row in rng.sample(rows, min(count, len(rows))):
-        others = [each["function"] for each in rng.sample(rows, 3)]
         right = row["function"]
-        functions = [right, *(other for other in others if other["name"] != right["name"])]
+        by_name = {each["function"]["name"]: each["function"] for each in rng.sample(rows, 3)}
+        functions = list((by_name | {right["name"]: right}).values())
         rng.shuffle(functions)
         request = _request([{"role": "user", "content": row["text"]}], functions)
         names.append(Case(request, _named(right["name"])))

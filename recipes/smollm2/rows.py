@@ -272,11 +272,11 @@ def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
     tools = [json.loads(line) for line in (folder / "tools.jsonl").read_text().splitlines()]
     for row in tools:
         others = rng.choices((0, 1, 2, 3), (2, 2, 3, 4))[0]
-        functions = [each["function"] for each in rng.sample(tools, others)]
-        functions = [f for f in functions if f["name"] != row["function"]["name"]]
+        by_name = {each["function"]["name"]: each["function"] for each in rng.sample(tools, others)}
+        by_name.pop(row["function"]["name"], None)
         user = {"role": "user", "content": row["text"]}
         answer = call(row["function"]["name"], row["arguments"])
-        rows.append(drawer.conversation([user], [*functions, row["function"]], answer))
+        rows.append(drawer.conversation([user], [*by_name.values(), row["function"]], answer))
     for line in (folder / "choice.jsonl").read_text().splitlines():
         row = json.loads(line)
         user = {"role": "user", "content": row["text"]}
