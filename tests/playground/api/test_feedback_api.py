@@ -38,7 +38,8 @@ def test_feedback_of_kto_is_trained_rows(url: str, tmp_path: Path) -> None:
     path = tmp_path / "thumbs.jsonl"
     path.write_text(reply.text)
     read = read_rows(path)
-    assert read.errors == read.notes == ()
+    assert not read.errors
+    assert not read.notes
     rows = [row for row in read.rows if isinstance(row, UnpairedPreference)]
     found = sorted((row.completion.content, row.label) for row in rows)
     assert found == [("41 euros.", True), ("I do not know.", False)]
