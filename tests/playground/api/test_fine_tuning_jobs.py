@@ -16,6 +16,7 @@ from finetune.recipe import embedded_cpu
 from playground.studio.jobs.kinds.train import MadeCard
 from tests.playground.api.fine_tuning_client import (
     FACTS,
+    LONG_S,
     ROWS,
     ended,
     training_server,
@@ -275,7 +276,7 @@ def test_cancel_while_validating(
 
     monkeypatch.setattr(subprocess, "Popen", noticed)
     made = client.fine_tuning.jobs.create(training_file=upload(client, rows), model="embedded")
-    assert begun.wait(60)
+    assert begun.wait(LONG_S)
     assert studio.jobs.snapshot(made.id).phase == "validating files"
     assert seconds_to_cancel(client, made) < CANCEL_S
     assert "Training" not in [event.message for event in events(client, made)]
@@ -294,7 +295,7 @@ def test_cancel_in_report_card_publishes_nothing(
 
     monkeypatch.setattr(kind, "_make_report_card", noticed)
     made = client.fine_tuning.jobs.create(**asked | {"suffix": "stopped"})
-    assert begun.wait(60)
+    assert begun.wait(LONG_S)
     assert seconds_to_cancel(client, made) < CANCEL_S
     assert client.fine_tuning.jobs.retrieve(made.id).result_files == []
     assert "stopped" not in client.studio.store.names()  # type: ignore[attr-defined]
