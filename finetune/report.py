@@ -57,7 +57,8 @@ class DataReport:
     duplicates: tuple[tuple[int, int], ...]
     near_duplicates: tuple[tuple[int, int], ...]
     conflicts: tuple[tuple[int, int], ...]
-    """Lines of rows that answer a prompt otherwise than the first row with this prompt."""
+    """Lines of rows that contradict an earlier one: another answer to the same prompt, or another
+    label of the same answer; and the earlier lines."""
     num_held_out: int
     leaks: tuple[int, ...]
     """Lines of training rows whose prompt is also among the evaluation rows."""

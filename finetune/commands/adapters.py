@@ -65,17 +65,28 @@ def evaluate(
     from playground.evaluation.run import Grading
     from playground.evaluation.run import evaluate as make_report_card
     from playground.studio.evaluation_rows import evaluation_sets
+    from playground.studio.training_advice import (
+        TrainingFacts,
+        num_trained_rows,
+        read_metrics,
+        training_advice,
+    )
 
+    # Refused before a base is loaded.
+    grading = Grading(regex, Judge("", judge) if judge else None, metric)
     folder = adapter_folder(adapter)
     card = read_card(folder)
     recorded = card.get("recipe") if card else None
     recipe = make_recorded(recorded) if isinstance(recorded, dict) else Recipe()
     others = [] if against == "base" else [adapter_folder(against)]
     loaded = base_of(recipe)
-    grading = Grading(regex, Judge(loaded.name, judge) if judge else None, metric)
+    if judge:
+        grading = replace(grading, judge=Judge(loaded.name, judge))
     sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length, folder)
     made = make_report_card(loaded, [*others, folder], sets, grading)
-    made = replace(made, made_of={**made.made_of, "data": data.name})
+    facts = TrainingFacts(recipe, num_trained_rows(folder), read_metrics(folder.resolve().parent))
+    advice = training_advice(made, facts) if card else ()
+    made = replace(made, advice=advice, made_of={**made.made_of, "data": data.name})
     paths = write_report_card(made, out or folder)
     Console().print(Markdown(to_markdown(made).split("### Worst answers")[0]))
     print(paths["html"])

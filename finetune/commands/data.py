@@ -127,10 +127,10 @@ def _print_report(report: "DataReport") -> None:
     for name, pairs in (
         ("repeats", report.duplicates),
         ("nearly repeats", report.near_duplicates),
-        ("answers the same prompt otherwise", report.conflicts),
+        ("contradicts an earlier row", report.conflicts),
     ):
         if pairs:
-            print(f"{name}: " + _some(f"line {line} of line {first}" for line, first in pairs))
+            print(f"{name}: " + _some(f"line {line}, line {first}" for line, first in pairs))
     if report.leaks:
         print(f"prompts that are also held out: lines {_some(map(str, report.leaks))}")
     most = max((bin_.rows for bin_ in report.lengths), default=0)

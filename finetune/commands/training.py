@@ -230,7 +230,8 @@ def _into_store(
             copy = shared_weight_copy(loaded)
             card, _ = make_run_card(run, copy, host, store, MAX_JUDGED_ROWS, stop_event)
         verdict = card.verdict
-        print("\n".join([f"verdict: {verdict}", *(f"  {reason}" for reason in card.reasons)]))
+        told = [*card.reasons, *map(str, card.advice)]
+        print("\n".join([f"verdict: {verdict}", *(f"  {line}" for line in told)]))
     except EvaluationStopped:
         print("no report card: stopped")
     except PlaygroundError as error:

@@ -6,7 +6,7 @@ many processes made it. Knows rows and tokens; knows no file and no recipe.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -84,11 +84,20 @@ class PreparedBatch:
 
 
 class BatchWorker:
-    """Prepares batches with one tokenizer and one mapping of columns."""
+    """Prepares batches with one tokenizer and one mapping of columns.
 
-    def __init__(self, tokenizer: ChatTokenizer, columns: Mapping[str, str]) -> None:
+    ``before_row`` is called before each record, and may raise.
+    """
+
+    def __init__(
+        self,
+        tokenizer: ChatTokenizer,
+        columns: Mapping[str, str],
+        before_row: Callable[[], None] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._columns = columns
+        self._before_row = before_row
         self._hasher = TextHasher()
 
     def prepare(self, batch: RecordBatch) -> PreparedBatch:
@@ -101,6 +110,8 @@ class BatchWorker:
         hashed: list[bytes] = []
         name = batch.path.name
         for number, (line, record) in enumerate(batch.records, start=batch.first):
+            if self._before_row:
+                self._before_row()
             if isinstance(record, SourceNote):
                 notes.add(name, line, record.field, record.remark)
                 continue

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from finetune.data.fields import Body
 
 SHOWN_NAMES = 8
+ENDS = frozenset({"prompt", "completion", "instruction", "output"})
 GUESSES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("question", "query", "input", "instruction", "user", "problem"), "prompt"),
@@ -40,6 +41,9 @@ def advice(record: Body) -> str:
     has = [name for name, value in record.items() if value is not None]
     if not has:
         return "has none of the known fields: it is empty"
+    empty = {name.strip().lower() for name, value in record.items() if value is None} & ENDS
+    if empty and {name.strip().lower() for name in has} & ENDS:
+        return f"{', '.join(sorted(empty))} is empty"
     guesses = guess_columns(has)
     columns = ",".join(f"{name}={field}" for name, field in guesses.items())
     return (

@@ -1,7 +1,7 @@
 """Finds rows that answer the same prompt otherwise than an earlier row; no model learns both.
 
-Of two preferences those conflict of which one chooses what the other rejects. Knows rows; keeps
-hashes and no text.
+Of two preferences those conflict of which one chooses what the other rejects; of unpaired ones,
+those that label the same answer good and bad. Knows rows; keeps hashes and no text.
 """
 
 import hashlib
@@ -11,7 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from finetune.data.training_row import Conversation, Preference, TrainingRow
+from finetune.data.training_row import (
+    Conversation,
+    Preference,
+    TrainingRow,
+    UnpairedPreference,
+)
 from playground.protocol import Message
 
 HashArray = npt.NDArray[np.uint64]
@@ -30,6 +35,10 @@ def _answers_of(row: TrainingRow) -> list[tuple[int, int]]:
         prompt = [_described(message) for message in row.messages]
         pair = sorted([_described(row.chosen), _described(row.rejected)])
         return [(_hash([prompt, _tools(row), pair]), _hash(_described(row.chosen)))]
+    if isinstance(row, UnpairedPreference):
+        # A prompt with one answer; whether that is a good one.
+        prompt = [_described(message) for message in row.messages]
+        return [(_hash([prompt, _tools(row), _described(row.completion)]), int(row.label))]
     if not isinstance(row, Conversation):
         return []
     messages = [_described(message) for message in row.messages]
@@ -41,7 +50,7 @@ def _described(message: Message) -> str:
     return json.dumps([message.role, message.content.strip(), calls])
 
 
-def _tools(row: Conversation | Preference) -> list[object]:
+def _tools(row: Conversation | Preference | UnpairedPreference) -> list[object]:
     return [tool.to_openai() for tool in row.tools]
 
 

@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,15 +22,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
-from finetune.data.batch import RecordBatch
+from finetune.child_process import WorkStopped
 from finetune.data.examples import AnyExample, cut_lengths
 from finetune.data.findings import RowError
 from finetune.data.formats import NO_COLUMNS, to_row
-from finetune.data.prepare_process import (
-    PrepareWork,
-    PreparingStopped,
-    write_in_process,
-)
+from finetune.data.prepare_process import PrepareWork, write_in_process
 from finetune.data.split import is_held_out, prompt_key
 from finetune.data.storage import (
     ROWS_FILE,
@@ -39,19 +35,17 @@ from finetune.data.storage import (
     dataset_key,
     describe_files,
     read_examples,
-    read_json_rows,
     read_manifest,
+    read_places,
     read_summaries,
     write_dataset,
 )
 from finetune.data.tokenize import TokenizedRow, fit, too_long_error
-from finetune.data.workers import Prepared, prepare_here
+from finetune.data.workers import prepare_here
 from finetune.recipe import Recipe
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder
 from playground.models.tokenizer import ChatTokenizer
-
-__all__ = ["Dataset", "PrepareHooks", "PreparingStopped", "Split", "TrainingData", "prepare"]
 
 DATASETS_FOLDER = "datasets"
 PROCESS_BYTES = 1_000_000
@@ -110,6 +104,7 @@ class Dataset:
     """
 
     def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
         self.home = home
         self.manifest: Manifest = read_manifest(folder)
         self._parquet = pq.ParquetFile(folder / ROWS_FILE, memory_map=True)
@@ -119,20 +114,20 @@ class Dataset:
         """Hash of all token ids, of what is trained of them, and of what evaluates."""
         return self.manifest.sha256
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of all files that could be read."""
+        return int(self._parquet.metadata.num_rows)
+
     def summaries(self) -> list[RowSummary]:
         """Every row without its text and tokens, in the files' order; an evaluation file's last."""
         return read_summaries(self._parquet)
 
     def rows(self, places: Collection[int]) -> list[TokenizedRow]:
         """Rows with their examples, in the files' order."""
-        texts, summaries = read_json_rows(self._parquet), self.summaries()
-        wanted = set(places)
         return [
-            TokenizedRow(
-                to_row(json.loads(texts[place]), summaries[place].line).row, tuple(examples)
-            )
-            for place, examples in enumerate(read_examples(self._parquet))
-            if place in wanted
+            TokenizedRow(to_row(json.loads(text), line).row, tuple(examples))
+            for line, text, examples in read_places(self._parquet, places)
         ]
 
     def is_evaluation(self, row: RowSummary) -> bool:
@@ -150,6 +145,15 @@ class Dataset:
         return Split(
             tuple(place for place, held in enumerate(held_out) if not held),
             tuple(place for place, held in enumerate(held_out) if held),
+        )
+
+    def used_rows(self, summaries: Sequence[RowSummary], recipe: Recipe) -> Split:
+        """The rows of which `select` takes an example, without reading their tokens."""
+        split = self.split(summaries, recipe)
+        fits = [bool(fitting_lengths(row, recipe.max_length)) for row in summaries]
+        return Split(
+            tuple(place for place in split.train if fits[place]),
+            tuple(place for place in split.eval if fits[place]),
         )
 
     def errors(self, summaries: Sequence[RowSummary], max_length: int) -> list[RowError]:
@@ -242,7 +246,7 @@ def prepare(
 
     The rows of ``evaluation`` are held out; ``columns`` maps other names of columns to fields.
     Large files are prepared in processes of their own. Raises `OSError` if a file cannot be opened,
-    `PreparingStopped` once the event of the hooks is set.
+    `WorkStopped` once the event of the hooks is set.
     """
     described = describe_files(files, evaluation)
     folder = home / DATASETS_FOLDER / dataset_key(described, tokenizer, columns)
@@ -264,13 +268,17 @@ def _write(work: PrepareWork, hooks: PrepareHooks) -> None:
         write_in_process(work, hooks.on_rows, hooks.stop_event)
         return
 
-    def prepare_until_stopped(batches: Iterator[RecordBatch]) -> Prepared:
-        for prepared in prepare_here(batches, work.tokenizer, work.columns):
-            if hooks.stop_event and hooks.stop_event.is_set():
-                raise PreparingStopped
-            yield prepared
+    def check_stop() -> None:
+        if hooks.stop_event and hooks.stop_event.is_set():
+            raise WorkStopped
 
-    write_dataset(work.folder, work.paths, work.files, prepare_until_stopped, hooks.on_rows)
+    write_dataset(
+        work.folder,
+        work.paths,
+        work.files,
+        lambda batches: prepare_here(batches, work.tokenizer, work.columns, check_stop),
+        hooks.on_rows,
+    )
 
 
 def _open(folder: Path, home: Path) -> Dataset | None:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, cast
 
 MAX_RECORD_BYTES = 20_000_000
@@ -18,6 +19,9 @@ BOM = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 GZIP_MARK = b"\x1f\x8b"
 ZIP_MARK = b"PK\x03\x04"
+PACKED_MARKS: Mapping[bytes, str] = MappingProxyType(
+    {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf": "7-Zip"}
+)
 OLE_MARK = b"\xd0\xcf\x11\xe0"
 """Begins the files of Excel before 2007."""
 
@@ -67,6 +71,9 @@ def container_problem(path: Path) -> UnreadableRecord | None:
         except (OSError, EOFError, zlib.error) as error:
             return UnreadableRecord("file", f"is gzip that cannot be unpacked: {error}")
         return None
+    for mark, name in PACKED_MARKS.items():
+        if start.startswith(mark):
+            return UnreadableRecord("file", f"is packed with {name}; unpack it, or use gzip")
     if start == OLE_MARK:
         return _workbook()
     if start == ZIP_MARK:

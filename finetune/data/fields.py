@@ -26,7 +26,10 @@ MESSAGE_FIELDS = frozenset(
 """Text in these is read as JSON only if it holds messages."""
 MEDIA = ("images", "image", "videos", "video", "audios", "audio")
 MEDIA_PROBLEM = "images and sounds are not trained here; only text is"
-TEMPLATE_TAGS = ("[INST]", "<|im_start|>", "<|start_header_id|>", "<start_of_turn>")
+TEMPLATE_TAGS = (
+    *("[INST]", "<|im_start|>", "<|start_header_id|>", "<start_of_turn>"),
+    "### Instruction:",
+)
 MEDIA_TAGS = ("<image>", "<video>", "<audio>")
 UNUSED = "is not used"
 
@@ -58,7 +61,7 @@ class Notes:
 
     def text(self, name: str, text: str) -> None:
         """Add what text holds that only a template or another kind of model would understand."""
-        if "<" not in text and "[" not in text:
+        if "<" not in text and "[" not in text and "###" not in text:
             return
         if any(tag in text for tag in TEMPLATE_TAGS):
             self.add(name, "has tags of a chat template, which are learned as plain characters")
@@ -178,9 +181,41 @@ def messages_or_text(record: Body, name: str, role: str) -> list[Piece]:
     return numbered(record, name)
 
 
+def text_of(value: object) -> object:
+    """Join a list of objects that have only text, as Bedrock and Vertex AI write it; return any
+    other value as it is."""
+    if isinstance(value, list) and value and all(_is_text(part) for part in value):
+        return "".join(part["text"] for part in value)
+    return value
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, dict) and set(part) == {"text"} and isinstance(part["text"], str)
+
+
+def with_contents(record: JsonObject) -> JsonObject:
+    """Write Vertex AI's ``contents`` and ``systemInstruction`` as messages.
+
+    Raises `FormatError`.
+    """
+    if not isinstance(record.get("contents"), list) or "messages" in record:
+        return record
+    result = dict(record)
+    turns, system = numbered(result, "contents"), result.pop("systemInstruction", None)
+    del result["contents"]
+    if isinstance(system, Mapping):
+        result["system"] = text_of(system.get("parts"))
+    messages = []
+    for place, turn in turns:
+        if not isinstance(turn, Mapping) or not isinstance(text_of(turn.get("parts")), str):
+            raise FormatError(f"{place}.parts", "must be a list of objects with text")
+        messages.append({"role": turn.get("role"), "content": text_of(turn["parts"])})
+    return {**result, "messages": messages}
+
+
 def with_system(record: Body, pieces: Sequence[Piece]) -> list[Piece]:
     """Put the record's ``system`` text before its messages. Raises `FormatError`."""
-    system = record.get("system")
+    system = text_of(record.get("system"))
     if system is None or system == "":
         return list(pieces)
     if not isinstance(system, str):

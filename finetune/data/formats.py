@@ -26,6 +26,7 @@ from finetune.data.fields import (
     numbered,
     parsed,
     renamed,
+    with_contents,
     with_system,
 )
 from finetune.data.messages import build, check_order
@@ -37,6 +38,12 @@ __all__ = ["FormatError", "RecognisedRow", "read_columns", "to_row"]
 
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 LABELS = ("kto_tag", "label")
+LABEL_WORDS: Mapping[str, bool] = MappingProxyType(
+    {
+        **dict.fromkeys(("true", "good", "desirable", "1"), True),
+        **dict.fromkeys(("false", "bad", "undesirable", "0"), False),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ def to_row(record: Body, line: int, columns: Mapping[str, str] = NO_COLUMNS) -> 
     """Return the row of a record, whose columns may have other names. Raises `FormatError`."""
     notes = Notes()
     check_unicode(record)
-    body = parsed(renamed(record, columns, KNOWN_FIELDS, notes))
+    body = with_contents(parsed(renamed(record, columns, KNOWN_FIELDS, notes)))
     for form in _FORMATS:
         if all(body.get(field) is not None for field in form.fields):
             _refuse_media(body)
@@ -115,12 +122,13 @@ def _refuse_media(body: Body) -> None:
 def _label(body: Body) -> tuple[str, bool] | None:
     """Return the field that says whether the answer is a good one, and what it says.
 
-    A ``label`` of other values is one of a classification, and is not used.
+    A ``label`` of other values is one of a classification, and is not used; so is a number beside
+    plain text.
     """
     for name in LABELS:
-        said = str(body.get(name)).lower()
-        if said in ("true", "false"):
-            return name, said == "true"
+        said = str(body.get(name)).strip().lower()
+        if said in LABEL_WORDS and not (said.isdigit() and "text" in body):
+            return name, LABEL_WORDS[said]
         if name == "kto_tag" and body.get(name) is not None:
             raise FormatError(name, "must be true for a good answer, or false for a bad one")
     return None

@@ -18,6 +18,7 @@ from finetune.data.fields import (
     Notes,
     Piece,
     json_of,
+    text_of,
 )
 from finetune.data.training_row import JsonObject
 from playground.errors import InvalidRequest
@@ -34,6 +35,10 @@ SHAREGPT_ROLES = {
     "observation": "tool",
     "tool": "tool",
 }
+OTHER_ROLES = {"developer": "system", "human": "user", "function": "tool"} | dict.fromkeys(
+    ("gpt", "model", "chatbot", "bot", "ai"), "assistant"
+)
+"""Roles of OpenAI's newer and older rows, Vertex AI's, Cohere's, ShareGPT's."""
 FLAGS = ("weight", "train", "loss")
 """Fields of a message that say whether it is learned: OpenAI's, Axolotl's, SWIFT's."""
 REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -113,13 +118,16 @@ def _in_openai_form(place: str, body: object) -> JsonObject:
     result = dict(body)
     if "from" in result and "role" not in result:
         result = _from_sharegpt(place, result)
+    elif isinstance(result.get("role"), str):
+        role = str(result["role"]).strip().lower()
+        result["role"] = OTHER_ROLES.get(role, role)
+        if "value" in result and result.get("content") is None:
+            result["content"] = result.pop("value")
     call = result.pop("function_call", None)
     if call is not None:
         if result.get("tool_calls"):
             raise FormatError(f"{place}.function_call", "stands beside tool_calls; keep one")
         result["tool_calls"] = [{"function": call}]
-    if result.get("role") == "function":
-        result["role"] = "tool"
     return result
 
 
@@ -200,6 +208,7 @@ def _reasoning(place: str, body: Body, notes: Notes) -> str:
 
 def _content(place: str, value: object, role: str, *, has_calls: bool) -> str:
     """Return text; parts of text are joined, and a result that is no text is written as JSON."""
+    value = text_of(value) if role != "tool" else value
     if isinstance(value, str):
         return value
     if value is None and has_calls:
@@ -223,6 +232,11 @@ def _is_part(part: object) -> bool:
 
 def _call(place: str, body: object, spare_id: str, notes: Notes) -> ToolCall:
     call = body if isinstance(body, Mapping) else {}
+    if "function" not in call and "name" in call:  # flat, as some exporters write it
+        call = {
+            "id": call.get("id"),
+            "function": {name: call[name] for name in call if name != "id"},
+        }
     function = call.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise FormatError(f"{place}.function", "must have a name and arguments")

@@ -6,6 +6,7 @@ prompt), Orca's (question and system), Anthropic's HH (dialogues as text).
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from finetune.data.fields import (
     Body,
@@ -128,7 +129,7 @@ def _preference(
     begin = _common_beginning(chosen, rejected, names[1])
     answers = [_answer(pieces[-1:], name, notes) for pieces, name in
                zip((chosen, rejected), names, strict=True)]  # fmt: skip
-    if answers[0] == answers[1]:
+    if _stripped(answers[0]) == _stripped(answers[1]):
         raise FormatError(names[1], f"is the same as {names[0]}, so nothing is preferred")
     if begin:
         prompt = _joined(record, prompt, begin)
@@ -155,6 +156,10 @@ def _answer(pieces: Sequence[Piece], name: str, notes: Notes) -> Message:
     if built.masked:
         notes.add(name, "has a weight of 0, which is not used in preferences")
     return built.messages[0]
+
+
+def _stripped(message: Message) -> Message:
+    return replace(message, content=message.content.strip())
 
 
 def _common_beginning(chosen: Sequence[Piece], rejected: Sequence[Piece], name: str) -> list[Piece]:

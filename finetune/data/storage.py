@@ -6,13 +6,14 @@ Knows rows, tokens and files; knows no recipe.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finetune.data.batch import SCHEMA, PreparedBatch, RecordBatch, RowKind
@@ -33,7 +34,7 @@ from playground.models.tokenizer import ChatTokenizer
 
 BatchMap = Callable[[Iterator[RecordBatch]], Iterator[tuple[RecordBatch, PreparedBatch]]]
 """Prepares batches, and yields them in their order."""
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raise it whenever the same file would give other rows, tokens or columns than before."""
 RENDERERS = ("mistral-common", "transformers")
 """Packages whose version decides how a conversation becomes tokens."""
@@ -83,7 +84,7 @@ class Manifest:
     notes: tuple[Finding, ...]
     repeats: Repeats
     conflicts: tuple[tuple[int, int], ...]
-    """Rows that answer a prompt otherwise than an earlier row, and that row."""
+    """Rows that contradict an earlier row, and that row."""
     sha256: str
 
 
@@ -201,20 +202,33 @@ def read_summaries(parquet: pq.ParquetFile) -> list[RowSummary]:
 def read_examples(parquet: pq.ParquetFile) -> Iterator[list[AnyExample]]:
     """Yield each row's examples, group by group."""
     for group in range(parquet.num_row_groups):
-        table = parquet.read_row_group(group, columns=EXAMPLE_COLUMNS)
-        columns = (table[name].to_pylist() for name in EXAMPLE_COLUMNS)
-        for kind, label, token_ids, trained in zip(*columns, strict=True):
-            if kind == "unpaired":
-                answered = [*map(tuple, token_ids)]
-                yield [UnpairedExample(answered[0], answered[1], label)] if answered else []
-            else:
-                yield _to_examples(kind, token_ids, trained)
+        yield from _examples_of(parquet.read_row_group(group, columns=EXAMPLE_COLUMNS))
 
 
-def read_json_rows(parquet: pq.ParquetFile) -> list[str]:
-    """Every row's JSON."""
-    rows: list[str] = parquet.read(columns=["row"])["row"].to_pylist()
-    return rows
+def read_places(
+    parquet: pq.ParquetFile, places: Collection[int]
+) -> Iterator[tuple[int, str, list[AnyExample]]]:
+    """Yield line, JSON and examples of some rows, in their order; reads no group without them."""
+    wanted, first = sorted(set(places)), 0
+    for group in range(parquet.num_row_groups):
+        end = first + parquet.metadata.row_group(group).num_rows
+        here = [at - first for at in wanted if first <= at < end]
+        if here:
+            columns = ["line", "row", *EXAMPLE_COLUMNS]
+            table = parquet.read_row_group(group, columns=columns).take(here)
+            lines, rows = table["line"].to_pylist(), table["row"].to_pylist()
+            yield from zip(lines, rows, _examples_of(table), strict=True)
+        first = end
+
+
+def _examples_of(table: pa.Table) -> Iterator[list[AnyExample]]:
+    columns = (table[name].to_pylist() for name in EXAMPLE_COLUMNS)
+    for kind, label, token_ids, trained in zip(*columns, strict=True):
+        if kind == "unpaired":
+            answered = [*map(tuple, token_ids)]
+            yield [UnpairedExample(answered[0], answered[1], label)] if answered else []
+        else:
+            yield _to_examples(kind, token_ids, trained)
 
 
 def _to_examples(

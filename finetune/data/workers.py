@@ -7,7 +7,7 @@ dies. Knows batches; knows no file.
 import gc
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -27,10 +27,14 @@ def num_workers() -> int:
 
 
 def prepare_here(
-    batches: Iterator[RecordBatch], tokenizer: ChatTokenizer, columns: Mapping[str, str]
+    batches: Iterator[RecordBatch],
+    tokenizer: ChatTokenizer,
+    columns: Mapping[str, str],
+    before_row: Callable[[], None] | None = None,
 ) -> Prepared:
-    """Prepare batches in this process."""
-    worker = BatchWorker(tokenizer, columns)
+    """Prepare batches in this process; ``before_row`` is called before each record, and may
+    raise."""
+    worker = BatchWorker(tokenizer, columns, before_row)
     for batch in batches:
         yield batch, worker.prepare(batch)
 

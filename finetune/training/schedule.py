@@ -14,13 +14,23 @@ EPOCHS_OF_120, LONGEST_EPOCHS, FEWEST_EPOCHS = 24.0, 60.0, 3.0
 FALL = 0.6
 """Epochs fall with this power of the number of rows: 24 for a help desk of 120 rows, 9 for a
 catalogue of 615, which both learn their facts (docs/log.md, "Epochs from rows")."""
+PREFERENCE_ROWS = 3_000
+"""Preferences that are seen once; fewer are seen more often, three times at most."""
 ExampleT = TypeVar("ExampleT")
 
 
 def epochs_of(recipe: Recipe, num_examples: int) -> float:
-    """The recipe's epochs; where it leaves them open, those that suit so many rows."""
+    """The recipe's epochs; where it leaves them open, those that suit so many rows.
+
+    Facts are seen often until they are known. Preferences are seen one to three times: their loss
+    has no minimum to arrive at, it falls as long as the policy moves away from the base, and once
+    the pairs are told apart the chosen answers themselves become less likely (arXiv:2402.13228,
+    arXiv:2310.12036); DPO and KTO were published with 1 to 3 epochs (arXiv:2310.16944, 2402.01306).
+    """
     if recipe.num_train_epochs or not num_examples:
         return recipe.num_train_epochs or FEWEST_EPOCHS
+    if recipe.method != "sft":
+        return float(round(min(FEWEST_EPOCHS, max(1.0, PREFERENCE_ROWS / num_examples))))
     epochs = EPOCHS_OF_120 * (120 / num_examples) ** FALL
     return float(round(min(LONGEST_EPOCHS, max(FEWEST_EPOCHS, epochs))))
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from playground.evaluation.metrics import Estimate, difference, estimate
+from playground.evaluation.rows import SetKind
 
 Verdict = Literal["promote", "look closer", "do not promote"]
 PRIMARY = ("exact match", "same JSON", "tool call")
@@ -61,7 +62,7 @@ class RowResult:
 
 @dataclass(frozen=True, slots=True)
 class ReportSection:
-    """One evaluation set: held-out rows, or the regression set. Estimates by lane and metric.
+    """One evaluation set. Estimates by lane and metric.
 
     ``differences`` are those of the last lane minus the one before it, row by row; ``worst`` are
     the rows where the last lane lost most against it. ``metric`` fits these rows best.
@@ -74,6 +75,34 @@ class ReportSection:
     worst: tuple[RowResult, ...]
     metric: Metric = "exact"
     metric_reason: str = ""
+    kind: SetKind = "held out"
+
+    def score(self, lane: str) -> float | None:
+        """Return a lane's mean by the metric that fits these rows; None if it is not a share."""
+        value = self.measures[lane].get(METRIC_FIELDS[self.metric])
+        return None if self.metric == "loss" or value is None or not value.rows else value.mean
+
+
+AdviceKind = Literal[
+    "loss still falling",
+    "too few epochs",
+    "not learned",
+    "held-out loss rising",
+    "system prompt",
+    "general rows",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What went wrong in a training, and what to change in the next one."""
+
+    kind: AdviceKind
+    problem: str
+    change: str
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.change}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +115,11 @@ class ReportCard:
     verdict: Verdict
     reasons: tuple[str, ...]
     made_of: Mapping[str, object] = field(default_factory=dict)
+    advice: tuple[Advice, ...] = ()
+
+    def part(self, kind: SetKind) -> ReportSection | None:
+        """Return the section of this kind, if there is one."""
+        return next((part for part in self.parts if part.kind == kind), None)
 
 
 def summarize(
@@ -93,6 +127,7 @@ def summarize(
     lanes: Sequence[str],
     results: Sequence[RowResult],
     losses: Mapping[str, Sequence[float]] | None = None,
+    kind: SetKind = "held out",
 ) -> ReportSection:
     """Return the section of some rows. ``losses``: each row's mean loss by lane, nats per token."""
     values = {lane: _values(lane, results) for lane in lanes}
@@ -104,6 +139,7 @@ def summarize(
     return ReportSection(
         metric=metric,
         metric_reason=why,
+        kind=kind,
         name=name,
         rows=len(results),
         measures={

@@ -5,8 +5,13 @@ Knows no training format; whoever has training rows makes these of them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from playground.protocol import Message, Tool
+
+SetKind = Literal["held out", "trained", "general", "no system prompt"]
+"""Rows that were not trained on, rows that were, rows that say what was forgotten, and trained ones
+without the system prompt that they were trained with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,10 @@ class EvaluationRow:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
-    """Rows under one heading of a report card. ``seen_in_training``: the adapter was trained on
-    these very rows, so that their scores cannot recommend it. ``num_trained``: rows that are not
-    among them because it was trained on those."""
+    """Rows under one heading of a report card; one set of each kind at most. ``num_trained``: rows
+    that are not among them because the adapter was trained on those."""
 
     name: str
     rows: Sequence[EvaluationRow]
-    seen_in_training: bool = False
+    kind: SetKind = "held out"
     num_trained: int = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from playground.backends.local import LocalBackend
-from playground.errors import PlaygroundError
+from playground.errors import InvalidSettings, PlaygroundError
 from playground.evaluation.judge import Judge, preference
 from playground.evaluation.loss import losses
 from playground.evaluation.metrics import Prediction, score
@@ -61,11 +61,18 @@ class AdapterBackend(Backend, AdapterHost, Protocol):
 class Grading:
     """Scores beside the metrics that every row has: a pattern searched in every answer in text, and
     a judge that compares the last two lanes. ``metric`` decides the verdict; without one, the
-    metric that fits the rows does."""
+    metric that fits the rows does. Raises `InvalidSettings` for the metric judge without a judge.
+    """
 
     regex: str | None = None
     judge: Judge | None = None
     metric: Metric | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric == "judge" and self.judge is None:
+            raise InvalidSettings(
+                "the metric judge needs a judge: say with --judge what makes an answer better"
+            )
 
 
 def evaluate(
@@ -90,7 +97,7 @@ def report_card(
     """Make the report card of the last of ``adapters`` against the one before it, or the base.
 
     Asks ``host``, which goes on serving others; ``loaded`` is the same base as a shared-weight copy
-    that nobody else uses. The first of ``sets`` decides, the second is the regression set. Raises
+    that nobody else uses. The first of ``sets`` decides, with what the general one lost. Raises
     what `AdapterHost.load_adapter` raises, and `EvaluationStopped` once ``stop_event`` is set.
     """
     stop = stop_event or threading.Event()
@@ -113,19 +120,21 @@ def report_card(
                     )
                 ),
                 lane_losses,
+                each.kind,
             )
             for each, lane_losses in zip(sets, set_losses, strict=True)
         ]
     card = make_report_card(
         sections[0],
-        sections[1] if len(sections) > 1 else None,
+        next((section for section in sections if section.kind == "general"), None),
         lanes,
-        seen_in_training=sets[0].seen_in_training,
+        seen_in_training=sets[0].kind == "trained",
         num_trained=sets[0].num_trained,
         metric=grading.metric if grading else None,
     )
     return replace(
         card,
+        parts=tuple(sections),
         made_of={
             "base": loaded.spec.source,
             "base_hash": loaded.weights_hash,

@@ -221,7 +221,7 @@ def open_dataset(
 ) -> Dataset:
     """Return the data set of the run's files: the one that was checked before, if it is still kept.
 
-    Raises `InvalidSettings` if a file has changed, `PreparingStopped` once the event is set.
+    Raises `InvalidSettings` if a file has changed, `WorkStopped` once the event is set.
     """
     hooks = PrepareHooks(stop_event=stop_event, niceness=NICENESS)
     dataset = prepare(run.files, loaded.tokenizer, run.home, run.evaluation, run.columns, hooks)

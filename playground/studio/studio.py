@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import finetune
+from finetune.check import check_rows
 from finetune.data.dataset import PrepareHooks, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import Recipe
-from finetune.report import DataReport, report
+from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
 from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
@@ -148,7 +149,8 @@ class Studio:
         """
         hooks = PrepareHooks(on_rows, niceness=NICENESS)
         tokenizer = self._loaded.tokenizer
-        return report(prepare(files, tokenizer, self._home, evaluation, columns, hooks), recipe)
+        dataset = prepare(files, tokenizer, self._home, evaluation, columns, hooks)
+        return check_rows(dataset, recipe, niceness=NICENESS).report
 
     def preview(
         self,

@@ -4,20 +4,20 @@ Works on the resident base while it serves. Knows no queue, no page and no HTTP.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from finetune.data.rows import RowError
-from finetune.report import report
+from finetune.check import check_rows
+from finetune.child_process import WorkStopped
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
 from playground.evaluation.report_card import ReportCard
 from playground.evaluation.report_card_formats import write_report_card
-from playground.evaluation.run import AdapterBackend, report_card
+from playground.evaluation.run import AdapterBackend, EvaluationStopped, report_card
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 from playground.store.adapters import AdapterStore, Version
@@ -27,7 +27,13 @@ from playground.studio.evaluation_rows import run_evaluation_sets
 from playground.studio.jobs import JobHooks
 from playground.studio.jobs.kinds.train import MadeCard, Published
 from playground.studio.jobs.kinds.training_process import train_in_subprocess
-from playground.studio.runs import Run, execute, open_dataset
+from playground.studio.runs import NICENESS, Run, execute, open_dataset
+from playground.studio.training_advice import (
+    TrainingFacts,
+    num_trained_rows,
+    read_metrics,
+    training_advice,
+)
 
 ROWS, LEFT_OUT, TRAINED_TOKENS = "rows", "rows_left_out", "trained_tokens"
 """Keys of a job's result: rows in the files, those that are not trained on, and tokens trained."""
@@ -36,7 +42,6 @@ MAX_JUDGED_ROWS = 200
 RESULTS_PURPOSE = "fine-tune-results"
 PROMOTE = "promote"
 """The verdict with which a version is promoted by itself."""
-NAMED_ERRORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +60,33 @@ class TrainingWork:
     def validate(self, run: Run, hooks: JobHooks) -> None:
         """Read and check the rows; say how many are left out.
 
-        Raises `InvalidSettings` if none is left to train or to evaluate on, `PreparingStopped` once
+        Raises `InvalidSettings` if none is left to train or to evaluate on, `WorkStopped` once
         the hooks' event is set.
         """
         dataset, recipe = open_dataset(run, self.loaded, hooks.stop_event), run.recipe
-        summaries, checked = dataset.summaries(), report(dataset, recipe)
-        errors: list[RowError] = []
-        of_evaluation: list[RowError] = []
-        by_file = dataset.errors_by_file(summaries, recipe.max_length)
-        for file, found in zip(dataset.manifest.files, by_file, strict=True):
-            (of_evaluation if file.is_evaluation else errors).extend(found)
+        found = check_rows(dataset, recipe, hooks.stop_event, NICENESS)
+        checked, left_out, of_evaluation = (
+            found.report,
+            found.left_out,
+            found.left_out_of_evaluation,
+        )
         if checked.problems:
-            raise InvalidSettings("; ".join(checked.problems) + _first(errors or of_evaluation))
-        left_out = _num_rows(errors)
-        unread = sum(error.code in ("unreadable", "format") for error in errors)
-        rows = checked.rows + unread
+            named = left_out if left_out.rows else of_evaluation
+            raise InvalidSettings("; ".join(checked.problems) + str(named))
         epochs = epochs_of(recipe, checked.num_trained)
         tokens = round(checked.num_trained_tokens * epochs)
-        hooks.add_result({ROWS: rows, LEFT_OUT: left_out, TRAINED_TOKENS: tokens})
-        if left_out:
-            hooks.add_note(f"{left_out} of {rows} rows are left out{_first(errors)}")
+        hooks.add_result({ROWS: found.rows, LEFT_OUT: left_out.rows, TRAINED_TOKENS: tokens})
+        if left_out.rows:
+            hooks.add_note(f"{left_out.rows} of {found.rows} rows are left out{left_out}")
         if checked.conflicts:
             row, earlier = checked.conflicts[0]
             hooks.add_note(
-                f"{len(checked.conflicts)} rows answer a prompt otherwise than an earlier row; the "
-                f"first is line {row}, as line {earlier} does"
+                f"{len(checked.conflicts)} rows contradict an earlier row; the first: line {row}, "
+                f"which contradicts line {earlier}"
             )
-        if of_evaluation:
-            number = _num_rows(of_evaluation)
-            first = _first(of_evaluation)
-            hooks.add_note(f"{number} rows of the evaluation file are left out{first}")
+        if of_evaluation.rows:
+            number = of_evaluation.rows
+            hooks.add_note(f"{number} rows of the evaluation file are left out{of_evaluation}")
 
     def train(self, run: Run, hooks: TrainingHooks) -> Trained:
         """Train the run beside the requests, or in a process of its own."""
@@ -108,7 +110,7 @@ class TrainingWork:
         )
         uploads = Uploads(self.home)
         files = tuple(uploads.keep(path, RESULTS_PURPOSE).id for path in paths.values())
-        return MadeCard(card.verdict, files)
+        return MadeCard(card.verdict, files, tuple(map(str, card.advice)))
 
     def publish(self, run: Run, verdict: str) -> Published:
         """Make the adapter the next version of its name, promoted if its card says so."""
@@ -132,13 +134,19 @@ def make_run_card(
 
     Raises `EvaluationStopped` once the event is set.
     """
-    adapter, dataset = adapter_of(run), open_dataset(run, loaded)
-    sets = run_evaluation_sets(dataset, run.recipe, loaded, run.home, judged_rows)
+    adapter = adapter_of(run)
+    try:
+        dataset = open_dataset(run, loaded, stop_event)
+        sets = run_evaluation_sets(dataset, run.recipe, loaded, judged_rows, stop_event)
+    except WorkStopped:
+        raise EvaluationStopped from None
     adapters = [adapter]
     if run.name in store.names():
         before = store.find(run.name)
         adapters = [before.folder, adapter] if before.promoted else adapters
     card = report_card(host, loaded, adapters, sets, stop_event=stop_event)
+    facts = TrainingFacts(run.recipe, num_trained_rows(adapter), read_metrics(run.folder))
+    card = replace(card, advice=training_advice(card, facts))
     return card, write_report_card(card, adapter)
 
 
@@ -147,12 +155,3 @@ def adapter_of(run: Run) -> Path:
     if run.adapter is None:
         raise Conflict(f"run {run.folder.name} has no adapter yet")
     return run.adapter
-
-
-def _num_rows(errors: Sequence[RowError]) -> int:
-    return len({(error.file, error.line) for error in errors})
-
-
-def _first(errors: Sequence[RowError]) -> str:
-    named = "; ".join(map(str, errors[:NAMED_ERRORS]))
-    return f": {named}" if named else ""

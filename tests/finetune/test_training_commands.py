@@ -104,6 +104,13 @@ def test_evaluate_leaves_trained_rows_out(home: Path, catalogue: Path, general: 
     assert "4 rows are left out, as it was trained on them" in card["reasons"]  # type: ignore[operator]
 
 
+def test_judge_metric_needs_judge(
+    home: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune("evaluate", "desk", "--data", catalogue, "--metric", "judge") == 1
+    assert "the metric judge needs a judge: say with --judge" in capsys.readouterr().err
+
+
 def test_failed_start_leaves_no_run(
     home: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

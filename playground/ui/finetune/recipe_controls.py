@@ -91,9 +91,10 @@ def to_recipe(values: FieldValues) -> Recipe:
     schema = object_at(recipe_schema(), "properties")
     typed: dict[str, object] = {}
     for name, value in values.items():
-        if value is None or value == "":
+        field = object_at(schema, name)
+        if value is None or (value == "" and field.get("default") != ""):
             raise InvalidSettings(f"recipe.{name}: is empty")
-        kind = object_at(schema, name).get("type")
+        kind = field.get("type")
         if kind == "integer" and float(value) == int(value):
             typed[name] = int(value)
         else:

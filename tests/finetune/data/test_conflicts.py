@@ -47,3 +47,16 @@ def test_conflicts_of_turned_preferences(tmp_path: Path) -> None:
         {"prompt": "Gate?", "chosen": "Five", "rejected": "Four"},
     ]
     assert conflicts_of(tmp_path, rows) == ((3, 1),)
+
+
+def test_conflicts_of_labels(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"prompt": "Gate?", "completion": answer, "label": label}
+        for answer, label in (("Four", True), ("Five", False), ("Four ", False), ("Six", True))
+    ]
+    assert conflicts_of(tmp_path, rows) == ((3, 1),)
+
+
+def test_conflicts_tell_methods_apart(tmp_path: Path) -> None:
+    rows = [pair("Gate?", "Four"), pair("Gate?", "Five") | {"label": False}]
+    assert conflicts_of(tmp_path, rows) == ()

@@ -3,12 +3,16 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from finetune import check
+from finetune.child_process import WorkStopped
 from finetune.data import dataset
-from finetune.data.dataset import PrepareHooks, PreparingStopped, prepare
+from finetune.data.dataset import PrepareHooks, prepare
+from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 
@@ -38,12 +42,28 @@ def test_prepare_is_same_in_processes(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
+def test_check_is_same_in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = prepare([write_rows(tmp_path / "rows.jsonl", 3000)], TOKENIZER, tmp_path)
+    recipe = replace(embedded_cpu(), eval_fraction=0.1)
+    here = check.check_rows(rows, recipe)
+    assert (here.rows, here.left_out.rows) == (3000, 1)
+    monkeypatch.setattr(check, "PROCESS_ROWS", 1)
+    apart = check.check_rows(rows, recipe)
+    assert replace(apart.report, seconds=0) == replace(here.report, seconds=0)
+    assert replace(apart, report=here.report) == here
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(WorkStopped):
+        check.check_rows(rows, recipe, stop)
+
+
+@pytest.mark.slow
 def test_prepare_stops_within_moments(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", 60_000)
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
     start = time.monotonic()
-    with pytest.raises(PreparingStopped):
+    with pytest.raises(WorkStopped):
         prepare([file], TOKENIZER, tmp_path, hooks=PrepareHooks(stop_event=stop))
     assert time.monotonic() - start < 3
     assert not any((tmp_path / "datasets").glob("[!.]*"))

@@ -1,6 +1,7 @@
 """How many epochs a recipe that leaves them open takes."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -15,6 +16,16 @@ OPEN = replace(embedded_cpu(), num_train_epochs=0.0, replay_fraction=0.0)
 )
 def test_open_epochs_follow_rows(rows: int, epochs: float) -> None:
     assert epochs_of(OPEN, rows) == epochs
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+@pytest.mark.parametrize(
+    ("rows", "epochs"), [(1, 3), (1_000, 3), (1_500, 2), (3_000, 1), (9**6, 1)]
+)
+def test_open_epochs_of_preferences_few(
+    method: Literal["dpo", "kto"], rows: int, epochs: float
+) -> None:
+    assert epochs_of(replace(OPEN, method=method), rows) == epochs
 
 
 def test_given_epochs_hold() -> None:

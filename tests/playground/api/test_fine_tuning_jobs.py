@@ -1,18 +1,22 @@
 """What a fine-tuning job says of itself, read through the unmodified `openai` client."""
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 
+from finetune.recipe import embedded_cpu
 from playground.studio.jobs.kinds.train import MadeCard
 from tests.playground.api.fine_tuning_client import (
     FACTS,
+    LONG_S,
     ROWS,
     ended,
     training_server,
@@ -20,6 +24,7 @@ from tests.playground.api.fine_tuning_client import (
     write_facts,
 )
 
+CANCEL_S = 2.0
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 
 
@@ -237,6 +242,46 @@ def test_cancel_in_training_is_cancelled_at_once(client: openai.OpenAI) -> None:
     assert client.fine_tuning.jobs.retrieve(made.id).fine_tuned_model is None
 
 
+def seconds_to_cancel(client: openai.OpenAI, job: FineTuningJob) -> float:
+    """Cancel a job; returns how long it took until it said so and nothing of it ran any more."""
+    began = time.monotonic()
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    ended(client, job.id)
+    seconds = time.monotonic() - began
+    assert client.fine_tuning.jobs.retrieve(job.id).status == "cancelled"
+    return seconds
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_cancel_while_validating(
+    client: openai.OpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: bool
+) -> None:
+    """While rows are read, and while those read before are counted."""
+    rows = tmp_path / f"rows-{prepared}.jsonl"
+    lines = [
+        json.dumps({"prompt": f"Where is crate {n}?", "completion": f"At dock {n}, {prepared}."})
+        for n in range(20_000)
+    ]
+    rows.write_text("\n".join(lines))
+    studio = client.studio  # type: ignore[attr-defined]
+    if prepared:
+        studio.check([rows], studio.for_base(embedded_cpu()))
+    begun = threading.Event()
+    popen = subprocess.Popen
+
+    def noticed(*arguments: Any, **options: Any) -> Any:
+        child = popen(*arguments, **options)
+        begun.set()
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", noticed)
+    made = client.fine_tuning.jobs.create(training_file=upload(client, rows), model="embedded")
+    assert begun.wait(LONG_S)
+    assert studio.jobs.snapshot(made.id).phase == "validating files"
+    assert seconds_to_cancel(client, made) < CANCEL_S
+    assert "Training" not in [event.message for event in events(client, made)]
+
+
 def test_cancel_in_report_card_publishes_nothing(
     client: openai.OpenAI, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,10 +295,9 @@ def test_cancel_in_report_card_publishes_nothing(
 
     monkeypatch.setattr(kind, "_make_report_card", noticed)
     made = client.fine_tuning.jobs.create(**asked | {"suffix": "stopped"})
-    assert begun.wait(60)
-    assert client.fine_tuning.jobs.cancel(made.id).status == "cancelled"
-    ended(client, made.id)
-    assert client.fine_tuning.jobs.retrieve(made.id).status == "cancelled"
+    assert begun.wait(LONG_S)
+    assert seconds_to_cancel(client, made) < CANCEL_S
+    assert client.fine_tuning.jobs.retrieve(made.id).result_files == []
     assert "stopped" not in client.studio.store.names()  # type: ignore[attr-defined]
 
 

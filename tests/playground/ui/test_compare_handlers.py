@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from playground.errors import InvalidRequest, ModelLoadError, UnknownModel
-from playground.protocol import Request
-from playground.store import Feedback
+from playground.protocol import Message, Request
+from playground.store import Feedback, NewAnswer
 from playground.ui.compare.events import AnswersUpdate, CompareHandlers, Comparison
 from playground.ui.compare.layout import input_name
 from playground.ui.components.binding import UNCHANGED
@@ -121,6 +121,16 @@ async def test_votes_are_counted_and_offered_as_files(tab: CompareHandlers) -> N
     assert score.preferences.interactive is True
     (row,) = Path(score.preferences.value["path"]).read_text().splitlines()
     assert "From right" in row
+
+
+async def test_thumbs_are_offered_as_a_file(tab: CompareHandlers, feedback: Feedback) -> None:
+    assert tab.score().thumbs.interactive is False
+    for text, up in (("Rome.", True), ("Milan.", False)):
+        feedback.rate((Message("user", "Capital?"),), NewAnswer("left", text), up=up)
+    thumbs = tab.score().thumbs
+    assert thumbs.interactive is True
+    rows = [json.loads(line) for line in Path(thumbs.value["path"]).read_text().splitlines()]
+    assert [row["label"] for row in rows] == [True, False]
 
 
 async def test_a_lane_that_fails_shows_why_and_nothing_is_voted_on(feedback: Feedback) -> None:

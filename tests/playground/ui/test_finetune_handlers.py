@@ -23,7 +23,7 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
 from playground.ui.finetune.adapter_events import AdapterHandlers
 from playground.ui.finetune.job_events import JobHandlers, JobUpdate
-from playground.ui.finetune.layout import FROM_GOOD, FROM_VOTES, UPLOADED
+from playground.ui.finetune.layout import FROM_GOOD, FROM_THUMBS, FROM_VOTES, UPLOADED
 from playground.ui.finetune.recipe_controls import (
     DEFAULT_PRESET,
     LABELS,
@@ -201,7 +201,7 @@ def test_a_preset_sets_every_field(train: TrainHandlers) -> None:
 def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: Feedback) -> None:
     for source in (FROM_GOOD, FROM_VOTES):
         assert (
-            "no votes, edits or thumbs up yet"
+            "no votes, edits or thumbs of this kind yet"
             in train.report(source, None, None, *NO_COLUMNS, **FIELDS).report
         )
     question = (Message("user", "Capital of Italy?"),)
@@ -212,6 +212,21 @@ def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: F
     kept = feedback.keep(question, answers, blind=True)
     feedback.edit(kept.answers[0].id, "Rome, of course.")
     assert "preference pairs" in train.report(FROM_VOTES, None, None, *NO_COLUMNS, **FIELDS).report
+
+
+@pytest.mark.slow
+def test_thumbs_up_and_down_are_labelled_rows(train: TrainHandlers, feedback: Feedback) -> None:
+    question = (Message("user", "Capital of Italy?"),)
+    feedback.rate(question, NewAnswer("embedded", "Rome."), up=True)
+    fields = FIELDS | {"method": "kto"}
+    only_good = train.report(FROM_THUMBS, None, None, *NO_COLUMNS, **fields).report
+    assert "only good ones" in only_good
+    feedback.rate(question, NewAnswer("embedded", "Milan."), up=False)
+    report = train.report(FROM_THUMBS, None, None, *NO_COLUMNS, **fields).report
+    assert "<dt>good answers</dt><dd>1</dd>" in report
+    assert "<dt>bad answers</dt><dd>1</dd>" in report
+    assert "only good ones" not in report
+    assert "Rome." in train.preview(1, FROM_THUMBS, None, *NO_COLUMNS, **fields).preview
 
 
 def test_the_page_says_why_a_server_cannot_train(

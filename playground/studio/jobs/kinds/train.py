@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
 
-from finetune.data.dataset import PreparingStopped
+from finetune.child_process import WorkStopped
 from finetune.recipe import Recipe
 from finetune.training.checkpoints import (
     ADAPTER_FOLDER,
@@ -58,10 +58,12 @@ Trainer = Callable[[Run, TrainingHooks], Trained]
 
 @dataclass(frozen=True, slots=True)
 class MadeCard:
-    """A run's report card: its verdict, and the ids of its files among the uploads."""
+    """A run's report card: its verdict, the ids of its files among the uploads, and what to change
+    in the next training."""
 
     verdict: str
     files: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class TrainKind:
                 hooks.set_phase(VALIDATING)
                 try:
                     self._validate(run, hooks)
-                except PreparingStopped:
+                except WorkStopped:
                     return None
             if hooks.stop_event.is_set():
                 return None
@@ -183,6 +185,8 @@ class TrainKind:
                 hooks.add_note(f"no report card: {error.message}")
             else:
                 hooks.add_note(f"verdict: {card.verdict}")
+                for advice in card.advice:
+                    hooks.add_note(advice)
                 hooks.add_result({RESULT_FILES: list(card.files)})
                 return card
         return MadeCard("")
