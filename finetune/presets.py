@@ -8,8 +8,8 @@ from pathlib import Path
 
 from finetune.recipe import PRESETS, Recipe, lora_default, make
 from playground.models.catalogue import CatalogueEntry, find
-from playground.models.config import read_config
-from playground.models.download import locate
+from playground.models.conversion.convert import planned_config
+from playground.models.download import fetch
 from playground.models.plan import count_parameters
 from playground.models.spec import ModelSpec
 
@@ -41,7 +41,7 @@ def scaled(base: str, entry: CatalogueEntry | None, home: Path | None = None) ->
     if entry and entry.config:
         config = entry.config()
     else:
-        config = read_config(locate(ModelSpec(base), home))
+        config = planned_config(fetch(ModelSpec(base), home))
     recipe = lora_default()
     context_length = int(getattr(config, "max_position_embeddings", None) or recipe.max_length)
     parameters = count_parameters(config).total

@@ -26,8 +26,9 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 from finetune.methods import method_of
 from finetune.recipe import Recipe
 from playground.models.catalogue import find
-from playground.models.config import choose_device, choose_dtype, read_config
-from playground.models.download import locate
+from playground.models.config import choose_device, choose_dtype
+from playground.models.conversion.convert import planned_config
+from playground.models.download import fetch
 from playground.models.plan import count_parameters, plan_for_config
 from playground.models.spec import ModelSpec
 
@@ -94,7 +95,7 @@ class TrainingPlan:
 
 
 def plan(recipe: Recipe, *, home: Path | None = None) -> TrainingPlan:
-    """Plan a recipe. Raises what `locate` and `read_config` raise for an unknown base."""
+    """Plan a recipe. Raises what `fetch` and `planned_config` raise for an unknown base."""
     return plan_for(recipe, config_of(recipe, home), choose_device("auto"))
 
 
@@ -103,7 +104,7 @@ def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:
     entry = find(recipe.base_model)
     if entry and entry.config:
         return entry.config()
-    return read_config(locate(ModelSpec(recipe.base_model), home))
+    return planned_config(fetch(ModelSpec(recipe.base_model), home))
 
 
 def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> TrainingPlan:

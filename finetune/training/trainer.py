@@ -187,5 +187,6 @@ def padding_tokenizer(loaded: LoadedModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer that TRL pads with; rows are tokenized already."""
     tokenizer = AutoTokenizer.from_pretrained(loaded.folder, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        end = tokenizer.convert_ids_to_tokens(min(loaded.tokenizer.end_ids))
+        tokenizer.pad_token = tokenizer.eos_token or end
     return tokenizer

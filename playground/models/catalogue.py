@@ -8,6 +8,7 @@ from transformers import PretrainedConfig
 
 from playground.models.published_configs import (
     MINISTRAL_3,
+    devstral_small_2_config,
     mistral_7b_config,
     mistral_nemo_config,
     mistral_small_3_1_config,
@@ -148,6 +149,26 @@ def _newer() -> tuple[CatalogueEntry, ...]:
             sampling=Sampling(),
             config=mistral_small_3_1_config,
             recipe="mistral_small_24b_qlora",
+        ),
+        CatalogueEntry(
+            name="devstral-small-2",
+            source="mistralai/Devstral-Small-2-24B-Instruct-2512",
+            description="Devstral Small 2, 24 billion parameters, for programming (December 2025).",
+            context_length=large,
+            sampling=Sampling(),
+            config=devstral_small_2_config,
+            recipe="mistral_small_24b_qlora",
+        ),
+        *(
+            CatalogueEntry(
+                name=f"ministral-3-{size}",
+                source=f"mistralai/Ministral-3-{size.upper()}-Instruct-2512",
+                description=f"Ministral 3 {size.upper()}, instruction-tuned (December 2025).",
+                context_length=large,
+                sampling=Sampling(),
+                config=config,
+            )
+            for size, config in MINISTRAL_3.items()
         ),
         *(
             CatalogueEntry(

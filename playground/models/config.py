@@ -91,8 +91,9 @@ def as_stored(spec: ModelSpec, config: PretrainedConfig) -> ModelSpec:
     method = str(fields.get("quant_method") or "unknown")
     if method != "bitsandbytes":
         raise UnsupportedModel(
-            f"{spec.source} is stored quantized by {method}, which is not loaded here: take its "
-            "unquantized original with --quantization nf4, or a folder of bitsandbytes"
+            f"{spec.source} is stored quantized by {method}, whose weights are not unpacked here: "
+            "take its unquantized original with --quantization nf4, a folder of bitsandbytes, FP8 "
+            "or a GGUF file"
         )
     quantization: Quantization = "nf4" if fields.get("load_in_4bit") else "int8"
     if spec.quantization not in ("none", quantization):

@@ -80,12 +80,15 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
 
 
 def served_name(spec: ModelSpec) -> str:
-    """Return the name for requests: the catalogue's, a hub id, or the name of a local folder."""
+    """Return the name for requests: the catalogue's, a hub id, or the name of a local folder or
+    file."""
     entry = find(spec.source)
     if entry:
         return entry.name
-    folder = Path(spec.source).expanduser()
-    return folder.resolve().name if folder.is_dir() else spec.source
+    path = Path(spec.source).expanduser()
+    if path.is_file():
+        return path.stem
+    return path.resolve().name if path.is_dir() else spec.source
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:

@@ -21,8 +21,9 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from playground.models.catalogue import find
-from playground.models.config import as_stored, choose_device, choose_dtype, read_config, window_of
-from playground.models.download import locate
+from playground.models.config import as_stored, choose_device, choose_dtype, window_of
+from playground.models.conversion.convert import planned_config
+from playground.models.download import fetch
 from playground.models.int_linear import uses_int_weights
 from playground.models.spec import ModelSpec
 from playground.settings import Quantization
@@ -116,10 +117,11 @@ def count_parameters(config: PretrainedConfig) -> ParameterCount:
 def plan(spec: ModelSpec, *, home: Path | None = None) -> MemoryPlan:
     """Plan for a catalogue name, a local folder or a hub id.
 
-    Catalogue models need no download. Raises the errors of `locate` and `read_config`.
+    Catalogue models need no download, and nothing is converted. Raises the errors of `fetch` and
+    `planned_config`.
     """
     entry = find(spec.source)
-    config = entry.config() if entry and entry.config else read_config(locate(spec, home))
+    config = entry.config() if entry and entry.config else planned_config(fetch(spec, home))
     wanted = spec.context_length or (entry.context_length if entry else window_of(config))
     device = choose_device(spec.device)
     return plan_for_config(spec, config, device, min(wanted, window_of(config)))

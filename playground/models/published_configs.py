@@ -73,6 +73,27 @@ def ministral_3_14b_config() -> Ministral3Config:
     return Ministral3Config(hidden_size=5120, intermediate_size=16_384, num_hidden_layers=40)
 
 
+def devstral_small_2_config() -> Ministral3Config:
+    """Return the text tower's of Devstral Small 2: the 24B's shape, with YaRN."""
+    return Ministral3Config(
+        hidden_size=5120,
+        intermediate_size=32_768,
+        num_hidden_layers=40,
+        max_position_embeddings=393_216,
+        rope_parameters={
+            "rope_type": "yarn",
+            "rope_theta": 1e8,
+            "factor": 48.0,
+            "original_max_position_embeddings": 8192,
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+            "mscale": 1.0,
+            "mscale_all_dim": 1.0,
+            "llama_4_scaling_beta": 0.1,
+        },
+    )
+
+
 MINISTRAL_3: Mapping[str, Callable[[], Ministral3Config]] = MappingProxyType(
     {"3b": ministral_3_3b_config, "8b": ministral_3_8b_config, "14b": ministral_3_14b_config}
 )

@@ -9,7 +9,8 @@ from playground.settings import Precision, Quantization
 class ModelSpec:
     """A model with the options of its loading.
 
-    ``source`` is a catalogue name, a hub id or a local folder. ``precision`` "auto" is bf16 on a
+    ``source`` is a catalogue name, a hub id (with ``:Q4_K_M`` for one of its GGUF files), a local
+    folder or a GGUF file. ``precision`` "auto" is bf16 on a
     GPU; on a CPU it is fp32 for small models and bf16 for large ones. ``device`` is "auto", "cpu",
     "cuda" or "cuda:N". ``context_length`` defaults to the catalogue's or the config's.
     """

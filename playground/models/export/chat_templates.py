@@ -6,23 +6,16 @@ copy; tests compare the Jinja form with `MistralTokenizer`, token by token.
 
 from collections.abc import Mapping
 
-JINJA_V7 = """\
-{{- bos_token }}
-{%- set ns = namespace(last_user=-1) %}
-{%- for message in messages %}
-    {%- if message.role == "user" %}{% set ns.last_user = loop.index0 %}{% endif %}
-{%- endfor %}
-{%- for message in messages %}
+_SYSTEM = """\
     {%- if message.role == "system" %}
         {{- "[SYSTEM_PROMPT]" + message.content + "[/SYSTEM_PROMPT]" }}
-    {%- elif message.role == "user" %}
-        {%- if tools and loop.index0 == ns.last_user %}
-            {{- "[AVAILABLE_TOOLS]" + (tools | tojson) + "[/AVAILABLE_TOOLS]" }}
-        {%- endif %}
-        {{- "[INST]" + message.content + "[/INST]" }}
-    {%- elif message.role == "assistant" %}
-        {{- message.content or "" }}
-        {%- if message.tool_calls %}
+    {%- elif message.role == "user" %}"""
+_SYSTEM_V3 = """\
+    {%- if message.role == "user" %}"""
+_IN_QUESTION_V3 = """\
+        {%- if loop.index0 == ns.last_user and ns.system %}{{ ns.system + "\\n\\n" }}{% endif %}
+"""
+_CALLS = """\
             {{- "[TOOL_CALLS][" }}
             {%- for call in message.tool_calls %}
                 {%- set arguments = call.function.arguments %}
@@ -31,16 +24,76 @@ JINJA_V7 = """\
                 {{- ', "id": "' + call.id + '"}' }}
                 {{- "" if loop.last else ", " }}
             {%- endfor %}
-            {{- "]" }}
-        {%- endif %}
-        {{- eos_token }}
-    {%- elif message.role == "tool" %}
+            {{- "]" }}"""
+_CALLS_V13 = """\
+            {%- for call in message.tool_calls %}
+                {%- set arguments = call.function.arguments %}
+                {{- "[TOOL_CALLS]" + call.function.name + "[ARGS]" }}
+                {{- arguments if arguments is string else arguments | tojson }}
+            {%- endfor %}"""
+_CALLS_V11 = _CALLS_V13.replace('+ "[ARGS]"', '+ "[CALL_ID]" + call.id + "[ARGS]"')
+_RESULT = """\
         {{- "[TOOL_RESULTS]" + message.tool_call_id + "[TOOL_CONTENT]" }}
-        {{- message.content + "[/TOOL_RESULTS]" }}
-    {%- endif %}
-{%- endfor %}
+        {{- message.content + "[/TOOL_RESULTS]" }}"""
+_RESULT_V13 = """\
+        {{- "[TOOL_RESULTS]" + message.content + "[/TOOL_RESULTS]" }}"""
+_RESULT_V3 = """\
+        {{- '[TOOL_RESULTS]{"content": ' }}
+        {{- message.content if message.content[:1] in ("{", "[") else message.content | tojson }}
+        {{- ', "call_id": "' + message.tool_call_id + '"}[/TOOL_RESULTS]' }}"""
+_THINKING_V13 = """\
+        {%- if message.reasoning_content %}
+            {{- "[THINK]" + message.reasoning_content + "[/THINK]" }}
+        {%- endif %}
 """
-JINJA_TEMPLATES: Mapping[str, str] = {"v7": JINJA_V7}
+
+
+def _jinja(
+    calls: str,
+    result: str,
+    system: str = _SYSTEM,
+    question: str = "",
+    thinking: str = "",
+    tools_at: str = "last_user",
+) -> str:
+    return f"""\
+{{{{- bos_token }}}}
+{{%- set ns = namespace(first_user=-1, last_user=-1, system="") %}}
+{{%- for message in messages %}}
+    {{%- if message.role == "user" %}}
+        {{%- if ns.first_user < 0 %}}{{% set ns.first_user = loop.index0 %}}{{% endif %}}
+        {{%- set ns.last_user = loop.index0 %}}
+    {{%- endif %}}
+    {{%- if message.role == "system" %}}{{% set ns.system = message.content %}}{{% endif %}}
+{{%- endfor %}}
+{{%- for message in messages %}}
+{system}
+        {{%- if tools and loop.index0 == ns.{tools_at} %}}
+            {{{{- "[AVAILABLE_TOOLS]" + (tools | tojson) + "[/AVAILABLE_TOOLS]" }}}}
+        {{%- endif %}}
+        {{{{- "[INST]" }}}}
+{question}        {{{{- message.content + "[/INST]" }}}}
+    {{%- elif message.role == "assistant" %}}
+{thinking}        {{{{- message.content or "" }}}}
+        {{%- if message.tool_calls %}}
+{calls}
+        {{%- endif %}}
+        {{{{- eos_token }}}}
+    {{%- elif message.role == "tool" %}}
+{result}
+    {{%- endif %}}
+{{%- endfor %}}
+"""
+
+
+JINJA_TEMPLATES: Mapping[str, str] = {
+    "v3": _jinja(_CALLS, _RESULT_V3, _SYSTEM_V3, _IN_QUESTION_V3),
+    "v7": _jinja(_CALLS, _RESULT),
+    "v11": _jinja(_CALLS_V11, _RESULT),
+    "v13": _jinja(_CALLS_V13, _RESULT_V13, thinking=_THINKING_V13, tools_at="first_user"),
+}
+"""Arguments of calls, and v3's results that are JSON, are written as they come: mistral-common's
+spaces between their keys are not made."""
 
 GO_V7 = """\
 {{- $lastUser := -1 }}
@@ -63,5 +116,18 @@ GO_V7 = """\
 {{- else if eq $message.Role "tool" }}[TOOL_RESULTS]{{ $message.Content }}[/TOOL_RESULTS]
 {{- end }}
 {{- end }}"""
-GO_TEMPLATES: Mapping[str, str] = {"v7": GO_V7}
-"""Ollama puts the first token there by itself. Its messages have no ids of calls."""
+_GO_CALLS_V7 = GO_V7[GO_V7.index("[TOOL_CALLS][") : GO_V7.index("{{- if lt 1")]
+_GO_FIRST = 'if and (eq $message.Role "user") (lt $lastUser 0) }}{{ $lastUser'
+_GO_CALLS_V13 = """
+{{- range $place, $call := $message.ToolCalls }}[TOOL_CALLS]{{ $call.Function.Name }}[ARGS]
+{{- $call.Function.Arguments }}
+{{- end }}
+{{- end }}
+"""
+GO_V11 = GO_V7.replace(_GO_CALLS_V7, _GO_CALLS_V13)
+GO_V13 = GO_V11.replace('if eq $message.Role "user" }}{{ $lastUser', _GO_FIRST, 1).replace(
+    "$lastUser", "$firstUser"
+)
+GO_TEMPLATES: Mapping[str, str] = {"v7": GO_V7, "v11": GO_V11, "v13": GO_V13}
+"""Ollama puts the first token there by itself. Its messages have no ids of calls; v11's are left
+out, which its models may do, too."""

@@ -153,18 +153,20 @@ def _write_peft(request: ExportRequest, adapter: Adapter, folder: Path) -> str:
     for name in (WEIGHTS_FILE, CARD_FILE):
         if (request.adapter / name).is_file():
             shutil.copyfile(request.adapter / name, folder / name)
-    base = public_name(request.base)
+    base = public_name(request.base, request.home)
     config = {**adapter.config, "base_model_name_or_path": base}
     write_atomic(folder / CONFIG_FILE, json.dumps(config, indent=2))
     return base
 
 
-def public_name(base: str) -> str:
-    """Return a base's hub id, or the absolute path of a folder."""
+def public_name(base: str, home: Path) -> str:
+    """Return a base's hub id, or the absolute path of its folder; of a file, of what it was
+    converted into.
+    """
     entry = find(base)
     source = entry.source if entry else base
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.is_dir() else source
+    exists = Path(source).expanduser().exists()
+    return str(base_folder(base, home).resolve()) if exists else source
 
 
 def _write_gguf(request: ExportRequest, weights: BaseWeights, path: Path) -> tuple[str, ...]:
@@ -210,7 +212,7 @@ def _provenance(
     return {
         "adapter": request.name,
         "adapter_hash": adapter.content_hash,
-        "base": public_name(request.base),
+        "base": public_name(request.base, request.home),
         "to": request.target,
         "type": request.gguf_type if request.target in ("gguf", "ollama") else None,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -174,3 +174,27 @@ def test_unknown_revision_is_named(hub: Hub, online: Downloader, tmp_path: Path)
 def test_missing_network_is_reported(offline: Downloader, tmp_path: Path) -> None:
     answer, _ = offline.locate(tmp_path / "home")
     assert answer.startswith(f"NoNetwork: {REPOSITORY} is not on this disk")
+
+
+def test_gguf_of_a_repository_is_downloaded_alone(
+    hub: Hub, online: Downloader, tmp_path: Path
+) -> None:
+    for name in ("model.safetensors", "tekken.json", "config.json", "consolidated.safetensors"):
+        (hub.folder / name).unlink()
+    for name in ("a-Q4_K_M.gguf", "a-Q8_0.gguf", "mmproj-a.gguf"):
+        (hub.folder / name).write_bytes(b"no model")
+    answer, _ = online.locate(tmp_path / "home", source=f"{REPOSITORY}:Q8_0")
+    assert "a-Q8_0.gguf is no complete GGUF file" in answer
+    answer, _ = online.locate(tmp_path / "home")
+    assert "a-Q4_K_M.gguf is no complete GGUF file" in answer
+    assert not any("mmproj" in name for name in hub.ranges)
+
+
+def test_mistral_format_of_a_repository_is_downloaded(
+    hub: Hub, online: Downloader, tmp_path: Path
+) -> None:
+    for name in ("model.safetensors", "config.json"):
+        (hub.folder / name).unlink()
+    (hub.folder / "params.json").write_text("{}")
+    answer, _ = online.locate(tmp_path / "home")
+    assert "consolidated.safetensors is truncated or damaged" in answer

@@ -13,6 +13,7 @@ from playground.models.export.chat_templates import GO_TEMPLATES, JINJA_TEMPLATE
 from playground.models.export.gguf_vocabulary import TekkenVocabulary, merges
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Message, Tool, ToolCall
+from tests.playground.models.mistral_files import write_tokenizer
 
 TOOLS = (
     Tool("weather", "The weather – today", {"type": "object", "properties": {"city": {}}}),
@@ -38,15 +39,28 @@ def conversation(draw: random.Random) -> list[Message]:
     return messages
 
 
+@pytest.fixture(scope="module", params=JINJA_TEMPLATES)
+def version(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, MistralTokenizer]:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder, request.param)
+    return request.param, MistralTokenizer(folder)
+
+
 @pytest.mark.parametrize("seed", range(40))
-def test_jinja_template_renders_as_tokenizer(seed: int) -> None:
+def test_jinja_template_renders_as_tokenizer(
+    version: tuple[str, MistralTokenizer], seed: int
+) -> None:
+    name, tokenizer = version
     draw = random.Random(seed)
     messages, tools = conversation(draw), TOOLS[: draw.randint(0, 2)]
-    tokenizer = MistralTokenizer(EMBEDDED_FOLDER)
+    if tokenizer.thinking and messages[-1].role == "user":
+        messages += [Message("assistant", "4", reasoning="2 + 2"), Message("user", "Why?")]
     environment = ImmutableSandboxedEnvironment()
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": False}
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
-    text = environment.from_string(JINJA_TEMPLATES["v7"]).render(
+    text = environment.from_string(JINJA_TEMPLATES[name]).render(
         messages=[message.to_openai() for message in messages],
         tools=[tool.to_openai() for tool in tools] or None,
         bos_token="<s>",

@@ -117,7 +117,7 @@ def test_export_merged_rounds_once(write: Write, adapter: Path) -> None:
 def test_export_merged_shards_load(
     write: Write, expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("playground.models.export.merged.SHARD_SIZE", "2MB")
+    monkeypatch.setattr("playground.models.shards.SHARD_SIZE", "2MB")
     exported = write("merged")
     assert sum(file.suffix == ".safetensors" for file in exported.files) > 2
     loaded = load(ModelSpec(str(exported.folder)))
