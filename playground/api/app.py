@@ -25,6 +25,7 @@ from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
+from playground.api.responses import responses_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.protocol import Backend
 from playground.services import Services
@@ -96,7 +97,11 @@ def _api(services: Services) -> FastAPI:
     unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
-        for router in (chat_router(backend), completion_router(backend)):
+        for router in (
+            chat_router(backend),
+            completion_router(backend),
+            responses_router(backend, services.responses),
+        ):
             keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
         for router in (
             models_router(backend, studio),

@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 INVALID, BUSY, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
 RETRY_AFTER_SECONDS = 1
 LONGEST_MESSAGE = 2000
-UNION_MEMBER = re.compile(r"literal\[|NamedTool$|NamedFunction$|AllowedChoice$")
+UNION_MEMBER = re.compile(
+    r"literal\[|(NamedTool|NamedFunction|AllowedChoice|NamedFunctionChoice|AllowedFunctions)$"
+)
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 
 STATUS_AND_TYPE: Mapping[Kind, tuple[int, str]] = MappingProxyType(

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.training, pytest.mark.slow]
 
 KEY = "open-sesame"
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
-HELLO = [{"role": "user", "content": "Hello!"}]
+HELLO: Any = [{"role": "user", "content": "Hello!"}]
 
 
 @pytest.fixture(scope="module")
