@@ -23,6 +23,7 @@ from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
 from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
+from playground.api.messages import messages_router
 from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
 from playground.api.responses import responses_router
@@ -101,6 +102,7 @@ def _api(services: Services) -> FastAPI:
             chat_router(backend),
             completion_router(backend),
             responses_router(backend, services.responses),
+            messages_router(backend),
         ):
             keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
         for router in (
