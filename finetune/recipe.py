@@ -345,9 +345,15 @@ def recipe_yaml(recipe: Recipe) -> str:
     """Write every field with its description as a comment."""
     fields = recipe_schema()["properties"]
     return "".join(
-        f"{name}: {json.dumps(value)}  # {fields[name]['description']}\n"
+        f"{name}: {_yaml_scalar(value)}  # {fields[name]['description']}\n"
         for name, value in dataclasses.asdict(recipe).items()
     )
+
+
+def _yaml_scalar(value: object) -> str:
+    """JSON, and a dot in ``1e-05``, which YAML 1.1 takes for text."""
+    text = json.dumps(value)
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from playground.protocol import ModelInfo
     from playground.services import Services
     from playground.store import Feedback
+    from playground.store.responses import Responses
     from playground.studio.studio import Studio
     from playground.tools import Toolbox
 
@@ -136,6 +137,18 @@ def open_feedback(settings: Settings) -> "Iterator[Feedback]":
 
 
 @contextmanager
+def open_responses(settings: Settings) -> "Iterator[Responses]":
+    """Open the stored responses of the API."""
+    from playground.store.responses import Responses
+
+    responses = Responses(settings.home)
+    try:
+        yield responses
+    finally:
+        responses.close()
+
+
+@contextmanager
 def open_tools(settings: Settings) -> "Iterator[Toolbox]":
     """Start the tools that run on this machine; none unless ``tools.run`` is set.
 
@@ -197,10 +210,16 @@ def serve(settings: Settings) -> None:
             open_tools(settings) as toolbox,
             start_backend(settings) as backend,
             open_feedback(settings) as feedback,
+            open_responses(settings) as responses,
             open_studio(backend, settings) as studio,
         ):
             services = Services.create(
-                backend, settings, toolbox=toolbox, studio=studio, feedback=feedback
+                backend,
+                settings,
+                toolbox=toolbox,
+                studio=studio,
+                feedback=feedback,
+                responses=responses,
             )
             config = uvicorn.Config(
                 build_app(services),

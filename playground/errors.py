@@ -13,6 +13,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownAdapter        The store has no adapter, or no version, of this name.
     ├── UnknownFile           No file was uploaded under this id.
     ├── UnknownJob            There is no training job with this id.
+    ├── UnknownResponse       No response of this id is stored, or none any more.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
@@ -173,6 +174,17 @@ class UnknownJob(PlaygroundError):
     def __init__(self, job: str) -> None:
         super().__init__(f"no training job {job!r}")
         self.job = job
+
+
+class UnknownResponse(PlaygroundError):
+    """No response of this id is stored, or none any more."""
+
+    kind = "not_found"
+    code = "response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Response with id '{response_id}' not found.")
+        self.response_id = response_id
 
 
 class Conflict(PlaygroundError):

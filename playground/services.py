@@ -6,6 +6,7 @@ from playground.access import Access
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
+from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 from playground.tools import Toolbox
@@ -15,7 +16,8 @@ from playground.tools import Toolbox
 class Services:
     """What API and page are made from: ``create_api(services)``, ``build_page(services)``.
 
-    The API does without studio and feedback; it has no files and no fine-tuning jobs then.
+    The API does without studio, feedback and responses; it has no files and no fine-tuning jobs
+    then, and stores no response.
     """
 
     backend: Backend
@@ -25,6 +27,7 @@ class Services:
     toolbox: Toolbox = field(default_factory=Toolbox)
     studio: Studio | None = None
     feedback: Feedback | None = None
+    responses: Responses | None = None
 
     @classmethod
     def create(
@@ -35,6 +38,7 @@ class Services:
         toolbox: Toolbox | None = None,
         studio: Studio | None = None,
         feedback: Feedback | None = None,
+        responses: Responses | None = None,
     ) -> "Services":
         """Return the services over these parts; the others are made as the settings say."""
         return cls(
@@ -45,4 +49,5 @@ class Services:
             toolbox or Toolbox(),
             studio,
             feedback,
+            responses,
         )

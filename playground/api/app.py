@@ -21,19 +21,24 @@ from playground.api.delivery import Delivery
 from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
-from playground.api.files import files_router
+from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
+from playground.api.messages import messages_router
 from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
+from playground.api.responses import responses_router
+from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import ServerSettings
+from playground.store.uploads import Uploads
+from playground.studio.studio import Studio
 
 __all__ = ["create_api"]
 
 API_PATHS = ("/v1", "/v2", "/health")
-CORS_METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 def create_api(services: Services) -> FastAPI:
@@ -95,19 +100,34 @@ def _api(services: Services) -> FastAPI:
     unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
-        for router in (chat_router(backend), completion_router(backend)):
+        for router in (
+            chat_router(backend),
+            completion_router(backend),
+            responses_router(backend, services.responses),
+            messages_router(backend),
+        ):
             keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
         for router in (
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads), adapter_store_router(studio)] if studio else []),
             *([feedback_router(services.feedback)] if services.feedback else []),
-            *([fine_tuning_router(backend, studio, uploads)] if studio else []),
+            *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")
         keyed.include_router(projects_router(backend), prefix=f"{base}/v2")
+        if studio:
+            api.include_router(announced_files_router(uploads), prefix=f"{base}/v1")
     api.include_router(keyed)
     return api
+
+
+def _tuning_routers(backend: Backend, studio: Studio, uploads: Uploads) -> list[APIRouter]:
+    return [
+        fine_tuning_router(backend, studio, uploads),
+        together_tuning_router(backend, studio, uploads),
+        together_download_router(studio),
+    ]
 
 
 def _health_router(backend: Backend) -> APIRouter:

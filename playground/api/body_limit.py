@@ -4,12 +4,14 @@ Knows nothing of what a body means. Counts what arrives, so that a body sent in 
 Content-Length is held to the same limit.
 """
 
+import re
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playground.api.errors import Refused
 
 MIB = 2**20
-UPLOADS = "/v1/files"
+UPLOADS = re.compile(r".*/v1/files(/[\w-]+/bytes)?")
 # A client still sending would not read our answer: this much more is read and thrown away.
 DRAIN_BYTES = 64 * MIB
 
@@ -30,7 +32,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         received = 0
-        uploads = scope["path"].endswith(UPLOADS)
+        uploads = UPLOADS.fullmatch(scope["path"]) is not None
         most = self._max_upload_mib if uploads else self._max_mib
 
         async def counted() -> Message:

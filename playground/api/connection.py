@@ -16,10 +16,15 @@ T = TypeVar("T")
 
 
 def key_check(access: Access) -> Callable[[Request], Awaitable[None]]:
-    """Return a dependency that lets a request pass if ``access`` does; raises `Unauthorized`."""
+    """Return a dependency that lets a request pass if ``access`` does; raises `Unauthorized`.
+
+    Anthropic's clients send the key as ``x-api-key``.
+    """
 
     async def check(http: Request) -> None:
-        access.check(http.headers.get("authorization"))
+        anthropic = http.headers.get("x-api-key")
+        header = http.headers.get("authorization")
+        access.check(header or (f"Bearer {anthropic}" if anthropic else None))
 
     return check
 

@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 INVALID, BUSY, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
 RETRY_AFTER_SECONDS = 1
 LONGEST_MESSAGE = 2000
-UNION_MEMBER = re.compile(r"literal\[|NamedTool$|NamedFunction$|AllowedChoice$")
+UNION_MEMBER = re.compile(
+    r"literal\[|(NamedTool|NamedFunction|AllowedChoice|NamedFunctionChoice|AllowedFunctions)$"
+)
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 
 STATUS_AND_TYPE: Mapping[Kind, tuple[int, str]] = MappingProxyType(
@@ -48,6 +50,15 @@ HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
 CODES_OF_HTTP_ERRORS: tuple[tuple[int, str], ...] = (
     (404, "unknown_url"),
     (405, "method_not_allowed"),
+)
+ANTHROPIC_PATH = re.compile(r"/v1/messages(/count_tokens)?/?$")
+ANTHROPIC_TYPES: tuple[tuple[int, str], ...] = (
+    (401, "authentication_error"),
+    (403, "permission_error"),
+    (404, "not_found_error"),
+    (413, "request_too_large"),
+    (500, "api_error"),
+    (503, "overloaded_error"),
 )
 # pydantic's kinds of fault that have a code of their own in OpenAI's API.
 CODES_OF_FAULTS: tuple[tuple[str, str], ...] = (
@@ -87,9 +98,15 @@ class ErrorReply:
         error = {"message": message, "type": self.type, "param": self.param, "code": self.code}
         return {"error": error}
 
-    def response(self) -> Response:
+    def anthropic_body(self) -> dict[str, Any]:
+        """Anthropic's error object; ``param`` and ``code`` are beside what it has."""
+        error = self.body()["error"] | {"type": dict(ANTHROPIC_TYPES).get(self.status, self.type)}
+        return {"type": "error", "error": error}
+
+    def response(self, *, of_anthropic: bool = False) -> Response:
         """The error as a whole HTTP response."""
-        return JSONResponse(self.body(), self.status, headers=dict(self.headers))
+        body = self.anthropic_body() if of_anthropic else self.body()
+        return JSONResponse(body, self.status, headers=dict(self.headers))
 
 
 def translate(error: Exception) -> ErrorReply:
@@ -123,7 +140,8 @@ def install_error_handlers(app: FastAPI) -> None:
             fault = "unknown path" if error.status_code == 404 else "method not allowed"
             detail = f"{fault}: {method} {path}"
             error = HTTPException(error.status_code, detail, error.headers)
-        return translate(error).response()
+        is_anthropic = ANTHROPIC_PATH.search(request.url.path) is not None
+        return translate(error).response(of_anthropic=is_anthropic)
 
     async def gone(_request: Request, _error: Exception) -> Response:
         return Response(status_code=CLIENT_CLOSED_REQUEST)

@@ -1,35 +1,62 @@
-"""``/v1/files`` as OpenAI has it: rows that fine-tuning jobs train on, and their report cards."""
+"""``/v1/files`` as OpenAI and Together have it: rows that fine-tuning jobs train on, and their
+report cards.
+
+OpenAI's clients send the file in their form. Together's announce it by a form without one, are
+redirected (302, ``Location``, ``X-Together-File-Id``), PUT the bytes there and POST ``preprocess``.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 
+from playground.api.errors import Refused
 from playground.api.paging import list_body, page_of
 from playground.errors import InvalidRequest
 from playground.store.uploads import Upload, Uploads
 
 PURPOSE = "fine-tune"
 CHUNK = 2**20
+FILE_TYPES = ("jsonl", "csv", "parquet")
+"""Together's."""
 
 
 def files_router(uploads: Uploads) -> APIRouter:
-    """Upload, list, read and delete."""
+    """Upload, announce, list, read and delete."""
     router = APIRouter()
 
     @router.post("/files")
     async def upload(
-        http: Request, file: Annotated[UploadFile, File()], purpose: Annotated[str, Form()]
-    ) -> dict[str, object]:
+        http: Request,
+        purpose: Annotated[str, Form()],
+        file: Annotated[UploadFile | None, File()] = None,
+        file_name: Annotated[str | None, Form(max_length=1024)] = None,
+        checksum: Annotated[str, Form(max_length=64)] = "",
+    ) -> Response:
         expires = next((key for key in await http.form() if key.startswith("expires_after")), None)
         if expires:
             raise InvalidRequest(expires, "files here do not expire; leave it out")
         if purpose != PURPOSE:
             raise InvalidRequest("purpose", f"{purpose!r} is not supported here; {PURPOSE} is")
-        return file_body(await uploads.save(file.filename or "", purpose, _chunks(file)))
+        if file is not None:
+            return JSONResponse(
+                file_body(await uploads.save(file.filename or "", purpose, _chunks(file)))
+            )
+        if file_name is None:
+            problem = "file: this field is required, or file_name to announce a file"
+            raise Refused(400, "missing_required_parameter", problem, "file")
+        file_id, token = await asyncio.to_thread(uploads.announce, file_name, purpose, checksum)
+        target = http.url.replace(path=f"{http.url.path}/{file_id}/bytes", query=f"token={token}")
+        headers = {"Location": str(target), "X-Together-File-Id": file_id}
+        return Response(status_code=302, headers=headers)
+
+    @router.post("/files/{file_id}/preprocess")
+    async def preprocess(file_id: str) -> dict[str, object]:
+        return file_body(uploads.find(file_id))
 
     @router.get("/files")
     async def list_files(
@@ -61,8 +88,21 @@ def files_router(uploads: Uploads) -> APIRouter:
     return router
 
 
+def announced_files_router(uploads: Uploads) -> APIRouter:
+    """Take the bytes of announced files. Together's client sends no key with them, so the token in
+    the address stands for it."""
+    router = APIRouter()
+
+    @router.put("/files/{file_id}/bytes")
+    async def receive(http: Request, file_id: str, token: str) -> dict[str, object]:
+        return file_body(await uploads.receive(file_id, token, http.stream()))
+
+    return router
+
+
 def file_body(upload: Upload) -> dict[str, object]:
-    """OpenAI's file object."""
+    """OpenAI's file object, with Together's fields."""
+    ending = Path(upload.name).suffix.removeprefix(".").lower()
     return {
         "id": upload.id,
         "object": "file",
@@ -71,6 +111,8 @@ def file_body(upload: Upload) -> dict[str, object]:
         "filename": upload.name,
         "purpose": upload.purpose,
         "status": "processed",
+        "FileType": ending if ending in FILE_TYPES else "jsonl",
+        "processing_status": "COMPLETED",
     }
 
 

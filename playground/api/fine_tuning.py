@@ -93,10 +93,10 @@ def fine_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> AP
 
 
 def _create_job(body: JobBody, studio: Studio, uploads: Uploads) -> TrainingSnapshot:
-    files = _file("training_file", body.training_file, uploads)
+    files = named_file("training_file", body.training_file, uploads)
     validation = None
     if body.validation_file:
-        validation = _file("validation_file", body.validation_file, uploads)
+        validation = named_file("validation_file", body.validation_file, uploads)
     multiplier = body.chosen()[1].learning_rate_multiplier
     asked: dict[str, object] = {
         TRAINING_FILE: files.id,
@@ -115,7 +115,8 @@ def _create_job(body: JobBody, studio: Studio, uploads: Uploads) -> TrainingSnap
     )
 
 
-def _file(field: str, file_id: str, uploads: Uploads) -> Upload:
+def named_file(field: str, file_id: str, uploads: Uploads) -> Upload:
+    """Return an upload. Raises `UnknownFile`, naming the field of the body that has its id."""
     try:
         return uploads.find(file_id)
     except UnknownFile as error:

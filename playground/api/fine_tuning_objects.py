@@ -47,7 +47,7 @@ def job_body(job: TrainingSnapshot, studio: Studio) -> dict[str, object]:
         "created_at": int(job.created_s),
         "finished_at": int(job.ended_s) if ended and job.ended_s else None,
         "model": studio.base_model,
-        "fine_tuned_model": _fine_tuned_model(job, studio),
+        "fine_tuned_model": fine_tuned_model(job, studio),
         "organization_id": "mistral-playground",
         "status": "validating_files" if is_validating else STATUS[job.state],
         "training_file": job.input.get(TRAINING_FILE) or job.files[0],
@@ -66,7 +66,7 @@ def job_body(job: TrainingSnapshot, studio: Studio) -> dict[str, object]:
     }
 
 
-def _fine_tuned_model(job: TrainingSnapshot, studio: Studio) -> str | None:
+def fine_tuned_model(job: TrainingSnapshot, studio: Studio) -> str | None:
     """The promoted name, or that of the version, which is served once a request names it."""
     if not job.published:
         return None

@@ -42,15 +42,19 @@ class UnsupportedParameters:
         }
 
 
-_IGNORED = {
+REASONS = {
     "user": "names the caller's own user; nothing is kept of it",
     "safety_identifier": "names the caller's own user; nothing is kept of it",
-    "metadata": "labels for a log of completions; none is kept",
-    "store": "asks to keep the completion for later; none is kept",
     "service_tier": "there is one tier",
     "prompt_cache_key": "the prefix cache needs no hint",
     "prompt_cache_options": "the prefix cache needs no hint",
     "prompt_cache_retention": "the prefix cache needs no hint",
+}
+"""Ignored by every endpoint that answers, and why."""
+
+_IGNORED = REASONS | {
+    "metadata": "labels for a log of completions; none is kept",
+    "store": "asks to keep the completion for later; none is kept",
     "guided_decoding_backend": "there is one engine for grammars",
 }
 

@@ -45,8 +45,11 @@ async def stream_events(
     http: Request,
     events: AsyncGenerator[T, None],
     project: Callable[[AsyncIterator[T]], AsyncGenerator[Chunk, None]],
+    *,
+    named: bool = False,
 ) -> EventStream:
-    """A response that sends what ``project`` makes of ``events``.
+    """A response that sends what ``project`` makes of ``events``; with ``named`` each under its
+    ``type`` as the event's name, and no ``[DONE]`` behind the last.
 
     Waits for the first event, so that a request refused by the backend raises here and gets its
     HTTP status; an error after that is sent as the last event.
@@ -56,7 +59,8 @@ async def stream_events(
     except BaseException:
         await events.aclose()
         raise
-    return EventStream(_frames(project(_resume(first, events))), source=events)
+    frames = _frames(project(_resume(first, events)), named=named)
+    return EventStream(frames, source=events)
 
 
 async def _first(events: AsyncGenerator[T, None]) -> T:
@@ -69,12 +73,13 @@ async def _resume(first: T, rest: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         yield event
 
 
-async def _frames(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[str, None]:
+async def _frames(chunks: AsyncGenerator[Chunk, None], *, named: bool) -> AsyncGenerator[str, None]:
     try:
         async with aclosing(chunks):
             async for chunk in chunks:
-                yield _frame(chunk)
-        yield DONE
+                yield f"event: {chunk['type']}\n{_frame(chunk)}" if named else _frame(chunk)
+        if not named:
+            yield DONE
     except PlaygroundError as error:
         yield _frame(translate(error).body())
     except Exception as error:  # the outermost edge: the status line has been sent already

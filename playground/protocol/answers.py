@@ -232,6 +232,10 @@ class AnswerBuilder:
         """Functions called so far, the one being written included."""
         return tuple(self._calls[index].name for index in sorted(self._calls))
 
+    def arguments_of(self, index: int) -> str:
+        """The arguments of a call so far."""
+        return self._calls[index].arguments
+
     def _calls_at_end(self, reason: FinishReason) -> tuple[tuple[ToolCall, ...], CallDelta | None]:
         """The complete calls, and the last one if it broke off."""
         ordered = [self._calls[index] for index in sorted(self._calls)]

@@ -81,3 +81,18 @@ class Edit(Table):
     created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
     text: Mapped[str] = mapped_column(Text)
     __table_args__ = (Index("edits_by_answer", "answer_id"),)
+
+
+class StoredResponse(Table):
+    """A response of ``/v1/responses`` with its own input items. ``number`` grows; ``size`` is in
+    bytes of JSON."""
+
+    __tablename__ = "responses"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(64))
+    previous_id: Mapped[str | None] = mapped_column(String(64))
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    input: Mapped[list[dict[str, object]]] = mapped_column(JSON)
+    body: Mapped[dict[str, object]] = mapped_column(JSON)
+    size: Mapped[int] = mapped_column(Integer)
+    __table_args__ = (Index("responses_by_id", "id", unique=True),)

@@ -18,7 +18,7 @@ from finetune.data.dataset import PrepareHooks, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
 from finetune.formats.mistral_finetune import convert, is_mistral_finetune
-from finetune.recipe import Recipe
+from finetune.recipe import UNSERVED_MODULES, Recipe
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from finetune.training.plan import TrainingPlan, plan_for
@@ -124,6 +124,18 @@ class Studio:
     def base_model(self) -> str:
         """The name under which the resident base is served."""
         return self._loaded.name
+
+    @property
+    def home(self) -> Path:
+        """``PLAYGROUND_HOME``."""
+        return self._home
+
+    @property
+    def target_modules(self) -> list[str]:
+        """Names of the resident base's modules that an adapter can have."""
+        modules = self._loaded.model.named_modules()
+        linear = {name.rpartition(".")[2] for name, each in modules if hasattr(each, "in_features")}
+        return sorted(linear - {*UNSERVED_MODULES})
 
     # Rows and recipes
 

@@ -57,8 +57,8 @@ class TrainingWork:
     isolated: bool
     judged_rows: int
 
-    def validate(self, run: Run, hooks: JobHooks) -> None:
-        """Read and check the rows; say how many are left out.
+    def validate(self, run: Run, hooks: JobHooks) -> int:
+        """Read and check the rows; say how many are left out. Returns the optimizer steps.
 
         Raises `InvalidSettings` if none is left to train or to evaluate on, `WorkStopped` once
         the hooks' event is set.
@@ -87,6 +87,7 @@ class TrainingWork:
         if of_evaluation.rows:
             number = of_evaluation.rows
             hooks.add_note(f"{number} rows of the evaluation file are left out{of_evaluation}")
+        return checked.steps
 
     def train(self, run: Run, hooks: TrainingHooks) -> Trained:
         """Train the run beside the requests, or in a process of its own."""

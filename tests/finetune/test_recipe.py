@@ -110,3 +110,10 @@ def test_other_base_gets_scaled_lora(tmp_path: Path) -> None:
     assert found.micro_batch_size * found.gradient_accumulation_steps == 16
     assert not found.gradient_checkpointing  # the model is small
     assert found.max_length == 2048
+
+
+@pytest.mark.parametrize("rate", [1e-5, 1e-6, 2.5e-7, 2e-4, 1.0])
+def test_recorded_learning_rate_is_a_number(tmp_path: Path, rate: float) -> None:
+    recorded = tmp_path / "recipe.yaml"
+    recorded.write_text(recipe_yaml(Recipe(learning_rate=rate)))
+    assert read_recorded(recorded).learning_rate == rate

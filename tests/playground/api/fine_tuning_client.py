@@ -12,7 +12,7 @@ from playground.backends.local import LocalBackend
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.services import Services
-from playground.settings import Settings
+from playground.settings import AccessSettings, Settings
 from playground.studio.studio import SAMPLES, Studio
 from tests.playground.api.serving import running
 
@@ -26,13 +26,14 @@ FACTS = [
 
 
 @contextmanager
-def training_server(home: Path) -> Iterator[openai.OpenAI]:
+def training_server(home: Path, api_key: str | None = None) -> Iterator[openai.OpenAI]:
     """Serve with training; the client carries the server's studio as ``studio``."""
+    settings = Settings(home=home, access=AccessSettings(api_key=api_key))
     with (
         LocalBackend(load(ModelSpec("embedded"))) as host,
         Studio(home, host.loaded, host, host.throttle.wait, judged_rows=8) as studio,
-        running(create_api(Services.create(host, Settings(home=home), studio=studio))) as url,
-        openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+        running(create_api(Services.create(host, settings, studio=studio))) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=api_key or "any", max_retries=0) as client,
     ):
         client.studio = studio  # type: ignore[attr-defined]
         yield client

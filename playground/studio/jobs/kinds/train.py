@@ -8,10 +8,10 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from finetune.child_process import WorkStopped
 from finetune.recipe import Recipe
@@ -43,6 +43,9 @@ PUBLISH = "publish"
 """Key of a job's input: whether its adapter is published and promoted once it is done."""
 PUBLISHED = "published"
 """Key of a job's result: the versions (``NAME/v2``) that came of it."""
+N_EVALS, N_CHECKPOINTS = "n_evals", "n_checkpoints"
+"""Keys of a job's input: how many evaluations and checkpoints a training is to have. Its rows say
+how many steps there are, so that they decide the recipe's ``eval_steps`` and ``save_steps``."""
 PROMOTED, RESULT_FILES = "promoted", "result_files"
 """Keys of a job's result: whether the version was promoted; ids of the report card's files."""
 VALIDATING, TRAINING, REPORT_CARD, PUBLISHING = (
@@ -51,8 +54,9 @@ VALIDATING, TRAINING, REPORT_CARD, PUBLISHING = (
 """A job's phases, in their order."""
 MAX_OPEN_RUNS = 16
 
-Validator = Callable[[Run, JobHooks], None]
-"""Reads and checks a run's rows. Raises `InvalidSettings` if nothing would be trained."""
+Validator = Callable[[Run, JobHooks], int]
+"""Reads and checks a run's rows; returns its optimizer steps. Raises `InvalidSettings` if nothing
+would be trained."""
 Trainer = Callable[[Run, TrainingHooks], Trained]
 
 
@@ -154,7 +158,7 @@ class TrainKind:
             if self._validate:
                 hooks.set_phase(VALIDATING)
                 try:
-                    self._validate(run, hooks)
+                    _spread_over_steps(run, job.input, self._validate(run, hooks))
                 except WorkStopped:
                     return None
             if hooks.stop_event.is_set():
@@ -276,6 +280,17 @@ class TrainKind:
         while len(self._open_runs) > MAX_OPEN_RUNS:
             self._open_runs.popitem(last=False)
         return opened
+
+
+def _spread_over_steps(run: Run, asked: Mapping[str, object], steps: int) -> None:
+    """Evaluate and save as often as the job's input asks, at even distances."""
+    names = ((N_EVALS, "eval_steps"), (N_CHECKPOINTS, "save_steps"))
+    counts = {field: asked[name] for name, field in names if asked.get(name)}
+    changes: dict[str, Any] = {
+        field: max(1, steps // count) for field, count in counts.items() if isinstance(count, int)
+    }
+    if changes:
+        set_recipe(run, replace(run.recipe, **changes))
 
 
 def _publishing_note(published: Published) -> str:
