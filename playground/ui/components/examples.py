@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from playground.models.catalogue import entries, find
+from playground.models.catalogue import find
 from playground.protocol.json_types import (
     JsonObject,
     list_at,
@@ -56,12 +56,6 @@ def examples_for(model: str) -> Examples:
     """Return the examples that were written for this model, or those that suit any other."""
     entry = find(model)
     return read_examples(entry.examples if entry and entry.examples else ANY_MODEL)
-
-
-def shipped_examples() -> Examples:
-    """Return the examples in the package, for tabs that show theirs whichever model is chosen."""
-    path = next((entry.examples for entry in entries() if entry.examples), None)
-    return read_examples(path) if path else Examples()
 
 
 def read_examples(path: Path) -> Examples:

@@ -6,7 +6,7 @@ from playground.tools import Toolbox
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import STREAM, UNQUEUED
-from playground.ui.components.examples import shipped_examples
+from playground.ui.components.examples import examples_for
 from playground.ui.components.keeping import keep
 from playground.ui.functions.events import FunctionHandlers
 from playground.ui.functions.layout import FunctionParts, function_parts
@@ -16,7 +16,7 @@ def functions_tab(
     page: gr.Blocks, answering: Answering, toolbox: Toolbox, *, needs_key: bool
 ) -> gr.Dropdown:
     """Build the tab in the current layout and wire its events. Returns its choice of model."""
-    examples = shipped_examples().functions
+    examples = examples_for(answering.initial_models[0].name).functions
     parts = function_parts(answering.initial_models, toolbox, examples)
     handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
     _wire_definitions(page, parts, handlers)

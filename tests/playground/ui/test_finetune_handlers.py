@@ -201,7 +201,7 @@ def test_a_preset_sets_every_field(train: TrainHandlers) -> None:
 def test_votes_and_thumbs_are_rows_to_train_on(train: TrainHandlers, feedback: Feedback) -> None:
     for source in (FROM_GOOD, FROM_VOTES):
         assert (
-            "no votes, edits or thumbs up yet"
+            "no votes, edits or thumbs of this kind yet"
             in train.report(source, None, None, *NO_COLUMNS, **FIELDS).report
         )
     question = (Message("user", "Capital of Italy?"),)

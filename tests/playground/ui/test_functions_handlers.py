@@ -10,7 +10,7 @@ from playground.store import Feedback
 from playground.tools import Toolbox, built_in_tools
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
-from playground.ui.components.examples import shipped_examples
+from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import text_of
 from playground.ui.functions.events import FunctionForm, FunctionHandlers
 from playground.ui.functions.gallery import gallery_names, tools_json
@@ -18,7 +18,7 @@ from playground.ui.functions.timeline import Timeline
 from playground.ui.functions.updates import ConversationUpdate
 from tests.playground.ui.helpers import drain, drain_failing, page_request, scripted
 
-EXAMPLES = shipped_examples().functions
+EXAMPLES = examples_for("embedded").functions
 WEATHER = "What is the weather in Paris?"
 
 

@@ -12,11 +12,11 @@ from playground.lab.extraction import INSTRUCTION
 from playground.protocol import Request
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
-from playground.ui.components.examples import JsonExample, shipped_examples
+from playground.ui.components.examples import JsonExample, examples_for
 from playground.ui.json.events import AnswerUpdate, JsonForm, JsonHandlers
 from tests.playground.ui.helpers import changed, drain, drain_failing, page_request, scripted
 
-EXAMPLES = {example.title: example for example in shipped_examples().json}
+EXAMPLES = {example.title: example for example in examples_for("embedded").json}
 PERSON = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
 ENDINGS = ("ra", "na", "ta", "la", "ma")
 
