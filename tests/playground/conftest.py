@@ -36,9 +36,18 @@ def backend(loaded: LoadedModel) -> Iterator[LocalBackend]:
 @contextmanager
 def playground_process(home: Path, *flags: str) -> Iterator[str]:
     """Start the whole playground in a process of its own; yields where it listens."""
+    with killable_playground(home, *flags) as (url, _):
+        yield url
+
+
+@contextmanager
+def killable_playground(
+    home: Path, *flags: str, port: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Yields the process, too."""
     command = "from playground.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", command, "--port", "0", "--home", str(home), *flags],
+        [sys.executable, "-c", command, "--port", str(port), "--home", str(home), *flags],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -46,7 +55,7 @@ def playground_process(home: Path, *flags: str) -> Iterator[str]:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found is not None
-        yield found.group()
+        yield found.group(), process
         process.terminate()
 
 

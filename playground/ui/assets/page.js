@@ -33,6 +33,10 @@
     message() {
       seen("#message textarea, .composer textarea")?.focus();
     },
+    system() {
+      applyPanel(true);
+      seen("#system textarea")?.focus();
+    },
     theme() {
       const next = theme() === "dark" ? "light" : "dark";
       const followsSystem = next === (system.matches ? "dark" : "light");
@@ -45,6 +49,16 @@
       if (!narrow.matches) localStorage.setItem(PANEL_KEY, open ? "open" : "closed");
       applyPanel(open);
     },
+  };
+
+  // Over the message box, where the settings are closed: what the model is told beforehand.
+  window.playgroundChip = (text) => {
+    if (!text?.trim()) return "";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.action = "system";
+    button.textContent = `System prompt: ${text.trim()}`;
+    return button.outerHTML;
   };
 
   document.addEventListener("click", (event) => {

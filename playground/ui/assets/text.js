@@ -8,13 +8,24 @@
     text.replace(STAND_INS, (found) => String.fromCodePoint(found.codePointAt(0) & 0x7f));
   const spoken = (text) => real(text.replace(BYLINE, ""));
 
+  // Brackets that are no formula's are of a task or a footnote.
+  const TASK = /\u{F015B}([ xX])\u{F015D}/gu;
+  const FOOTNOTE = /\u{F015B}\^(\d+)\u{F015D}\u{F013A}?/gu;
+  const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const drawn = (text) =>
+    real(
+      text
+        .replace(TASK, (_, tick) => (tick === " " ? "☐" : "☑"))
+        .replace(FOOTNOTE, (_, number) => number.replace(/\d/g, (digit) => SUPERSCRIPT[digit])),
+    );
+
   function drawText(node) {
     if (!STAND_IN.test(node.data)) return;
     // A diagram's source is not text yet: its labels are drawn as HTML.
     if (node.parentElement?.closest(".mermaid") && !node.parentElement.closest("svg")) return;
     const byline = BYLINE.exec(node.data);
     if (byline) node.parentElement?.classList.add("byline");
-    node.data = byline ? real(byline[1]) : real(node.data);
+    node.data = byline ? real(byline[1]) : drawn(node.data);
   }
 
   function drawElement(element) {

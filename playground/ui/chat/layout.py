@@ -28,6 +28,7 @@ class ChatParts:
     chatbot: gr.Chatbot
     message: gr.Textbox
     status: gr.HTML
+    chip: gr.HTML
     running: gr.State
     system: gr.Textbox
     sampling: SamplingControls
@@ -59,6 +60,7 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
                 view_code = gr.Button("View code", size="sm", elem_id="view-code")
             chatbot = _chatbot(default)
             with gr.Column(elem_id="composer"):
+                chip = gr.HTML("", elem_id="system-chip", container=False)
                 status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
                 message = _message_box()
         with gr.Column(elem_id="settings"):
@@ -70,6 +72,7 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         chatbot=chatbot,
         message=message,
         status=status,
+        chip=chip,
         running=gr.State(""),
         system=system,
         sampling=sampling,

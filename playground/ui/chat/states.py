@@ -13,7 +13,7 @@ from playground.protocol import AnswerBuilder, Message, Request
 from playground.ui.components.answering import Answering
 from playground.ui.components.messages import History, Turn, answer_turns, to_messages, turn
 from playground.ui.components.sampling import ControlValues, to_sampling
-from playground.ui.components.status import answer_note
+from playground.ui.components.status import answer_note, made_by
 
 REFRESH_S = 0.04
 
@@ -61,9 +61,9 @@ async def answer_states(
                 answer = builder.add(event)
                 if answer:
                     note = answer_note(answer)
-                    made_by = answer.provenance
-                    by = f"{byline} · {made_by.adapter_hash[:8]}" if made_by.adapter else byline
-                    said = answer_turns(answer.text, answer.reasoning, note, made_by, byline=by)
+                    source = answer.provenance
+                    by = made_by(request.model, source)
+                    said = answer_turns(answer.text, answer.reasoning, note, source, byline=by)
                     if said:
                         used = answer.usage.total_tokens
                         yield ChatState([*history, *said], note=note, used_tokens=used)

@@ -10,6 +10,7 @@ from playground.ui.components.binding import bind, shows_errors
 from playground.ui.components.events import STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
 
+SHOW_SYSTEM = "text => window.playgroundChip(text)"
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 
 
@@ -95,6 +96,7 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
     )
     reset = parts.reset.click(**bind(chat.reset, parts), inputs=parts.model, **UNQUEUED)
     left = parts.system.blur(None, **UNQUEUED)
+    parts.system.change(None, parts.system, parts.chip, js=SHOW_SYSTEM, **UNQUEUED)
     restored.then(**bind(chat.enable_inputs, parts), inputs=None, **UNQUEUED).then(
         None, js=FOCUS_MESSAGE, **UNQUEUED
     )

@@ -35,6 +35,9 @@ signs are left as they are."""
 
 _TYPED = {code: PLANE + code for code in range(128) if not chr(code).isalnum()}
 _MARKUP = re.compile(r"[<&]|!(?=\[)")
+_TASK = re.compile(r"(?m)^(?P<before>\s*(?:[-*+]|\d+[.)])\s+)\[(?P<mark>[ xX])\](?P<after>(?=\s))")
+_FOOTNOTE = re.compile(r"(?P<before>)\[(?P<mark>\^[^\]\s]+)\](?P<after>:?)")
+"""Gradio 6.31 draws tasks without their ticks, and footnotes not at all; ``text.js`` does."""
 _IN_DIAGRAM = re.compile(r"<(?=[a-zA-Z/!?])|&")
 _INLINE = re.compile(
     r"(?P<code>(?<!`)(`+)(?!`).+?(?<!`)\2(?!`))"
@@ -96,7 +99,7 @@ def _prose(text: str) -> str:
     """Give markup outside of formulas stand-ins, and the signs around formulas."""
     parts, end = [], 0
     for found in _INLINE.finditer(text):
-        parts.append(_stand_ins(_MARKUP, text[end : found.start()]))
+        parts.append(_plain(text[end : found.start()]))
         inner, end = found.group(), found.end()
         width = 1 if inner.startswith("$") and not inner.startswith("$$") else 2
         is_code = found["code"] is not None
@@ -107,7 +110,19 @@ def _prose(text: str) -> str:
             + inner[width:-width]
             + inner[-width:].translate(_SIGN)
         )
-    return "".join([*parts, _stand_ins(_MARKUP, text[end:])])
+    return "".join([*parts, _plain(text[end:])])
+
+
+def _plain(text: str) -> str:
+    """Give markup stand-ins, and the brackets of tasks and footnotes."""
+    for pattern in (_TASK, _FOOTNOTE):
+        text = pattern.sub(_bracketed, text)
+    return _stand_ins(_MARKUP, text)
+
+
+def _bracketed(found: re.Match[str]) -> str:
+    mark = f"{'['.translate(_SIGN)}{found['mark']}{']'.translate(_SIGN)}"
+    return found["before"] + mark + found["after"].translate(_SIGN)
 
 
 def _stand_ins(pattern: re.Pattern[str], text: str) -> str:

@@ -5,7 +5,7 @@ Pure functions from numbers to text and HTML.
 
 from typing import Literal
 
-from playground.protocol import Answer
+from playground.protocol import Answer, Provenance
 from playground.ui.components.markup import render
 
 NEARLY_FULL = 0.75
@@ -27,6 +27,11 @@ def answer_note(answer: Answer) -> str:
     if answer.finish_reason in endings:
         parts.append(endings[answer.finish_reason])
     return " · ".join(parts)
+
+
+def made_by(model: str, source: Provenance) -> str:
+    """Return whose an answer is: its model, and the content hash of its adapter if it has one."""
+    return f"{model} · {source.adapter_hash[:8]}" if source.adapter else model
 
 
 def status_line(note: str, used_tokens: int | None, context_length: int) -> str:

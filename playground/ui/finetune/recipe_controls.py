@@ -23,6 +23,8 @@ FieldValues = Mapping[str, FieldValue]
 DEFAULT_PRESET = "mistral_small_24b_qlora"
 SET_BY_BASE = ("base_model", "quantization", "precision")
 """Fields that the loaded base model decides."""
+NOT_ON_PAGE = (*SET_BY_BASE, "init_adapter")
+"""The last one is a folder of the server's."""
 FIRST = ("method", "num_train_epochs", "learning_rate", "lora_r", "eval_fraction")
 """Fields above the fold, in this order."""
 LABELS: Final[Mapping[str, str]] = MappingProxyType(
@@ -83,7 +85,7 @@ def recipe_controls(preset: str) -> dict[str, gr.Component]:
 def preset_values(preset: str) -> dict[str, FieldValue]:
     """Return what the controls show for a preset, by field."""
     values = dataclasses.asdict(PRESETS[preset]())
-    return {name: value for name, value in values.items() if name not in SET_BY_BASE}
+    return {name: value for name, value in values.items() if name not in NOT_ON_PAGE}
 
 
 def to_recipe(values: FieldValues) -> Recipe:

@@ -31,16 +31,24 @@ from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.code_panel import CodeUpdate
 from playground.ui.components.examples import FunctionExample
 from playground.ui.components.snippets import api_address, curl_snippet, structured_snippet
-from playground.ui.components.status import answer_note, verdict
+from playground.ui.components.status import answer_note, made_by, verdict
 from playground.ui.functions.gallery import gallery_tool, tools_json, with_tools
 from playground.ui.functions.layout import choice_options
-from playground.ui.functions.timeline import Run, Timeline, call_label, to_chat
+from playground.ui.functions.timeline import (
+    Run,
+    Timeline,
+    call_label,
+    from_text,
+    to_chat,
+    to_text,
+)
 from playground.ui.functions.updates import (
     CallUpdate,
     ConversationUpdate,
     DefinitionsUpdate,
     IdleUpdate,
     PanelUpdate,
+    StoredUpdate,
 )
 
 LONGEST_LABEL = 90
@@ -145,6 +153,14 @@ class FunctionHandlers:
             self.answering.cancel(running)
         return self._show(Timeline())
 
+    def store(self, timeline: Timeline) -> StoredUpdate:
+        """Hand the conversation to the browser, which keeps it over a reload."""
+        return StoredUpdate(to_text(timeline))
+
+    def restore_conversation(self, stored: str | None) -> ConversationUpdate:
+        """Show the conversation that the browser kept."""
+        return self._show(from_text(stored or ""))
+
     def reset_inputs(self) -> IdleUpdate:
         """After a failure: open the message box."""
         return IdleUpdate(message=gr.Textbox(submit_btn=True, stop_btn=False))
@@ -222,8 +238,8 @@ class FunctionHandlers:
     ) -> AsyncGenerator[ConversationUpdate, None]:
         request = _request(form, timeline.messages)
         permissions = permissions or _permissions(form)
-        note, builder = "", AnswerBuilder()
-        timeline = replace(timeline, cut=())
+        note, builder, byline = "", AnswerBuilder(), request.model
+        timeline = replace(timeline, cut=()).by("")
         yield self._show(timeline, note, draft=draft, running=request.id)
         running = self.answering.run_tools(request, self.toolbox, permissions)
         try:
@@ -235,8 +251,10 @@ class FunctionHandlers:
                     answer = builder.add(step.event) if step.event else None
                     if answer:
                         note, builder = answer_note(answer), AnswerBuilder()
+                        byline = made_by(request.model, answer.provenance)
                         timeline = replace(timeline, cut=_cut_calls(answer))
-                    yield self._show(timeline, note, builder, running=request.id)
+                    timeline = timeline.by(byline)
+                    yield self._show(timeline, note, builder, running=request.id, byline=byline)
             is_cleared = request.id in self.discarded
             yield self._show(Timeline()) if is_cleared else self._show(timeline, note)
         finally:
@@ -250,8 +268,8 @@ class FunctionHandlers:
         *,
         draft: str | None = None,
         running: str = "",
+        byline: str = "",
     ) -> ConversationUpdate:
-        now = builder or AnswerBuilder()
         box: dict[str, object] = {"submit_btn": not running, "stop_btn": bool(running)}
         if draft is not None:
             box["value"] = draft
@@ -262,7 +280,7 @@ class FunctionHandlers:
         chosen = self.choose_call(current.id if current else "", timeline)
         return ConversationUpdate(
             timeline=timeline,
-            chatbot=to_chat(timeline, now.text, now.call_names, now.reasoning),
+            chatbot=to_chat(timeline, builder, byline),
             message=gr.Textbox(**box),
             running=running,
             note=count if waiting else note,

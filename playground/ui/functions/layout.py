@@ -25,7 +25,8 @@ CHOICES: Final = (
 @dataclass(frozen=True, slots=True)
 class FunctionParts:
     """The components that events read and write. ``form`` holds the inputs that make a request, by
-    the names of the handlers' arguments; some stand beside it under their own names.
+    the names of the handlers' arguments; some stand beside it under their own names. ``stored`` is
+    the timeline as the browser keeps it.
     """
 
     form: dict[str, gr.Component]
@@ -36,6 +37,7 @@ class FunctionParts:
     add: gr.Button
     verdict: gr.HTML
     timeline: gr.State
+    stored: gr.Textbox
     running: gr.State
     chatbot: gr.Chatbot
     message: gr.Textbox
@@ -65,6 +67,7 @@ def function_parts(
                 clear = gr.Button("New chat", size="sm", elem_id="fn-clear")
                 view_code = gr.Button("View code", size="sm", elem_id="fn-code-button")
             chatbot = _chatbot(models[0])
+            stored = gr.Textbox(visible="hidden", elem_id="fn-stored")
             panel, call, result, (run, use, deny) = _call_panel()
             message = gr.Textbox(
                 label="Message",
@@ -86,6 +89,7 @@ def function_parts(
         add=add,
         verdict=verdict,
         timeline=gr.State(Timeline()),
+        stored=stored,
         running=gr.State(""),
         chatbot=chatbot,
         message=message,

@@ -1,6 +1,7 @@
 """The Functions tab: define functions, ask, see each call with its result, continue."""
 
 import gradio as gr
+from gradio.events import Dependency
 
 from playground.tools import Toolbox
 from playground.ui.components.answering import Answering
@@ -20,13 +21,15 @@ def functions_tab(
     parts = function_parts(answering.initial_models, toolbox, examples)
     handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
     _wire_definitions(page, parts, handlers)
-    _wire_conversation(parts, handlers)
+    conversation_ends = _wire_conversation(parts, handlers)
+    for event in conversation_ends:
+        event.then(**bind(handlers.store, parts), inputs=parts.timeline, **UNQUEUED)
     kept = ("model", "tools", "parallel", "system", "temperature", "max_tokens")
-    keep(
-        "functions",
-        {name: parts.form[name] for name in kept} | {"draft": parts.message, "paste": parts.paste},
-        page,
-    )
+    others = {"draft": parts.message, "paste": parts.paste, "timeline": parts.stored}
+    restored = keep("functions", {name: parts.form[name] for name in kept} | others, page)
+    restored.then(
+        **bind(handlers.restore_conversation, parts), inputs=parts.stored, **UNQUEUED
+    ).then(**bind(handlers.show_panel, parts), inputs=parts.timeline, **UNQUEUED)
     return parts.form["model"]
 
 
@@ -46,7 +49,8 @@ def _wire_definitions(page: gr.Blocks, parts: FunctionParts, handlers: FunctionH
     )
 
 
-def _wire_conversation(parts: FunctionParts, handlers: FunctionHandlers) -> None:
+def _wire_conversation(parts: FunctionParts, handlers: FunctionHandlers) -> list[Dependency]:
+    """Returns the events after which the conversation is another."""
     options = {
         **STREAM,
         "inputs_kwargs": parts.form,
@@ -73,10 +77,11 @@ def _wire_conversation(parts: FunctionParts, handlers: FunctionHandlers) -> None
         event.then(**bind(handlers.show_panel, parts), inputs=parts.timeline, **UNQUEUED)
     parts.message.stop(**bind(handlers.stop), inputs=parts.running, **UNQUEUED)
     parts.call.input(**bind(handlers.choose_call, parts), inputs=chosen, **UNQUEUED)
-    parts.clear.click(**bind(handlers.new_chat, parts), inputs=parts.running, **UNQUEUED)
+    cleared = parts.clear.click(**bind(handlers.new_chat, parts), inputs=parts.running, **UNQUEUED)
     parts.view_code.click(
         **bind(handlers.code, parts.code),
         inputs=[parts.timeline, parts.message],
         inputs_kwargs=parts.form,
         **UNQUEUED,
     )
+    return [*writing, cleared]

@@ -6,10 +6,14 @@ Pure functions from the conversation to the Chatbot's value.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from playground.protocol import CallDelta, Message, ToolCall
+from pydantic import TypeAdapter
+
+from playground.errors import PlaygroundError
+from playground.protocol import AnswerBuilder, CallDelta, Message, ToolCall
 from playground.protocol.json_types import parse_object
 from playground.tools.loop import DENIED, unanswered
 from playground.ui.components.messages import History, Turn, answer_turns, turn
@@ -29,15 +33,23 @@ class Run:
 class Timeline:
     """The conversation, and the outcome of each call by its id. ``cut`` are the calls of a last
     answer that the token limit cut: they are shown, and are no part of the conversation.
+    ``bylines`` say whose the assistant's messages are, in their order.
     """
 
     messages: tuple[Message, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
     cut: tuple[CallDelta, ...] = ()
+    bylines: tuple[str, ...] = ()
 
     def ran(self, call: ToolCall, run: Run) -> "Timeline":
         """Return the timeline with the outcome of this call."""
         return replace(self, runs={**self.runs, call.id: run})
+
+    def by(self, byline: str) -> "Timeline":
+        """Return the timeline in which messages that nobody is named for are of ``byline``."""
+        count = sum(message.role == "assistant" for message in self.messages)
+        named = self.bylines[:count]
+        return replace(self, bylines=(*named, *[byline] * (count - len(named))))
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -66,29 +78,45 @@ class Timeline:
         return self.messages[:end]
 
 
-def to_chat(
-    timeline: Timeline, writing: str = "", calling: Sequence[str] = (), reasoning: str = ""
-) -> History:
-    """Return the Chatbot's value. ``writing`` is the answer so far, ``reasoning`` what came before
-    it; ``calling`` names the calls that are being written.
-    """
+_STORED: Final = TypeAdapter(Timeline)
+
+
+def to_chat(timeline: Timeline, writing: AnswerBuilder | None = None, byline: str = "") -> History:
+    """Return the Chatbot's value; ``writing`` is the answer so far, which is of ``byline``."""
     results, waiting = timeline.results, {call.id for call in unanswered(timeline.messages)}
     history: History = []
+    bylines = iter(timeline.bylines)
     for message in timeline.messages:
         if message.role == "user" and message.content:
             history.append(turn(message.role, message.content))
         elif message.role == "assistant":
-            history += answer_turns(message.content, message.reasoning)
+            by = next(bylines, "")
+            history += answer_turns(message.content, message.reasoning, byline=by)
         for call in message.tool_calls:
             run = timeline.runs.get(call.id, Run())
             waits = call.id in waiting and not run.running
             history.append(_call_turn(call, results.get(call.id), run, waits=waits))
-    history += answer_turns(writing, reasoning, running=not calling)
+    now = writing or AnswerBuilder()
+    calling = now.call_names
+    history += answer_turns(now.text, now.reasoning, byline=byline, running=not calling)
     for cut in timeline.cut:
         state = "stopped at max tokens, not run"
         history.append(_titled(cut.name, _fenced(_pretty(cut.arguments)), {"log": state}))
     history += [_titled(name, "", {"status": "pending"}) for name in calling]
     return history
+
+
+def to_text(timeline: Timeline) -> str:
+    """Return the timeline as the browser keeps it."""
+    return _STORED.dump_json(timeline, exclude_defaults=True).decode() if timeline.messages else ""
+
+
+def from_text(text: str) -> Timeline:
+    """Return a timeline that the browser kept; an empty one for anything else."""
+    try:
+        return _STORED.validate_json(text)
+    except (ValueError, PlaygroundError):
+        return Timeline()
 
 
 def call_label(call: ToolCall) -> str:

@@ -35,6 +35,13 @@ class ConversationUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredUpdate:
+    """The conversation as the browser keeps it."""
+
+    stored: str
+
+
+@dataclass(frozen=True, slots=True)
 class IdleUpdate:
     """The message box takes messages again, and nothing runs."""
 

@@ -33,7 +33,7 @@ from playground.ui.finetune.recipe_controls import (
     to_recipe,
 )
 from playground.ui.finetune.train_events import TrainHandlers
-from tests.playground.ui.helpers import changed, drain, drain_failing, page_request
+from tests.playground.ui.helpers import changed, drain, drain_failing, events_of, page_request
 
 FIELDS = preset_values("embedded_cpu")
 NO_COLUMNS = (None, None)
@@ -363,6 +363,21 @@ async def test_a_finished_job_is_tried_and_published(
     assert "published as prices/v1" in str(jobs.refresh("", job.id).head)
 
 
+@pytest.mark.parametrize("verdict", ["promote", "do not promote"])
+def test_promoting_is_proposed_as_the_card_says(
+    jobs: JobHandlers, prices: TrainingSnapshot, trained_adapter: Path, verdict: str
+) -> None:
+    shutil.copytree(trained_adapter, prices.folder / "adapter")
+    note_in_record(prices, state="done", notes=(f"verdict: {verdict}",))
+    proposed = changed(jobs.refresh("", prices.id).promote).value
+    assert proposed is (verdict == "promote")
+
+
+def test_a_trial_ends_with_its_page(page: gr.Blocks) -> None:
+    [event] = events_of(page, "end_trials")
+    assert [name for _, name in event.targets] == ["unload"]
+
+
 # Adapters
 
 
@@ -392,6 +407,8 @@ async def test_an_adapter_is_imported_promoted_rolled_back_and_retired(
     served = adapters.preview(page_request(), "shop/v1")
     assert "choose embedded:shop.v1 in Chat or Compare" in served.note
     assert "embedded:shop.v1" in await answering.model_names()
+    adapters.studio.end_trials(page_request().session_hash or "")
+    assert "embedded:shop.v1" not in await answering.model_names()
     assert "shop now stands for v1" in adapters.promote("shop/v1").note
     promoted = adapters.promote("shop/v2")
     assert promoted.table.count('class="promoted"') == 1
@@ -404,6 +421,15 @@ async def test_an_adapter_is_imported_promoted_rolled_back_and_retired(
     gone = adapters.delete("shop/v1")
     assert gone.version.value == "shop/v2"
     assert "shop/v1 is deleted" in gone.note
+
+
+def test_the_name_of_the_base_is_refused(
+    train: TrainHandlers, adapters: AdapterHandlers, catalogue: Path
+) -> None:
+    with pytest.raises(InvalidSettings, match="is the base model's"):
+        train.start(UPLOADED, [str(catalogue)], None, "embedded", *NO_COLUMNS, **FIELDS)
+    with pytest.raises(InvalidSettings, match="is the base model's"):
+        adapters.studio.import_adapter(catalogue.parent, "embedded")
 
 
 def test_files_that_are_no_adapter_are_refused(adapters: AdapterHandlers, tmp_path: Path) -> None:

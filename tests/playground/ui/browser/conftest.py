@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from playground.backends.local import LocalBackend
 from tests.playground.ui.browser.scripted import echo_page
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 WINDOW = ViewportSize(width=1440, height=900)
+expect.set_options(timeout=30_000)  # a busy machine is no failure
 
 
 @pytest.fixture(scope="package")

@@ -15,7 +15,7 @@ def test_the_question_stays_over_drawn_answers(echoed: Page) -> None:
     question = "**bold** List<String>\n\n| a | b |\n|---|---|\n| 1 | 2 |"
     echoed.fill("#cmp-question textarea", question)
     echoed.press("#cmp-question textarea", "Enter")
-    expect(echoed.locator("#cmp-vote")).to_be_visible(timeout=20_000)
+    expect(echoed.locator("#cmp-vote")).to_be_visible()
     assert echoed.locator("#cmp-asked").inner_text() == question
     for side in ("a", "b"):
         answer = echoed.locator(f"#cmp-text-{side}")

@@ -67,7 +67,7 @@ def test_a_recipe_out_of_range_has_no_plan(echoed: Page) -> None:
 def test_a_result_goes_with_its_schema(module_page: Page) -> None:
     open_tab(module_page, "JSON")
     module_page.click("#json-extract")
-    expect(module_page.locator("#json-badge .good")).to_be_visible(timeout=30_000)
+    expect(module_page.locator("#json-badge .good")).to_be_visible()
     module_page.get_by_role("button", name="A person").click()
     expect(module_page.locator("#json-badge")).not_to_contain_text("Strict")
     expect(module_page.locator("#json-fields table")).to_have_count(0)
@@ -89,7 +89,7 @@ def test_an_empty_file_is_no_training_data(echoed: Page, tmp_path: Path) -> None
     path.write_text("\n")
     echoed.locator("#ft-files input[type=file]").set_input_files(path)
     report = echoed.locator("#ft-report")
-    expect(report.locator(".bad").first).to_be_visible(timeout=20_000)
+    expect(report.locator(".bad").first).to_be_visible()
     expect(report).not_to_contain_text("Every row")
     echoed.fill("#ft-name input", "empty")
     echoed.click("#ft-start")
@@ -97,14 +97,20 @@ def test_an_empty_file_is_no_training_data(echoed: Page, tmp_path: Path) -> None
     expect(echoed.locator("#ft-head")).not_to_be_visible()
 
 
-def test_delete_asks_before_it_acts(echoed: Page) -> None:
+def test_what_cannot_be_undone_asks_first(echoed: Page) -> None:
     open_tab(echoed, "Fine-tune")
     echoed.get_by_role("tab", name="Adapters").click()
-    button = echoed.locator("#ad-delete")
+    said = echoed.locator(".toast-body, .notice, .field-error")
+    for element, words in (("retire", "Retire"), ("roll-back", "Roll back"), ("delete", "Delete")):
+        button = echoed.locator(f"#ad-{element}")
+        button.click()
+        expect(button).to_have_text(f"{words}: are you sure?")
+        echoed.locator("#header .brand").focus()  # another thought
+        expect(button).to_have_text(words)
+    expect(said).to_have_count(0)
     button.click()
-    expect(button).to_have_text("Delete: are you sure?")
     button.click()
-    expect(echoed.locator(".toast-body, .notice, .field-error").first).to_contain_text("version")
+    expect(said.first).to_contain_text("version")
     expect(button).to_have_text("Delete")
 
 
@@ -115,8 +121,8 @@ def test_an_examples_prompt_ends_with_its_chat(new_page: Page) -> None:
         "() => Object.keys(localStorage).some(key => key.endsWith('.preferences'))"
     )
     new_page.get_by_text("Talk like a pirate").click()
-    expect(new_page.locator("#chat .bot .prose")).to_contain_text("rr", timeout=20_000)
-    expect(new_page.locator("#status .note")).to_contain_text("first token", timeout=20_000)
+    expect(new_page.locator("#chat .bot .prose")).to_contain_text("rr")
+    expect(new_page.locator("#status .note")).to_contain_text("first token")
     new_page.click("#new-chat")
     expect(new_page.locator("#system textarea")).to_have_value("Be kind.")
     new_page.click("#reset")

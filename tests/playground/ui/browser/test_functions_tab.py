@@ -4,7 +4,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
-PATIENCE = 20_000
 
 
 @pytest.fixture
@@ -17,18 +16,18 @@ def tab(page: Page) -> Page:
 
 def test_weather_is_called_approved_run_and_answered_from(tab: Page) -> None:
     tab.locator("#fn-chat .example").first.click()
-    expect(tab.locator("#fn-run")).to_be_visible(timeout=PATIENCE)
+    expect(tab.locator("#fn-run")).to_be_visible()
     expect(tab.locator("#fn-chat")).to_contain_text("get_weather")
     expect(tab.locator("#fn-chat")).to_contain_text("waiting for you")
     tab.locator("#fn-run").click()
-    expect(tab.locator("#fn-chat")).to_contain_text("demo data", timeout=PATIENCE)
-    expect(tab.locator("#fn-chat")).to_contain_text("celsius is 19", timeout=PATIENCE)
+    expect(tab.locator("#fn-chat")).to_contain_text("demo data")
+    expect(tab.locator("#fn-chat")).to_contain_text("celsius is 19")
 
 
 def test_the_request_is_shown_as_code(tab: Page) -> None:
     tab.locator("#fn-message textarea").fill("What is the weather in Rome?")
     tab.locator("#fn-code-button").click()
-    expect(tab.locator("#functions-code")).to_contain_text("tools=", timeout=PATIENCE)
+    expect(tab.locator("#functions-code")).to_contain_text("tools=")
     expect(tab.locator("#functions-code")).to_contain_text("weather in Rome")
     tab.keyboard.press("Escape")
     expect(tab.locator("#functions-code")).to_be_hidden()

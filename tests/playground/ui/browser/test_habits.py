@@ -37,13 +37,13 @@ def send(page: Page, text: str) -> None:
 
 
 def ended(page: Page) -> None:
-    expect(page.locator("#status .note")).to_contain_text("token", timeout=20_000)
+    expect(page.locator("#status .note")).to_contain_text("token")
     expect(page.locator("#message .stop-button")).to_have_count(0)
 
 
 def test_a_reader_who_scrolls_up_stays_there(slow: Page) -> None:
     send(slow, "SAY:" + "\n\n".join(f"paragraph {number}" for number in range(90)))
-    expect(slow.locator(BOT)).to_contain_text("paragraph 40", timeout=20_000)
+    expect(slow.locator(BOT)).to_contain_text("paragraph 40")
     slow.locator(LOG).hover()
     slow.mouse.wheel(0, -300)
     slow.wait_for_function(
@@ -52,7 +52,7 @@ def test_a_reader_who_scrolls_up_stays_there(slow: Page) -> None:
         arg=LOG,
     )
     top = slow.evaluate("log => document.querySelector(log).scrollTop", LOG)
-    expect(slow.locator(BOT)).to_contain_text("paragraph 80", timeout=20_000)
+    expect(slow.locator(BOT)).to_contain_text("paragraph 80")
     assert abs(slow.evaluate("log => document.querySelector(log).scrollTop", LOG) - top) < 5
     ended(slow)
     send(slow, "and now?")
@@ -106,9 +106,9 @@ def test_an_answer_is_edited_and_the_chat_goes_on(echoed: Page) -> None:
 
 def test_escape_stops_an_answer(slow: Page) -> None:
     send(slow, "word " * 600)
-    expect(slow.locator(BOT)).to_contain_text("word", timeout=20_000)
+    expect(slow.locator(BOT)).to_contain_text("word")
     slow.keyboard.press("Escape")
-    expect(slow.locator("#status .note")).to_contain_text("stopped by you", timeout=10_000)
+    expect(slow.locator("#status .note")).to_contain_text("stopped by you")
 
 
 def test_the_code_panel_is_a_dialog(echoed: Page) -> None:
@@ -160,7 +160,7 @@ def test_a_phone_folds_the_form_and_shows_the_result(browser: Browser, playgroun
     page.goto(f"{playground_url}#json")
     page.wait_for_selector("#json-extract")
     page.click("#json-extract")
-    expect(page.locator("#json-badge .good")).to_be_in_viewport(timeout=30_000)
+    expect(page.locator("#json-badge .good")).to_be_in_viewport()
     expect(page.locator("#json-schema")).to_be_hidden()
     page.get_by_role("button", name="Show the form").first.click()
     expect(page.locator("#json-schema")).to_be_visible()

@@ -1,13 +1,20 @@
 """Forty hostile texts in each of the six places where a conversation is shown: the whole text is
 seen, nothing of it becomes an element that acts, and nothing is fetched.
+
+Chat and Functions show a conversation of all forty, as after a reload; Compare is asked each one.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from playground.protocol import Message
+from playground.ui.components.messages import History, turn
+from playground.ui.functions.timeline import Timeline, to_text
 from tests.playground.ui.browser.conftest import opened
 
 # Gradio 6.31 sets an option that pandas 3 deprecates.
@@ -60,19 +67,19 @@ TEXTS = (
     "A" * 100_000 + " after",
 )
 ACTIVE = "script, img, video, audio, source, iframe, object, embed, link, style, form, base, meta"
-BROKEN_OUT = (
-    "place => [...document.querySelectorAll(place + ' *')].filter(e =>"
-    " getComputedStyle(e).position === 'fixed' || e.hasAttribute('onclick')"
-    " || /^javascript:/i.test(e.getAttribute('href') || '')).length"
+SEEN = (
+    """(places) => places.map(place => [...document.querySelectorAll(place)].map(e => ({
+    text: e.innerText,
+    acts: [...e.querySelectorAll('*')].filter(inner => inner.matches(%r)
+        || getComputedStyle(inner).position === 'fixed' || inner.hasAttribute('onclick')
+        || /^javascript:/i.test(inner.getAttribute('href') || '')).length,
+})))"""
+    % ACTIVE
 )
-LONG_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def hostile(browser: Browser, echo_url: str) -> Iterator[Page]:
-    """One page for all of them."""
-    with opened(browser, echo_url) as page:
-        yield page
+KEEP = """kept => Object.entries(kept).forEach(([name, values]) =>
+    sessionStorage.setItem(`mistral-playground.kept.${name}`, values))"""
+HARMLESS = "whole, inert"
+Shown = Mapping[str, str | int]
 
 
 def words(text: str) -> str:
@@ -80,48 +87,89 @@ def words(text: str) -> str:
     return re.sub(r"[\W_]+", "", text)
 
 
-def is_harmless(page: Page, place: str) -> bool:
-    inert = page.locator(place).locator(ACTIVE).count() == 0
-    return inert and page.evaluate(BROKEN_OUT, place) == 0 and not page.evaluate("window.ran")
+def judge_question(shown: Shown, text: str) -> str:
+    """Say how a text is shown that must be seen character by character."""
+    if shown["acts"]:
+        return "acts"
+    return HARMLESS if str(shown["text"]).strip() == text.strip() else f"shown as {shown['text']}"
 
 
-def check(page: Page, asked: str, answered: str, text: str) -> None:
-    drawn_as_picture = "mermaid" in text or "$$" in text
-    assert page.locator(asked).last.inner_text().strip() == text.strip()
-    if not drawn_as_picture:
-        seen = words(page.locator(answered).last.inner_text())
-        # A definition of a link, and the address of one, are not drawn.
-        hidden = (
-            ("evil.example" in text and "](" in text) or "[ref]" in text or "javascript:" in text
-        )
-        assert words("after") in seen if hidden and "<" not in text else words(text) in seen
+def judge_answer(shown: Shown, text: str) -> str:
+    """Say how a text is shown whose Markdown is drawn."""
+    if shown["acts"]:
+        return "acts"
+    if "mermaid" in text or "$$" in text:  # drawn as a picture
+        return HARMLESS
+    # A definition of a link, and the address of one, are not drawn; nor is a fence's language.
+    has_address = "](" in text or "[ref]" in text
+    wanted = "after" if has_address and "<" not in text else re.sub(r"```\w*", "", text)
+    seen = str(shown["text"])
+    return HARMLESS if words(wanted) in words(seen) else f"shown as {seen[:80]}"
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
-def test_a_hostile_text_is_only_text(hostile: Page, text: str) -> None:
-    hostile.get_by_role("tab", name="Chat", exact=True).click()
-    hostile.click("#new-chat")
-    expect(hostile.locator("#chat .message")).to_have_count(0)
-    hostile.fill("#message textarea", text)
-    hostile.press("#message textarea", "Enter")
-    expect(hostile.locator("#status .note")).to_contain_text("token", timeout=LONG_MS)
-    check(hostile, "#chat .user .prose", "#chat .bot .prose", text)
-    assert is_harmless(hostile, "#chat .message-wrap")
+def conversation() -> tuple[History, Timeline]:
+    """All texts, each said by the user and by the model."""
+    turns = [turn(role, text) for text in TEXTS for role in ("user", "assistant")]
+    messages = [Message(role, text) for text in TEXTS for role in ("user", "assistant")]
+    return turns, Timeline(tuple(messages))
 
+
+@pytest.fixture(scope="module")
+def hostile(browser: Browser, echo_url: str) -> Iterator[Page]:
+    """The page in which the conversations are kept, loaded again."""
+    turns, timeline = conversation()
+    history = gr.Chatbot().postprocess(turns).model_dump()  # as the browser gets it
+    with opened(browser, echo_url) as page:
+        kept = {"chat": {"history": history}, "functions": {"timeline": to_text(timeline)}}
+        page.evaluate(KEEP, {name: json.dumps(values) for name, values in kept.items()})
+        page.reload()
+        page.wait_for_selector("#message textarea:enabled")
+        yield page
+
+
+def judged(page: Page, asked: str, answered: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Say of each text how the two places show it."""
+    expect(page.locator(asked)).to_have_count(len(TEXTS))
+    expect(page.locator(answered)).to_have_count(len(TEXTS))
+    questions, answers = page.evaluate(SEEN, [asked, answered])
+    return (
+        [judge_question(shown, text) for shown, text in zip(questions, TEXTS, strict=True)],
+        [judge_answer(shown, text) for shown, text in zip(answers, TEXTS, strict=True)],
+    )
+
+
+def judged_in_compare(page: Page, text: str) -> tuple[str, str]:
+    """Ask it, and say how question and answers are shown."""
+    page.fill("#cmp-question textarea", text)
+    page.press("#cmp-question textarea", "Enter")
+    page.wait_for_function(
+        """text => document.querySelector('#cmp-asked')?.innerText.trim() === text
+            && document.querySelector('#cmp-vote')?.offsetParent""",
+        arg=text.strip(),
+    )
+    [asked], [one], [other] = page.evaluate(
+        SEEN, ["#cmp-asked .question", "#cmp-text-a", "#cmp-text-b"]
+    )
+    answers = {judge_answer(one, text), judge_answer(other, text)}
+    return judge_question(asked, text), " / ".join(sorted(answers))
+
+
+def test_hostile_texts_are_only_texts_everywhere(hostile: Page) -> None:
+    places: dict[str, Sequence[str]] = {}
+    places["Chat, user"], places["Chat, model"] = judged(
+        hostile, "#chat .user .prose", "#chat .bot .prose"
+    )
     hostile.get_by_role("tab", name="Functions", exact=True).click()
-    hostile.click("#fn-clear")
-    expect(hostile.locator("#fn-chat .message")).to_have_count(0)
-    hostile.fill("#fn-message textarea", text)
-    hostile.press("#fn-message textarea", "Enter")
-    expect(hostile.locator(".work-note").first).to_contain_text("token", timeout=LONG_MS)
-    check(hostile, "#fn-chat .user .prose", "#fn-chat .bot .prose", text)
-    assert is_harmless(hostile, "#fn-chat .message-wrap")
-
+    places["Functions, user"], places["Functions, model"] = judged(
+        hostile, "#fn-chat .user .prose", "#fn-chat .bot .prose"
+    )
     hostile.get_by_role("tab", name="Compare", exact=True).click()
-    hostile.fill("#cmp-question textarea", text)
-    hostile.press("#cmp-question textarea", "Enter")
-    expect(hostile.locator("#cmp-asked")).to_have_text(re.compile(re.escape(text[:4].strip())))
-    expect(hostile.locator("#cmp-vote")).to_be_visible(timeout=LONG_MS)
-    check(hostile, "#cmp-asked .question", "#cmp-text-b", text)
-    assert is_harmless(hostile, "#cmp-text-a")
-    assert is_harmless(hostile, "#cmp-text-b")
+    compared = [judged_in_compare(hostile, text) for text in TEXTS]
+    places["Compare, question"], places["Compare, answers"] = zip(*compared, strict=True)
+    table = {
+        text[:60]: dict(zip(places, row, strict=True))
+        for text, row in zip(TEXTS, zip(*places.values(), strict=True), strict=True)
+    }
+    print(json.dumps(table, indent=1, ensure_ascii=False))
+    assert table == {text[:60]: dict.fromkeys(places, HARMLESS) for text in TEXTS}
+    assert not hostile.evaluate("window.ran")

@@ -1,11 +1,13 @@
 """What was typed and said is still there after a reload; what was cleared stays cleared."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from playground.backends.local import LocalBackend
+from tests.playground.conftest import killable_playground
 from tests.playground.ui.browser.conftest import opened
 from tests.playground.ui.browser.scripted import echo_page
 
@@ -32,7 +34,7 @@ def kept(page: Page, text: str) -> None:
 def test_conversation_and_draft_outlive_a_reload(new_page: Page) -> None:
     new_page.fill(BOX, "What is the capital of Japan?")
     new_page.press(BOX, "Enter")
-    expect(new_page.locator("#status .note")).to_contain_text("first token", timeout=20_000)
+    expect(new_page.locator("#status .note")).to_contain_text("first token")
     new_page.fill(BOX, "What is the capital of Norway?")
     kept(new_page, "Norway")
     reload(new_page)
@@ -42,7 +44,19 @@ def test_conversation_and_draft_outlive_a_reload(new_page: Page) -> None:
     new_page.wait_for_selector("#message textarea:enabled")
     expect(new_page.locator(BOT)).to_contain_text("Tokyo")
     new_page.press(BOX, "Enter")  # the conversation goes on
-    expect(new_page.locator(BOT).last).to_contain_text("Oslo", timeout=20_000)
+    expect(new_page.locator(BOT).last).to_contain_text("Oslo")
+
+
+def test_a_functions_conversation_outlives_a_reload(new_page: Page) -> None:
+    new_page.get_by_role("tab", name="Functions", exact=True).click()
+    new_page.locator("#fn-chat .example").first.click()
+    expect(new_page.locator("#fn-run")).to_be_visible()
+    kept(new_page, 'timeline":"{')
+    new_page.reload()
+    expect(new_page.locator("#fn-chat")).to_contain_text("waiting for you")
+    new_page.locator("#fn-run").click()  # the conversation goes on
+    expect(new_page.locator("#fn-chat .bot .prose").last).to_contain_text("celsius is 19")
+    expect(new_page.locator("#fn-chat .byline").last).to_have_text("embedded")
 
 
 def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
@@ -77,9 +91,26 @@ def test_a_new_chat_in_mid_answer_is_empty(browser: Browser, slow_url: str) -> N
         expect(page.locator(".stop-button")).to_have_count(0)
         page.fill(BOX, "second question")
         page.press(BOX, "Enter")
-        expect(page.locator(BOT)).to_contain_text("second question", timeout=10_000)
+        expect(page.locator(BOT)).to_contain_text("second question")
         expect(page.locator("#chat .user .prose")).to_have_text("second question")
         expect(page.locator("#status .note")).to_contain_text("1 token")
+
+
+def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_path: Path) -> None:
+    with killable_playground(tmp_path) as (url, server), opened(browser, url) as page:
+        page.fill(BOX, "What is the capital of Japan?")
+        page.press(BOX, "Enter")
+        expect(page.locator("#status .note")).to_contain_text("first token")
+        page.fill(BOX, "a draft")
+        kept(page, "a draft")
+        page.evaluate("window.isOld = true")
+        server.kill()
+        server.wait()
+        with killable_playground(tmp_path, port=int(url.rpartition(":")[2])):
+            page.wait_for_function("!window.isOld")  # the page finds out by itself
+            page.wait_for_selector("#message textarea:enabled")
+            expect(page.locator(BOT)).to_contain_text("Tokyo")
+            expect(page.locator(BOX)).to_have_value("a draft")
 
 
 def test_functions_cleared_in_mid_answer_stay_empty(browser: Browser, slow_url: str) -> None:
@@ -93,4 +124,4 @@ def test_functions_cleared_in_mid_answer_stay_empty(browser: Browser, slow_url: 
         page.fill("#fn-message textarea", "second question")
         page.press("#fn-message textarea", "Enter")
         expect(page.locator("#fn-chat .user .prose")).to_have_text("second question")
-        expect(page.locator("#fn-chat .bot .prose")).to_have_text("second question", timeout=10_000)
+        expect(page.locator("#fn-chat .bot .prose")).to_have_text("second question")

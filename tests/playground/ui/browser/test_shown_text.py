@@ -14,7 +14,7 @@ USER, BOT = "#chat .user .prose", "#chat .bot .prose"
 def say(page: Page, text: str) -> None:
     page.fill("#message textarea", text)
     page.press("#message textarea", "Enter")
-    expect(page.locator("#status .note")).to_contain_text("token", timeout=20_000)
+    expect(page.locator("#status .note")).to_contain_text("token")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,17 @@ def test_markdown_and_formulas_are_drawn(echoed: Page) -> None:
     expect(answer.locator(".katex")).to_have_count(1)
     expect(answer).to_contain_text("costs $5 and $6")
     expect(answer.locator("pre")).to_contain_text("x: list[int] = a < b")
+
+
+def test_tasks_footnotes_and_columns_are_drawn(echoed: Page) -> None:
+    text = "- [x] done\n- [ ] open\n\nSaid[^1].\n\n[^1]: By him.\n\n| a | b |\n|--:|:-:|\n| 1 | 2 |"
+    say(echoed, text)
+    answer = echoed.locator(BOT).last
+    expect(answer.locator("li")).to_have_text(["☑ done", "☐ open"])
+    expect(answer).to_contain_text("Said¹.")
+    expect(answer).to_contain_text("¹ By him.")
+    aligned = "cells => cells.map(cell => getComputedStyle(cell).textAlign)"
+    assert answer.locator("td").evaluate_all(aligned) == ["right", "center"]
 
 
 def test_copying_and_editing_give_the_text(echoed: Page) -> None:
