@@ -24,7 +24,7 @@ from transformers.utils.logging import (
 )
 
 from playground.errors import BrokenWeights, NotEnoughMemory
-from playground.models.catalogue import find
+from playground.models.catalogue import find, served_name
 from playground.models.config import (
     SMALL_MODEL,
     TEXT_TOWER_KEYS,
@@ -64,7 +64,7 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     tokenizer = load_tokenizer(folder)
     model = _load_weights(spec, folder, config, device)
     return LoadedModel(
-        name=served_name(spec),
+        name=served_name(spec.source),
         spec=spec,
         folder=folder,
         model=model,
@@ -72,15 +72,6 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
         context_length=context_length,
         weights_hash=weights_hash(files),
     )
-
-
-def served_name(spec: ModelSpec) -> str:
-    """Return the name for requests: the catalogue's, a hub id, or the name of a local folder."""
-    entry = find(spec.source)
-    if entry:
-        return entry.name
-    folder = Path(spec.source).expanduser()
-    return folder.resolve().name if folder.is_dir() else spec.source
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:

@@ -46,6 +46,7 @@ def playground_process(home: Path, *flags: str) -> Iterator[str]:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found is not None
+        assert process.stdout.readline().startswith("Ready: ")
         yield found.group()
         process.terminate()
 
