@@ -89,8 +89,9 @@ def _api(services: Services) -> FastAPI:
     api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
     api.include_router(_health_router(backend))
 
-    checks = [key_check(services.access), loading_check(backend)]
-    keyed = APIRouter(dependencies=[Depends(check) for check in checks])
+    keyed = APIRouter(
+        dependencies=[Depends(key_check(services.access)), Depends(loading_check(backend))]
+    )
     unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
