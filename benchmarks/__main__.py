@@ -60,6 +60,7 @@ def main() -> None:
         assert server.stdout is not None
         found = re.search(r"http://\S+", server.stdout.readline())
         assert found is not None
+        server.stdout.readline()  # "Ready: …", once the model is loaded
         urllib.request.urlopen(f"{found.group()}/health", timeout=30).close()
         print(f"from the command to /health: {time.monotonic() - began:.1f} s")
         client = openai.OpenAI(base_url=f"{found.group()}/v1", api_key="none")

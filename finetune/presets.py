@@ -1,6 +1,6 @@
 """The recipe that suits a base model: its catalogue entry's own, or LoRA scaled to its size.
 
-Apart from `finetune.recipe`, as reading a base's config imports transformers.
+Reading a base's config imports transformers, so only `scaled` does so.
 """
 
 import dataclasses
@@ -8,9 +8,6 @@ from pathlib import Path
 
 from finetune.recipe import PRESETS, Recipe, lora_default, make
 from playground.models.catalogue import CatalogueEntry, find
-from playground.models.conversion.convert import planned_config
-from playground.models.download import fetch
-from playground.models.plan import count_parameters
 from playground.models.spec import ModelSpec
 
 BILLION = 10**9
@@ -38,6 +35,10 @@ def recipe_for(
 def scaled(base: str, entry: CatalogueEntry | None, home: Path | None = None) -> Recipe:
     """Scale `lora_default` to a base: rows no longer than its context, larger micro batches and a
     higher learning rate for a small one, and activations recomputed for a large one."""
+    from playground.models.conversion.convert import planned_config
+    from playground.models.download import fetch
+    from playground.models.plan import count_parameters
+
     if entry and entry.config:
         config = entry.config()
     else:

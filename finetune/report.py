@@ -15,7 +15,6 @@ from finetune.methods import method_of
 from finetune.methods.base import method_problem
 from finetune.methods.kto import balance_advice
 from finetune.recipe import Recipe
-from finetune.training.duration import estimated_seconds
 from finetune.training.schedule import num_steps
 
 SHOWN_BINS = 12
@@ -102,6 +101,8 @@ class DataReport:
 
 def report(dataset: Dataset, recipe: Recipe) -> DataReport:
     """Count what a run of this recipe would see of a data set; reads no text and no token."""
+    from finetune.training.duration import estimated_seconds  # imports torch
+
     summaries = dataset.summaries()
     rows = [row for row in summaries if not dataset.is_evaluation(row)]
     fitting = [fitting_lengths(row, recipe.max_length) for row in rows]

@@ -5,13 +5,15 @@ import, so functions import them: a wrong setting or a port in use is reported b
 """
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -21,15 +23,17 @@ import uvicorn
 
 from playground.errors import InvalidSettings, NoNetwork, PlaygroundError, PortInUse
 from playground.files import modified_s
-from playground.runtime import freeze_heap, quiet_libraries
+from playground.runtime import freeze_heap, quiet_libraries, replaced_at_import, without
 from playground.settings import AccessSettings, Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from playground.backends.deferred import DeferredBackend
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
     from playground.models.loaded import LoadedModel
+    from playground.models.resident import ResidentModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
     from playground.services import Services
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 0.5
 """Time for running streams to send their last event."""
 CONFIG_FILE = "config.json"
+UNKNOWN_WINDOW = 4096
+"""Tokens of context that the page counts with until a model without a config here is loaded."""
 SHUTDOWN_SECONDS = 3
 """Time for requests that still run after that, before they are cancelled."""
 
@@ -78,6 +84,17 @@ def load_model(settings: Settings) -> "LoadedModel":
         return load(replace(spec, source="embedded"), home=settings.home)
 
 
+def expected_model(settings: Settings) -> "ModelInfo":
+    """Describe the model that the settings name before it is loaded: by its catalogue entry, or by
+    the folder's config."""
+    from playground.models.catalogue import find, served_name
+
+    spec = model_spec(settings)
+    entry = find(spec.source)
+    window = entry.context_length if entry else _window_of_folder(Path(spec.source).expanduser())
+    return _info(spec, served_name(spec.source), spec.context_length or window)
+
+
 def start_backend(settings: Settings) -> "LocalBackend":
     """Load the model and the adapters that the settings name. Raises a `ModelLoadError`."""
     from playground.backends.local import LocalBackend
@@ -103,25 +120,71 @@ def start_backend(settings: Settings) -> "LocalBackend":
 def build_app(services: "Services") -> "FastAPI":
     """Return the application with API and page."""
     from playground.api import create_api
-    from playground.ui import build_page, mount_page
+
+    with (
+        without("mcp"),  # Gradio would import its server of tools, which is not served here
+        # At each import Gradio parses its own source to write type stubs beside it (6.31).
+        replaced_at_import("gradio.component_meta", "create_or_modify_pyi", lambda *_: None),
+    ):
+        from playground.ui import build_page, mount_page
 
     models = asyncio.run(services.backend.models())
     return mount_page(create_api(services), build_page(services, models))
 
 
-@contextmanager
-def open_studio(backend: "LocalBackend", settings: Settings) -> "Iterator[Studio]":
-    """Open the training jobs and the adapter store; serve the adapters promoted in it.
+class ModelLoader:
+    """Loads the model in a thread of its own, while page and API answer already.
 
-    Where another server trains in the same home, this one serves without training.
+    ``failure`` is what it ended with, if it did not end well.
     """
-    from playground.studio.studio import Studio
 
-    throttle, isolated = backend.throttle.wait, settings.training.isolated
-    with Studio(settings.home, backend.loaded, backend, throttle, isolated=isolated) as studio:
+    def __init__(
+        self, settings: Settings, backend: "DeferredBackend", resident: "ResidentModel"
+    ) -> None:
+        self._settings = settings
+        self._backend = backend
+        self.resident = resident
+        self._local: LocalBackend | None = None
+        self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
+
+    def start(self, studio: "Studio", then: Callable[[], None]) -> None:
+        """Begin to load; ``studio`` is started once the model is there, and ``then`` called at the
+        end in any case."""
+        self._thread = threading.Thread(
+            target=self._run, args=(studio, then), name="model loader", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def loading(self) -> bool:
+        """Whether the thread is at it."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def throttle(self, stop_event: threading.Event) -> None:
+        """Let decoding go before training; see `TrainingThrottle`."""
+        if self._local:
+            self._local.throttle.wait(stop_event)
+
+    def _run(self, studio: "Studio", then: Callable[[], None]) -> None:
+        try:
+            self._load(studio)
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
+            self.failure = error
+        finally:
+            then()
+
+    def _load(self, studio: "Studio") -> None:
+        local = self._local = start_backend(self._settings)
+        self.resident.set(local.loaded)
+        self._backend.attach(local)
+        if self._backend.closed:
+            return
         for problem in studio.serve_promoted():
             logging.getLogger(__name__).warning("not served: %s", problem)
-        yield studio
+        studio.start()
+        freeze_heap()
+        self._backend.open()
 
 
 @contextmanager
@@ -154,7 +217,7 @@ def open_tools(settings: Settings) -> "Iterator[Toolbox]":
 
     Raises `InvalidSettings` for a file or a server that gives none.
     """
-    from playground.tools import McpServers, Toolbox, built_in_tools, functions_of_file
+    from playground.tools import Toolbox, built_in_tools, functions_of_file
 
     chosen = settings.tools
     if not chosen.run:
@@ -167,7 +230,11 @@ def open_tools(settings: Settings) -> "Iterator[Toolbox]":
     tools = list(built_in_tools(chosen.documents))
     for path in chosen.files:
         tools += functions_of_file(path)
-    servers = McpServers(chosen.mcp_servers) if chosen.mcp_servers else None
+    servers = None
+    if chosen.mcp_servers:
+        from playground.tools.mcp_servers import McpServers
+
+        servers = McpServers(chosen.mcp_servers)
     try:
         yield Toolbox([*tools, *(servers.tools if servers else ())])
     finally:
@@ -194,7 +261,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; then end running streams and close the engine."""
+    """Serve until SIGINT or SIGTERM; then end running streams and close the engine.
+
+    Page and API answer while the model loads. Raises why it cannot be loaded.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _handle_signal)
     quiet_libraries()
@@ -203,34 +273,59 @@ def serve(settings: Settings) -> None:
     for noisy in ("httpx", "gradio", "mistral_common"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     with listen(server.host, server.port) as listener:
-        from playground.services import Services
+        from playground.backends.deferred import DeferredBackend
+        from playground.models.resident import ResidentModel
 
         settings.home.mkdir(parents=True, exist_ok=True)
-        with (
-            open_tools(settings) as toolbox,
-            start_backend(settings) as backend,
-            open_feedback(settings) as feedback,
-            open_responses(settings) as responses,
-            open_studio(backend, settings) as studio,
-        ):
-            services = Services.create(
-                backend,
-                settings,
-                toolbox=toolbox,
-                studio=studio,
-                feedback=feedback,
-                responses=responses,
-            )
-            config = uvicorn.Config(
-                build_app(services),
-                log_config=None,
-                log_level="warning",
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-                ws="none",
-            )
-            address = _address(listener, server.host)
-            freeze_heap()
-            Server(config, backend, address).run(sockets=[listener])
+        info = expected_model(settings)
+        backend = DeferredBackend(info)
+        loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
+        try:
+            _serve_on(listener, settings, backend, loader)
+        except SystemExit:
+            if loader.loading:
+                # A thread inside an import of C++ aborts the interpreter that finalizes around it.
+                sys.stdout.flush()
+                os._exit(0)
+            raise
+        if loader.failure:
+            raise loader.failure
+
+
+def _serve_on(
+    listener: socket.socket, settings: Settings, backend: "DeferredBackend", loader: ModelLoader
+) -> None:
+    """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.services import Services
+    from playground.studio.studio import Studio
+
+    isolated = settings.training.isolated
+    with (
+        open_tools(settings) as toolbox,
+        open_feedback(settings) as feedback,
+        open_responses(settings) as responses,
+        closing(backend),
+        closing(
+            Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
+        ) as studio,
+    ):
+        services = Services.create(
+            backend,
+            settings,
+            toolbox=toolbox,
+            studio=studio,
+            feedback=feedback,
+            responses=responses,
+        )
+        config = uvicorn.Config(
+            build_app(services),
+            log_config=None,
+            log_level="warning",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            ws="none",
+        )
+        address = _address(listener, settings.server.host)
+        Server(config, backend, loader, studio, address).run(sockets=[listener])
 
 
 @contextmanager
@@ -252,19 +347,41 @@ def served_api(backend: "LocalBackend") -> Iterator[str]:
 
 
 class Server(uvicorn.Server):
-    """Prints its address when it is ready; ends running streams when it shuts down."""
+    """Prints its address when it answers, and the model when it is loaded; ends if that fails.
 
-    def __init__(self, config: uvicorn.Config, backend: "LocalBackend", address: str) -> None:
+    Running streams end when it shuts down.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        backend: "DeferredBackend",
+        loader: ModelLoader,
+        studio: "Studio",
+        address: str,
+    ) -> None:
         super().__init__(config)
         self._backend = backend
+        self._loader = loader
+        self._studio = studio
         self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer requests."""
+        """Begin to answer requests, and to load the model."""
         await super().startup(sockets)
-        info = self._backend.default_model
-        window = f"{info.context_length:,} tokens of context"
-        print(f"Mistral playground: {self._address}  (model {info.name}, {window})", flush=True)
+        (info,) = await self._backend.models()
+        print(f"Mistral playground: {self._address}  (loading {info.name} …)", flush=True)
+        self._loader.start(self._studio, self._model_came)
+
+    def _model_came(self) -> None:
+        """In the loader's thread: say so; end if it failed."""
+        if self._loader.failure:
+            self.should_exit = True
+        elif self._backend.running:
+            info = asyncio.run(self._backend.models())[0]
+            print(
+                f"Ready: model {info.name}, {info.context_length:,} tokens of context", flush=True
+            )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End running streams, then close the pages' connections: their heartbeats never end."""
@@ -278,17 +395,30 @@ class Server(uvicorn.Server):
 
 
 def _describe(loaded: "LoadedModel") -> "ModelInfo":
+    info = _info(loaded.spec, loaded.name, loaded.context_length)
+    return replace(info, created=modified_s(Path(loaded.model.name_or_path) / CONFIG_FILE))
+
+
+def _info(spec: "ModelSpec", name: str, context_length: int) -> "ModelInfo":
     from playground.models.catalogue import find
     from playground.protocol import ModelInfo, Sampling
 
-    entry = find(loaded.spec.source)
+    entry = find(spec.source)
     return ModelInfo(
-        name=loaded.name,
-        context_length=loaded.context_length,
-        description=entry.description if entry else f"Loaded from {loaded.spec.source}.",
+        name=name,
+        context_length=context_length,
+        description=entry.description if entry else f"Loaded from {spec.source}.",
         defaults=entry.sampling if entry else Sampling(),
-        created=modified_s(Path(loaded.model.name_or_path) / CONFIG_FILE),
     )
+
+
+def _window_of_folder(folder: Path) -> int:
+    """Return the longest context that a folder's config names, for as long as it is not loaded."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        return int(config["max_position_embeddings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return UNKNOWN_WINDOW
 
 
 def _handle_signal(_number: int, _frame: FrameType | None) -> None:

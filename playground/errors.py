@@ -18,6 +18,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
     ├── EngineStopped         The engine is shutting down, or its thread died.
+    ├── ModelLoading          The model is not loaded yet; the same request will do in a moment.
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
     ├── NoSpace               The disk has no room for the files that are to be written.
@@ -216,6 +217,17 @@ class EngineStopped(PlaygroundError):
 
     kind = "unavailable"
     code = "engine_stopped"
+
+
+class ModelLoading(PlaygroundError):
+    """The model is not loaded yet; the same request will do in a moment."""
+
+    kind = "unavailable"
+    code = "model_loading"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{model} is still loading; try again in a moment")
+        self.model = model
 
 
 class ToolFailed(PlaygroundError):

@@ -1,4 +1,4 @@
-"""Logging and garbage collection, set once for the whole process.
+"""Logging, imports and garbage collection, set once for the whole process.
 
 Knows no model and no server: `playground.app` and the commands call it.
 """
@@ -6,7 +6,14 @@ Knows no model and no server: `playground.app` and the commands call it.
 import gc
 import logging
 import os
+import sys
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import cast
 
 
 def quiet_libraries() -> None:
@@ -22,6 +29,55 @@ def quiet_libraries() -> None:
     # peft and trl still set it, so that transformers warns in every training
     warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """Let what is imported inside do without a module that it takes if it is installed.
+
+    Nothing changes if the module is imported already.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = cast("ModuleType", None)  # an import of it raises ImportError
+    try:
+        yield
+    finally:
+        sys.modules.pop(module, None)
+
+
+@contextmanager
+def replaced_at_import(module: str, name: str, value: object) -> Iterator[None]:
+    """Replace a function of a module that is imported inside, before other modules take it."""
+    finder = _ReplacingFinder(module, name, value)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _ReplacingFinder(MetaPathFinder):
+    def __init__(self, module: str, name: str, value: object) -> None:
+        self._module = module
+        self._name = name
+        self._value = value
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find the one module; its loader replaces the name once it has executed it."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == self._module else None
+        if spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def execute_and_replace(module: ModuleType) -> None:
+                execute(module)
+                setattr(module, self._name, self._value)
+
+            spec.loader.exec_module = execute_and_replace  # type: ignore[method-assign]
+        return spec
 
 
 def freeze_heap() -> None:

@@ -28,6 +28,7 @@ def started_playground() -> Iterator[str]:
             assert process.stdout is not None
             found = re.search(r"http://\S+", process.stdout.readline())
             assert found is not None, "the playground did not start"
+            process.stdout.readline()  # "Ready: …", once the model is loaded
             yield found.group()
             process.terminate()
 

@@ -213,7 +213,7 @@ def _into_store(
     """Publish the adapter with its report card, and promote it if the card says so."""
     from playground.backends.local import LocalBackend
     from playground.errors import PlaygroundError
-    from playground.evaluation.run import EvaluationStopped
+    from playground.evaluation.report_card import EvaluationStopped
     from playground.models.shared_weights import shared_weight_copy
     from playground.store.adapters import AdapterStore
     from playground.studio.training_work import (

@@ -13,17 +13,16 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from transformers import PretrainedConfig
+from typing import TYPE_CHECKING
 
 from finetune.methods import method_of
 from finetune.recipe import Recipe
-from finetune.training.plan import config_of
 from finetune.training.schedule import num_steps
-from playground.models.config import choose_device, choose_dtype
-from playground.models.plan import count_parameters
 from playground.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig
 
 FORWARD, FORWARD_AND_BACKWARD, WITH_CHECKPOINTING = 2, 4, 6
 USED_SHARE = 0.5
@@ -38,6 +37,10 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     """Estimate a run over examples of these lengths, in tokens; 0 if there are none."""
     if not lengths:
         return 0.0
+    from finetune.training.plan import config_of  # these import torch
+    from playground.models.config import choose_device, choose_dtype
+    from playground.models.plan import count_parameters
+
     config = config_of(recipe, home)
     spec = ModelSpec(
         recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
@@ -57,8 +60,12 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     return float(num_steps(recipe, lengths) * recipe.gradient_accumulation_steps * micro_batch_s)
 
 
-def _measured_rate(config: PretrainedConfig, dtype: torch.dtype, device: torch.device) -> float:
+def _measured_rate(
+    config: "PretrainedConfig", dtype: "torch.dtype", device: "torch.device"
+) -> float:
     """Measure the operations a second of one large product."""
+    import torch
+
     hidden = int(config.hidden_size)
     wide = int(getattr(config, "intermediate_size", None) or 4 * hidden)
     rows = torch.randn(MEASURED_TOKENS, hidden, device=device).to(dtype)

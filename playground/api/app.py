@@ -16,7 +16,7 @@ from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
-from playground.api.connection import key_check
+from playground.api.connection import key_check, loading_check
 from playground.api.delivery import Delivery
 from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
@@ -96,7 +96,9 @@ def _api(services: Services) -> FastAPI:
     api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
     api.include_router(_health_router(backend))
 
-    keyed = APIRouter(dependencies=[Depends(key_check(services.access))])
+    keyed = APIRouter(
+        dependencies=[Depends(key_check(services.access)), Depends(loading_check(backend))]
+    )
     unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
@@ -138,10 +140,11 @@ def _health_router(backend: Backend) -> APIRouter:
     async def health() -> Response:
         running = backend.running
         reply: dict[str, object] = {
-            "status": "ok" if running else "stopped",
+            "status": "ok" if running else "loading" if backend.loading else "stopped",
             "model": (await backend.models())[0].name,
             "uptime": round(time.monotonic() - began, 3),
         }
-        return JSONResponse(reply, 200 if running else 503)
+        headers = {"Retry-After": "1"} if backend.loading else {}
+        return JSONResponse(reply, 200 if running else 503, headers)
 
     return router

@@ -1,4 +1,4 @@
-"""One HTTP connection: the API key, the JSON body, and the client's disconnect."""
+"""One HTTP connection: the key, whether the model is there, the body, and the disconnect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -10,6 +10,8 @@ from starlette.types import Receive
 
 from playground.access import Access
 from playground.api.errors import Refused
+from playground.errors import ModelLoading
+from playground.protocol import Backend
 from playground.protocol.json_types import JsonObject
 
 T = TypeVar("T")
@@ -25,6 +27,17 @@ def key_check(access: Access) -> Callable[[Request], Awaitable[None]]:
         anthropic = http.headers.get("x-api-key")
         header = http.headers.get("authorization")
         access.check(header or (f"Bearer {anthropic}" if anthropic else None))
+
+    return check
+
+
+def loading_check(backend: Backend) -> Callable[[], Awaitable[None]]:
+    """Return a dependency that lets requests pass once the model is loaded; raises `ModelLoading`
+    before."""
+
+    async def check() -> None:
+        if backend.loading:
+            raise ModelLoading((await backend.models())[0].name)
 
     return check
 

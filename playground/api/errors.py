@@ -21,12 +21,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from playground.errors import ContextOverflow, InvalidRequest, Kind, PlaygroundError
+from playground.errors import ContextOverflow, InvalidRequest, Kind, ModelLoading, PlaygroundError
 
 log = logging.getLogger(__name__)
 
 INVALID, BUSY, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
-RETRY_AFTER_SECONDS = 1
+RETRY_AFTER_SECONDS, LOADING_RETRY_AFTER_SECONDS = 1, 5
 LONGEST_MESSAGE = 2000
 UNION_MEMBER = re.compile(
     r"literal\[|(NamedTool|NamedFunction|AllowedChoice|NamedFunctionChoice|AllowedFunctions)$"
@@ -165,7 +165,10 @@ def spelled(names: Mapping[str, str]) -> Iterator[None]:
 def _translate_ours(error: PlaygroundError) -> ErrorReply:
     status, kind = STATUS_AND_TYPE[error.kind]
     message = error.problem if isinstance(error, ContextOverflow) else error.message
-    return ErrorReply(status, kind, error.code, message, error.field, HEADERS.get(status, {}))
+    headers = HEADERS.get(status, {})
+    if isinstance(error, ModelLoading):
+        headers = {"Retry-After": str(LOADING_RETRY_AFTER_SECONDS)}
+    return ErrorReply(status, kind, error.code, message, error.field, headers)
 
 
 def _translate_fault(faults: Sequence[Any]) -> ErrorReply:

@@ -48,6 +48,11 @@ class ScriptedBackend:
         """Always."""
         return True
 
+    @property
+    def loading(self) -> bool:
+        """Never."""
+        return False
+
     async def models(self) -> Sequence[ModelInfo]:
         """The models it was given."""
         return self._models

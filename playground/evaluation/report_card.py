@@ -14,6 +14,11 @@ from typing import Literal
 from playground.evaluation.metrics import Estimate, difference, estimate
 from playground.evaluation.rows import SetKind
 
+
+class EvaluationStopped(Exception):
+    """Whoever wanted a report card wants it no longer."""
+
+
 Verdict = Literal["promote", "look closer", "do not promote"]
 PRIMARY = ("exact match", "same JSON", "tool call")
 """Metrics that say whether an answer is right; a row has one of them."""

@@ -12,7 +12,6 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from playground.backends.local import LocalBackend
 from playground.errors import InvalidSettings, PlaygroundError
@@ -20,6 +19,7 @@ from playground.evaluation.judge import Judge, preference
 from playground.evaluation.loss import losses
 from playground.evaluation.metrics import Prediction, score
 from playground.evaluation.report_card import (
+    EvaluationStopped,
     Metric,
     ReportCard,
     RowResult,
@@ -31,7 +31,7 @@ from playground.models.adapters import CARD_FILE
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
 from playground.protocol import (
-    AdapterHost,
+    AdapterBackend,
     Backend,
     ModelInfo,
     Priority,
@@ -47,14 +47,6 @@ STOP_POLL_S = 0.1
 BASE_LANE = "base"
 TEMPORARY_NAME = "report-card-"
 """Begins the names under which adapters are served, unlisted, while their card is made."""
-
-
-class EvaluationStopped(Exception):
-    """Whoever wanted a report card wants it no longer."""
-
-
-class AdapterBackend(Backend, AdapterHost, Protocol):
-    """A backend whose adapters come and go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import Tensor, nn
 
 from playground.errors import BrokenAdapter, WrongBase
 from playground.models.adapter_config import LoraSettings, read_settings
 from playground.protocol.json_types import Json, JsonObject, parse_json, parse_object
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 CONFIG_FILE = "adapter_config.json"
 CARD_FILE = "adapter_card.json"
@@ -40,8 +40,8 @@ class LoraPair:
     ``up`` includes the scale: ``up @ down @ x`` is added to the module's output.
     """
 
-    down: Tensor
-    up: Tensor
+    down: "Tensor"
+    up: "Tensor"
 
     @property
     def rank(self) -> int:
@@ -84,6 +84,8 @@ def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     Raises `BrokenAdapter` for a missing or damaged file, for pickled weights, and for a field of
     the config that is not understood (`playground.models.adapter_config`).
     """
+    from safetensors.torch import load  # imports torch; names and rules here are wanted without
+
     name = name or folder.name
     if problem := name_problem(name, MAX_SERVED_NAME):
         raise BrokenAdapter(problem)
@@ -104,7 +106,7 @@ class Base(Protocol):
     """What an adapter is checked against: a `LoadedModel`, or a base that is not loaded."""
 
     @property
-    def model(self) -> nn.Module:
+    def model(self) -> "nn.Module":
         """The modules, which need no weights."""
         ...
 
@@ -135,7 +137,7 @@ def check_fits(adapter: Adapter, base: Base) -> None:
     check_modules(adapter, base.model)
 
 
-def check_modules(adapter: Adapter, model: nn.Module) -> None:
+def check_modules(adapter: Adapter, model: "nn.Module") -> None:
     """Raise `WrongBase` unless the model has each of the adapter's modules in the same shape."""
     for path, pair in adapter.modules.items():
         try:
@@ -185,7 +187,7 @@ def _settings(folder: Path, config: JsonObject) -> LoraSettings:
 
 
 def _pairs(
-    folder: Path, settings: LoraSettings, tensors: Mapping[str, Tensor]
+    folder: Path, settings: LoraSettings, tensors: "Mapping[str, Tensor]"
 ) -> dict[str, LoraPair]:
     halves: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -194,7 +196,7 @@ def _pairs(
             raise BrokenAdapter(
                 f"{folder} has a weight that is not a LoRA matrix of a decoder layer: {key}"
             )
-        if not torch.isfinite(tensor).all():
+        if not tensor.isfinite().all():
             raise BrokenAdapter(f"{folder} has values that are not finite in {key}")
         halves.setdefault(match["path"], {})[match["which"]] = tensor.float()
     if not halves:

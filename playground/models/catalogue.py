@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from transformers import PretrainedConfig
+from typing import TYPE_CHECKING
 
 from playground.models.published_configs import (
     MINISTRAL_3,
@@ -17,6 +16,9 @@ from playground.models.published_configs import (
 )
 from playground.models.wheel_model import WheelModel
 from playground.protocol import Sampling
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 SMOLLM2 = WheelModel(
@@ -54,7 +56,7 @@ class CatalogueEntry:
     description: str
     context_length: int
     sampling: Sampling
-    config: Callable[[], PretrainedConfig] | None = None
+    config: "Callable[[], PretrainedConfig] | None" = None
     recipe: str = ""
     examples: Path | None = None
     upgrade: Upgrade | None = None
@@ -206,3 +208,15 @@ def find(name: str) -> CatalogueEntry | None:
         if name in (entry.name, entry.source):
             return entry
     return None
+
+
+def served_name(source: str) -> str:
+    """Return the name for requests: the catalogue's, a hub id, or the name of a local folder or
+    file."""
+    entry = find(source)
+    if entry:
+        return entry.name
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path.stem
+    return path.resolve().name if path.is_dir() else source

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from playground.models.spec import ModelSpec
 from playground.models.tokenizer import ChatTokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ONE_THREAD_BELOW = 50_000_000
 """Parameters; the matmuls of a smaller model end before a second thread wakes up; on a busy machine
 two threads were 80 times slower (docs/log.md, "One thread or two for the embedded model")."""
 
 
-def wants_one_thread(model: PreTrainedModel) -> bool:
+def wants_one_thread(model: "PreTrainedModel") -> bool:
     """Tell whether the model is so small that more CPU threads make it slower."""
     return model.device.type == "cpu" and bool(model.num_parameters() < ONE_THREAD_BELOW)
 
@@ -29,7 +31,7 @@ class LoadedModel:
     name: str
     spec: ModelSpec
     folder: Path
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     tokenizer: ChatTokenizer
     context_length: int
     weights_hash: str

@@ -26,7 +26,7 @@ from transformers.utils.logging import (
 )
 
 from playground.errors import BrokenWeights, NotEnoughMemory
-from playground.models.catalogue import find
+from playground.models.catalogue import find, served_name
 from playground.models.config import (
     SMALL_MODEL,
     TEXT_TOWER_KEYS,
@@ -69,7 +69,7 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     model = _load_packed(spec, folder, files, config, home) if device.type == "cpu" else None
     model = model or _load_weights(spec, folder, config, device)
     return LoadedModel(
-        name=served_name(spec),
+        name=served_name(spec.source),
         spec=spec,
         folder=folder,
         model=model,
@@ -77,18 +77,6 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
         context_length=context_length,
         weights_hash=weights_hash(files),
     )
-
-
-def served_name(spec: ModelSpec) -> str:
-    """Return the name for requests: the catalogue's, a hub id, or the name of a local folder or
-    file."""
-    entry = find(spec.source)
-    if entry:
-        return entry.name
-    path = Path(spec.source).expanduser()
-    if path.is_file():
-        return path.stem
-    return path.resolve().name if path.is_dir() else spec.source
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:

@@ -1,27 +1,33 @@
 """Configs of published models, as in their config.json: what their memory is planned with before
 they are downloaded. Of models with a vision tower it is the text tower's.
+
+The catalogue names these functions; transformers is imported once one is called.
 """
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from transformers import LlamaConfig, Ministral3Config, MistralConfig
+if TYPE_CHECKING:
+    from transformers import LlamaConfig, Ministral3Config, MistralConfig
 
 
-def mistral_small_config() -> MistralConfig:
+def mistral_small_config() -> "MistralConfig":
     """Return the config of Mistral-Small-24B-Instruct-2501."""
     return _mistral_24b(max_position_embeddings=32_768, rope_theta=1e8)
 
 
-def mistral_small_3_1_config() -> MistralConfig:
+def mistral_small_3_1_config() -> "MistralConfig":
     """Return the text tower's of Mistral Small 3.1 and 3.2, of Magistral Small 1.2 and, which has
     no other, Devstral Small 1.1.
     """
     return _mistral_24b(max_position_embeddings=131_072, rope_theta=1e9)
 
 
-def mistral_nemo_config() -> MistralConfig:
+def mistral_nemo_config() -> "MistralConfig":
     """Return the config of Mistral-Nemo-Base-2407, whose shape the instruction-tuned one has."""
+    from transformers import MistralConfig
+
     return MistralConfig(
         vocab_size=131_072,
         hidden_size=5120,
@@ -37,8 +43,10 @@ def mistral_nemo_config() -> MistralConfig:
     )
 
 
-def mistral_7b_config() -> MistralConfig:
+def mistral_7b_config() -> "MistralConfig":
     """Return the config of Mistral-7B-Instruct-v0.3."""
+    from transformers import MistralConfig
+
     return MistralConfig(
         vocab_size=32_768,
         hidden_size=4096,
@@ -53,8 +61,10 @@ def mistral_7b_config() -> MistralConfig:
     )
 
 
-def ministral_3_3b_config() -> Ministral3Config:
+def ministral_3_3b_config() -> "Ministral3Config":
     """Return the text tower's of Ministral 3 3B, whose embeddings are tied."""
+    from transformers import Ministral3Config
+
     return Ministral3Config(
         hidden_size=3072,
         intermediate_size=9216,
@@ -63,18 +73,24 @@ def ministral_3_3b_config() -> Ministral3Config:
     )
 
 
-def ministral_3_8b_config() -> Ministral3Config:
+def ministral_3_8b_config() -> "Ministral3Config":
     """Return the text tower's of Ministral 3 8B: the defaults of transformers."""
+    from transformers import Ministral3Config
+
     return Ministral3Config()
 
 
-def ministral_3_14b_config() -> Ministral3Config:
+def ministral_3_14b_config() -> "Ministral3Config":
     """Return the text tower's of Ministral 3 14B."""
+    from transformers import Ministral3Config
+
     return Ministral3Config(hidden_size=5120, intermediate_size=16_384, num_hidden_layers=40)
 
 
-def devstral_small_2_config() -> Ministral3Config:
+def devstral_small_2_config() -> "Ministral3Config":
     """Return the text tower's of Devstral Small 2: the 24B's shape, with YaRN."""
+    from transformers import Ministral3Config
+
     return Ministral3Config(
         hidden_size=5120,
         intermediate_size=32_768,
@@ -94,12 +110,14 @@ def devstral_small_2_config() -> Ministral3Config:
     )
 
 
-MINISTRAL_3: Mapping[str, Callable[[], Ministral3Config]] = MappingProxyType(
+MINISTRAL_3: Mapping[str, "Callable[[], Ministral3Config]"] = MappingProxyType(
     {"3b": ministral_3_3b_config, "8b": ministral_3_8b_config, "14b": ministral_3_14b_config}
 )
 
 
-def _mistral_24b(max_position_embeddings: int, rope_theta: float) -> MistralConfig:
+def _mistral_24b(max_position_embeddings: int, rope_theta: float) -> "MistralConfig":
+    from transformers import MistralConfig
+
     return MistralConfig(
         vocab_size=131_072,
         hidden_size=5120,
@@ -115,8 +133,10 @@ def _mistral_24b(max_position_embeddings: int, rope_theta: float) -> MistralConf
     )
 
 
-def smollm2_config() -> LlamaConfig:
+def smollm2_config() -> "LlamaConfig":
     """Return the config of SmolLM2-135M-Instruct, as in its config.json."""
+    from transformers import LlamaConfig
+
     return LlamaConfig(
         vocab_size=49_152,
         hidden_size=576,

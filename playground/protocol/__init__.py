@@ -21,6 +21,7 @@ from playground.protocol.answers import (
     collect,
 )
 from playground.protocol.backend import (
+    AdapterBackend,
     AdapterHost,
     Backend,
     Capabilities,
@@ -44,6 +45,7 @@ from playground.protocol.request import (
 __all__ = [
     "ANY_OBJECT",
     "MAX_CHOICES",
+    "AdapterBackend",
     "AdapterHost",
     "Answer",
     "AnswerBuilder",

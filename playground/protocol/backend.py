@@ -57,6 +57,11 @@ class Backend(Protocol):
         """Whether requests are taken."""
         ...
 
+    @property
+    def loading(self) -> bool:
+        """Whether the model is still being loaded, so that requests are not taken yet."""
+        ...
+
     async def models(self) -> Sequence[ModelInfo]:
         """The models that requests may name, the default first."""
         ...
@@ -100,6 +105,10 @@ class AdapterHost(Protocol):
     def uses_of(self, content_hash: str) -> int:
         """Requests running with this version of an adapter, or waiting for it."""
         ...
+
+
+class AdapterBackend(Backend, AdapterHost, Protocol):
+    """A backend whose adapters come and go."""
 
 
 def find_model(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from playground.errors import Conflict
 from playground.files import atomic_folder
-from playground.models.export.export import export
 from playground.models.export.request import Target, make_request
 from playground.studio.jobs.kinds.train import TrainingSnapshot
 from playground.studio.starting_points import weights_of
@@ -24,6 +23,8 @@ def archive_of(job: TrainingSnapshot, step: int, target: Target, home: Path) -> 
     The files lie at its top, in PEFT's format or as a whole model. Takes as long as an export.
     Raises `Conflict` if there are no such weights, and what `export` raises.
     """
+    from playground.models.export.export import export  # imports torch
+
     weights = weights_of(job, step)
     if weights is None:
         what = f"checkpoint of step {step}" if step else "adapter yet"

@@ -2,6 +2,9 @@
 
 Rows are checked, jobs trained on a shared-weight copy of the resident base, finished adapters
 evaluated, published, promoted and rolled back while requests go on. Knows no page and no HTTP.
+
+The page is built over it before torch is imported, so methods import what needs torch, and only
+once the model is loaded: two threads importing the same libraries at once may meet half of them.
 """
 
 import logging
@@ -11,25 +14,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import finetune
 from finetune.check import check_rows
 from finetune.data.dataset import PrepareHooks, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
-from finetune.formats.mistral_finetune import convert, is_mistral_finetune
 from finetune.recipe import UNSERVED_MODULES, Recipe
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
-from finetune.training.plan import TrainingPlan, plan_for
 from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
-from playground.evaluation.run import AdapterBackend
 from playground.models.adapters import check_fits, read_adapter
-from playground.models.export.export import export
 from playground.models.export.request import Exported, make_request
 from playground.models.loaded import LoadedModel
-from playground.models.plan import available_bytes, kv_bytes_per_token
-from playground.protocol import ModelInfo
+from playground.models.resident import ResidentModel
+from playground.protocol import AdapterBackend, ModelInfo
 from playground.store.adapters import AdapterStore, Version
 from playground.studio.jobs import Jobs, JobSummary
 from playground.studio.jobs.kinds.train import (
@@ -51,6 +51,9 @@ from playground.studio.store_watch import StoreWatch
 from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials
 
+if TYPE_CHECKING:
+    from finetune.training.plan import TrainingPlan
+
 logger = logging.getLogger(__name__)
 
 SAMPLES = Path(finetune.__file__).parent / "samples"
@@ -58,7 +61,8 @@ SAMPLES = Path(finetune.__file__).parent / "samples"
 
 
 class Studio:
-    """Jobs and adapters of one server. Use it as a context manager.
+    """Jobs and adapters of one server. Use it as a context manager, or call `start` once the model
+    is loaded, and `close`; what needs the model raises `ModelLoading` before.
 
     ``throttle`` lets decoding go before each layer of training (`TrainingHooks`). With ``isolated``
     each job trains in a process of its own, which loads a base of its own: for a second GPU, or
@@ -68,7 +72,7 @@ class Studio:
     def __init__(
         self,
         home: Path,
-        loaded: LoadedModel,
+        base: LoadedModel | ResidentModel,
         host: AdapterBackend,
         throttle: Callable[[threading.Event], None] | None = None,
         *,
@@ -76,14 +80,14 @@ class Studio:
         judged_rows: int = MAX_JUDGED_ROWS,
     ) -> None:
         self._home = home
-        self._loaded = loaded
+        self._resident = base if isinstance(base, ResidentModel) else ResidentModel.of(base)
         self._host = host
         self._trials = Trials(host)
         self.isolated = isolated
         self.store = AdapterStore(home / "adapters")
         self._watch = StoreWatch(self.store, host, self._trials)
         work = TrainingWork(
-            home, loaded, host, self.store, self.promote, throttle, isolated, judged_rows
+            home, self._resident, host, self.store, self.promote, throttle, isolated, judged_rows
         )
         kind = TrainKind(
             work.train, work.make_card, work.publish, self._trials.unload, work.validate
@@ -91,13 +95,21 @@ class Studio:
         self.jobs = Jobs(home, [kind])
 
     def __enter__(self) -> "Studio":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to work at jobs and to follow the store."""
         self.jobs.start()
         self._watch.start()
         if self.training_unavailable:
             logger.warning("serving without training: %s", self.training_unavailable)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End what is running; jobs go on at the next start."""
         self.jobs.close()
         self._watch.close()
         self._trials.close()
@@ -118,12 +130,12 @@ class Studio:
     @property
     def base(self) -> str:
         """The resident base, as recipes name it."""
-        return self._loaded.spec.source
+        return self._resident.spec.source
 
     @property
     def base_model(self) -> str:
         """The name under which the resident base is served."""
-        return self._loaded.name
+        return self._resident.name
 
     @property
     def home(self) -> Path:
@@ -133,7 +145,7 @@ class Studio:
     @property
     def target_modules(self) -> list[str]:
         """Names of the resident base's modules that an adapter can have."""
-        modules = self._loaded.model.named_modules()
+        modules = self._resident.require_loaded().model.named_modules()
         linear = {name.rpartition(".")[2] for name, each in modules if hasattr(each, "in_features")}
         return sorted(linear - {*UNSERVED_MODULES})
 
@@ -141,7 +153,7 @@ class Studio:
 
     def for_base(self, recipe: Recipe) -> Recipe:
         """Return the recipe on the resident base, as it is quantized."""
-        spec = self._loaded.spec
+        spec = self._resident.spec
         return replace(
             recipe, base_model=spec.source, quantization=spec.quantization, precision=spec.precision
         )
@@ -160,7 +172,7 @@ class Studio:
         many rows are done.
         """
         hooks = PrepareHooks(on_rows, niceness=NICENESS)
-        tokenizer = self._loaded.tokenizer
+        tokenizer = self._resident.require_loaded().tokenizer
         dataset = prepare(files, tokenizer, self._home, evaluation, columns, hooks)
         return check_rows(dataset, recipe, niceness=NICENESS).report
 
@@ -176,17 +188,21 @@ class Studio:
 
         Raises `InvalidSettings` if that line holds no row.
         """
-        tokenizer = self._loaded.tokenizer
+        tokenizer = self._resident.require_loaded().tokenizer
         examples = preview_row(file, line, tokenizer, recipe.max_length, columns)
         return [preview_of(example, tokenizer) for example in examples]
 
-    def plan(self, recipe: Recipe) -> tuple[TrainingPlan, int, int]:
+    def plan(self, recipe: Recipe) -> "tuple[TrainingPlan, int, int]":
         """What training takes, base included; the keys and values of one whole context, which
         serving may take beside it; and the bytes that there are for all: what is free, and what the
         resident base takes already."""
-        model = self._loaded.model
+        loaded = self._resident.require_loaded()
+        model = loaded.model
+        from finetune.training.plan import plan_for  # these import torch
+        from playground.models.plan import available_bytes, kv_bytes_per_token
+
         plan = plan_for(self.for_base(recipe), model.config, model.device)
-        cache = kv_bytes_per_token(model.config, model.dtype.itemsize) * self._loaded.context_length
+        cache = kv_bytes_per_token(model.config, model.dtype.itemsize) * loaded.context_length
         free = available_bytes(model.device) + (0 if self.isolated else plan.weights)
         return plan, cache, free
 
@@ -207,6 +223,7 @@ class Studio:
         ``request`` is kept with the job, as its ``input``. Raises `Conflict` where this server
         cannot train.
         """
+        self._resident.require_loaded()
         self.jobs.require_available()
         self._check_name(name)
         recipe = recipe if self.isolated else self.for_base(recipe)
@@ -306,20 +323,26 @@ class Studio:
         Raises `BrokenAdapter` or `WrongBase`; nothing is kept then.
         """
         self._check_name(name)
+        loaded = self._resident.require_loaded()
+        from finetune.formats.mistral_finetune import convert, is_mistral_finetune  # imports torch
+
         with tempfile.TemporaryDirectory() as temporary:
             if is_mistral_finetune(folder):
-                convert(folder, Path(temporary) / "peft", self._loaded.model.config)
+                convert(folder, Path(temporary) / "peft", loaded.model.config)
                 folder = Path(temporary) / "peft"
             adapter = read_adapter(folder, name)
-            check_fits(adapter, self._loaded)
-            facts = {} if adapter.card else {"base_hash": self._loaded.weights_hash}
+            check_fits(adapter, loaded)
+            facts = {} if adapter.card else {"base_hash": loaded.weights_hash}
             return self.store.publish(folder, name, facts)
 
     def export(self, name: str, version: str, to: str, gguf_type: str = "f16") -> Exported:
         """Write a version for another program, to ``exports/NAME-VERSION-to`` under the home.
 
-        Raises what `playground.models.export.export` raises.
+        Raises what `playground.models.export.export` raises, and `ModelLoading`.
         """
+        self._resident.require_loaded()
+        from playground.models.export.export import export  # imports torch
+
         stored = self.store.find(name, version)
         ending = f"{to}-{gguf_type}" if to in ("gguf", "ollama") else to
         out = self._home / "exports" / f"{name}-{stored.version}-{ending}"

@@ -1,5 +1,7 @@
 """The trainer's names that the faces use: only the studio and the commands import `finetune`."""
 
+from typing import TYPE_CHECKING
+
 from finetune.data.columns import guess_columns
 from finetune.data.formats import read_columns
 from finetune.data.preview import ExamplePreview
@@ -9,7 +11,9 @@ from finetune.recipe import PRESETS, Recipe, for_method, make, recipe_schema
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from finetune.training.duration import duration_text
-from finetune.training.plan import TrainingPlan
+
+if TYPE_CHECKING:  # it imports torch, which takes seconds; the page needs the type only
+    from finetune.training.plan import TrainingPlan
 
 __all__ = [
     "PRESETS",

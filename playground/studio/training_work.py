@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from finetune.check import check_rows
 from finetune.child_process import WorkStopped
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
-from playground.evaluation.report_card import ReportCard
+from playground.evaluation.report_card import EvaluationStopped, ReportCard
 from playground.evaluation.report_card_formats import write_report_card
-from playground.evaluation.run import AdapterBackend, EvaluationStopped, report_card
 from playground.models.loaded import LoadedModel
+from playground.models.resident import ResidentModel
 from playground.models.shared_weights import shared_weight_copy
+from playground.protocol import AdapterBackend
 from playground.store.adapters import AdapterStore, Version
 from playground.store.report_card_files import ReportCardFormat
 from playground.store.uploads import Uploads
@@ -49,7 +48,7 @@ class TrainingWork:
     """The parts that a training job needs; `playground.studio.jobs.kinds.train` calls them."""
 
     home: Path
-    loaded: LoadedModel
+    resident: ResidentModel
     host: AdapterBackend
     store: AdapterStore
     promote: Callable[[str, str], Version]
@@ -63,7 +62,10 @@ class TrainingWork:
         Raises `InvalidSettings` if none is left to train or to evaluate on, `WorkStopped` once
         the hooks' event is set.
         """
-        dataset, recipe = open_dataset(run, self.loaded, hooks.stop_event), run.recipe
+        dataset, recipe = (
+            open_dataset(run, self.resident.require_loaded(), hooks.stop_event),
+            run.recipe,
+        )
         found = check_rows(dataset, recipe, hooks.stop_event, NICENESS)
         checked, left_out, of_evaluation = (
             found.report,
@@ -93,19 +95,22 @@ class TrainingWork:
         """Train the run beside the requests, or in a process of its own."""
         if self.isolated:
             return train_in_subprocess(run, hooks)
-        spec, recipe = self.loaded.spec, run.recipe
+        loaded, recipe = self.resident.require_loaded(), run.recipe
+        spec = loaded.spec
         if (recipe.base_model, recipe.quantization) != (spec.source, spec.quantization):
             raise InvalidSettings(
                 f"the recipe's base is {recipe.base_model} ({recipe.quantization}), and "
                 f"{spec.source} ({spec.quantization}) is resident; train it with --isolated"
             )
+        import torch  # takes seconds; the page is built without it
+
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return execute(run, self.loaded, replace(hooks, throttle=self.throttle))
+        return execute(run, loaded, replace(hooks, throttle=self.throttle))
 
     def make_card(self, run: Run, stop_event: threading.Event) -> MadeCard:
         """Write the report card beside the adapter, and among the uploads."""
-        loaded = shared_weight_copy(self.loaded)
+        loaded = shared_weight_copy(self.resident.require_loaded())
         card, paths = make_run_card(
             run, loaded, self.host, self.store, self.judged_rows, stop_event
         )
@@ -135,6 +140,8 @@ def make_run_card(
 
     Raises `EvaluationStopped` once the event is set.
     """
+    from playground.evaluation.run import report_card  # imports torch
+
     adapter = adapter_of(run)
     try:
         dataset = open_dataset(run, loaded, stop_event)

@@ -15,6 +15,7 @@ from playground.ui.compare.tab import compare_tab
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import UNQUEUED
+from playground.ui.components.loading import loading_notice
 from playground.ui.components.markup import render
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
@@ -38,6 +39,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
     needs_key = services.access.needs_key
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
+        loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
                 chat = chat_tab(page, answering, feedback, needs_key=needs_key)
@@ -52,7 +54,12 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         # Adapters come and go: each opened tab lists those that are served at that moment. On load
         # the Chat tab restores its own choice.
         others = (functions, structured, *lanes)
-        for event, models in ((tabs.select, (chat, *others)), (page.load, others)):
+        everywhere = (chat, *others)
+        for event, models in (
+            (tabs.select, everywhere),
+            (loading.tick, everywhere),
+            (page.load, others),
+        ):
             choices = ModelChoices(answering)
             event(**bind(choices.refresh, ModelsUpdate(models)), inputs=list(models), **UNQUEUED)
     return page

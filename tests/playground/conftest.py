@@ -55,6 +55,7 @@ def killable_playground(
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found is not None
+        assert process.stdout.readline().startswith("Ready: ")
         yield found.group(), process
         process.terminate()
 

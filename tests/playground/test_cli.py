@@ -149,6 +149,7 @@ def test_serve_exits_0_on_sigterm(tmp_path: Path) -> None:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found is not None
+        assert process.stdout.readline().startswith("Ready: model embedded")
         for path in ("/health", "/"):
             with urllib.request.urlopen(found.group() + path, timeout=30) as reply:
                 assert reply.status == 200

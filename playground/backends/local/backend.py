@@ -103,6 +103,11 @@ class LocalBackend:
         return self._engine.running
 
     @property
+    def loading(self) -> bool:
+        """Never."""
+        return False
+
+    @property
     def live_requests(self) -> int:
         """Requests running or waiting."""
         return self._engine.live_requests

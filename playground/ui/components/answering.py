@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from playground.errors import InvalidRequest
+from playground.errors import InvalidRequest, ModelLoading
 from playground.lab import Lane, LaneEvent, ask_lanes, lane_of
 from playground.lab.extraction import Extracted, extract_many
 from playground.protocol import (
@@ -40,10 +40,11 @@ class Answering:
         return find_model(models, name or "") or models[0]
 
     async def count_tokens(self, request: Request) -> int | None:
-        """Return the tokens of a prompt; None where the model's chat template refuses it."""
+        """Return the tokens of a prompt; None where the model's chat template refuses
+        it, or before the model is loaded."""
         try:
             return await self.backend.count_tokens(request)
-        except InvalidRequest:
+        except (InvalidRequest, ModelLoading):
             return None
 
     def cancel(self, request_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from playground.store.adapters import Version
 from playground.studio.jobs import JobSummary
@@ -12,9 +12,12 @@ from playground.studio.jobs.kinds.train import (
     VALIDATING,
     TrainingSnapshot,
 )
-from playground.studio.training import DataReport, ExamplePreview, TrainingPlan, duration_text
+from playground.studio.training import DataReport, ExamplePreview, duration_text
 from playground.ui.components.markup import render
 from playground.ui.finetune.curves import run_curves
+
+if TYPE_CHECKING:
+    from playground.studio.training import TrainingPlan
 
 SHOWN_ERRORS = 30
 SHOWN_SAMPLES = 3
@@ -73,7 +76,7 @@ def report_html(report: DataReport) -> str:
     )
 
 
-def plan_html(plan: TrainingPlan, cache: int, available: int) -> str:
+def plan_html(plan: "TrainingPlan", cache: int, available: int) -> str:
     """Return the memory plan: parts, total, and whether it fits."""
     total = plan.total + cache
     unit, unit_name = (GIB, "GiB") if total > IN_GIB else (MIB, "MiB")

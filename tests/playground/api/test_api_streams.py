@@ -34,6 +34,10 @@ class Watched:
     def running(self) -> bool:
         return self._backend.running
 
+    @property
+    def loading(self) -> bool:
+        return self._backend.loading
+
     async def models(self) -> Sequence[ModelInfo]:
         return await self._backend.models()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finetune.recipe import Recipe
 from finetune.training.hooks import Trained, TrainingHooks
-from playground.evaluation.run import EvaluationStopped
+from playground.evaluation.report_card import EvaluationStopped
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec

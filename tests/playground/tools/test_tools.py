@@ -21,7 +21,6 @@ from pydantic import Field
 from playground.errors import InvalidSettings, ToolFailed
 from playground.protocol import ToolCall
 from playground.tools import (
-    McpServers,
     RunnableTool,
     Toolbox,
     ToolResult,
@@ -30,6 +29,7 @@ from playground.tools import (
     functions_of_file,
 )
 from playground.tools.calculator import evaluate
+from playground.tools.mcp_servers import McpServers
 
 SERVER = Path(__file__).with_name("mcp_server.py")
 

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import torch
-
 from finetune.recipe import Recipe
 
 OUT_OF_MEMORY_PHRASES = ("out of memory", "not enough memory", "can't allocate memory")
@@ -13,6 +11,8 @@ MAX_HALVINGS = 2
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a step failed for lack of memory."""
+    import torch  # takes seconds; a step that fails has imported it already
+
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     message = str(error).lower()

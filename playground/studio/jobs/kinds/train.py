@@ -26,7 +26,7 @@ from finetune.training.checkpoints import (
 )
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import InvalidSettings, PlaygroundError
-from playground.evaluation.run import EvaluationStopped
+from playground.evaluation.report_card import EvaluationStopped
 from playground.store.report_card_files import ReportCardFormat, report_cards_in
 from playground.studio.jobs.index import Signature, signature_of
 from playground.studio.jobs.job import Job, State

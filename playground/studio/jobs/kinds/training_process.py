@@ -16,7 +16,6 @@ from types import FrameType
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import RequestFailed
 from playground.files import write_atomic
-from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.runtime import quiet_libraries
 from playground.studio.runs import Run, execute, open_run
@@ -57,6 +56,8 @@ def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
 
 def main(folder: Path) -> None:
     """Train in the child process and leave a result."""
+    from playground.models.loader import load  # imports torch; the server has it already
+
     quiet_libraries()
     hooks = TrainingHooks(stop_event=threading.Event(), on_wait=print)
 

@@ -70,11 +70,10 @@ ACTIVE = "script, img, video, audio, source, iframe, object, embed, link, style,
 SEEN = (
     """(places) => places.map(place => [...document.querySelectorAll(place)].map(e => ({
     text: e.innerText,
-    acts: [...e.querySelectorAll('*')].filter(inner => inner.matches(%r)
+    acts: [...e.querySelectorAll('*')].filter(inner => inner.matches("ACTIVE")
         || getComputedStyle(inner).position === 'fixed' || inner.hasAttribute('onclick')
         || /^javascript:/i.test(inner.getAttribute('href') || '')).length,
-})))"""
-    % ACTIVE
+})))""".replace("ACTIVE", ACTIVE)
 )
 KEEP = """kept => Object.entries(kept).forEach(([name, values]) =>
     sessionStorage.setItem(`mistral-playground.kept.${name}`, values))"""
