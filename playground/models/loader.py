@@ -7,8 +7,6 @@ anything is loaded.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,11 +16,6 @@ from transformers import (
     GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
-)
-from transformers.utils.logging import (
-    disable_progress_bar,
-    enable_progress_bar,
-    is_progress_bar_enabled,
 )
 
 from playground.errors import BrokenWeights, NotEnoughMemory
@@ -44,6 +37,7 @@ from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.models.mistral_vocabulary import find_file
 from playground.models.packed_weights import empty_model, load_packed
 from playground.models.plan import available_bytes, count_parameters, plan_for_config, suggest
+from playground.models.progress import progress_bar
 from playground.models.spec import ModelSpec
 from playground.models.template_tokenizer import TemplateTokenizer
 from playground.models.tokenizer import ChatTokenizer
@@ -138,7 +132,7 @@ def _load_weights(
     is_stored = bool(getattr(config, "quantization_config", None))
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
-        with _progress_bar(shown=parameters >= SMALL_MODEL):
+        with progress_bar(shown=parameters >= SMALL_MODEL):
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
@@ -173,16 +167,3 @@ def _keep_nf4_shared(model: PreTrainedModel) -> None:
     for module in model.modules():
         if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False
-
-
-@contextmanager
-def _progress_bar(*, shown: bool) -> Iterator[None]:
-    """Show transformers' progress bar over the weights only for models that load slowly."""
-    was_enabled = is_progress_bar_enabled()
-    if not shown:
-        disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            enable_progress_bar()

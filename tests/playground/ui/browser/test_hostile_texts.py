@@ -67,14 +67,12 @@ TEXTS = (
     "A" * 100_000 + " after",
 )
 ACTIVE = "script, img, video, audio, source, iframe, object, embed, link, style, form, base, meta"
-SEEN = (
-    """(places) => places.map(place => [...document.querySelectorAll(place)].map(e => ({
+SEEN = """(places) => places.map(place => [...document.querySelectorAll(place)].map(e => ({
     text: e.innerText,
     acts: [...e.querySelectorAll('*')].filter(inner => inner.matches("ACTIVE")
         || getComputedStyle(inner).position === 'fixed' || inner.hasAttribute('onclick')
         || /^javascript:/i.test(inner.getAttribute('href') || '')).length,
 })))""".replace("ACTIVE", ACTIVE)
-)
 KEEP = """kept => Object.entries(kept).forEach(([name, values]) =>
     sessionStorage.setItem(`mistral-playground.kept.${name}`, values))"""
 HARMLESS = "whole, inert"
