@@ -23,22 +23,13 @@ from finetune.data.encodings import (
 )
 from finetune.data.findings import RowError
 from finetune.data.formats import NO_COLUMNS, FormatError, to_row
+from finetune.data.messages import OTHER_ROLES
 from finetune.data.sources import records
 from finetune.data.split import whole_text
 from finetune.data.training_row import JsonObject, TrainingRow
 from playground.files import write_atomic
 
-ROLES = {
-    "human": "user",
-    "gpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
-    "chatbot": "assistant",
-    "function": "tool",
-    "observation": "tool",
-    "developer": "system",
-}
+ROLES = OTHER_ROLES | {"observation": "tool"}
 LINES = (".jsonl", ".ndjson")
 ENCODINGS = (("utf-16", (b"\xff\xfe", b"\xfe\xff")), ("utf-8-sig", (b"\xef\xbb\xbf",)))
 

@@ -65,6 +65,11 @@ class DecodeGraphs:
         self._captured: dict[tuple[int, int, tuple[RowSpan, ...]], CapturedStep] = {}
         self._broken = False
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Rows of the steps that are captured now."""
+        return tuple(sorted({size for _, size, _ in self._captured}))
+
     def run(self, chunks: Sequence[ScheduledChunk]) -> Tensor | None:
         """Return logits ``[chunks, vocabulary]`` of a decode step, valid until the next one.
 

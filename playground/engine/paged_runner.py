@@ -49,6 +49,11 @@ class PagedRunner:
         self._pool: BlockPool | None = None
         self._graphs: DecodeGraphs | None = None
 
+    @property
+    def captured_sizes(self) -> tuple[int, ...]:
+        """Rows of the decode steps that are captured; none where steps run as they are."""
+        return self._graphs.sizes if self._graphs else ()
+
     def budget(self, tokens: int, context_length: int) -> BlockPool:
         """Allocate the pool: ``tokens`` in all, at most ``context_length`` a sequence."""
         self._pool = BlockPool(self._shape, tokens)

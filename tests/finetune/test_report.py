@@ -99,7 +99,7 @@ def test_near_duplicates_share_most_words() -> None:
         (
             '{"messages": [{"role": "Human", "content": "a"},'
             ' {"role": "gpt", "content": "b"}]}',
-            True,
+            False,
         ),
         (
             '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},'

@@ -1,0 +1,1 @@
+"""Everything that only a GPU shows, in one command and one JSON: see `benchmarks.gpu.__main__`."""
