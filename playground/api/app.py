@@ -29,6 +29,7 @@ from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
 from playground.api.responses import responses_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
+from playground.api.tokenize import tokenize_router
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import ServerSettings
@@ -37,7 +38,7 @@ from playground.studio.studio import Studio
 
 __all__ = ["create_api"]
 
-API_PATHS = ("/v1", "/v2", "/health")
+API_PATHS = ("/v1", "/v2", "/health", "/tokenize", "/detokenize", "/version")
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
@@ -102,6 +103,7 @@ def _api(services: Services) -> FastAPI:
     unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
+        keyed.include_router(tokenize_router(backend), prefix=base)
         for router in (
             chat_router(backend),
             completion_router(backend),

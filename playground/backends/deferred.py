@@ -19,13 +19,14 @@ from playground.protocol import (
     Request,
     StreamEvent,
     Timings,
+    TokenizerHost,
     Usage,
 )
 
 POLL_S = 0.05
 
 
-class ClosableBackend(AdapterBackend, Protocol):
+class ClosableBackend(AdapterBackend, TokenizerHost, Protocol):
     """A backend that ends with the server."""
 
     def close(self) -> None:
@@ -34,7 +35,7 @@ class ClosableBackend(AdapterBackend, Protocol):
 
 
 class DeferredBackend:
-    """A `Backend` and `AdapterHost` that is ``loading`` until `open`.
+    """A `Backend`, `AdapterHost` and `TokenizerHost` that is ``loading`` until `open`.
 
     ``expected`` is listed until then. A stream that is asked for meanwhile waits; everything else
     raises `ModelLoading`. May be used from any thread.
@@ -124,6 +125,18 @@ class DeferredBackend:
     def uses_of(self, content_hash: str) -> int:
         """Requests running with this version of an adapter, or waiting; see `AdapterHost`."""
         return self._backend.uses_of(content_hash) if self._backend else 0
+
+    async def tokenize(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt; see `TokenizerHost`. Raises `ModelLoading`."""
+        return await self._attached.tokenize(request)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of text alone; see `TokenizerHost`. Raises `ModelLoading`."""
+        return self._attached.encode_plain(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids; see `TokenizerHost`. Raises `ModelLoading`."""
+        return self._attached.decode(token_ids)
 
     @property
     def _attached(self) -> ClosableBackend:

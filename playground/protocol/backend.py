@@ -111,6 +111,26 @@ class AdapterBackend(Backend, AdapterHost, Protocol):
     """A backend whose adapters come and go."""
 
 
+@runtime_checkable
+class TokenizerHost(Protocol):
+    """A backend whose tokenizer may be used."""
+
+    async def tokenize(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt as the model would be given it."""
+        ...
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of text alone, without a beginning-of-sequence token."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens by their names in grammars: ``<INST>``.
+
+        Raises `InvalidRequest` for an id outside the vocabulary.
+        """
+        ...
+
+
 def find_model(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
     """The model that answers to ``name``: its whole name, or its adapter's."""
     by_name = (info for info in models if info.name == name)

@@ -15,7 +15,13 @@ from playground.backends.local.translate import AnswerReader, PreparedRequest, p
 from playground.engine import Engine, Limits
 from playground.engine.request import GenerationRequest
 from playground.engine.throttle import TrainingThrottle
-from playground.errors import AdapterChanged, ContextOverflow, PlaygroundError, UnknownModel
+from playground.errors import (
+    AdapterChanged,
+    ContextOverflow,
+    InvalidRequest,
+    PlaygroundError,
+    UnknownModel,
+)
 from playground.files import modified_s
 from playground.models.adapters import CONFIG_FILE, Adapter, check_fits, read_adapter
 from playground.models.loaded import LoadedModel
@@ -123,8 +129,28 @@ class LocalBackend:
 
     async def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt as the model would be given it."""
+        return len(await self.tokenize(request))
+
+    async def tokenize(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt as the model would be given it."""
         self._adapter_of(request.model)
-        return len((await asyncio.to_thread(self._renderer.render, request)).token_ids)
+        return list((await asyncio.to_thread(self._renderer.render, request)).token_ids)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of text alone, without a beginning-of-sequence token."""
+        return list(self.loaded.tokenizer.encode_plain(text))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens by name."""
+        tokenizer = self.loaded.tokenizer
+        names, detokenizer = tokenizer.control_tokens, tokenizer.detokenizer()
+        text = ""
+        for token_id in token_ids:
+            if not 0 <= token_id < tokenizer.vocabulary_size:
+                raise InvalidRequest("tokens", f"{token_id} is not a token id of this model")
+            name = names.get(token_id)
+            text += detokenizer.push(token_id) if name is None else detokenizer.flush() + name
+        return text + detokenizer.flush()
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; closing the generator early cancels the request."""
