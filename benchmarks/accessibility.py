@@ -42,8 +42,9 @@ def main() -> None:
         for window in WINDOWS:
             for theme in ("light", "dark"):
                 page = browser.new_page(viewport=window, color_scheme=theme)
+                page.set_default_timeout(120_000)
                 page.goto(chosen.url)
-                page.wait_for_selector("#message textarea:enabled", timeout=120_000)
+                page.wait_for_selector("#message textarea:enabled")
                 page.evaluate(source)
                 for tab in TABS:
                     page.evaluate(

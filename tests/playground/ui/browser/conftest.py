@@ -6,14 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from playground.backends.local import LocalBackend
 from tests.playground.ui.browser.scripted import echo_page
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 WINDOW = ViewportSize(width=1440, height=900)
-expect.set_options(timeout=30_000)  # a busy machine is no failure
+PATIENCE_MS = 60_000  # a busy machine is no failure
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")
@@ -26,9 +34,17 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str) -> Iterator[Page]:
-    """A visitor who was never here before; fails if the page asks another host for anything."""
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """Someone who was never here before, with a cache of their own."""
     context = browser.new_context(viewport=WINDOW, color_scheme="light")
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
+
+
+@contextmanager
+def opened_by(context: BrowserContext, url: str) -> Iterator[Page]:
+    """A tab of the visitor's; fails if the page asks another host for anything."""
     page = context.new_page()
     elsewhere: list[str] = []
     page.on(
@@ -42,8 +58,16 @@ def opened(browser: Browser, url: str) -> Iterator[Page]:
     page.goto(url)
     page.wait_for_selector("#message textarea:enabled")  # the stored values are restored
     yield page
-    context.close()
+    page.evaluate("localStorage.clear()")
+    page.close()
     assert not elsewhere
+
+
+@contextmanager
+def opened(browser: Browser, url: str) -> Iterator[Page]:
+    """The page, opened by a new visitor."""
+    with visitor(browser) as context, opened_by(context, url) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +100,15 @@ def echo_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) ->
         yield url
 
 
+@pytest.fixture(scope="module")
+def echo_visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """Whose cache is filled by the module's first test."""
+    with visitor(browser) as context:
+        yield context
+
+
 @pytest.fixture
-def echoed(browser: Browser, echo_url: str) -> Iterator[Page]:
-    """It, opened by a new visitor."""
-    with opened(browser, echo_url) as page:
+def echoed(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
+    """It, opened in a new tab, with nothing remembered."""
+    with opened_by(echo_visitor, echo_url) as page:
         yield page

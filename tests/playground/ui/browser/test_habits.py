@@ -154,6 +154,18 @@ def test_settings_open_whole_and_only_where_they_are(echoed: Page) -> None:
     expect(button).to_be_hidden()
 
 
+def test_an_active_system_prompt_is_seen(echoed: Page) -> None:
+    echoed.fill("#system textarea", "Talk like <b>a pirate</b>.")
+    chip = echoed.locator("#system-chip button")
+    expect(chip).to_be_hidden()  # the settings are open
+    echoed.click('[data-action="settings"]')
+    expect(chip).to_have_text("System prompt: Talk like <b>a pirate</b>.")
+    chip.click()
+    expect(echoed.locator("#system textarea")).to_be_focused()
+    echoed.fill("#system textarea", "")
+    expect(chip).to_have_count(0)
+
+
 def test_a_phone_folds_the_form_and_shows_the_result(browser: Browser, playground_url: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()

@@ -67,12 +67,13 @@ TEXTS = (
     "A" * 100_000 + " after",
 )
 ACTIVE = "script, img, video, audio, source, iframe, object, embed, link, style, form, base, meta"
-SEEN = """(places) => places.map(place => [...document.querySelectorAll(place)].map(e => ({
+SEEN = """([places, active]) => places.map(place =>
+  [...document.querySelectorAll(place)].map(e => ({
     text: e.innerText,
-    acts: [...e.querySelectorAll('*')].filter(inner => inner.matches("ACTIVE")
+    acts: [...e.querySelectorAll('*')].filter(inner => inner.matches(active)
         || getComputedStyle(inner).position === 'fixed' || inner.hasAttribute('onclick')
         || /^javascript:/i.test(inner.getAttribute('href') || '')).length,
-})))""".replace("ACTIVE", ACTIVE)
+})))"""
 KEEP = """kept => Object.entries(kept).forEach(([name, values]) =>
     sessionStorage.setItem(`mistral-playground.kept.${name}`, values))"""
 HARMLESS = "whole, inert"
@@ -128,7 +129,7 @@ def judged(page: Page, asked: str, answered: str) -> tuple[Sequence[str], Sequen
     """Say of each text how the two places show it."""
     expect(page.locator(asked)).to_have_count(len(TEXTS))
     expect(page.locator(answered)).to_have_count(len(TEXTS))
-    questions, answers = page.evaluate(SEEN, [asked, answered])
+    questions, answers = page.evaluate(SEEN, [[asked, answered], ACTIVE])
     return (
         [judge_question(shown, text) for shown, text in zip(questions, TEXTS, strict=True)],
         [judge_answer(shown, text) for shown, text in zip(answers, TEXTS, strict=True)],
@@ -145,7 +146,7 @@ def judged_in_compare(page: Page, text: str) -> tuple[str, str]:
         arg=text.strip(),
     )
     [asked], [one], [other] = page.evaluate(
-        SEEN, ["#cmp-asked .question", "#cmp-text-a", "#cmp-text-b"]
+        SEEN, [["#cmp-asked .question", "#cmp-text-a", "#cmp-text-b"], ACTIVE]
     )
     answers = {judge_answer(one, text), judge_answer(other, text)}
     return judge_question(asked, text), " / ".join(sorted(answers))
