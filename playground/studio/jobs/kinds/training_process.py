@@ -72,7 +72,7 @@ def main(folder: Path) -> None:
     spec = ModelSpec(
         recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
     )
-    trained = execute(run, load(spec), hooks)
+    trained = execute(run, load(spec, home=run.home), hooks)
     rest = [trained.steps, trained.loss, trained.seconds, trained.resumed_at]
     body = {"folder": str(trained.folder) if trained.folder else None, "rest": rest}
     write_atomic(folder / RESULT_FILE, json.dumps(body))
