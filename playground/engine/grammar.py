@@ -19,8 +19,9 @@ LIMITS = LLParserLimits(
 )
 COMMON_CLOSERS = 64
 """Closing tokens that are tried before the whole vocabulary."""
-LITERALS = (b"0", b"1", b"null", b"true", b"false", b"{}", b"[]", b"{", b"[")
-"""Short JSON values and openings, the sooner closed the earlier."""
+LITERALS = (b",", b"0", b"1", b"null", b"true", b"false", b"{}", b"[]", b"{", b"[")
+"""Short JSON values and openings, the sooner closed the earlier. First the comma: where it may come
+something else must follow, and zeros could follow a digit for ever."""
 
 TokenMask = NDArray[np.bool_]
 TokenIds = NDArray[np.int64]

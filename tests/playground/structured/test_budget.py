@@ -8,8 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from playground.backends.local import LocalBackend
+from playground.engine.grammar import GrammarCompiler
 from playground.lab.extraction import json_request
 from playground.protocol import Message, Request, Sampling, Tool, ToolChoice, answer
+from playground.structured.schema import compile_schema
 
 SCHEMA = {
     "type": "object",
@@ -123,3 +125,19 @@ async def test_plain_text_beside_tools_is_cut_and_says_so(backend: LocalBackend)
     got = await answer(backend, request)
     assert not got.calls
     assert (got.finish_reason, got.usage.completion_tokens) == ("length", 6)
+
+
+def test_number_before_another_field_is_kept(backend: LocalBackend) -> None:
+    """Zeros could follow its digits for ever: they were taken for the shortest way to an end."""
+    tokenizer = backend.loaded.tokenizer
+    schema = {
+        "type": "object",
+        "properties": {"age": {"type": "integer"}, "city": {"type": "string"}},
+        "required": ["age", "city"],
+    }
+    matcher = GrammarCompiler(tokenizer).compile(f"start: {compile_schema(schema).rule}")
+    for token in tokenizer.encode_plain('{"age": '):
+        matcher.consume(token)
+    for digit in "123456789":
+        (token,) = tokenizer.encode_plain(digit)
+        assert matcher.keep_closable(token, 20) == token
