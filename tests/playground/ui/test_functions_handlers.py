@@ -6,6 +6,7 @@ import gradio as gr
 import pytest
 
 from playground.errors import InvalidRequest
+from playground.protocol import Message, ToolCall
 from playground.store import Feedback
 from playground.tools import Toolbox, built_in_tools
 from playground.ui.components.answering import Answering
@@ -14,7 +15,7 @@ from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import text_of
 from playground.ui.functions.events import FunctionForm, FunctionHandlers
 from playground.ui.functions.gallery import gallery_names, tools_json
-from playground.ui.functions.timeline import Timeline
+from playground.ui.functions.timeline import Run, Timeline, from_text, to_text
 from playground.ui.functions.updates import ConversationUpdate
 from tests.playground.ui.helpers import drain, drain_failing, page_request, scripted
 
@@ -226,3 +227,16 @@ async def test_cut_call_is_shown_and_not_run(tab: FunctionHandlers) -> None:
     assert not cut.timeline.calls
     updates = await drain(tab.send(WEATHER, cut.timeline, "", **form()))
     assert "not run" not in written(updates[-1])
+
+
+def test_a_kept_conversation_comes_back_whole() -> None:
+    messages = (
+        Message("user", "Paris?"),
+        Message("assistant", tool_calls=(ToolCall("1", "get_weather", "{}"),)),
+        Message("tool", "19", tool_call_id="1"),
+        Message("assistant", "It is 19.", reasoning="so"),
+    )
+    timeline = Timeline(messages, {"1": Run(seconds=0.5)}).by("embedded")
+    assert from_text(to_text(timeline)) == timeline
+    assert from_text('{"messages": [{"role": "nobody"}]}') == Timeline()
+    assert to_text(Timeline()) == ""
