@@ -282,6 +282,7 @@ def test_int8_steps_are_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("its matmuls wait for the GPU")
 
     monkeypatch.setattr(DecodeGraphs, "_capture", capture)
+    monkeypatch.setattr("playground.models.int_linear.has_int_kernels", lambda: False)
     loaded = load(ModelSpec("embedded", quantization="int8"))
     runner = choose_runner(loaded.model, layout="paged")
     pool = runner.budget(BLOCK_SIZE, context_length=BLOCK_SIZE)

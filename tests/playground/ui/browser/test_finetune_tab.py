@@ -53,7 +53,7 @@ def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
     expect(new_page.locator("#ft-head")).to_contain_text("shop")
 
     new_page.reload()  # a job belongs to the server
-    new_page.wait_for_selector("#message textarea")
+    new_page.wait_for_selector("#message textarea", state="attached")
     open_section(new_page, "Jobs")
     expect(new_page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
     expect(new_page.locator("#ft-head")).to_contain_text("step 8 of 8")

@@ -66,7 +66,10 @@ TEXTS = (
     "שלום עולם. مرحبا <b>bold</b>",
     "A" * 100_000 + " after",
 )
-ACTIVE = "script, img, video, audio, source, iframe, object, embed, link, style, form, base, meta"
+ACTIVE = (
+    "script, img, video, audio, source, iframe, object, embed, link, style:not(svg *), "
+    "form, base, meta"
+)
 SEEN = """([places, active]) => places.map(place =>
   [...document.querySelectorAll(place)].map(e => ({
     text: e.innerText,

@@ -105,4 +105,4 @@ def test_functions_cleared_in_mid_answer_stay_empty(browser: Browser, slow_url: 
         page.fill("#fn-message textarea", "second question")
         page.press("#fn-message textarea", "Enter")
         expect(page.locator("#fn-chat .user .prose")).to_have_text("second question")
-        expect(page.locator("#fn-chat .bot .prose")).to_have_text("second question")
+        expect(page.locator("#fn-chat .bot .prose")).to_contain_text("second question")
