@@ -52,12 +52,14 @@ def killable_playground(
         text=True,
     )
     with process:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
-        assert process.stdout.readline().startswith("Ready: ")
-        yield found.group(), process
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+", process.stdout.readline())
+            assert found is not None
+            assert process.stdout.readline().startswith("Ready: ")
+            yield found.group(), process
+        finally:
+            process.terminate()  # whoever leaves the block by an error would wait for it for ever
 
 
 @pytest.fixture(scope="session")

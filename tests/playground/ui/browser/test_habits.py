@@ -178,8 +178,7 @@ def test_a_phone_folds_the_form_and_shows_the_result(browser: Browser, playgroun
     expect(page.locator("#json-schema")).to_be_visible()
     sizes = page.evaluate(
         "() => [...document.querySelectorAll('textarea, input[type=text], input[type=number]')]"
-        ".filter(e => e.offsetParent && !e.readOnly && !e.closest('table, [role=grid]'))"
-        ".map(e => parseFloat(getComputedStyle(e).fontSize))"
+        ".filter(e => e.offsetParent).map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
-    assert all(size >= 16 for size in sizes), sizes
+    assert min(sizes) >= 16
     context.close()
