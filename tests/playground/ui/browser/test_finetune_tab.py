@@ -73,7 +73,7 @@ def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
     new_page.keyboard.press("Enter")
     expect(new_page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1")
     expect(new_page.locator("#cmp-answer-a")).not_to_contain_text("adapter")
-    answer = new_page.locator("#cmp-answer-b .answer-text").inner_text()
+    answer = new_page.locator("#cmp-text-b").inner_text()
     new_page.locator("#cmp-vote-b").click()
     expect(new_page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
 
