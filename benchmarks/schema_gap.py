@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from playground import app
+from playground import app, server
 from playground.settings import load_settings
 
 STREAM_TOKENS = 1800
@@ -89,7 +89,7 @@ CASES: Mapping[str, Callable[[str], Body]] = {
 
 
 def serve(connection: Connection) -> None:
-    with app.start_backend(load_settings()) as backend, app.served_api(backend) as url:
+    with app.start_backend(load_settings()) as backend, server.served_api(backend) as url:
         connection.send((url, sorted(backend.loaded.tokenizer.end_ids)))
         connection.recv()
 

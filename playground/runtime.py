@@ -1,6 +1,6 @@
 """Logging, imports and garbage collection, set once for the whole process.
 
-Knows no model and no server: `playground.app` and the commands call it.
+Knows no model and no server: `playground.server` and the commands call it.
 """
 
 import gc

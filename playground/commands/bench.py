@@ -35,10 +35,10 @@ def bench(
 ) -> None:
     """Measure the engine, beside the limit that memory bandwidth sets, and beside its peers."""
     quiet_libraries()
-    from playground.app import served_api
     from playground.bench.report import as_table
     from playground.bench.run import ALL_PEERS
     from playground.bench.run import run as run_bench
+    from playground.server import served_api
 
     # Exit by an exception, so that the peers' servers are stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -27,6 +27,6 @@ def serve(
     if context.invoked_subcommand:
         return
     settings = load_settings(flags)
-    from playground import app
+    from playground import server
 
-    app.serve(settings)
+    server.serve(settings)

@@ -109,7 +109,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
 
 
 def _newer() -> tuple[CatalogueEntry, ...]:
-    """Return models since the default one, and two before it. Contexts are what one card of 24 GB
+    """Return the models since Mistral Small 3, and two before it. Contexts are what one card of 24 GB
     holds in 4 bits; ``--context-length`` goes up to the model's own. Sampling is what the model's
     card recommends, where that was found (docs/models.md).
     """

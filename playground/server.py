@@ -1,0 +1,278 @@
+"""Serve: API and page behind one port, while the model loads in a thread.
+
+Beside the commands the only module that imports from every floor; functions do so, as heavy
+libraries take seconds to import. What is built from the settings is in `playground.app`.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from playground.app import (
+    expected_model,
+    model_spec,
+    open_feedback,
+    open_responses,
+    open_tools,
+    start_backend,
+)
+from playground.errors import PortInUse
+from playground.runtime import freeze_heap, quiet_libraries, replaced_at_import, without
+from playground.settings import AccessSettings, Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from playground.backends.deferred import DeferredBackend
+    from playground.backends.local import LocalBackend
+    from playground.models.resident import ResidentModel
+    from playground.services import Services
+    from playground.studio.studio import Studio
+
+DRAIN_SECONDS = 0.5
+"""Time for running streams to send their last event."""
+SHUTDOWN_SECONDS = 3
+"""Time for requests that still run after that, before they are cancelled."""
+
+
+def build_app(services: "Services") -> "FastAPI":
+    """Return the application with API and page."""
+    from playground.api import create_api
+
+    with (
+        without("mcp"),  # Gradio would import its server of tools, which is not served here
+        # At each import Gradio parses its own source to write type stubs beside it (6.31).
+        replaced_at_import("gradio.component_meta", "create_or_modify_pyi", lambda *_: None),
+    ):
+        from playground.ui import build_page, mount_page
+
+    models = asyncio.run(services.backend.models())
+    return mount_page(create_api(services), build_page(services, models))
+
+
+class ModelLoader:
+    """Loads the model in a thread of its own, while page and API answer already.
+
+    ``failure`` is what it ended with, if it did not end well.
+    """
+
+    def __init__(
+        self, settings: Settings, backend: "DeferredBackend", resident: "ResidentModel"
+    ) -> None:
+        self._settings = settings
+        self._backend = backend
+        self.resident = resident
+        self._local: LocalBackend | None = None
+        self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
+
+    def start(self, studio: "Studio", then: Callable[[], None]) -> None:
+        """Begin to load; ``studio`` is started once the model is there, and ``then`` called at the
+        end in any case."""
+        self._thread = threading.Thread(
+            target=self._run, args=(studio, then), name="model loader", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def loading(self) -> bool:
+        """Whether the thread is at it."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def throttle(self, stop_event: threading.Event) -> None:
+        """Let decoding go before training; see `TrainingThrottle`."""
+        if self._local:
+            self._local.throttle.wait(stop_event)
+
+    def _run(self, studio: "Studio", then: Callable[[], None]) -> None:
+        try:
+            self._load(studio)
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
+            self.failure = error
+        finally:
+            then()
+
+    def _load(self, studio: "Studio") -> None:
+        local = self._local = start_backend(self._settings)
+        self.resident.set(local.loaded)
+        self._backend.attach(local)
+        if self._backend.closed:
+            return
+        for problem in studio.serve_promoted():
+            logging.getLogger(__name__).warning("not served: %s", problem)
+        studio.start()
+        freeze_heap()
+        self._backend.open()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind a socket before a model is loaded, so that a port in use is reported at once.
+
+    Raises `PortInUse`; port 0 takes any free one.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise PortInUse(host, port, error.strerror or str(error)) from error
+    return listener
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; then end running streams and close the engine.
+
+    Page and API answer while the model loads. Raises why it cannot be loaded.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _handle_signal)
+    quiet_libraries()
+    server = settings.server
+    logging.basicConfig(level=server.log_level.upper(), format="%(levelname)s %(message)s")
+    for noisy in ("httpx", "gradio", "mistral_common"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    with listen(server.host, server.port) as listener:
+        from playground.backends.deferred import DeferredBackend
+        from playground.models.resident import ResidentModel
+
+        settings.home.mkdir(parents=True, exist_ok=True)
+        info = expected_model(settings)
+        backend = DeferredBackend(info)
+        loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
+        try:
+            _serve_on(listener, settings, backend, loader)
+        except SystemExit:
+            if loader.loading:
+                # A thread inside an import of C++ aborts the interpreter that finalizes around it.
+                sys.stdout.flush()
+                os._exit(0)
+            raise
+        if loader.failure:
+            raise loader.failure
+
+
+def _serve_on(
+    listener: socket.socket, settings: Settings, backend: "DeferredBackend", loader: ModelLoader
+) -> None:
+    """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.services import Services
+    from playground.studio.studio import Studio
+
+    isolated = settings.training.isolated
+    with (
+        open_tools(settings) as toolbox,
+        open_feedback(settings) as feedback,
+        open_responses(settings) as responses,
+        closing(backend),
+        closing(
+            Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
+        ) as studio,
+    ):
+        services = Services.create(
+            backend,
+            settings,
+            toolbox=toolbox,
+            studio=studio,
+            feedback=feedback,
+            responses=responses,
+        )
+        config = uvicorn.Config(
+            build_app(services),
+            log_config=None,
+            log_level="warning",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            ws="none",
+        )
+        address = _address(listener, settings.server.host)
+        Server(config, backend, loader, studio, address).run(sockets=[listener])
+
+
+@contextmanager
+def served_api(backend: "LocalBackend") -> Iterator[str]:
+    """Serve the API alone over a backend, without a key, on a free port; yields its address."""
+    from playground.api import create_api
+    from playground.services import Services
+
+    api = create_api(Services.create(backend, Settings(access=AccessSettings())))
+    server = uvicorn.Server(uvicorn.Config(api, log_config=None, log_level="warning", ws="none"))
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class Server(uvicorn.Server):
+    """Prints its address when it answers, and the model when it is loaded; ends if that fails.
+
+    Running streams end when it shuts down.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        backend: "DeferredBackend",
+        loader: ModelLoader,
+        studio: "Studio",
+        address: str,
+    ) -> None:
+        super().__init__(config)
+        self._backend = backend
+        self._loader = loader
+        self._studio = studio
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer requests, and to load the model."""
+        await super().startup(sockets)
+        (info,) = await self._backend.models()
+        print(f"Mistral playground: {self._address}  (loading {info.name} …)", flush=True)
+        self._loader.start(self._studio, self._model_came)
+
+    def _model_came(self) -> None:
+        """In the loader's thread: say so; end if it failed."""
+        if self._loader.failure:
+            self.should_exit = True
+        elif self._backend.running:
+            info = asyncio.run(self._backend.models())[0]
+            print(
+                f"Ready: model {info.name}, {info.context_length:,} tokens of context", flush=True
+            )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End running streams, then close the pages' connections: their heartbeats never end."""
+        await asyncio.to_thread(self._backend.close)
+        stopping = asyncio.create_task(super().shutdown(sockets))
+        await asyncio.wait([stopping], timeout=DRAIN_SECONDS)
+        for connection in list(self.server_state.connections):
+            if connection.transport:
+                connection.transport.close()
+        await stopping
+
+
+def _handle_signal(_number: int, _frame: FrameType | None) -> None:
+    """Exit with status 0. uvicorn raises the signal again when it has shut down."""
+    raise SystemExit(0)
+
+
+def _address(listener: socket.socket, host: str) -> str:
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
