@@ -109,9 +109,10 @@ def entries() -> tuple[CatalogueEntry, ...]:
 
 
 def _newer() -> tuple[CatalogueEntry, ...]:
-    """Return the models since Mistral Small 3, and two before it. Contexts are what one card of 24 GB
-    holds in 4 bits; ``--context-length`` goes up to the model's own. Sampling is what the model's
-    card recommends, where that was found (docs/models.md).
+    """Return the models since Mistral Small 3, and two before it.
+
+    Contexts are what one card of 24 GB holds in 4 bits; ``--context-length`` goes up to the model's
+    own. Sampling is what the model's card recommends, where that was found (docs/models.md).
     """
     small, large = 16_384, 32_768
     thinking = Sampling(temperature=0.7, top_p=0.95)

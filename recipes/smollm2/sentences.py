@@ -39,7 +39,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def _mended(text: str) -> str:
+def _repaired(text: str) -> str:
     """Undo UTF-8 that was read as Latin-1, of which snips.jsonl has some."""
     try:
         return text.encode("latin-1").decode("utf-8")
@@ -58,10 +58,10 @@ def snips(folder: Path) -> list[Wish]:
     """Wishes of SNIPS with slots, five intents."""
     return [
         Wish(
-            _mended(row["text"]),
+            _repaired(row["text"]),
             row["intent"],
             "media",
-            {name: _mended(str(value)) for name, value in row["slots"].items()},
+            {name: _repaired(str(value)) for name, value in row["slots"].items()},
         )
         for row in _lines(folder / "snips.jsonl")
     ]
