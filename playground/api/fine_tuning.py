@@ -26,7 +26,7 @@ from playground.api.translate import model_info
 from playground.errors import InvalidRequest, UnknownFile
 from playground.protocol import Backend
 from playground.store.uploads import Upload, Uploads
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.studio.training import recipe_for
 

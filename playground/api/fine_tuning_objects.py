@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from playground.files import modified_s
-from playground.studio.jobs import State
-from playground.studio.jobs.kinds.train import (
+from playground.jobs import State
+from playground.jobs.log import LogLine
+from playground.jobs.queue import FAILED_IN
+from playground.studio.kinds.train import (
     PROMOTED,
     RESULT_FILES,
     VALIDATING,
     TrainingSnapshot,
 )
-from playground.studio.jobs.log import LogLine
-from playground.studio.jobs.queue import FAILED_IN
 from playground.studio.model_names import version_name
 from playground.studio.studio import Studio
 from playground.studio.training import recipe_for, step_of

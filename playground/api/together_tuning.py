@@ -31,7 +31,7 @@ from playground.models.export.request import Target
 from playground.protocol import Backend
 from playground.store.uploads import Uploads
 from playground.studio.archives import archive_of
-from playground.studio.jobs.kinds.train import N_CHECKPOINTS, N_EVALS, TrainingSnapshot
+from playground.studio.kinds.train import N_CHECKPOINTS, N_EVALS, TrainingSnapshot
 from playground.studio.starting_points import starting_point
 from playground.studio.studio import Studio
 from playground.studio.training import recipe_for

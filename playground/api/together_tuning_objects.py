@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from playground.api.fine_tuning_objects import TRAINING_FILE, VALIDATION_FILE, fine_tuned_model
 from playground.files import modified_s
-from playground.studio.jobs import State
-from playground.studio.jobs.kinds.train import (
+from playground.jobs import State
+from playground.studio.kinds.train import (
     N_CHECKPOINTS,
     N_EVALS,
     PUBLISHING,

@@ -9,7 +9,7 @@ from pathlib import Path
 from playground.errors import Conflict
 from playground.files import atomic_folder
 from playground.models.export.request import Target, make_request
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.kinds.train import TrainingSnapshot
 from playground.studio.starting_points import weights_of
 
 ARCHIVES_FOLDER = "archives"

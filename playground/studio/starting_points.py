@@ -12,7 +12,7 @@ from finetune.training.checkpoints import step_of
 from playground.errors import InvalidRequest, UnknownAdapter, UnknownJob
 from playground.models.adapters import CONFIG_FILE
 from playground.protocol.json_types import parse_object
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.kinds.train import TrainingSnapshot
 from playground.studio.model_names import parse_version_name
 from playground.studio.studio import Studio
 

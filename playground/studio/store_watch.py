@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from playground.errors import EngineStopped, PlaygroundError, UnknownModel
+from playground.jobs.index import Signature, signature_of
 from playground.protocol import AdapterHost
 from playground.store.adapters import PROMOTED_FILE, AdapterStore
-from playground.studio.jobs.index import Signature, signature_of
 from playground.studio.trials import Trials
 
 logger = logging.getLogger(__name__)

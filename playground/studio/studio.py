@@ -25,14 +25,14 @@ from finetune.recipe import UNSERVED_MODULES, Recipe
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
+from playground.jobs import Jobs, JobSummary
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.export.request import Exported, make_request
 from playground.models.loaded import LoadedModel
 from playground.models.resident import ResidentModel
 from playground.protocol import AdapterBackend, ModelInfo
 from playground.store.adapters import AdapterStore, Version
-from playground.studio.jobs import Jobs, JobSummary
-from playground.studio.jobs.kinds.train import (
+from playground.studio.kinds.train import (
     PROMOTED,
     PUBLISH,
     PUBLISHED,
@@ -46,7 +46,7 @@ from playground.studio.model_names import (
     parse_version_name,
     version_name,
 )
-from playground.studio.runs import NICENESS, new_run
+from playground.studio.runs import NICENESS, RUNS_FOLDER, new_run
 from playground.studio.store_watch import StoreWatch
 from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials
@@ -92,7 +92,7 @@ class Studio:
         kind = TrainKind(
             work.train, work.make_card, work.publish, self._trials.unload, work.validate
         )
-        self.jobs = Jobs(home, [kind])
+        self.jobs = Jobs(home / RUNS_FOLDER, [kind], "train")
 
     def __enter__(self) -> "Studio":
         self.start()

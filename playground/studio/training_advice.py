@@ -16,7 +16,7 @@ from finetune.training.adapter_card import read_card
 from finetune.training.checkpoints import METRICS_FILE
 from finetune.training.schedule import epochs_of
 from playground.evaluation.report_card import ALLOWED_REGRESSION, Advice, ReportCard
-from playground.studio.jobs.log import LogLine, LogReader
+from playground.jobs.log import LogLine, LogReader
 
 FEWEST_LOSSES = 4
 """Of fewer epochs, or steps, nothing can be said of the loss."""

@@ -15,6 +15,7 @@ from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
 from playground.evaluation.report_card import EvaluationStopped, ReportCard
 from playground.evaluation.report_card_formats import write_report_card
+from playground.jobs import JobHooks
 from playground.models.loaded import LoadedModel
 from playground.models.resident import ResidentModel
 from playground.models.shared_weights import shared_weight_copy
@@ -23,9 +24,8 @@ from playground.store.adapters import AdapterStore, Version
 from playground.store.report_card_files import ReportCardFormat
 from playground.store.uploads import Uploads
 from playground.studio.evaluation_rows import run_evaluation_sets
-from playground.studio.jobs import JobHooks
-from playground.studio.jobs.kinds.train import MadeCard, Published
-from playground.studio.jobs.kinds.training_process import train_in_subprocess
+from playground.studio.kinds.train import MadeCard, Published
+from playground.studio.kinds.training_process import train_in_subprocess
 from playground.studio.runs import NICENESS, Run, execute, open_dataset
 from playground.studio.training_advice import (
     TrainingFacts,
@@ -45,7 +45,7 @@ PROMOTE = "promote"
 
 @dataclass(frozen=True, slots=True)
 class TrainingWork:
-    """The parts that a training job needs; `playground.studio.jobs.kinds.train` calls them."""
+    """The parts that a training job needs; `playground.studio.kinds.train` calls them."""
 
     home: Path
     resident: ResidentModel

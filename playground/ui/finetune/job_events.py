@@ -11,9 +11,9 @@ from pathlib import Path
 import gradio as gr
 
 from playground.errors import Conflict, UnknownJob
+from playground.jobs import JobSummary
 from playground.protocol import AnswerBuilder, Message, Request, Sampling
-from playground.studio.jobs import JobSummary
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED, Unchanged

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from playground.jobs import JobSummary
 from playground.store.adapters import Version
-from playground.studio.jobs import JobSummary
-from playground.studio.jobs.kinds.train import (
+from playground.studio.kinds.train import (
     PUBLISHING,
     REPORT_CARD,
     VALIDATING,

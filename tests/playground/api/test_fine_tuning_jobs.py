@@ -13,7 +13,7 @@ import pytest
 from openai.types.fine_tuning import FineTuningJob
 
 from finetune.recipe import embedded_cpu
-from playground.studio.jobs.kinds.train import MadeCard
+from playground.studio.kinds.train import MadeCard
 from tests.playground.api.fine_tuning_client import (
     FACTS,
     LONG_S,

@@ -11,7 +11,7 @@ import pytest
 from finetune.recipe import Recipe
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import Conflict
-from playground.studio.jobs.kinds.train import (
+from playground.studio.kinds.train import (
     PROMOTED,
     RESULT_FILES,
     TRAIN,

@@ -14,11 +14,11 @@ from finetune.recipe import Recipe, recipe_yaml
 from finetune.training.checkpoints import step_of
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import Conflict, InvalidSettings, UnknownJob
-from playground.studio.jobs.kinds.memory import halved
-from playground.studio.jobs.kinds.train import (
+from playground.studio.kinds.memory import halved
+from playground.studio.kinds.train import (
     TRAIN,
 )
-from playground.studio.jobs.kinds.training_process import train_in_subprocess
+from playground.studio.kinds.training_process import train_in_subprocess
 from playground.studio.runs import Run, new_run
 from tests.conftest import write_catalogue
 from tests.playground.studio.training_jobs import (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from playground.studio.jobs.job import Progress
-from playground.studio.jobs.log import MAX_OPEN_LOGS, LogReader, LogReaders, progress_of
+from playground.jobs.job import Progress
+from playground.jobs.log import MAX_OPEN_LOGS, LogReader, LogReaders, progress_of
 
 
 def line(step: int) -> str:

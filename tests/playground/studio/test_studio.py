@@ -29,7 +29,7 @@ from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Message, ModelInfo, Request, Sampling, answer
 from playground.studio.evaluation_rows import REGRESSION_FILE
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.studio.trials import Trials
 from tests.counting_tokenizer import CountingTokenizer

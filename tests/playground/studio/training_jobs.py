@@ -9,12 +9,12 @@ from pathlib import Path
 from finetune.recipe import Recipe
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.evaluation.report_card import EvaluationStopped
+from playground.jobs import Jobs, JobSnapshot
+from playground.jobs.job import read_job
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.studio.jobs import Jobs, JobSnapshot
-from playground.studio.jobs.job import read_job
-from playground.studio.jobs.kinds.train import (
+from playground.studio.kinds.train import (
     PUBLISH,
     TRAIN,
     MadeCard,
@@ -50,7 +50,8 @@ class TrainingJobs(Jobs):
     def __init__(
         self, home: Path, train: Trainer, make_report_card: ReportCardMaker | None = None
     ) -> None:
-        super().__init__(home, [TrainKind(train, make_report_card, publish)])
+        super().__init__(home / "runs", [TrainKind(train, make_report_card, publish)], "train")
+        self.home = home
 
     def train(
         self, name: str, recipe: Recipe, files: list[Path], *, publishes: bool = False

@@ -13,11 +13,11 @@ import pytest_asyncio
 from finetune.recipe import PRESETS, Recipe
 from playground.backends.local import LocalBackend
 from playground.errors import BrokenAdapter, Conflict, InvalidSettings, UnknownJob
+from playground.jobs import Jobs
+from playground.jobs.job import read_job, write_job
 from playground.protocol import Message
 from playground.store import Feedback, NewAnswer
-from playground.studio.jobs import Jobs
-from playground.studio.jobs.job import read_job, write_job
-from playground.studio.jobs.kinds.train import TrainingSnapshot
+from playground.studio.kinds.train import TrainingSnapshot
 from playground.studio.studio import Studio
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
@@ -233,7 +233,7 @@ def test_the_page_says_why_a_server_cannot_train(
     train: TrainHandlers, studio: Studio, catalogue: Path
 ) -> None:
     assert train.availability().unavailable == ""
-    with Jobs(studio.jobs.home, []), studio:
+    with Jobs(studio.home / "runs", []), studio:
         assert "another server" in train.availability().unavailable
         with pytest.raises(Conflict, match="another server"):
             train.start(UPLOADED, [str(catalogue)], None, "shop", *NO_COLUMNS, **FIELDS)

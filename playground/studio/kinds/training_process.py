@@ -21,7 +21,7 @@ from playground.runtime import quiet_libraries
 from playground.studio.runs import Run, execute, open_run
 
 POLL_INTERVAL_S = 0.2
-MODULE = "playground.studio.jobs.kinds.training_process"
+MODULE = "playground.studio.kinds.training_process"
 RESULT_FILE, LOG_FILE = ".result.json", ".training.log"
 
 

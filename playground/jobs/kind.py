@@ -1,4 +1,4 @@
-"""The protocol between queue and kinds. A new kind is a class in `playground.studio.jobs.kinds`."""
+"""The protocol between queue and kinds. A new kind is a class in `playground.studio.kinds`."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from playground.studio.jobs.job import Job
-from playground.studio.jobs.snapshot import JobSnapshot
+from playground.jobs.job import Job
+from playground.jobs.snapshot import JobSnapshot
 
 
 def _ignore(_text: str) -> None:
@@ -42,7 +42,7 @@ class JobHooks:
 class JobKind(Protocol):
     """Does jobs of one kind, each in a folder of its own, which the kind fills before it is queued.
 
-    A job logs to ``metrics.jsonl`` in its folder (`playground.studio.jobs.log`).
+    A job logs to ``metrics.jsonl`` in its folder (`playground.jobs.log`).
     """
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playground.errors import UnknownJob
-from playground.studio.jobs.job import STATE_FILE, Job, read_job, write_job
+from playground.jobs.job import STATE_FILE, Job, read_job, write_job
 
 Signature = tuple[int, ...]
 """Changes whenever a file or a folder's entries change."""

@@ -17,13 +17,13 @@ from typing import Literal, Self
 from filelock import FileLock, Timeout
 
 from playground.errors import Conflict, PlaygroundError, UnknownJob
+from playground.jobs.events import EVENTS_FILE, Event, record_event
+from playground.jobs.index import JobIndex
+from playground.jobs.job import STATE_FILE, Job, State
+from playground.jobs.kind import JobHooks, JobKind
+from playground.jobs.log import LOG_FILE, LogLine, LogReaders, progress_of
+from playground.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of, summary_of
 from playground.store.json_files import read_json_object, write_json_object
-from playground.studio.jobs.events import EVENTS_FILE, Event, record_event
-from playground.studio.jobs.index import JobIndex
-from playground.studio.jobs.job import STATE_FILE, Job, State
-from playground.studio.jobs.kind import JobHooks, JobKind
-from playground.studio.jobs.log import LOG_FILE, LogLine, LogReaders, progress_of
-from playground.studio.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of, summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,23 +31,23 @@ Interruption = Literal["paused", "stopped", "closed"]
 FAILED_IN = "failed_in"
 """Key of a failed job's result: the phase that it was in."""
 LIVE = ("queued", "running")
-JOBS_FOLDER = "runs"
 LOCK, OWNER = ".lock", ".owner.json"
 OTHER_PROCESS_POLL_S = 1.0
 """How often `Jobs.wait` looks at jobs that another process does."""
 
 
 class Jobs:
-    """The jobs of one home. Use it as a context manager, or call `start` and `close`.
+    """The jobs of one folder. Use it as a context manager, or call `start` and `close`.
 
-    Only one process does the jobs of a home. In another one they can be listed and looked at;
-    ``unavailable`` says there why they cannot be started or changed.
+    Only one process does the jobs of a folder. In another one they can be listed and looked at;
+    ``unavailable`` says there why they cannot be started or changed. ``verb`` is what they do, in
+    such messages.
     """
 
-    def __init__(self, home: Path, kinds: Sequence[JobKind]) -> None:
-        self.home = home
+    def __init__(self, folder: Path, kinds: Sequence[JobKind], verb: str = "work") -> None:
         self.unavailable: str | None = None
-        self._folder = home / JOBS_FOLDER
+        self._folder = folder
+        self._verb = verb
         self._kinds = {kind.name: kind for kind in kinds}
         self._index = JobIndex(self._folder, self._adopt)
         self._logs = LogReaders()
@@ -71,7 +71,7 @@ class Jobs:
     def start(self) -> None:
         """Begin to work; what another process left running is queued again.
 
-        If another process does the jobs of this home, ``unavailable`` says so from here on.
+        If another process does the jobs of this folder, ``unavailable`` says so from here on.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         owner = self._folder / OWNER
@@ -80,7 +80,7 @@ class Jobs:
         except Timeout:
             pid = read_json_object(owner).get("pid")
             process = f" (process {pid})" if pid else ""
-            self.unavailable = f"another server{process} trains in {self.home}"
+            self.unavailable = f"another server{process} {self._verb}s in {self._folder.parent}"
             return
         write_json_object(owner, {"pid": os.getpid()})
         self.unavailable = None
@@ -131,7 +131,7 @@ class Jobs:
         return self.snapshot(job.id)
 
     def require_available(self) -> None:
-        """Raises `Conflict` while another process does the jobs of this home.
+        """Raises `Conflict` while another process does the jobs of this folder.
 
         Takes the work over once that process has ended.
         """
@@ -139,7 +139,7 @@ class Jobs:
             if self.unavailable and not self._closed:
                 self.start()
             if self.unavailable:
-                raise Conflict(f"this server does not train: {self.unavailable}")
+                raise Conflict(f"this server does not {self._verb}: {self.unavailable}")
 
     def pause(self, job_id: str) -> None:
         """Save what resuming needs and free the memory; `resume` goes on. Raises `Conflict`."""

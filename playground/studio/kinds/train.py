@@ -27,12 +27,12 @@ from finetune.training.checkpoints import (
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.evaluation.report_card import EvaluationStopped
+from playground.jobs.index import Signature, signature_of
+from playground.jobs.job import Job, State
+from playground.jobs.kind import JobHooks
+from playground.jobs.snapshot import JobSnapshot
 from playground.store.report_card_files import ReportCardFormat, report_cards_in
-from playground.studio.jobs.index import Signature, signature_of
-from playground.studio.jobs.job import Job, State
-from playground.studio.jobs.kind import JobHooks
-from playground.studio.jobs.kinds.memory import MAX_HALVINGS, halved, is_out_of_memory
-from playground.studio.jobs.snapshot import JobSnapshot
+from playground.studio.kinds.memory import MAX_HALVINGS, halved, is_out_of_memory
 from playground.studio.run_lock import is_training
 from playground.studio.runs import Run, open_run, set_recipe
 
@@ -127,7 +127,7 @@ class _OpenRun:
 
 
 class TrainKind:
-    """Trains runs; see `playground.studio.jobs.kind.JobKind`.
+    """Trains runs; see `playground.jobs.kind.JobKind`.
 
     Rows are checked first. A run that was interrupted goes on from its last good checkpoint; one
     that was interrupted after training goes on with its report card.

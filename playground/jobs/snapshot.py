@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from playground.studio.jobs.events import Event
-from playground.studio.jobs.job import Job, Progress, State
-from playground.studio.jobs.log import LogLine, progress_of, seconds_left_of
+from playground.jobs.events import Event
+from playground.jobs.job import Job, Progress, State
+from playground.jobs.log import LogLine, progress_of, seconds_left_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

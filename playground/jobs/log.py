@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-from playground.studio.jobs.job import Progress
+from playground.jobs.job import Progress
 
 LOG_FILE = "metrics.jsonl"
 LogLine = Mapping[str, float]

@@ -1,1 +1,0 @@
-"""Kinds of jobs, one class each behind `playground.studio.jobs.kind.JobKind`."""

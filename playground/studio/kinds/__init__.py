@@ -1,0 +1,1 @@
+"""Kinds of jobs, one class each behind `playground.jobs.kind.JobKind`."""
