@@ -40,6 +40,7 @@ from playground.protocol import (
     answer,
 )
 from playground.store.adapters import VERSION
+from playground.structured.patterns import matching_problem
 
 MAX_CONCURRENT_REQUESTS = 32
 MAX_ANSWER_TOKENS = 256
@@ -53,7 +54,8 @@ TEMPORARY_NAME = "report-card-"
 class Grading:
     """Scores beside the metrics that every row has: a pattern searched in every answer in text, and
     a judge that compares the last two lanes. ``metric`` decides the verdict; without one, the
-    metric that fits the rows does. Raises `InvalidSettings` for the metric judge without a judge.
+    metric that fits the rows does. Raises `InvalidSettings` for the metric judge without a judge,
+    and for a pattern that does not compile.
     """
 
     regex: str | None = None
@@ -61,6 +63,8 @@ class Grading:
     metric: Metric | None = None
 
     def __post_init__(self) -> None:
+        if self.regex and (problem := matching_problem(self.regex)):
+            raise InvalidSettings(f"regex: {self.regex!r} does not compile: {problem}")
         if self.metric == "judge" and self.judge is None:
             raise InvalidSettings(
                 "the metric judge needs a judge: say with --judge what makes an answer better"
