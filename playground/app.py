@@ -19,9 +19,10 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
+    from playground.lab.sweeps.sweeps import Sweeps
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
-    from playground.protocol import ModelInfo
+    from playground.protocol import Backend, ModelInfo
     from playground.store import Feedback
     from playground.store.responses import Responses
     from playground.tools import Toolbox
@@ -119,6 +120,18 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
         yield responses
     finally:
         responses.close()
+
+
+@contextmanager
+def open_sweeps(settings: Settings, backend: "Backend") -> "Iterator[Sweeps]":
+    """Open the sweeps of this home; those that were running go on once the model is loaded.
+
+    Raises `InvalidSettings` for a grader that is no Python expression.
+    """
+    from playground.lab.sweeps.sweeps import Sweeps, named_expressions
+
+    with Sweeps(settings.home, backend, named_expressions(settings.sweeps.expressions)) as sweeps:
+        yield sweeps
 
 
 @contextmanager

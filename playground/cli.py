@@ -1,4 +1,4 @@
-"""The `playground` command: serve (the default), chat, plan, bench, models, settings, feedback.
+"""The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -13,6 +13,7 @@ from playground.commands.feedback import feedback
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
 from playground.commands.serve import serve
+from playground.commands.sweep import sweep
 from playground.errors import InvalidSettings, PlaygroundError
 
 cli = typer.Typer(
@@ -22,7 +23,7 @@ cli = typer.Typer(
     add_completion=False,
 )
 cli.callback(invoke_without_command=True)(serve)
-for command in (chat, plan, bench, models, settings, feedback):
+for command in (chat, sweep, plan, bench, models, settings, feedback):
     cli.command()(command)
 
 

@@ -13,6 +13,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownAdapter        The store has no adapter, or no version, of this name.
     ├── UnknownFile           No file was uploaded under this id.
     ├── UnknownJob            There is no training job with this id.
+    ├── UnknownSweep          There is no sweep with this id.
     ├── UnknownResponse       No response of this id is stored, or none any more.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
@@ -175,6 +176,17 @@ class UnknownJob(PlaygroundError):
     def __init__(self, job: str) -> None:
         super().__init__(f"no training job {job!r}")
         self.job = job
+
+
+class UnknownSweep(PlaygroundError):
+    """There is no sweep with this id."""
+
+    kind = "not_found"
+    code = "sweep_not_found"
+
+    def __init__(self, sweep: str) -> None:
+        super().__init__(f"no sweep {sweep!r}")
+        self.sweep = sweep
 
 
 class UnknownResponse(PlaygroundError):

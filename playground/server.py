@@ -23,6 +23,7 @@ from playground.app import (
     model_spec,
     open_feedback,
     open_responses,
+    open_sweeps,
     open_tools,
     start_backend,
 )
@@ -178,6 +179,7 @@ def _serve_on(
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
         closing(backend),
+        open_sweeps(settings, backend) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
@@ -189,6 +191,7 @@ def _serve_on(
             studio=studio,
             feedback=feedback,
             responses=responses,
+            sweeps=sweeps,
         )
         config = uvicorn.Config(
             build_app(services),

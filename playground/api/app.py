@@ -28,6 +28,7 @@ from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
 from playground.api.responses import responses_router
+from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
 from playground.protocol import Backend
@@ -116,6 +117,7 @@ def _api(services: Services) -> FastAPI:
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads), adapter_store_router(studio)] if studio else []),
             *([feedback_router(services.feedback)] if services.feedback else []),
+            *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")

@@ -3,8 +3,8 @@
 Each type's parameters are in one table. Knows no answer.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -72,9 +72,10 @@ def read_graders(
     *,
     python: bool = False,
     expressions: Mapping[str, str] = NO_EXPRESSIONS,
+    taken: Collection[str] = (),
 ) -> tuple[Grader, ...]:
     """Read a list of graders. Python expressions are taken only with ``python``; by name, those of
-    ``expressions`` always are. Names are made unique.
+    ``expressions`` always are. Names are made unique, beside those that are ``taken``.
 
     Raises `InvalidRequest` with the grader's place for whatever is wrong, such as a pattern that
     does not compile.
@@ -82,12 +83,11 @@ def read_graders(
     graders: list[Grader] = []
     for number, value in enumerate(values):
         grader = _read(value, f"{where}[{number}]", python, expressions)
-        taken = {other.name for other in graders}
+        names = {*taken, *(other.name for other in graders)}
         name, again = grader.name, 2
-        while name in taken:
+        while name in names:
             name, again = f"{grader.name} {again}", again + 1
-        graders.append(Grader(grader.type, name, grader.params, grader.weight, grader.threshold,
-                              grader.negate))  # fmt: skip
+        graders.append(replace(grader, name=name))
     return tuple(graders)
 
 

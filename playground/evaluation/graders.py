@@ -232,9 +232,7 @@ def _similarity(params: Mapping[str, Json], graded: Graded) -> Grade:
 
 
 def _latency(params: Mapping[str, Json], graded: Graded) -> Grade:
-    return _pass(
-        graded.latency_ms <= float(str(params["max_ms"])), f"{graded.latency_ms:.0f} ms"
-    )
+    return _pass(graded.latency_ms <= float(str(params["max_ms"])), f"{graded.latency_ms:.0f} ms")
 
 
 def _cost(params: Mapping[str, Json], graded: Graded) -> Grade:

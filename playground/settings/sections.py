@@ -181,6 +181,15 @@ class ToolSettings(Section):
     )
 
 
+class SweepSettings(Section):
+    """Sweeps"""
+
+    expressions: Annotated[Several[str], Flag("--grader")] = Field(
+        default=(),
+        description="Python expression that sweeps may grade by: 'NAME=len(output) < 80'",
+    )
+
+
 class AccessSettings(Section):
     """Access"""
 
@@ -214,6 +223,7 @@ class Settings(BaseSettings):
     adapters: AdapterSettings = AdapterSettings()
     training: TrainingSettings = TrainingSettings()
     tools: ToolSettings = ToolSettings()
+    sweeps: SweepSettings = SweepSettings()
     access: AccessSettings = AccessSettings()
 
     @classmethod

@@ -68,7 +68,8 @@ class AnswersFile:
         """
         file = cls(path)
         header = {"sweep": sweep.content_hash, "weights": [asdict(each) for each in weights]}
-        known = file._read()
+        known = file.read()
+        file.cut_broken_line()
         if known is None or known.get("sweep") != header["sweep"]:
             file.answers.clear()
             write_atomic(path, json.dumps(header) + "\n")
@@ -88,15 +89,19 @@ class AnswersFile:
             file.write(line.encode("utf-8", "replace"))
         self.answers[answer.key] = answer
 
-    def _read(self) -> JsonObject | None:
-        """Return the first line; a line that a kill cut off is removed."""
+    def cut_broken_line(self) -> None:
+        """Remove a last line that a kill cut off."""
+        content = self.path.read_bytes() if self.path.exists() else b""
+        if content and not content.endswith(b"\n"):
+            os.truncate(self.path, content.rfind(b"\n") + 1)
+
+    def read(self) -> JsonObject | None:
+        """Read all whole lines; return the first one, or None if there is none."""
         try:
             content = self.path.read_bytes()
         except OSError:
             return None
         whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.truncate(self.path, len(whole))
         header: JsonObject | None = None
         for line in whole.splitlines():
             try:
@@ -109,6 +114,13 @@ class AnswersFile:
                 answer = read_answer(value)
                 self.answers[answer.key] = answer
         return header
+
+
+def read_answers(path: Path) -> tuple[dict[Key, SweepAnswer], tuple[Provenance, ...]]:
+    """Return the answers in a file that somebody may be writing, and the weights of the models."""
+    file = AnswersFile(path)
+    header = file.read()
+    return file.answers, tuple(_weights(header or {}))
 
 
 def read_answer(value: JsonObject) -> SweepAnswer:

@@ -81,7 +81,8 @@ class Cell:
     @property
     def label(self) -> str:
         """Name it in a table."""
-        return " · ".join(filter(None, (self.prompt.name, self.model, settings_text(self.settings))))
+        parts = (self.prompt.name, self.model, settings_text(self.settings))
+        return " · ".join(filter(None, parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Knows no backend; where prompts and files come from is handed in (`Sources`).
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -28,8 +28,8 @@ from playground.lab.sweeps.definition import (
     SweepRow,
     sampling_of,
 )
-from playground.lab.sweeps.prompting import check_row, known_names
-from playground.lab.sweeps.rows import Located, read_messages, read_row, tools_of
+from playground.lab.sweeps.prompting import check_row
+from playground.lab.sweeps.rows import Located, RowsReader, read_messages, read_row, tools_of
 from playground.lab.sweeps.templates import undeclared
 from playground.protocol import Message, Sampling
 from playground.protocol.json_types import Json, JsonObject
@@ -57,7 +57,8 @@ class PromptSource(Protocol):
         ...
 
 
-def _no_file(name: str) -> list[Located]:
+def no_file(name: str) -> list[Located]:
+    """Refuse the file that a sweep names as its rows."""
     raise InvalidRequest("rows", f"{name!r}: files are not read here; give the rows themselves")
 
 
@@ -67,7 +68,7 @@ class Sources:
     expressions of the sweep itself run, ``expressions`` are those that may be named."""
 
     prompts: PromptSource | None = None
-    read_rows: Callable[[str], list[Located]] = _no_file
+    read_rows: RowsReader = no_file
     python: bool = False
     expressions: Mapping[str, str] = dataclasses.field(default_factory=lambda: NO_EXPRESSIONS)
 
@@ -83,7 +84,7 @@ def read_sweep(body: Mapping[str, Json], sources: Sources) -> Sweep:
         python=sources.python,
         expressions=sources.expressions,
     )
-    rows = _read_rows(body, sources)
+    rows = _read_rows(body, sources, [grader.name for grader in graders])
     sweep = Sweep(
         name=str(body.get("name") or "sweep")[:200],
         prompts=prompts,
@@ -211,12 +212,16 @@ def _price(value: Json) -> Price:
     for name in ("input", "output"):
         price = given.get(name, getattr(Price(), name))
         if isinstance(price, bool) or not isinstance(price, (int, float)) or price < 0:
-            raise InvalidRequest(f"price.{name}", f"{price!r} is no price in USD per million tokens")
+            raise InvalidRequest(
+                f"price.{name}", f"{price!r} is no price in USD per million tokens"
+            )
         prices.append(float(price))
     return Price(*prices)
 
 
-def _read_rows(body: Mapping[str, Json], sources: Sources) -> tuple[SweepRow, ...]:
+def _read_rows(
+    body: Mapping[str, Json], sources: Sources, taken: Sequence[str]
+) -> tuple[SweepRow, ...]:
     value, lines = body.get("rows"), body.get("lines")
     if isinstance(value, str):
         located = sources.read_rows(value)
@@ -230,10 +235,14 @@ def _read_rows(body: Mapping[str, Json], sources: Sources) -> tuple[SweepRow, ..
             located.append((line if isinstance(line, int) else number, item))
     if len(located) > MAX_ROWS:
         raise InvalidRequest("rows", f"{len(located):,}; {MAX_ROWS:,} at most")
-    return tuple(read_row(line, source, _own(line, source, sources)) for line, source in located)
+    return tuple(
+        read_row(line, source, _own(line, source, sources, taken)) for line, source in located
+    )
 
 
-def _own(line: int, source: JsonObject, sources: Sources) -> tuple[Grader, ...]:
+def _own(
+    line: int, source: JsonObject, sources: Sources, taken: Sequence[str]
+) -> tuple[Grader, ...]:
     own = source.get("graders")
     if own is None:
         return ()
@@ -242,6 +251,7 @@ def _own(line: int, source: JsonObject, sources: Sources) -> tuple[Grader, ...]:
         f"rows: line {line}: graders",
         python=sources.python,
         expressions=sources.expressions,
+        taken=taken,
     )
 
 
@@ -251,6 +261,3 @@ def _list(value: Json, where: str) -> list[Json]:
     if not isinstance(value, list):
         raise InvalidRequest(where, "must be a list")
     return value
-
-
-__all__ = ["PromptSource", "Sources", "check_sweep", "known_names", "read_sweep"]

@@ -16,7 +16,7 @@ from playground.evaluation.significance import PairedComparison, compare
 from playground.lab.sweeps.answers_file import Key, SweepAnswer
 from playground.lab.sweeps.definition import Cell, Sweep, SweepRow
 from playground.lab.sweeps.prompting import messages_for
-from playground.protocol import ModelInfo
+from playground.protocol import Provenance
 from playground.protocol.json_types import Json, JsonObject
 
 FORMAT = "playground.sweep/1"
@@ -28,11 +28,11 @@ class SweepResult:
     """A sweep with its answers; some may be missing while it runs."""
 
     def __init__(
-        self, sweep: Sweep, answers: Mapping[Key, SweepAnswer], models: Sequence[ModelInfo] = ()
+        self, sweep: Sweep, answers: Mapping[Key, SweepAnswer], weights: Sequence[Provenance] = ()
     ) -> None:
         self.sweep = sweep
         self.answers = answers
-        self._models = {name: info for name, info in zip(sweep.models, models, strict=False)}
+        self._provenance = dict(zip(sweep.models, weights, strict=False))
         self._weights = {
             grader.name: grader.weight
             for graders in (sweep.graders, *(row.graders for row in sweep.rows))
@@ -69,18 +69,19 @@ class SweepResult:
         completion_tokens = sum(answer.completion_tokens for answer in answers)
         times = [answer.ms for answer in answers if not answer.error]
         firsts = [answer.first_token_ms for answer in answers if not answer.error]
-        info = self._models.get(cell.model)
         return {
             "index": cell.index,
             "label": cell.label,
             "prompt": cell.prompt.name,
             "model": cell.model,
             "settings": dict(cell.settings),
-            "weights": _weights_json(info),
+            "weights": _weights_json(self._provenance.get(cell.model)),
             "answers": len(answers),
             "errors": sum(bool(answer.error) for answer in answers),
             "passed": sum(map(self.passed, answers)),
-            "score": estimate_json(estimate([self.score(answer) for answer in answers])),
+            "score": estimate_json(
+                estimate([self.score(answer) for answer in answers if answer.scores])
+            ),
             "graders": {n: estimate_json(estimate(scores)) for n, scores in by_grader.items()},
             "prompt_tokens": prompt_tokens,
             "completion_tokens": completion_tokens,
@@ -100,7 +101,9 @@ class SweepResult:
         shared = sorted(a.keys() & b.keys())
         if not shared:
             raise InvalidRequest("cells", f"{first} and {second} have no answered row in common")
-        return compare([self.score(a[row]) for row in shared], [self.score(b[row]) for row in shared])
+        return compare(
+            [self.score(a[row]) for row in shared], [self.score(b[row]) for row in shared]
+        )
 
     def as_json(self) -> JsonObject:
         """Return everything, for a file."""
@@ -198,8 +201,8 @@ def comparison_json(value: PairedComparison) -> JsonObject:
     }
 
 
-def _weights_json(info: ModelInfo | None) -> JsonObject:
-    if info is None:
+def _weights_json(provenance: Provenance | None) -> JsonObject:
+    if provenance is None:
         return {}
-    weights = asdict(info.provenance.weights())
+    weights = asdict(provenance)
     return {name: value for name, value in weights.items() if value and name != "settings"}

@@ -6,7 +6,7 @@ A broken row is named with its line and column. Knows no prompt and no backend.
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ EXPECTED_FIELDS: Final = (
 """Fields whose text is the answer that is wanted: the first of them that a row has."""
 Located = tuple[int, JsonObject]
 """A row with its line, from 1."""
+RowsReader = Callable[[str], list[Located]]
+"""Reads the file that a sweep names as its rows. Raises `InvalidRequest`."""
 
 
 def rows_of_file(path: Path) -> list[Located]:
@@ -159,9 +161,7 @@ def read_row(line: int, source: Mapping[str, Json], graders: Sequence[Grader] = 
         tools = tools_of(fields.get("tools"))
     except InvalidRequest as error:
         raise InvalidRequest(f"{where}: {error.field}", error.problem) from error
-    return SweepRow(
-        line, dict(source), variables, messages, tools, expected, calls, tuple(graders)
-    )
+    return SweepRow(line, dict(source), variables, messages, tools, expected, calls, tuple(graders))
 
 
 def _expected(fields: Mapping[str, Json], where: str) -> tuple[str | None, tuple[ToolCall, ...]]:

@@ -17,6 +17,7 @@ from playground.evaluation.metrics import Prediction
 from playground.lab.sweeps.answers_file import AnswersFile, Key, SweepAnswer
 from playground.lab.sweeps.definition import Cell, Sweep, SweepRow, question_of
 from playground.lab.sweeps.prompting import fill_grader, request_for
+from playground.lab.sweeps.result import SweepResult
 from playground.protocol import Answer, Backend, ModelInfo, Request, answer, require_model
 
 MAX_CONCURRENT = 32
@@ -43,15 +44,16 @@ async def run_sweep(
     path: Path,
     stop_event: threading.Event | None = None,
     on_progress: OnProgress | None = None,
-) -> tuple[AnswersFile, tuple[ModelInfo, ...]]:
-    """Ask and grade what is not kept in ``path`` yet; return all answers and the models.
+) -> SweepResult:
+    """Ask and grade what is not kept in ``path`` yet; return all answers.
 
     A request that fails is an answer with an error. Raises `SweepStopped` once ``stop_event`` is
     set, `UnknownModel`, `Conflict` if a model's weights are others by now, and `EngineStopped`; the
     answers so far are kept then.
     """
     infos = await models_of(backend, sweep)
-    file = AnswersFile.open(path, sweep, [info.provenance.weights() for info in infos])
+    weights = [info.provenance.weights() for info in infos]
+    file = AnswersFile.open(path, sweep, weights)
     for key in [key for key, kept in file.answers.items() if kept.error]:
         del file.answers[key]  # it may do now
     run = _Run(backend, sweep, infos, file, on_progress or (lambda _done, _total: None))
@@ -64,7 +66,7 @@ async def run_sweep(
                 await asking
             raise SweepStopped
     await asking
-    return file, infos
+    return SweepResult(sweep, file.answers, weights)
 
 
 class _Run:
@@ -129,7 +131,7 @@ class _Run:
             failed = SweepAnswer(cell.index, row_number, error=error.message)
             if cell.index == 0:
                 first.set_result("")
-            return self._scored(failed, {name: (0.0, "") for name in self._names(row)})
+            return self._scored(failed, dict.fromkeys(self._names(row), (0.0, "")))
         made = _answer_record(cell.index, row_number, reply)
         if cell.index == 0:
             first.set_result(_shown(made))
@@ -149,9 +151,7 @@ class _Run:
     def _names(self, row: SweepRow) -> list[str]:
         return [grader.name for grader in (*self._sweep.graders, *row.graders)]
 
-    def _scored(
-        self, made: SweepAnswer, grades: dict[str, tuple[float, str]]
-    ) -> SweepAnswer:
+    def _scored(self, made: SweepAnswer, grades: dict[str, tuple[float, str]]) -> SweepAnswer:
         values = made.as_json() | {
             "calls": made.calls,
             "scores": {name: score for name, (score, _) in grades.items()},
