@@ -21,6 +21,7 @@ from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
 from playground.ui.json.tab import json_tab
+from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
@@ -37,6 +38,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         raise ValueError("the page needs a studio and a place for feedback")
     answering = Answering(services.backend, models)
     needs_key = services.access.needs_key
+    swept: tuple[gr.Dropdown, ...] = ()
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         loading = loading_notice(page, services.backend)
@@ -49,11 +51,14 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                 structured = json_tab(page, answering, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
                 lanes = compare_tab(page, answering, feedback)
+            if services.sweeps:
+                with gr.Tab("Evaluate", id="evaluate"):
+                    swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
             with gr.Tab("Fine-tune", id="finetune"):
                 finetune_tab(page, answering, studio, feedback)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load
         # the Chat tab restores its own choice.
-        others = (functions, structured, *lanes)
+        others = (functions, structured, *lanes, *swept)
         everywhere = (chat, *others)
         for event, models in (
             (tabs.select, everywhere),
@@ -78,12 +83,17 @@ class ModelChoices:
 
     answering: Answering
 
-    async def refresh(self, *chosen: str | None) -> ModelsUpdate:
-        """List the models that are served now; a chosen one that is gone gives way to the first."""
+    async def refresh(self, *chosen: str | list[str] | None) -> ModelsUpdate:
+        """List the models that are served now; a chosen one that is gone gives way to the first,
+        and is dropped where several are chosen."""
         names = await self.answering.model_names()
-        present = gr.Dropdown(names)
-        gone = gr.Dropdown(names, value=names[0])
-        return ModelsUpdate(tuple(present if name in names else gone for name in chosen))
+        return ModelsUpdate(tuple(_choices(names, each) for each in chosen))
+
+
+def _choices(names: list[str], chosen: str | list[str] | None) -> gr.Dropdown:
+    if isinstance(chosen, list):
+        return gr.Dropdown(names, value=[name for name in chosen if name in names])
+    return gr.Dropdown(names) if chosen in names else gr.Dropdown(names, value=names[0])
 
 
 def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:

@@ -176,7 +176,7 @@ def to_text(result: JsonObject) -> str:
     return json.dumps(result, indent=1, ensure_ascii=False) + "\n"
 
 
-def rows_text(rows: Sequence[JsonObject]) -> str:
+def rows_text(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows as JSON lines."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 

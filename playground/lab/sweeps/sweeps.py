@@ -14,7 +14,7 @@ from typing import Self
 
 from playground.errors import InvalidSettings, UnknownJob, UnknownSweep
 from playground.evaluation.expressions import expression_problem
-from playground.evaluation.grader_forms import NO_EXPRESSIONS
+from playground.evaluation.grader_forms import NO_EXPRESSIONS, read_graders
 from playground.files import atomic_folder
 from playground.jobs import Jobs, JobSnapshot, JobSummary
 from playground.jobs.index import Signature, signature_of
@@ -34,7 +34,7 @@ from playground.lab.sweeps.result import SweepResult
 from playground.lab.sweeps.rows import RowsReader
 from playground.lab.sweeps.run import models_of
 from playground.protocol import Backend
-from playground.protocol.json_types import Json
+from playground.protocol.json_types import Json, JsonObject
 
 FOLDER = "sweeps"
 MAX_OPEN_RESULTS = 8
@@ -73,6 +73,10 @@ class Sweeps:
         """Read a sweep of ours, OpenAI's or promptfoo's (`sweep_of`) as page and API may ask for
         it. Raises `InvalidRequest` for what is wrong in it."""
         return sweep_of(body, Sources(self.prompts, read_rows, expressions=self.expressions))
+
+    def check_grader(self, body: JsonObject) -> None:
+        """Raises `InvalidRequest` for what is wrong in one grader."""
+        read_graders([body], "grader", expressions=self.expressions)
 
     async def start(self, sweep: Sweep) -> JobSnapshot:
         """Queue a sweep. Raises `UnknownModel`, and `Conflict` where another server of the same

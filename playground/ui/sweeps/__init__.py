@@ -1,0 +1,1 @@
+"""The tab's components, its events and their wiring."""
