@@ -78,12 +78,6 @@ class Cell:
     model: str
     settings: Mapping[str, Json]
 
-    @property
-    def label(self) -> str:
-        """Name it in a table."""
-        parts = (self.prompt.name, self.model, settings_text(self.settings))
-        return " · ".join(filter(None, parts))
-
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -105,6 +99,24 @@ class Sweep:
         """All cells, prompts first, then models, then settings."""
         combined = itertools.product(self.prompts, self.models, self.settings)
         return tuple(Cell(index, *parts) for index, parts in enumerate(combined))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each cell: what is not the same in all of them."""
+        several = (len(self.prompts) > 1, len(self.models) > 1)
+        names = list(dict.fromkeys(name for settings in self.settings for name in settings))
+        varied = [
+            name
+            for name in names
+            if any(each.get(name) != self.settings[0].get(name) for each in self.settings)
+        ]
+        labels = []
+        for cell in self.cells:
+            settings = {name: cell.settings.get(name) for name in varied}
+            parts = [cell.prompt.name if several[0] else "", cell.model if several[1] else ""]
+            label = " · ".join(filter(None, (*parts, settings_text(settings))))
+            labels.append(label or f"{cell.prompt.name} · {cell.model}")
+        return tuple(labels)
 
     @property
     def grader_names(self) -> tuple[str, ...]:

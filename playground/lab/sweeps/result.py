@@ -32,6 +32,7 @@ class SweepResult:
     ) -> None:
         self.sweep = sweep
         self.answers = answers
+        self.labels = sweep.labels
         self._provenance = dict(zip(sweep.models, weights, strict=False))
         self._weights = {
             grader.name: grader.weight
@@ -71,7 +72,7 @@ class SweepResult:
         firsts = [answer.first_token_ms for answer in answers if not answer.error]
         return {
             "index": cell.index,
-            "label": cell.label,
+            "label": self.labels[cell.index],
             "prompt": cell.prompt.name,
             "model": cell.model,
             "settings": dict(cell.settings),

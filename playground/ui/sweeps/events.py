@@ -31,14 +31,16 @@ from playground.ui.sweeps.views import (
 )
 
 NO_SWEEPS = "none"
-DEFAULT_GRADER: JsonObject = {"type": "exact"}
+GraderList = list[dict[str, object]]
+"""Graders as the form has them (Gradio cannot evaluate an annotation with `JsonObject`)."""
+DEFAULT_GRADER: GraderList = [{"type": "exact"}]
 
 
 @dataclass(frozen=True, slots=True)
 class GradersUpdate:
     """The graders that were added, and the form for another one."""
 
-    graders: list[JsonObject] | Unchanged = UNCHANGED
+    graders: GraderList | Unchanged = UNCHANGED
     listed: str | Unchanged = UNCHANGED
     value: gr.Textbox | Unchanged = UNCHANGED
 
@@ -70,6 +72,7 @@ class SweepUpdate:
     delete: gr.Button | Unchanged = UNCHANGED
     result: gr.DownloadButton | Unchanged = UNCHANGED
     plot: str | Unchanged = UNCHANGED
+    views: gr.Column | Unchanged = UNCHANGED
     cells: gr.Dataframe | Unchanged = UNCHANGED
     cell: gr.Dropdown | Unchanged = UNCHANGED
     answers: Table | Unchanged | None = UNCHANGED
@@ -113,11 +116,11 @@ class SweepHandlers:
         """Say what a grader's value is."""
         return GradersUpdate(value=gr.Textbox(placeholder=GRADERS[kind][1]))
 
-    def add_grader(self, kind: str, value: str, graders: list[JsonObject]) -> GradersUpdate:
+    def add_grader(self, kind: str, value: str, graders: GraderList) -> GradersUpdate:
         """Add a grader, which is checked at once."""
         added = grader_body(kind, value)
         self.sweeps.check_grader(added)
-        now = [*graders, added]
+        now: GraderList = [*graders, dict(added)]
         return GradersUpdate(now, graders_html(now), gr.Textbox(value=""))
 
     def clear_graders(self) -> GradersUpdate:
@@ -131,9 +134,9 @@ class SweepHandlers:
             raise InvalidRequest("rows", "no answer has a thumb up, a vote or an edit yet")
         return RowsUpdate(rows_text(rows))
 
-    async def start(self, graders: list[JsonObject], **form: Unpack[SweepForm]) -> StartedUpdate:
+    async def start(self, graders: GraderList, **form: Unpack[SweepForm]) -> StartedUpdate:
         """Begin the sweep that the form describes; without a grader, exact matches count."""
-        body = await asyncio.to_thread(sweep_body, form, graders or [DEFAULT_GRADER])
+        body = await asyncio.to_thread(sweep_body, form, graders or DEFAULT_GRADER)
         return await self._start(body)
 
     async def start_document(self, document: str | None) -> StartedUpdate:
@@ -172,8 +175,8 @@ class SweepHandlers:
     def open_cell(self, event: gr.SelectData, sweep_id: str | None) -> CellUpdate:
         """Open the cell whose line of the table was clicked."""
         label = event.row_value[0]
-        cells = self._result(sweep_id).sweep.cells
-        number = next((cell.index for cell in cells if cell.label == label), 0)
+        labels = self._result(sweep_id).labels
+        number = labels.index(label) if label in labels else 0
         shown = self.choose_cell(sweep_id, number)
         return CellUpdate(shown.answers, gr.Dropdown(value=number), shown.training, "")
 
@@ -184,13 +187,13 @@ class SweepHandlers:
         if first is None or second is None or first == second:
             return ComparisonUpdate("")
         result = self._result(sweep_id)
-        cells = result.sweep.cells
-        if max(first, second) >= len(cells):
+        labels = result.labels
+        if max(first, second) >= len(labels):
             return ComparisonUpdate("")
         if not result.of_cell(first) or not result.of_cell(second):
             return ComparisonUpdate("")
         found = result.compare(first, second)
-        return ComparisonUpdate(comparison_html(cells[first].label, cells[second].label, found))
+        return ComparisonUpdate(comparison_html(labels[first], labels[second], found))
 
     def make_rows(
         self, sweep_id: str | None, cell: int | None, most: float | None
@@ -241,7 +244,7 @@ def _empty() -> SweepUpdate:
     nothing = gr.Dropdown([], value=None)
     return SweepUpdate(
         NO_SWEEPS, gr.Dropdown([], value=None, visible=False), render("sweeps/welcome.html"),
-        hidden, hidden, hidden, gr.DownloadButton(visible=False), "",
+        hidden, hidden, hidden, gr.DownloadButton(visible=False), "", gr.Column(visible=False),
         gr.Dataframe(visible=False), nothing, None, nothing, nothing,
     )  # fmt: skip
 
@@ -255,7 +258,7 @@ def _shown(
 ) -> SweepUpdate:
     cells = result.sweep.cells
     figures = [result.cell_json(each) for each in cells]
-    labels = [(each.label, each.index) for each in cells]
+    labels = [(label, number) for number, label in enumerate(result.labels)]
     ended = job.state == "done"
     same = cell is not None and cell < len(cells)
     shown = cell if cell is not None and same else 0
@@ -271,6 +274,7 @@ def _shown(
         delete=gr.Button(visible=job.state != "running"),
         result=gr.DownloadButton(value=download, visible=ended),
         plot=plot_html(figures),
+        views=gr.Column(visible=bool(result.answers)),
         cells=gr.Dataframe(cells_table(figures), visible=bool(result.answers)),
         cell=gr.Dropdown(labels, value=shown),
         answers=answers_table(result, shown),

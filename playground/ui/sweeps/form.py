@@ -94,7 +94,7 @@ def _json(text: str, field: str) -> Json:
     return value
 
 
-def sweep_body(form: SweepForm, graders: Sequence[JsonObject]) -> JsonObject:
+def sweep_body(form: SweepForm, graders: Sequence[Mapping[str, object]]) -> JsonObject:
     """Return the sweep that the form describes. Raises `InvalidRequest` for what is no number, and
     for broken rows with line and column."""
     located = _rows(form)
@@ -109,7 +109,7 @@ def sweep_body(form: SweepForm, graders: Sequence[JsonObject]) -> JsonObject:
         "settings": settings,
         "rows": [row for _, row in located],
         "lines": [line for line, _ in located],
-        "graders": list(graders),
+        "graders": [dict(grader) for grader in graders],  # type: ignore[arg-type]
         "price": form["price"],
     }
 

@@ -11,6 +11,7 @@ from playground.ui.sweeps.form import GRADERS
 from playground.ui.sweeps.views import ANSWER_HEADS, CELL_HEADS
 
 REFRESH_S = 1.5
+CELL_WIDTHS: list[str | int] = ["280px", *["92px"] * 8]
 FIRST_GRADER = next(iter(GRADERS))
 
 
@@ -45,6 +46,7 @@ class WorkParts:
     delete: gr.Button
     result: gr.DownloadButton
     plot: gr.HTML
+    views: gr.Column
     cells: gr.Dataframe
     cell: gr.Dropdown
     answers: gr.Dataframe
@@ -180,9 +182,29 @@ def _work() -> WorkParts:
         delete = gr.Button("Delete", visible=False, elem_id="ev-delete", elem_classes="asks-first")
     cells = gr.Dataframe(
         headers=list(CELL_HEADS), datatype=["str", *["number"] * (len(CELL_HEADS) - 1)],
-        show_label=False, interactive=False, visible=False, wrap=True, elem_id="ev-cells",
+        column_widths=CELL_WIDTHS, show_label=False, interactive=False, visible=False,
+        elem_id="ev-cells",
     )  # fmt: skip
     plot = gr.HTML(elem_id="ev-plot", container=False)
+    with gr.Column(visible=False) as views:
+        cell, answers, most, make_rows, training, made, first, second, comparison = _views()
+    return WorkParts(
+        gr.State(""), gr.Timer(REFRESH_S), sweep, head, stop, resume, delete, result, plot, views,
+        cells, cell, answers, most, make_rows, training, made, first, second, comparison,
+    )  # fmt: skip
+
+
+def _views() -> tuple[
+    gr.Dropdown,
+    gr.Dataframe,
+    gr.Number,
+    gr.Button,
+    gr.DownloadButton,
+    gr.HTML,
+    gr.Dropdown,
+    gr.Dropdown,
+    gr.HTML,
+]:
     with gr.Tabs(elem_id="ev-views"):
         with gr.Tab("Answers"):
             cell = gr.Dropdown([], label="Cell", elem_id="ev-cell")
@@ -207,7 +229,4 @@ def _work() -> WorkParts:
                 first = gr.Dropdown([], label="Cell", elem_id="ev-first")
                 second = gr.Dropdown([], label="Against", elem_id="ev-second")
             comparison = gr.HTML("", elem_id="ev-comparison", container=False)
-    return WorkParts(
-        gr.State(""), gr.Timer(REFRESH_S), sweep, head, stop, resume, delete, result, plot, cells,
-        cell, answers, most, make_rows, training, made, first, second, comparison,
-    )  # fmt: skip
+    return cell, answers, most, make_rows, training, made, first, second, comparison

@@ -1,7 +1,7 @@
 """A sweep as HTML and tables. Pure functions from values to what is shown."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypedDict
 
@@ -13,7 +13,7 @@ from playground.protocol.json_types import Json, JsonObject, object_at
 from playground.ui.components.markup import render
 
 CELL_HEADS: Final = (
-    "Cell", "Score", "95% from", "to", "Passed", "Tokens", "ms", "USD", "Errors",
+    "Cell", "Score", "95% low", "95% high", "Passed", "Tokens", "ms", "USD", "Errors",
 )  # fmt: skip
 ANSWER_HEADS: Final = ("Row", "Row's fields", "Expected", "Answer", "Score", "Grades")
 SHOWN_ANSWERS = 500
@@ -23,7 +23,7 @@ STATES: Final = MappingProxyType[State, str](
         "failed": "failed", "done": "done",
     }
 )  # fmt: skip
-PLOT_WIDTH, PLOT_LEFT, PLOT_ROW = 640, 260, 26
+PLOT_WIDTH, PLOT_ROW, CHARACTER_WIDTH = 640, 26, 6.6
 LABEL_CHARACTERS = 40
 SIGNIFICANT = 0.05
 
@@ -82,6 +82,12 @@ def _estimate(cell: JsonObject) -> list[float | None]:
 def plot_html(cells: Sequence[JsonObject]) -> str:
     """Return each cell's score with its interval, as SVG."""
     drawn = []
+    longest = max((len(str(cell["label"])) for cell in cells), default=0)
+    left = 24 + CHARACTER_WIDTH * min(longest, LABEL_CHARACTERS)
+
+    def place(share: float) -> float:
+        return left + share * (PLOT_WIDTH - left - 44)
+
     for number, cell in enumerate(cells):
         mean, low, high = _estimate(cell)
         if mean is not None and low is not None and high is not None:
@@ -90,24 +96,20 @@ def plot_html(cells: Sequence[JsonObject]) -> str:
             drawn.append(
                 {
                     "label": label, "short": short, "y": PLOT_ROW * number + PLOT_ROW / 2,
-                    "x": _x(mean), "low": _x(low), "high": _x(high), "mean": f"{mean:.2f}",
+                    "x": place(mean), "low": place(low), "high": place(high), "mean": f"{mean:.2f}",
                 }
             )  # fmt: skip
     if not drawn:
         return ""
-    ticks = [(_x(share / 4), f"{share / 4:g}") for share in range(5)]
+    ticks = [(place(share / 4), f"{share / 4:g}") for share in range(5)]
     return render(
         "sweeps/plot.html",
         cells=drawn,
         ticks=ticks,
         width=PLOT_WIDTH,
-        left=PLOT_LEFT,
+        left=left,
         height=PLOT_ROW * len(cells),
     )
-
-
-def _x(share: float) -> float:
-    return PLOT_LEFT + share * (PLOT_WIDTH - PLOT_LEFT - 44)
 
 
 def answers_table(result: SweepResult, cell: int) -> Table:
@@ -167,7 +169,7 @@ def comparison_html(first: str, second: str, found: PairedComparison) -> str:
     )
 
 
-def graders_html(graders: Sequence[JsonObject]) -> str:
+def graders_html(graders: Sequence[Mapping[str, object]]) -> str:
     """Return the graders that were added."""
     shown = [
         (
@@ -179,5 +181,5 @@ def graders_html(graders: Sequence[JsonObject]) -> str:
     return render("sweeps/graders.html", graders=shown)
 
 
-def _text(value: Json) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
