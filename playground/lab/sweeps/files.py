@@ -12,8 +12,10 @@ import yaml
 from playground.errors import InvalidRequest
 from playground.lab.sweeps.rows import MAX_FILE_BYTES, Located, rows_of_file
 from playground.protocol.json_types import Json, JsonObject
+from playground.structured.keywords import is_longer
 
 PREFIX = "file://"
+MAX_DOCUMENT_CHARACTERS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def parse_document(text: str, field: str) -> Json:
         }
         value = loader.get_single_data()
         # A document of aliases could grow without end when it is written out.
-        if text.count("*") > 100 and len(repr(value)) > 50 * len(text) + 100_000:
+        if is_longer(value, MAX_DOCUMENT_CHARACTERS):
             raise InvalidRequest(field, "its aliases make it too large")
         parsed: Json = json.loads(json.dumps(value))
     except yaml.MarkedYAMLError as error:

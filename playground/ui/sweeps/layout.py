@@ -11,7 +11,7 @@ from playground.ui.sweeps.form import GRADERS
 from playground.ui.sweeps.views import ANSWER_HEADS, CELL_HEADS
 
 REFRESH_S = 1.5
-CELL_WIDTHS: list[str | int] = ["280px", *["92px"] * 8]
+CELL_WIDTHS: list[str | int] = ["250px", *["88px"] * 8]
 FIRST_GRADER = next(iter(GRADERS))
 
 
