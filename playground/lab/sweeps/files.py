@@ -15,7 +15,8 @@ from playground.protocol.json_types import Json, JsonObject
 from playground.structured.keywords import is_longer
 
 PREFIX = "file://"
-MAX_DOCUMENT_CHARACTERS = 20_000_000
+MIN_LIMIT = 500_000
+"""Characters as JSON that the shortest document may come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def parse_document(text: str, field: str) -> Json:
         }
         value = loader.get_single_data()
         # A document of aliases could grow without end when it is written out.
-        if is_longer(value, MAX_DOCUMENT_CHARACTERS):
+        if is_longer(value, max(MIN_LIMIT, 20 * len(text))):
             raise InvalidRequest(field, "its aliases make it too large")
         parsed: Json = json.loads(json.dumps(value))
     except yaml.MarkedYAMLError as error:

@@ -69,7 +69,7 @@ def test_limits_of_time_and_cost() -> None:
 
 def test_endless_pattern_ends() -> None:
     began = time.monotonic()
-    found = graded({"type": "regex", "pattern": r"^(\w+\s?)*$"}, "a" * 40 + "!")
+    found = graded({"type": "regex", "pattern": "^(a|aa)+$"}, "a" * 60 + "!")
     assert time.monotonic() - began < 5
     assert found == Grade(0.0, "the pattern took too long")
 

@@ -4,6 +4,8 @@ import pytest
 
 from playground.evaluation.significance import compare
 
+pytestmark = pytest.mark.slow  # SciPy is imported
+
 
 def test_mcnemar_counts_discordant_rows() -> None:
     found = compare([1.0] * 8 + [0.0, 1.0], [0.0] * 7 + [1.0, 1.0, 1.0])

@@ -133,6 +133,7 @@ async def test_rubric_scores_by_model(tmp_path: Path) -> None:
     assert result.answers[0, 0].scores == {"rubric": 0.7}
 
 
+@pytest.mark.slow
 async def test_result_counts_and_compares(tmp_path: Path) -> None:
     def script(request: Request) -> Iterable[str]:
         number = int(request.messages[-1].content)

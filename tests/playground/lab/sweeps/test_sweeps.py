@@ -78,7 +78,7 @@ async def test_stopped_sweep_is_resumed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ends", [False, True], ids=["closed", "engine first"])
 async def test_sweep_outlives_its_server(tmp_path: Path, ends: bool) -> None:
-    gate = Gate()
+    gate = Gate(45 if ends else 10)  # others are cancelled at once where the engine ends
     gate.ends = ends
     with Sweeps(tmp_path, ScriptedBackend(gate, pause_s=0.01)) as sweeps:
         started = await sweeps.start(sweeps.read(BODY))
