@@ -67,7 +67,8 @@ async def test_cells_open_and_compare(tab: SweepHandlers) -> None:
 
 async def test_worst_rows_are_training_rows(tab: SweepHandlers) -> None:
     made = tab.make_rows(await finished(tab), 0, 20)
-    path = Path(str(made.training.value))
+    file: Any = made.training.value
+    path = Path(file["path"] if isinstance(file, dict) else file.path)
     read = read_rows(path)
     assert (len(read.rows), read.errors) == (1, ())
     assert "1 training row" in made.made

@@ -1,0 +1,88 @@
+"""`playground sweep`: the same file as the server's, resumed after a kill."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.backends.local import LocalBackend
+from playground.lab.sweeps.sweeps import Sweeps
+from playground.protocol.json_types import JsonObject
+
+COMMAND = (sys.executable, "-c", "from playground.cli import main; main()", "sweep")
+TIMES = ("ms", "first_token_ms", "ms_median", "first_token_ms_median")
+
+
+def body(rows: int) -> JsonObject:
+    countries = [("France", "Paris"), ("Italy", "Rome"), ("Japan", "Tokyo")] * rows
+    return {
+        "name": "capitals",
+        "models": ["embedded"],
+        "prompts": ["What is the capital of {{ country }}?"],
+        "settings": {"max_tokens": [16, 24]},
+        "rows": [{"country": c, "expected": e} for c, e in countries[:rows]],
+        "graders": ["contains", {"type": "similarity"}],
+    }
+
+
+def timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: timeless(item) for key, item in value.items() if key not in TIMES}
+    return [timeless(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.slow
+async def test_command_gives_the_servers_file(tmp_path: Path, backend: LocalBackend) -> None:
+    file, output = tmp_path / "sweep.json", tmp_path / "out.json"
+    file.write_text(json.dumps(body(3)))
+    home = ("--home", str(tmp_path / "home"), "--output", str(output))
+    done = subprocess.run([*COMMAND, str(file), *home], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Sweeps(tmp_path / "server", backend) as sweeps:
+        started = await sweeps.start(sweeps.read(body(3)))
+        assert sweeps.wait(started.id, 60).state == "done"
+        path = sweeps.result_file(started.id)
+    assert path is not None
+    assert timeless(json.loads(output.read_text())) == timeless(json.loads(path.read_text()))
+
+
+@pytest.mark.slow
+def test_killed_command_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.json"
+    file.write_text(json.dumps(body(300)))
+    answers = tmp_path / ".sweep.result.json.answers.jsonl"
+    command = [*COMMAND, str(file), "--home", str(tmp_path / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not answers.exists() or len(answers.read_bytes().splitlines()) < 40:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    kept = {(a["cell"], a["row"]): a for a in map(json.loads, _whole_lines(answers)[1:])}
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    result = json.loads((tmp_path / "sweep.result.json").read_text())
+    of_result = {(a["cell"], a["row"]): a for a in result["answers"]}
+    assert len(of_result) == 600
+    assert all(of_result[key]["ms"] == answer["ms"] for key, answer in kept.items())
+    assert not answers.exists()
+
+
+def _whole_lines(path: Path) -> list[str]:
+    content = path.read_text()
+    return content[: content.rfind("\n") + 1].splitlines()
+
+
+@pytest.mark.slow
+def test_command_names_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("country,expected\nFrance\n")
+    file = tmp_path / "sweep.yaml"
+    file.write_text("prompts: ['{{ country }}']\nrows: rows.csv\ngraders: [exact]\n")
+    command = [*COMMAND, str(file), "--home", str(tmp_path / "home")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: rows: line 2, column 2: 1 cells under 2 headings"

@@ -1,0 +1,57 @@
+"""The Evaluate tab as a person uses it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from finetune.data.rows import read_rows
+from tests.playground.conftest import playground_process
+from tests.playground.ui.browser.conftest import opened
+
+# Gradio 6.31 sets an option that pandas 3 deprecates.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
+]
+ROWS = "country,expected\nFrance,Paris\nItaly,Rome\nJapan,Tokyo"
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    with playground_process(tmp_path) as url, opened(browser, url) as page:
+        page.get_by_role("tab", name="Evaluate", exact=True).click()
+        yield page
+
+
+def test_sweep_from_form_to_training_rows(page: Page, tmp_path: Path) -> None:
+    page.fill("#ev-systems textarea", "Answer in one word.\n---\nYou are helpful.")
+    page.fill("#ev-message textarea", "What is the capital of {{ country }}?")
+    page.fill("#ev-max-tokens :is(input, textarea)", "24")
+    page.fill("#ev-rows textarea", ROWS)
+    page.get_by_role("button", name="Add grader").click()
+    expect(page.locator("#ev-graders li")).to_have_count(1)
+    page.get_by_role("button", name="Start sweep", exact=True).click()
+    expect(page.locator("#ev-head .state.done")).to_be_visible()
+    expect(page.locator("#ev-plot circle")).to_have_count(2)
+    with page.expect_download() as result:
+        page.get_by_role("button", name="Download result").click()
+    assert json.loads(Path(result.value.path()).read_text())["done"] == 6
+    page.get_by_role("tab", name="Compare two cells").click()
+    expect(page.locator("#ev-comparison")).to_contain_text("McNemar, exact")
+    page.get_by_role("tab", name="Answers").click()
+    page.locator("#ev-cells td", has_text="v2").first.click()
+    expect(page.locator("#ev-answers")).to_contain_text("The capital of France is Paris.")
+    page.get_by_role("button", name="Make training rows").click()
+    with page.expect_download() as rows:
+        page.get_by_role("button", name="Download training rows").click()
+    file = tmp_path / "worst.jsonl"
+    rows.value.save_as(file)
+    assert (len(read_rows(file).rows), read_rows(file).errors) == (3, ())
+    page.reload()
+    page.get_by_role("tab", name="Evaluate", exact=True).click()
+    expect(page.locator("#ev-head .state.done")).to_be_visible()
+    expect(page.locator("#ev-rows textarea")).to_have_value(ROWS)
