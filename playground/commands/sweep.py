@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,10 +71,13 @@ def sweep(
         python=True,
         expressions=named_expressions(settings.sweeps.expressions),
     )
+    unnamed = not _names_models(body)
+    if unnamed:
+        body["models"] = [app.expected_model(settings).name]
+    asked = sweep_of(body, sources, files)  # what is wrong is said before a model is loaded
     with app.start_backend(settings) as backend:
-        if not _names_models(body):
-            body["models"] = [backend.default_model.name]
-        asked = sweep_of(body, sources, files)
+        if unnamed:
+            asked = replace(asked, models=(backend.default_model.name,))
         answers = target.with_name(f".{target.name}.answers.jsonl")
         result = _run(backend, asked, answers)
     try:

@@ -54,11 +54,11 @@ async def test_command_gives_the_servers_file(tmp_path: Path, backend: LocalBack
 @pytest.mark.slow
 def test_killed_command_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "sweep.json"
-    file.write_text(json.dumps(body(300)))
+    file.write_text(json.dumps(body(60)))
     answers = tmp_path / ".sweep.result.json.answers.jsonl"
     command = [*COMMAND, str(file), "--home", str(tmp_path / "home")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not answers.exists() or len(answers.read_bytes().splitlines()) < 40:
+        while not answers.exists() or len(answers.read_bytes().splitlines()) < 20:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
@@ -67,7 +67,7 @@ def test_killed_command_goes_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     result = json.loads((tmp_path / "sweep.result.json").read_text())
     of_result = {(a["cell"], a["row"]): a for a in result["answers"]}
-    assert len(of_result) == 600
+    assert len(of_result) == 120
     assert all(of_result[key]["ms"] == answer["ms"] for key, answer in kept.items())
     assert not answers.exists()
 

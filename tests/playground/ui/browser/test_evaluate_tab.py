@@ -43,7 +43,7 @@ def test_sweep_from_form_to_training_rows(page: Page, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Compare two cells").click()
     expect(page.locator("#ev-comparison")).to_contain_text("McNemar, exact")
     page.get_by_role("tab", name="Answers").click()
-    page.locator("#ev-cells td", has_text="v2").first.click()
+    page.locator("#ev-cells").get_by_text("v2", exact=True).first.click()
     expect(page.locator("#ev-answers")).to_contain_text("The capital of France is Paris.")
     page.get_by_role("button", name="Make training rows").click()
     with page.expect_download() as rows:
