@@ -10,7 +10,8 @@ import urllib.request
 
 import openai
 
-COMMAND = (sys.executable, "-c", "from playground.cli import main; main()", "--port", "0")
+SERVE = "from playground.cli import main; main()"
+COMMAND = (sys.executable, "-c", SERVE, "--model", "embedded", "--port", "0")
 QUESTION = "Could you make a table of the planets, please?"
 STREAMS = 32
 

@@ -31,7 +31,8 @@ from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 
-COMMAND = (sys.executable, "-c", "from playground.cli import main; main()", "--port", "0")
+SERVE = "from playground.cli import main; main()"
+COMMAND = (sys.executable, "-c", SERVE, "--model", "embedded", "--port", "0")
 WORDS = (
     "crate pier gate dock barge crane ledger tide rope signal harbour lantern anchor parcel yard "
     "morning evening north south early late heavy empty sealed open marked stored moved counted"

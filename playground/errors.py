@@ -12,6 +12,7 @@ new error is a class here and its line in this tree, which a test compares with 
     │   └── AdapterChanged    The adapter's name now points at another version.
     ├── UnknownAdapter        The store has no adapter, or no version, of this name.
     ├── UnknownFile           No file was uploaded under this id.
+    ├── UnknownExport         There is no export of this name.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
     ├── UnknownResponse       No response of this id is stored, or none any more.
@@ -165,6 +166,16 @@ class UnknownFile(PlaygroundError):
 
     def __init__(self, file: str) -> None:
         super().__init__(f"no file {file!r} was uploaded here")
+
+
+class UnknownExport(PlaygroundError):
+    """There is no export of this name."""
+
+    kind = "not_found"
+    code = "export_not_found"
+
+    def __init__(self, export: str) -> None:
+        super().__init__(f"no export {export!r}")
 
 
 class UnknownJob(PlaygroundError):

@@ -23,7 +23,8 @@ def started_playground() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as home:
         code = "from playground.cli import main; main()"
         origin = ("--cors-origin", "http://localhost:3000")
-        command = [sys.executable, "-c", code, "--port", "0", "--home", home, *origin]
+        chosen = ("--model", "embedded", "--port", "0", "--home", home)
+        command = [sys.executable, "-c", code, *chosen, *origin]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             found = re.search(r"http://\S+", process.stdout.readline())

@@ -1,4 +1,5 @@
-"""``/v1/adapters``: the adapters in the store, version by version; our own, as nobody else has one.
+"""``/v1/adapters``: the adapters in the store, version by version, and ``/v1/exports``: what was
+written of them for other programs. Our own, as nobody else has one.
 
 What is done here is done at once to what is served, as on the page.
 """
@@ -7,9 +8,13 @@ import asyncio
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
+from starlette.responses import StreamingResponse
 
 from playground.api.paging import list_body
+from playground.models.export.request import GgufType, Target
 from playground.store.adapters import Version
+from playground.studio.archives import tar_chunks
+from playground.studio.exports import delete_export, find_export
 from playground.studio.studio import Studio
 
 
@@ -20,8 +25,16 @@ class PromoteBody(BaseModel):
     version: str
 
 
+class ExportBody(BaseModel):
+    """For which program a version is written, and the type of the matrices of GGUF files."""
+
+    model_config = ConfigDict(extra="forbid")
+    to: Target
+    type: GgufType = "f16"
+
+
 def adapter_store_router(studio: Studio) -> APIRouter:
-    """List, promote, roll back, retire, delete."""
+    """List, promote, roll back, retire, delete, export."""
     router = APIRouter(prefix="/adapters")
 
     async def adapter_of(name: str) -> dict[str, object]:
@@ -56,6 +69,40 @@ def adapter_store_router(studio: Studio) -> APIRouter:
     async def delete(name: str, version: str) -> dict[str, object]:
         await asyncio.to_thread(studio.delete, name, version)
         return {"id": f"{name}/{version}", "object": "adapter.version", "deleted": True}
+
+    @router.post("/{name}/{version}/export")
+    async def export(name: str, version: str, body: ExportBody) -> dict[str, object]:
+        exported = await asyncio.to_thread(studio.export, name, version, body.to, body.type)
+        return {
+            "id": exported.folder.name,
+            "object": "adapter.export",
+            "folder": str(exported.folder),
+            "files": [str(file.relative_to(exported.folder)) for file in exported.files],
+            "bytes": exported.size,
+            "command": exported.command,
+            "notes": list(exported.notes),
+            "url": f"/v1/exports/{exported.folder.name}",
+        }
+
+    return router
+
+
+def exports_router(studio: Studio) -> APIRouter:
+    """Download and remove what was exported."""
+    router = APIRouter(prefix="/exports")
+
+    @router.get("/{export_id}")
+    async def download(export_id: str) -> StreamingResponse:
+        folder = await asyncio.to_thread(find_export, studio.home, export_id)
+        headers = {"Content-Disposition": f'attachment; filename="{export_id}.tar"'}
+        return StreamingResponse(
+            tar_chunks(folder), media_type="application/x-tar", headers=headers
+        )
+
+    @router.delete("/{export_id}")
+    async def delete(export_id: str) -> dict[str, object]:
+        await asyncio.to_thread(delete_export, studio.home, export_id)
+        return {"id": export_id, "object": "adapter.export", "deleted": True}
 
     return router
 

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from playground.api.adapter_store import adapter_store_router
+from playground.api.adapter_store import adapter_store_router, exports_router
 from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
@@ -115,7 +115,11 @@ def _api(services: Services) -> FastAPI:
         for router in (
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
-            *([files_router(uploads), adapter_store_router(studio)] if studio else []),
+            *(
+                [files_router(uploads), adapter_store_router(studio), exports_router(studio)]
+                if studio
+                else []
+            ),
             *([feedback_router(services.feedback)] if services.feedback else []),
             *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),

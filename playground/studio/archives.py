@@ -1,9 +1,14 @@
-"""Archives of a training job's weights, to download: the adapter, or the base with it merged in.
+"""Archives to download: of a training job's weights, and of what was exported.
 
-An archive is made once and lies in the run's folder, so that a broken download can go on.
+That of a job's weights is made once and lies in the run's folder, so that a broken download can go
+on. That of an export is made while it is sent, as it may be as large as the base.
 """
 
+import os
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from playground.errors import Conflict
@@ -15,6 +20,7 @@ from playground.studio.starting_points import weights_of
 ARCHIVES_FOLDER = "archives"
 COMPRESSION = 1
 """gzip's fastest: weights hardly shrink."""
+CHUNK_BYTES = 2**20
 
 
 def archive_of(job: TrainingSnapshot, step: int, target: Target, home: Path) -> Path:
@@ -47,3 +53,25 @@ def archive_of(job: TrainingSnapshot, step: int, target: Target, home: Path) -> 
     except FileExistsError:  # another request made it meanwhile
         pass
     return archive
+
+
+def tar_chunks(folder: Path) -> Iterator[bytes]:
+    """Yield an uncompressed tar of a folder, with its name at the top, in chunks of up to 1 MiB."""
+    read_end, write_end = os.pipe()
+
+    def write() -> None:
+        with (
+            suppress(BrokenPipeError),  # nobody reads on
+            open(write_end, "wb") as sink,  # noqa: PTH123
+            tarfile.open(fileobj=sink, mode="w|") as tar,
+        ):
+            tar.add(folder, arcname=folder.name)
+
+    writer = threading.Thread(target=write, name="tar", daemon=True)
+    writer.start()
+    try:
+        with open(read_end, "rb") as source:  # noqa: PTH123
+            while chunk := source.read(CHUNK_BYTES):
+                yield chunk
+    finally:
+        writer.join()

@@ -27,11 +27,12 @@ from finetune.training.checkpoints import step_of
 from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
 from playground.jobs import Jobs, JobSummary
 from playground.models.adapters import check_fits, read_adapter
-from playground.models.export.request import Exported, make_request
+from playground.models.export.request import Exported
 from playground.models.loaded import LoadedModel
 from playground.models.resident import ResidentModel
 from playground.protocol import AdapterBackend, ModelInfo
 from playground.store.adapters import AdapterStore, Version
+from playground.studio.exports import export_version
 from playground.studio.kinds.train import (
     PROMOTED,
     PUBLISH,
@@ -336,17 +337,9 @@ class Studio:
             return self.store.publish(folder, name, facts)
 
     def export(self, name: str, version: str, to: str, gguf_type: str = "f16") -> Exported:
-        """Write a version for another program, to ``exports/NAME-VERSION-to`` under the home.
-
-        Raises what `playground.models.export.export` raises, and `ModelLoading`.
-        """
+        """Write a version for another program; see `export_version`. Raises `ModelLoading`."""
         self._resident.require_loaded()
-        from playground.models.export.export import export  # imports torch
-
-        stored = self.store.find(name, version)
-        ending = f"{to}-{gguf_type}" if to in ("gguf", "ollama") else to
-        out = self._home / "exports" / f"{name}-{stored.version}-{ending}"
-        return export(make_request(stored.folder, to, self._home, out=out, gguf_type=gguf_type))
+        return export_version(self.store.find(name, version), self._home, to, gguf_type)
 
     def promote(self, name: str, version: str) -> Version:
         """Point a name at a version, at once and without losing a request."""

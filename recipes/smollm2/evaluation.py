@@ -21,10 +21,10 @@ from playground.models.spec import ModelSpec
 from playground.protocol import Answer, Message, Request, ResponseFormat, Sampling, Tool, answer
 from playground.runtime import quiet_libraries
 from recipes.smollm2 import sentences
+from recipes.smollm2.drawer import Drawer
 from recipes.smollm2.rows import (
     HELD_OUT_INTENTS,
     HELD_OUT_SERVICES,
-    Drawer,
     by_intent,
     is_held_out,
     parameters_of,

@@ -56,7 +56,7 @@ def export(request: ExportRequest) -> Exported:
     try:
         with atomic_folder(request.folder) as folder:
             command, notes = WRITERS[request.target](request, adapter, folder)
-            provenance = _provenance(request, adapter, notes)
+            provenance = _provenance(request, adapter, command, notes)
             write_atomic(folder / PROVENANCE_FILE, json.dumps(provenance, indent=1))
     except FileExistsError:
         raise Conflict(f"{request.folder} was made by another process meanwhile") from None
@@ -64,8 +64,22 @@ def export(request: ExportRequest) -> Exported:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace(f"the disk of {request.folder} is full; nothing is kept") from error
         raise
-    files = sorted(file for file in request.folder.rglob("*") if file.is_file())
-    return Exported(request.folder, tuple(files), command, notes)
+    return Exported(request.folder, _files_of(request.folder), command, notes)
+
+
+def read_exported(folder: Path, adapter_hash: str) -> Exported | None:
+    """Return what an export of this adapter wrote; None if the folder holds anything else."""
+    try:
+        provenance = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
+        command, notes = str(provenance["command"]), tuple(map(str, provenance["notes"]))
+        is_same = provenance["adapter_hash"] == adapter_hash
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Exported(folder, _files_of(folder), command, notes) if is_same else None
+
+
+def _files_of(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(file for file in folder.rglob("*") if file.is_file()))
 
 
 def _check_base(request: ExportRequest, adapter: Adapter) -> None:
@@ -207,7 +221,7 @@ def _require_space(request: ExportRequest, needed: int) -> None:
 
 
 def _provenance(
-    request: ExportRequest, adapter: Adapter, notes: tuple[str, ...]
+    request: ExportRequest, adapter: Adapter, command: str, notes: tuple[str, ...]
 ) -> dict[str, object]:
     return {
         "adapter": request.name,
@@ -216,5 +230,6 @@ def _provenance(
         "to": request.target,
         "type": request.gguf_type if request.target in ("gguf", "ollama") else None,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
         "notes": list(notes),
     }

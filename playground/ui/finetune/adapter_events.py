@@ -4,7 +4,7 @@ exported."""
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +12,7 @@ import gradio as gr
 from playground.errors import InvalidSettings
 from playground.store.adapters import Version
 from playground.studio.studio import Studio
+from playground.ui.components.markup import render
 from playground.ui.components.status import verdict
 from playground.ui.finetune.views import adapters_html
 
@@ -72,7 +73,10 @@ class AdapterHandlers:
         """Write the version for another program, on the server's disk."""
         exported = self.studio.export(*_name_and_version(chosen), target, gguf_type)
         text = f"{exported.folder} ({exported.size / 2**20:.1f} MiB): {exported.command}"
-        return self._show(chosen, "\n".join((text, *exported.notes)))
+        update = self._show(chosen)
+        link = f"v1/exports/{exported.folder.name}"
+        note = render("finetune/export.html", lines=(text, *exported.notes), link=link)
+        return replace(update, note=note)
 
     def import_adapter(self, files: list[str] | None, name: str) -> AdapterUpdate:
         """Make an adapter from elsewhere the next version of a name."""

@@ -1,8 +1,10 @@
 """`/v1/adapters`: versions are promoted, rolled back, retired and deleted while they are served."""
 
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -93,3 +95,31 @@ def test_delete_of_promoted_refused(client: openai.OpenAI) -> None:
 def test_version_is_served_by_its_name(client: openai.OpenAI) -> None:
     answer = client.completions.create(model="embedded:desk.v2", prompt="Hello", max_tokens=2)
     assert answer.model == "embedded:desk.v2"
+
+
+def test_export_is_downloaded_whole(client: openai.OpenAI, tmp_path: Path) -> None:
+    made = client.post("/adapters/desk/v2/export", body={"to": "peft"}, cast_to=object)
+    assert isinstance(made, dict)
+    again = client.post("/adapters/desk/v2/export", body={"to": "peft"}, cast_to=object)
+    assert again == made
+    server = str(client.base_url).removesuffix("/v1/")
+    reply = httpx.get(f"{server}{made['url']}")
+    (tmp_path / "export.tar").write_bytes(reply.content)
+    with tarfile.open(tmp_path / "export.tar") as tar:
+        tar.extractall(tmp_path, filter="data")
+    config, weights = (
+        (tmp_path / made["id"] / name, Path(made["folder"]) / name)
+        for name in ("adapter_config.json", "adapter_model.safetensors")
+    )
+    for sent, kept in (config, weights):
+        assert sent.read_bytes() == kept.read_bytes()
+
+
+def test_removed_export_is_gone(client: openai.OpenAI) -> None:
+    made = client.post("/adapters/desk/v1/export", body={"to": "peft"}, cast_to=object)
+    assert isinstance(made, dict)
+    client.delete(f"/exports/{made['id']}", cast_to=object)
+    with pytest.raises(openai.NotFoundError, match="no export"):
+        client.get(f"/exports/{made['id']}", cast_to=object)
+    with pytest.raises(openai.BadRequestError, match="to"):
+        client.post("/adapters/desk/v1/export", body={"to": "zip"}, cast_to=object)

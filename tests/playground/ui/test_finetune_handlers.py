@@ -441,10 +441,10 @@ def test_files_that_are_no_adapter_are_refused(adapters: AdapterHandlers, tmp_pa
 
 
 @pytest.mark.slow
-async def test_a_version_is_exported_once(adapters: AdapterHandlers, trained_adapter: Path) -> None:
+def test_an_export_can_be_downloaded(adapters: AdapterHandlers, trained_adapter: Path) -> None:
     adapters.studio.store.publish(trained_adapter, "prices")
     update = adapters.export("prices/v1", "merged", "f16")
     assert "exports/prices-v1-merged" in update.note
     assert "playground --model" in update.note
-    with pytest.raises(Conflict, match="exists already"):
-        adapters.export("prices/v1", "merged", "f16")
+    assert 'href="v1/exports/prices-v1-merged"' in update.note
+    assert adapters.export("prices/v1", "merged", "f16").note == update.note

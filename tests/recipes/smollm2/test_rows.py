@@ -8,7 +8,14 @@ import pytest
 
 from finetune.data.rows import read_rows
 from recipes.smollm2 import rows as recipe
-from recipes.smollm2.rows import HELD_OUT_INTENTS, Drawer, Row, own_rows, wish_rows
+from recipes.smollm2.drawer import Drawer, Row
+from recipes.smollm2.rows import (
+    HELD_OUT_INTENTS,
+    extractions,
+    own_rows,
+    sessions,
+    wish_rows,
+)
 from recipes.smollm2.sentences import Wish, home, services, snips
 
 WISHES = [
@@ -55,6 +62,32 @@ def test_wish_without_its_function_is_refused() -> None:
         wanted = "alarm" if "wake" in str(row["messages"]) else "play"
         names = [tool["function"]["name"].lower() for tool in row["tools"]]
         assert not any(wanted in name for name in names)
+
+
+def test_sessions_refuse_what_no_function_does() -> None:
+    elsewhere = [Wish(f"boil {n} eggs", "cook_eggs", "kitchen", {"count": str(n)}) for n in "456"]
+    called_names: list[str] = []
+    refused = 0
+    for row in sessions(Drawer(3, ()), [*WISHES, *elsewhere], (), 60):
+        offered = {tool["function"]["name"].replace("_", "").lower() for tool in row["tools"]}
+        for asked, given in zip(row["messages"], row["messages"][1:], strict=False):
+            if asked["role"] != "user":
+                continue
+            wanted = next(w.intent for w in WISHES + elsewhere if w.text == asked["content"])
+            is_offered = str(wanted).replace("_", "") in offered
+            assert bool(given.get("tool_calls")) == is_offered
+            called_names += [str(wanted)] if is_offered else []
+            refused += not is_offered
+    assert refused > 20
+    assert set(called_names) == {"alarm_set", "play_music", "cook_eggs"}
+
+
+def test_texts_of_one_schema_have_its_fields() -> None:
+    for row in extractions(Drawer(4, ()), WISHES, 40, random.Random(4)):
+        answers = [json.loads(m["content"]) for m in row["messages"] if m["role"] == "assistant"]
+        assert len({tuple(answer) for answer in answers}) == 1
+        for text, answer in zip(row["messages"][1::2], answers, strict=True):
+            assert all(value in text["content"] for value in answer.values())
 
 
 def test_own_rows_can_all_be_trained_on(tmp_path: Path) -> None:
