@@ -19,6 +19,7 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
+    from playground.lab.prompts import Prompts
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
@@ -119,6 +120,18 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
         yield responses
     finally:
         responses.close()
+
+
+@contextmanager
+def open_prompts(settings: Settings) -> "Iterator[Prompts]":
+    """Open the stored prompts."""
+    from playground.lab.prompts import Prompts
+
+    prompts = Prompts(settings.home)
+    try:
+        yield prompts
+    finally:
+        prompts.close()
 
 
 @contextmanager

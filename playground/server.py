@@ -22,6 +22,7 @@ from playground.app import (
     expected_model,
     model_spec,
     open_feedback,
+    open_prompts,
     open_responses,
     open_tools,
     start_backend,
@@ -177,6 +178,7 @@ def _serve_on(
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
+        open_prompts(settings) as prompts,
         closing(backend),
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
@@ -189,6 +191,7 @@ def _serve_on(
             studio=studio,
             feedback=feedback,
             responses=responses,
+            prompts=prompts,
         )
         config = uvicorn.Config(
             build_app(services),

@@ -125,7 +125,8 @@ from playground.lab.prompts import Prompts
 prompts = Prompts(pathlib.Path(sys.argv[1]))
 for number in range(30):
     text = f"{sys.argv[2]} {number}"
-    prompts.save("shared", PromptContent.from_json({"messages": [{"role": "user", "content": text}]}))
+    content = {"messages": [{"role": "user", "content": text}]}
+    prompts.save("shared", PromptContent.from_json(content))
 """
 
 
