@@ -19,6 +19,7 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
+    from playground.lab.prompts import Prompts
     from playground.lab.sweeps.sweeps import Sweeps
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
@@ -123,14 +124,28 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
 
 
 @contextmanager
-def open_sweeps(settings: Settings, backend: "Backend") -> "Iterator[Sweeps]":
+def open_prompts(settings: Settings) -> "Iterator[Prompts]":
+    """Open the stored prompts."""
+    from playground.lab.prompts import Prompts
+
+    prompts = Prompts(settings.home)
+    try:
+        yield prompts
+    finally:
+        prompts.close()
+
+
+@contextmanager
+def open_sweeps(settings: Settings, backend: "Backend", prompts: "Prompts") -> "Iterator[Sweeps]":
     """Open the sweeps of this home; those that were running go on once the model is loaded.
 
     Raises `InvalidSettings` for a grader that is no Python expression.
     """
+    from playground.lab.sweeps.stored_prompts import StoredPrompts
     from playground.lab.sweeps.sweeps import Sweeps, named_expressions
 
-    with Sweeps(settings.home, backend, named_expressions(settings.sweeps.expressions)) as sweeps:
+    expressions = named_expressions(settings.sweeps.expressions)
+    with Sweeps(settings.home, backend, expressions, StoredPrompts(prompts)) as sweeps:
         yield sweeps
 
 

@@ -1,4 +1,5 @@
-"""The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings.
+"""The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings,
+feedback, prompts.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -12,6 +13,7 @@ from playground.commands.chat import chat
 from playground.commands.feedback import feedback
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
+from playground.commands.prompts import prompts
 from playground.commands.serve import serve
 from playground.commands.sweep import sweep
 from playground.errors import InvalidSettings, PlaygroundError
@@ -25,6 +27,7 @@ cli = typer.Typer(
 cli.callback(invoke_without_command=True)(serve)
 for command in (chat, sweep, plan, bench, models, settings, feedback):
     cli.command()(command)
+cli.add_typer(prompts)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
     ├── UnknownResponse       No response of this id is stored, or none any more.
+    ├── UnknownPrompt         No prompt of this name or id is stored, or it has no such version.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
@@ -209,6 +210,17 @@ class UnknownResponse(PlaygroundError):
     def __init__(self, response_id: str) -> None:
         super().__init__(f"Response with id '{response_id}' not found.")
         self.response_id = response_id
+
+
+class UnknownPrompt(PlaygroundError):
+    """No prompt of this name or id is stored, or it has no such version."""
+
+    kind = "not_found"
+
+    def __init__(self, problem: str, *, is_version: bool = False) -> None:
+        super().__init__(problem)
+        self.is_version = is_version
+        self.code = "prompt_version_not_found" if is_version else "prompt_not_found"
 
 
 class Conflict(PlaygroundError):

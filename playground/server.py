@@ -22,6 +22,7 @@ from playground.app import (
     expected_model,
     model_spec,
     open_feedback,
+    open_prompts,
     open_responses,
     open_sweeps,
     open_tools,
@@ -178,8 +179,9 @@ def _serve_on(
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
+        open_prompts(settings) as prompts,
         closing(backend),
-        open_sweeps(settings, backend) as sweeps,
+        open_sweeps(settings, backend, prompts) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
@@ -191,6 +193,7 @@ def _serve_on(
             studio=studio,
             feedback=feedback,
             responses=responses,
+            prompts=prompts,
             sweeps=sweeps,
         )
         config = uvicorn.Config(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from playground.access import Access
+from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
 from playground.protocol import Backend
 from playground.settings import Settings
@@ -17,8 +18,8 @@ from playground.tools import Toolbox
 class Services:
     """What API and page are made from: ``create_api(services)``, ``build_page(services)``.
 
-    The API does without studio, feedback, responses and sweeps; it has no files and no fine-tuning
-    jobs then, stores no response and runs no sweep.
+    The API does without studio, feedback, responses, prompts and sweeps; it has no files and no
+    fine-tuning jobs then, stores no response and no prompt, and runs no sweep.
     """
 
     backend: Backend
@@ -29,6 +30,7 @@ class Services:
     studio: Studio | None = None
     feedback: Feedback | None = None
     responses: Responses | None = None
+    prompts: Prompts | None = None
     sweeps: Sweeps | None = None
 
     @classmethod
@@ -41,6 +43,7 @@ class Services:
         studio: Studio | None = None,
         feedback: Feedback | None = None,
         responses: Responses | None = None,
+        prompts: Prompts | None = None,
         sweeps: Sweeps | None = None,
     ) -> "Services":
         """Return the services over these parts; the others are made as the settings say."""
@@ -53,5 +56,6 @@ class Services:
             studio,
             feedback,
             responses,
+            prompts,
             sweeps,
         )

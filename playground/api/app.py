@@ -27,6 +27,8 @@ from playground.api.messages import messages_router
 from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
+from playground.api.prompt_reference import PromptReferences
+from playground.api.prompts import prompts_router
 from playground.api.responses import responses_router
 from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
@@ -108,7 +110,9 @@ def _api(services: Services) -> FastAPI:
         for router in (
             chat_router(backend),
             completion_router(backend),
-            responses_router(backend, services.responses),
+            responses_router(
+                backend, services.responses, PromptReferences(services.prompts, uploads)
+            ),
             messages_router(backend),
         ):
             keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
@@ -121,6 +125,7 @@ def _api(services: Services) -> FastAPI:
                 else []
             ),
             *([feedback_router(services.feedback)] if services.feedback else []),
+            *([prompts_router(services.prompts)] if services.prompts else []),
             *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):

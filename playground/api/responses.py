@@ -13,6 +13,7 @@ from playground.api.answers import whole_answers
 from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.errors import Refused, spelled
 from playground.api.paging import list_body, page_of
+from playground.api.prompt_reference import PromptReferences
 from playground.api.responses_objects import ResponseShape
 from playground.api.responses_schemas import RESPONSES, ResponsesBody
 from playground.api.responses_stream import ResponseStream
@@ -23,11 +24,16 @@ from playground.protocol import Backend
 from playground.protocol.json_types import JsonObject
 from playground.store.responses import Item, KeptResponse, Responses
 
+NO_PROMPTS = PromptReferences()
 
-def responses_router(backend: Backend, responses: Responses | None) -> APIRouter:
+
+def responses_router(
+    backend: Backend, responses: Responses | None, references: PromptReferences = NO_PROMPTS
+) -> APIRouter:
     """Create; retrieve, delete and list the input of those that are stored.
 
-    Without a store nothing is kept, and a response says so: ``store`` is false.
+    Without a store nothing is kept, and a response says so: ``store`` is false. ``references``
+    finds the stored prompts that a request names.
     """
     router = APIRouter(prefix="/responses")
 
@@ -38,10 +44,11 @@ def responses_router(backend: Backend, responses: Responses | None) -> APIRouter
 
     @router.post("")
     async def create(http: HttpRequest) -> Response:
-        body = _parse(await read_object(http))
-        parsed = await response_request(body, backend, responses)
+        sent, prompt = await asyncio.to_thread(references.resolve, await read_object(http))
+        body = _parse(sent)
+        parsed = await response_request(body, backend, responses, prompt)
         is_stored = responses is not None and body.store is not False
-        shape = ResponseShape(body, parsed, stored=is_stored)
+        shape = ResponseShape(body, parsed, stored=is_stored, prompt=prompt)
 
         def keep(response: Item) -> None:
             if responses is not None and is_stored:
@@ -62,8 +69,9 @@ def responses_router(backend: Backend, responses: Responses | None) -> APIRouter
 
     @router.post("/input_tokens")
     async def input_tokens(http: HttpRequest) -> dict[str, object]:
-        body = _parse(await read_object(http))
-        parsed = await response_request(body, backend, responses)
+        sent, prompt = await asyncio.to_thread(references.resolve, await read_object(http))
+        body = _parse(sent)
+        parsed = await response_request(body, backend, responses, prompt)
         with spelled(names_of(body, parsed)):
             count = await backend.count_tokens(parsed.requests[0])
         return {"object": "response.input_tokens", "input_tokens": count}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from playground.api.answers import extensions
 from playground.api.logprobs import openai_logprobs
+from playground.api.prompt_reference import NO_PROMPT, UsedPrompt
 from playground.api.responses_schemas import ResponsesBody
 from playground.api.responses_translate import RESPONSE_ID
 from playground.api.translate import ParsedRequest
@@ -20,8 +21,16 @@ class ResponseShape:
     Ids of items hold that of their response, so that a reference to one finds it.
     """
 
-    def __init__(self, body: ResponsesBody, parsed: ParsedRequest, *, stored: bool) -> None:
+    def __init__(
+        self,
+        body: ResponsesBody,
+        parsed: ParsedRequest,
+        *,
+        stored: bool,
+        prompt: UsedPrompt = NO_PROMPT,
+    ) -> None:
         self._body = body
+        self._prompt = prompt.shown
         self._parsed = parsed
         self._stored = stored
         self._created = int(time.time())
@@ -63,6 +72,7 @@ class ResponseShape:
             "output": self.items(answer) if answer else [],
             "parallel_tool_calls": body.parallel_tool_calls is not False,
             "previous_response_id": body.previous_response_id,
+            "prompt": self._prompt,
             "reasoning": {"effort": reasoning.effort if reasoning else None, "summary": None},
             "store": self._stored,
             "temperature": sampling.temperature,

@@ -25,7 +25,6 @@ RESPONSES = UnsupportedParameters(
         {
             "background": Unsupported("an answer is waited for, or streamed", (False,)),
             "conversation": Unsupported("go on from a response with previous_response_id"),
-            "prompt": Unsupported("no prompts are stored here; send instructions and input"),
             "truncation": Unsupported("a prompt is never cut; shorten the input", ("disabled",)),
             "context_management": Unsupported("nothing of a conversation is compacted", ([],)),
             "moderation": Unsupported("answers are not moderated"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from playground.api.errors import Refused, spelled
+from playground.api.prompt_reference import NO_PROMPT, UsedPrompt
 from playground.api.responses_schemas import (
     AllowedFunctions,
     ContentPart,
@@ -34,19 +35,23 @@ RESPONSE_ID = "resp_"
 
 
 async def response_request(
-    body: ResponsesBody, backend: Backend, responses: Responses | None
+    body: ResponsesBody,
+    backend: Backend,
+    responses: Responses | None,
+    prompt: UsedPrompt = NO_PROMPT,
 ) -> ParsedRequest:
-    """Return the one request of a response. Raises what `chat_requests` raises, and `Refused` for a
+    """Return the one request of a response; a prompt's messages are before all others but the
+    instructions. Raises what `chat_requests` raises, and `Refused` for a
     previous response or a referenced item that is not stored."""
     before = previous_items(body, responses)
     items = [InputItem.model_validate(item) for item in before]
     items += [_resolved(item, responses) for item in body.input]
-    messages = _messages(items)
+    messages = [*prompt.messages, *_messages(items)]
     if body.instructions:
         messages.insert(0, {"role": "system", "content": body.instructions})
     if not messages:
         raise InvalidRequest("input", "is needed, as text or a list of items")
-    chat = ChatBody.model_validate(_chat(body, messages))
+    chat = ChatBody.model_validate(prompt.settings | _chat(body, messages))
     with spelled(_names(body)):
         return await chat_requests(chat, backend)
 

@@ -96,3 +96,43 @@ class StoredResponse(Table):
     body: Mapped[dict[str, object]] = mapped_column(JSON)
     size: Mapped[int] = mapped_column(Integer)
     __table_args__ = (Index("responses_by_id", "id", unique=True),)
+
+
+class StoredPrompt(Table):
+    """A prompt's name; what it says is in its versions."""
+
+    __tablename__ = "prompts"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    versions: Mapped[list["StoredPromptVersion"]] = relationship(
+        cascade="all, delete-orphan", order_by="StoredPromptVersion.number"
+    )
+    labels: Mapped[list["PromptLabel"]] = relationship(
+        cascade="all, delete-orphan", order_by="PromptLabel.label"
+    )
+    __table_args__ = (Index("prompts_by_name", "name", unique=True),)
+
+
+class StoredPromptVersion(Table):
+    """A version of a prompt, never changed once it is written. ``content`` is the JSON of
+    `playground.lab.prompt_content`; ``number`` counts from 1 within the prompt."""
+
+    __tablename__ = "prompt_versions"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    message: Mapped[str] = mapped_column(Text, default="")
+    content: Mapped[dict[str, object]] = mapped_column(JSON)
+    __table_args__ = (Index("prompt_versions_by_number", "prompt_id", "number", unique=True),)
+
+
+class PromptLabel(Table):
+    """A word, such as ``production``, that points at a version of a prompt."""
+
+    __tablename__ = "prompt_labels"
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), primary_key=True)
+    label: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)

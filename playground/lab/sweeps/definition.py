@@ -37,13 +37,14 @@ class SweepPrompt:
     """A prompt, or one version of it: messages whose content is a template.
 
     Without a user message among them the row's own conversation follows. ``schema`` is the answer's
-    JSON schema.
+    JSON schema, ``defaults`` are values of variables that a row does not have.
     """
 
     name: str
     messages: tuple[Message, ...] = ()
     tools: tuple[Tool, ...] = ()
     schema: Mapping[str, object] | None = None
+    defaults: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def takes_conversation(self) -> bool:
@@ -180,6 +181,8 @@ def _prompt_json(prompt: SweepPrompt) -> JsonObject:
         body["tools"] = [tool.to_openai() for tool in prompt.tools]
     if prompt.schema is not None:
         body["schema"] = dict(prompt.schema)  # type: ignore[arg-type]
+    if prompt.defaults:
+        body["defaults"] = dict(prompt.defaults)
     return body
 
 

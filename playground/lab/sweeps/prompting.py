@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from playground.errors import InvalidRequest
 from playground.evaluation.graders import Grader
+from playground.lab.prompt_templates import render_template, undeclared
 from playground.lab.sweeps.definition import Cell, Sweep, SweepPrompt, SweepRow, sampling_of
-from playground.lab.sweeps.templates import render_template, undeclared
 from playground.protocol import Message, Priority, Request, ResponseFormat
 
 INPUT = "{{ input }}"
@@ -29,7 +29,7 @@ def known_names(row: SweepRow) -> set[str]:
 
 def messages_for(prompt: SweepPrompt, row: SweepRow) -> tuple[Message, ...]:
     """Return the conversation that is asked. Raises `InvalidRequest`."""
-    values = values_of(row)
+    values = {**prompt.defaults, **values_of(row)}
     messages = tuple(_filled(message, values, prompt.name) for message in prompt.messages)
     if not prompt.takes_conversation:
         return messages
@@ -79,7 +79,7 @@ def check_row(sweep: Sweep, row: SweepRow, number: int) -> None:
         texts = [message.content for message in prompt.messages]
         if prompt.takes_conversation and not row.messages:
             texts.append(INPUT)
-        _check(texts, known, row, number, f"prompt {prompt.name!r}")
+        _check(texts, known | set(prompt.defaults), row, number, f"prompt {prompt.name!r}")
     for grader in (*sweep.graders, *row.graders):
         _check(grader.texts(), known, row, number, f"grader {grader.name!r}")
 

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from playground.errors import InvalidRequest
 from playground.evaluation.grader_forms import NO_EXPRESSIONS, read_graders
 from playground.evaluation.graders import Grader
+from playground.lab.prompt_templates import undeclared
 from playground.lab.sweeps.definition import (
     MAX_CELLS,
     MAX_REQUESTS,
@@ -30,7 +31,6 @@ from playground.lab.sweeps.definition import (
 )
 from playground.lab.sweeps.prompting import check_row
 from playground.lab.sweeps.rows import Located, RowsReader, read_messages, read_row, tools_of
-from playground.lab.sweeps.templates import undeclared
 from playground.protocol import Message, Sampling
 from playground.protocol.json_types import Json, JsonObject
 from playground.structured.keywords import first_problem
@@ -38,7 +38,7 @@ from playground.structured.keywords import first_problem
 KEYS: Final = (
     "name", "prompts", "models", "settings", "rows", "lines", "graders", "price", "judge", "notes",
 )  # fmt: skip
-PROMPT_KEYS: Final = ("name", "system", "user", "messages", "tools", "schema", "prompt")
+PROMPT_KEYS: Final = ("name", "system", "user", "messages", "tools", "schema", "defaults", "prompt")
 NOT_SWEPT: Final = ("logprobs", "prompt_logprobs", "logit_bias")
 SETTINGS: Final = tuple(
     field.name for field in dataclasses.fields(Sampling) if field.name not in NOT_SWEPT
@@ -162,7 +162,11 @@ def _prompt(item: Json, where: str, number: int, source: PromptSource | None) ->
         tools = tools_of(item.get("tools"))
     except InvalidRequest as error:
         raise InvalidRequest(f"{where}.tools", error.problem) from error
-    return SweepPrompt(str(item.get("name") or f"prompt {number + 1}"), messages, tools, schema)
+    defaults = item.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        raise InvalidRequest(f"{where}.defaults", "must be an object")
+    name = str(item.get("name") or f"prompt {number + 1}")
+    return SweepPrompt(name, messages, tools, schema, defaults)
 
 
 def read_settings(value: Json) -> tuple[Mapping[str, Json], ...]:

@@ -53,6 +53,13 @@ class RowsUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedUpdate:
+    """The prompts that are stored."""
+
+    saved: gr.Dropdown
+
+
+@dataclass(frozen=True, slots=True)
 class StartedUpdate:
     """A sweep that was begun is the one that is shown."""
 
@@ -133,6 +140,11 @@ class SweepHandlers:
         if not rows:
             raise InvalidRequest("rows", "no answer has a thumb up, a vote or an edit yet")
         return RowsUpdate(rows_text(rows))
+
+    def list_saved(self) -> SavedUpdate:
+        """List the versions of all stored prompts."""
+        prompts = self.sweeps.prompts
+        return SavedUpdate(gr.Dropdown(list(prompts.sweep_references()) if prompts else []))
 
     async def start(self, graders: GraderList, **form: Unpack[SweepForm]) -> StartedUpdate:
         """Begin the sweep that the form describes; without a grader, exact matches count."""

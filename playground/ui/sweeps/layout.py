@@ -67,8 +67,9 @@ class EvaluateParts:
     work: WorkParts
 
 
-def evaluate_parts(models: Sequence[ModelInfo], saved: Sequence[str]) -> EvaluateParts:
-    """Build the components in the current layout; ``saved`` are prompts with their versions."""
+def evaluate_parts(models: Sequence[ModelInfo], *, saved: bool) -> EvaluateParts:
+    """Build the components in the current layout; with ``saved``, prompts that are stored
+    can be chosen."""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
             setup = _setup(models, saved)
@@ -77,10 +78,10 @@ def evaluate_parts(models: Sequence[ModelInfo], saved: Sequence[str]) -> Evaluat
     return EvaluateParts(setup, work)
 
 
-def _setup(models: Sequence[ModelInfo], saved: Sequence[str]) -> SetupParts:
+def _setup(models: Sequence[ModelInfo], saved: bool) -> SetupParts:
     name = gr.Textbox(label="Name", placeholder="sweep", max_lines=1, elem_id="ev-name")
     saved_prompts = gr.Dropdown(
-        list(saved), value=[], multiselect=True, label="Saved prompts", visible=bool(saved),
+        [], value=[], multiselect=True, label="Stored prompts", visible=saved,
         elem_id="ev-saved",
     )  # fmt: skip
     systems = gr.Textbox(

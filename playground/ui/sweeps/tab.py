@@ -16,8 +16,7 @@ def evaluate_tab(
     page: gr.Blocks, answering: Answering, sweeps: Sweeps, feedback: Feedback
 ) -> gr.Dropdown:
     """Build the tab in the current layout and wire its events. Returns its choice of models."""
-    saved = sweeps.prompts.sweep_references() if sweeps.prompts else ()
-    parts = evaluate_parts(answering.initial_models, saved)
+    parts = evaluate_parts(answering.initial_models, saved=sweeps.prompts is not None)
     handlers = SweepHandlers(sweeps, feedback)
     _wire_setup(page, parts.setup, parts.work, handlers)
     _wire_work(parts.work, handlers)
@@ -38,6 +37,10 @@ def _wire_setup(
     )
     for event in (setup.clear.click, page.load):
         event(**bind(handlers.clear_graders, setup), inputs=None, **UNQUEUED)
+    saved = setup.form["saved"]
+    assert isinstance(saved, gr.Dropdown)
+    for event in (page.load, saved.focus):
+        event(**bind(handlers.list_saved, setup.form), inputs=None, **UNQUEUED)
     setup.rated.click(**bind(handlers.use_rated, setup.form), inputs=None, **ACTION)
     setup.start.click(
         **bind(handlers.start, work),
