@@ -72,7 +72,7 @@ def generated(
     began = time.perf_counter()
     with torch.inference_mode():
         for ids, limit in prompts:
-            output = loaded.model.generate(  # type: ignore[operator]
+            output = loaded.model.generate(
                 torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 max_new_tokens=limit,

@@ -15,12 +15,13 @@ ROWS: list[Json] = [{"city": "Rome", "expected": "Italy"}, {"city": "Lima", "exp
 
 
 def body(**changes: Json) -> JsonObject:
-    return {
+    whole: JsonObject = {
         "prompts": ["{{ city }}"],
         "models": ["m"],
         "rows": ROWS,
         "graders": ["exact"],
-    } | changes
+    }
+    return whole | changes
 
 
 @pytest.mark.parametrize(
