@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -38,13 +38,15 @@ from playground.protocol.json_types import Json, JsonObject
 
 FOLDER = "sweeps"
 MAX_OPEN_RESULTS = 8
+HistoryRows = Callable[[int], Sequence[Mapping[str, object]]]
+"""The latest conversations as rows with ``messages``, that many at most."""
 
 
 class Sweeps:
     """The sweeps of one home. Use it as a context manager.
 
     ``expressions`` are the administrator's Python expressions by name; ``prompts`` is where prompts
-    with versions are kept.
+    with versions are kept, ``history`` gives the rows of kept conversations.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class Sweeps:
         backend: Backend,
         expressions: Mapping[str, str] = NO_EXPRESSIONS,
         prompts: PromptSource | None = None,
+        history: HistoryRows | None = None,
     ) -> None:
         self._folder = home / FOLDER
         self._backend = backend
         self.prompts = prompts
+        self.history = history
         self.expressions = expressions
         self._jobs = Jobs(self._folder, [SweepKind(backend)], "evaluate")
         self._results: OrderedDict[str, tuple[Signature, SweepResult]] = OrderedDict()

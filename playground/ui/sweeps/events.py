@@ -31,6 +31,7 @@ from playground.ui.sweeps.views import (
 )
 
 NO_SWEEPS = "none"
+MAX_HISTORY_ROWS = 200
 GraderList = list[dict[str, object]]
 """Graders as the form has them (Gradio cannot evaluate an annotation with `JsonObject`)."""
 DEFAULT_GRADER: GraderList = [{"type": "exact"}]
@@ -139,6 +140,14 @@ class SweepHandlers:
         rows = self.feedback.sft_rows()
         if not rows:
             raise InvalidRequest("rows", "no answer has a thumb up, a vote or an edit yet")
+        return RowsUpdate(rows_text(rows))
+
+    def use_history(self) -> RowsUpdate:
+        """Take the latest conversations as rows; the last answer of each is the wanted one."""
+        history = self.sweeps.history
+        rows = history(MAX_HISTORY_ROWS) if history else ()
+        if not rows:
+            raise InvalidRequest("rows", "no conversation with an answer is kept yet")
         return RowsUpdate(rows_text(rows))
 
     def list_saved(self) -> SavedUpdate:

@@ -22,6 +22,7 @@ class SetupParts:
 
     form: dict[str, gr.Component]
     rated: gr.Button
+    history: gr.Button
     kind: gr.Dropdown
     value: gr.Textbox
     add: gr.Button
@@ -67,18 +68,18 @@ class EvaluateParts:
     work: WorkParts
 
 
-def evaluate_parts(models: Sequence[ModelInfo], *, saved: bool) -> EvaluateParts:
+def evaluate_parts(models: Sequence[ModelInfo], *, saved: bool, history: bool) -> EvaluateParts:
     """Build the components in the current layout; with ``saved``, prompts that are stored
-    can be chosen."""
+    can be chosen, with ``history``, kept conversations are taken as rows."""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
-            setup = _setup(models, saved)
+            setup = _setup(models, saved, history)
         with gr.Column(elem_classes="work scrolling"):
             work = _work()
     return EvaluateParts(setup, work)
 
 
-def _setup(models: Sequence[ModelInfo], saved: bool) -> SetupParts:
+def _setup(models: Sequence[ModelInfo], saved: bool, history: bool) -> SetupParts:
     name = gr.Textbox(label="Name", placeholder="sweep", max_lines=1, elem_id="ev-name")
     saved_prompts = gr.Dropdown(
         [], value=[], multiselect=True, label="Stored prompts", visible=saved,
@@ -112,7 +113,7 @@ def _setup(models: Sequence[ModelInfo], saved: bool) -> SetupParts:
             "256", label="Max tokens", max_lines=1, min_width=80, elem_id="ev-max-tokens"
         )
         seed = gr.Textbox("0", label="Seed", max_lines=1, min_width=80, elem_id="ev-seed")
-    rows, file, rated = _rows()
+    rows, file, rated, kept = _rows(history)
     kind, value, add, clear, listed = _graders()
     start = gr.Button("Start sweep", variant="primary", elem_id="ev-start")
     with gr.Accordion("More", open=False):
@@ -132,11 +133,22 @@ def _setup(models: Sequence[ModelInfo], saved: bool) -> SetupParts:
         "file": file, "rows": rows, "price": price,
     }  # fmt: skip
     return SetupParts(
-        form, rated, kind, value, add, clear, gr.State([]), listed, start, document, start_document
+        form,
+        rated,
+        kept,
+        kind,
+        value,
+        add,
+        clear,
+        gr.State([]),
+        listed,
+        start,
+        document,
+        start_document,
     )
 
 
-def _rows() -> tuple[gr.Textbox, gr.File, gr.Button]:
+def _rows(history: bool) -> tuple[gr.Textbox, gr.File, gr.Button, gr.Button]:
     rows = gr.Textbox(
         label="Rows",
         info="JSON lines, or CSV with a header. Field expected: the answer that is wanted.",
@@ -146,13 +158,16 @@ def _rows() -> tuple[gr.Textbox, gr.File, gr.Button]:
         elem_id="ev-rows",
     )
     rated = gr.Button("Use rated and edited answers", size="sm", elem_id="ev-rated")
+    kept = gr.Button(
+        "Use the latest conversations", size="sm", visible=history, elem_id="ev-history"
+    )
     file = gr.File(
         label="Or a file: JSONL, JSON, CSV, TSV",
         file_types=[".jsonl", ".json", ".csv", ".tsv"],
         height=120,
         elem_id="ev-file",
     )
-    return rows, file, rated
+    return rows, file, rated, kept
 
 
 def _graders() -> tuple[gr.Dropdown, gr.Textbox, gr.Button, gr.Button, gr.HTML]:

@@ -16,7 +16,11 @@ def evaluate_tab(
     page: gr.Blocks, answering: Answering, sweeps: Sweeps, feedback: Feedback
 ) -> gr.Dropdown:
     """Build the tab in the current layout and wire its events. Returns its choice of models."""
-    parts = evaluate_parts(answering.initial_models, saved=sweeps.prompts is not None)
+    parts = evaluate_parts(
+        answering.initial_models,
+        saved=sweeps.prompts is not None,
+        history=sweeps.history is not None,
+    )
     handlers = SweepHandlers(sweeps, feedback)
     _wire_setup(page, parts.setup, parts.work, handlers)
     _wire_work(parts.work, handlers)
@@ -41,7 +45,11 @@ def _wire_setup(
     assert isinstance(saved, gr.Dropdown)
     for event in (page.load, saved.focus):
         event(**bind(handlers.list_saved, setup.form), inputs=None, **UNQUEUED)
-    setup.rated.click(**bind(handlers.use_rated, setup.form), inputs=None, **ACTION)
+    for button, handler in (
+        (setup.rated, handlers.use_rated),
+        (setup.history, handlers.use_history),
+    ):
+        button.click(**bind(handler, setup.form), inputs=None, **ACTION)
     setup.start.click(
         **bind(handlers.start, work),
         inputs=setup.graders,

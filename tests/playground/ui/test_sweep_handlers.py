@@ -127,6 +127,13 @@ async def test_promptfoo_file_starts_a_sweep(tab: SweepHandlers, tmp_path: Path)
     assert tab.sweeps.wait(str(started.sweep.value), 60).state == "done"
 
 
+def test_conversations_become_rows(tab: SweepHandlers) -> None:
+    with pytest.raises(InvalidRequest, match="no conversation"):
+        tab.use_history()
+    tab.sweeps.history = lambda most: [{"messages": [{"role": "user", "content": "Hi"}]}][:most]
+    assert tab.use_history().rows == '{"messages": [{"role": "user", "content": "Hi"}]}\n'
+
+
 def test_rated_answers_become_rows(tab: SweepHandlers) -> None:
     with pytest.raises(InvalidRequest, match="no answer has a thumb up"):
         tab.use_rated()
