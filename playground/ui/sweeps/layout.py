@@ -11,7 +11,9 @@ from playground.ui.sweeps.form import GRADERS
 from playground.ui.sweeps.views import ANSWER_HEADS, CELL_HEADS
 
 REFRESH_S = 1.5
-CELL_WIDTHS: list[str | int] = ["250px", *["88px"] * 8]
+CELL_WIDTHS: list[str | int] = [
+    "236px", "80px", "92px", "96px", "84px", "84px", "84px", "116px", "80px",
+]  # fmt: skip
 FIRST_GRADER = next(iter(GRADERS))
 
 
