@@ -16,7 +16,8 @@ VARIABLES_HELP = "Found in the texts; types: text, long_text, number, choice, da
 @dataclass(frozen=True, slots=True)
 class PromptParts:
     """The components that events read and write. ``form`` holds the editor's fields by the names of
-    `EditorForm`; ``tried`` the content whose variables are asked for, as JSON.
+    `EditorForm`; ``tried`` the content whose variables are asked for, as JSON: a hidden component, as
+    a state that an unqueued event changes tells nobody (Gradio 6.31).
     """
 
     prompt: gr.Dropdown
@@ -36,7 +37,7 @@ class PromptParts:
     message: gr.Textbox
     save: gr.Button
     view_code: gr.Button
-    tried: gr.State
+    tried: gr.JSON
     tried_on: gr.Dropdown
     run: gr.Button
     stop: gr.Button
@@ -106,7 +107,7 @@ def prompt_parts(models: Sequence[ModelInfo], tabs: gr.Tabs) -> tuple[PromptPart
         message=message,
         save=save,
         view_code=view_code,
-        tried=gr.State({}),
+        tried=gr.JSON({}, visible="hidden", elem_id="pr-tried"),
         tried_on=tried_on,
         run=run,
         stop=stop,
