@@ -25,7 +25,7 @@ from playground.ui.prompts.tab import prompts_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
-SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js")
+SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js", "slash.js")
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
@@ -44,7 +44,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
-                chat = chat_tab(page, answering, feedback, needs_key=needs_key)
+                chat = chat_tab(page, answering, feedback, prompts, needs_key=needs_key)
             with gr.Tab("Functions", id="functions"):
                 functions = functions_tab(page, answering, toolbox, needs_key=needs_key)
             with gr.Tab("JSON", id="json"):

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
-from playground.errors import InvalidRequest, PlaygroundError, UnknownPrompt
+from playground.errors import InvalidRequest, UnknownPrompt
 from playground.lab.prompt_content import PromptContent, sampling_of
 from playground.lab.prompt_files import export_prompts, import_prompts
 from playground.lab.prompts import Prompts, PromptVersion, diff_lines, rendered, request_of
@@ -171,7 +171,7 @@ class PromptHandlers:
         else:
             made = self.prompts.create(wanted, content, message, labels)
         gr.Info(f"{made.name} v{made.number} is saved.")
-        return replace(self._opened(made), message="")
+        return replace(self._opened(made), message="", tried=UNCHANGED)
 
     def set_label(self, prompt: str | None, version: int | None, label: str) -> OpenUpdate:
         """Point a label at the version that is open."""
@@ -207,8 +207,9 @@ class PromptHandlers:
         path = download_file(f"{prompt or 'prompts'}.yaml", export_prompts(found))
         return ExportUpdate(gr.DownloadButton(value=path))
 
-    def check(self, **form: Unpack[EditorForm]) -> CheckUpdate:
-        """Describe the variables that the texts use, and say what is wrong."""
+    def check(self, tried: object, **form: Unpack[EditorForm]) -> CheckUpdate:
+        """Describe the variables that the texts use, and say what is wrong. Where the variables
+        are those that are asked for already, their inputs stay as they are."""
         try:
             variables = with_used_variables(form["system"], form["user"], form["variables"])
             known = {**form, "variables": variables}
@@ -221,7 +222,7 @@ class PromptHandlers:
         return CheckUpdate(
             form={"variables": variables} if changed else UNCHANGED,
             problem="",
-            tried=content.to_json(),
+            tried=UNCHANGED if _asked(content) == tried else _asked(content),
         )
 
     def compare(self, prompt: str | None, version: int | None, compared: int | None) -> DiffUpdate:
@@ -297,18 +298,16 @@ class PromptHandlers:
             tags=", ".join(prompt.tags),
             form=form_of_content(version.content),
             problem="",
-            tried=version.content.to_json(),
+            tried=_asked(version.content),
             compared=gr.Dropdown(others, value=compared),
             diff=diff,
         )
 
 
-def content_in(state: object) -> PromptContent | None:
-    """Return the content that a state holds as JSON, None of an empty one."""
-    try:
-        return PromptContent.from_json(state) if state else None
-    except PlaygroundError:
-        return None
+def _asked(content: PromptContent) -> dict[str, object]:
+    """A content with the same variables and no text, so that it changes only with them."""
+    variables = [variable.to_json() for variable in content.variables]
+    return {"messages": [{"role": "user", "content": ""}], "variables": variables}
 
 
 def _title(version: PromptVersion) -> str:

@@ -16,8 +16,8 @@ VARIABLES_HELP = "Found in the texts; types: text, long_text, number, choice, da
 @dataclass(frozen=True, slots=True)
 class PromptParts:
     """The components that events read and write. ``form`` holds the editor's fields by the names of
-    `EditorForm`; ``tried`` the content whose variables are asked for, as JSON: a hidden component, as
-    a state that an unqueued event changes tells nobody (Gradio 6.31).
+    `EditorForm`; ``tried`` a content with the variables that are asked for, as JSON. It is a hidden
+    component, as nothing hears of a state that an unqueued event changes (Gradio 6.31).
     """
 
     prompt: gr.Dropdown

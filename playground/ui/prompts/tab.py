@@ -61,7 +61,7 @@ def _wire_editor(parts: PromptParts, handlers: PromptHandlers) -> None:
             "variables", "others", "sampling", "schema", "tools"
         ))],
         **bind(handlers.check, parts),
-        inputs=None,
+        inputs=parts.tried,
         inputs_kwargs=form,
         trigger_mode="always_last",
         **UNQUEUED,
