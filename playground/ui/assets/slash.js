@@ -1,5 +1,5 @@
 // "/" at the beginning of a message offers the stored prompts; the list comes from the server, the
-// choice goes back through the hidden box #slash.
+// choice goes back by a click on the hidden button #slash, which reads window.playgroundSlash.
 (() => {
   const box = () => document.querySelector("#message textarea");
   let menu = null;
@@ -15,9 +15,8 @@
     const message = box();
     close();
     set(message, "");
-    const slash = document.querySelector("#slash textarea, #slash input");
-    set(slash, "");
-    set(slash, name);
+    window.playgroundSlash = name;
+    document.querySelector("#slash")?.click();
   }
 
   // As if it had been typed, which is what the page's framework listens to.

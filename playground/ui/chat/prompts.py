@@ -30,6 +30,7 @@ from playground.ui.components.sampling import (
 from playground.ui.components.status import note
 from playground.ui.prompts.inputs import values_of, variable_inputs, variables_in
 
+SLASH_NAME = "() => [window.playgroundSlash]"
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 FOCUS_FIRST = (
     "() => document.querySelector('#chat-values textarea, #chat-values input, #chat-insert')"
@@ -39,8 +40,9 @@ FOCUS_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class PanelParts:
-    """The panel over the message box. ``slash`` gets the name that was chosen behind a slash,
-    ``names`` lists what can be; ``content`` is the chosen version as JSON."""
+    """The panel over the message box. ``slash`` is clicked when a name was chosen behind a
+    slash (``assets/slash.js``), ``names`` lists what can be; ``content`` is the chosen version as
+    JSON."""
 
     panel: gr.Column
     prompt: gr.Dropdown
@@ -48,7 +50,7 @@ class PanelParts:
     about: gr.HTML
     close: gr.Button
     insert: gr.Button
-    slash: gr.Textbox
+    slash: gr.Button
     names: gr.HTML
     content: gr.JSON
     values: gr.Column
@@ -231,7 +233,13 @@ def panel_parts() -> PanelParts:
     """Build the panel in the current layout, closed."""
     with gr.Column(visible=False, elem_id="chat-prompt", elem_classes="prompt-panel") as panel:
         with gr.Row(elem_classes="prompt-head"):
-            prompt = gr.Dropdown([], label="Prompt", interactive=True, elem_id="chat-prompt-name")
+            prompt = gr.Dropdown(
+                [],
+                label="Prompt",
+                interactive=True,
+                allow_custom_value=True,  # a slash names one before the choices have come
+                elem_id="chat-prompt-name",
+            )
             version = gr.Dropdown(
                 [], label="Version", interactive=True, elem_id="chat-prompt-version"
             )
@@ -248,7 +256,7 @@ def panel_parts() -> PanelParts:
         about=about,
         close=close,
         insert=insert,
-        slash=gr.Textbox("", label="Prompt", visible="hidden", elem_id="slash"),
+        slash=gr.Button("Open", visible="hidden", elem_id="slash"),
         names=gr.HTML("", elem_id="slash-names", visible="hidden", container=False),
         content=gr.JSON({}, visible="hidden"),
         values=values,
@@ -282,8 +290,8 @@ def wire_prompts(
     panel, saving = parts
     sampling = filled.sampling.by_name()
     listed = page.load(**bind(handlers.list_names, panel), inputs=None, **UNQUEUED)
-    for event, name in ((panel.slash.input, panel.slash), (saving.load.click, panel.prompt)):
-        event(**bind(handlers.open, panel), inputs=name, **ACTION).then(
+    for button, js in ((panel.slash, SLASH_NAME), (saving.load, None)):
+        button.click(**bind(handlers.open, panel), inputs=panel.prompt, js=js, **ACTION).then(
             None, js=FOCUS_FIRST, **UNQUEUED
         )
     panel.prompt.input(**bind(handlers.choose, panel), inputs=panel.prompt, **ACTION)
