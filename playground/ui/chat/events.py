@@ -251,9 +251,11 @@ class ChatHandlers:
         **sampling: ControlValue,
     ) -> CodeUpdate:
         """Open the panel with the conversation and its settings as code."""
-        question = history
-        if draft.strip() or last_user_index(history) is None:
+        last = last_user_index(history)
+        if draft.strip() or last is None:
             question = [*history, turn("user", draft.strip() or "Hello!")]
+        else:  # the answer that is shown is asked for again
+            question = history[: last + 1]
         request = chat_request(model, system, question, sampling)
         return code_update(request, api_address(page), needs_key=self.needs_key)
 

@@ -226,6 +226,7 @@ class ChatPromptHandlers:
         )
         save = self.prompts.save if self.prompts.exists(name.strip()) else self.prompts.create
         made = save(name.strip(), content, commit_message)
+        gr.Info(f"{made.name} v{made.number} is saved.")
         return SavedUpdate(note(f"Saved as {made.name} v{made.number}."))
 
 

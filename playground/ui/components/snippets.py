@@ -149,7 +149,7 @@ def _curl_snippet(body: dict[str, object], base_url: str, *, needs_key: bool) ->
     breaks in texts, so that no line of it ends the document, and it may be of any length."""
     key = f' \\\n  -H "Authorization: Bearer ${API_KEY_VARIABLE}"' if needs_key else ""
     return (
-        f"curl -sN {base_url}/chat/completions \\\n"
+        f"curl -N {base_url}/chat/completions \\\n"
         f"  -H 'Content-Type: application/json'{key} \\\n"
         "  --data-binary @- <<'JSON'\n"
         f"{json.dumps(body, indent=2, ensure_ascii=False)}\n"
