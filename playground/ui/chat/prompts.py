@@ -1,6 +1,7 @@
 """Stored prompts in the Chat tab: the panel over the message box that fills one in, which ``/name``
 opens, too, and saving the conversation's prompt. Knows no answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gradio as gr
@@ -94,7 +95,7 @@ class PanelUpdate:
     prompt: gr.Dropdown | Unchanged = UNCHANGED
     version: gr.Dropdown | Unchanged = UNCHANGED
     about: str | Unchanged = UNCHANGED
-    content: dict[str, object] | Unchanged = UNCHANGED
+    content: Mapping[str, object] | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,7 @@ def wire_prompts(
     saved.then(**bind(handlers.list_names, panel), inputs=None, **UNQUEUED)
     with panel.values:
 
-        @gr.render(inputs=panel.content, show_progress="hidden", concurrency_limit=None)
+        @gr.render(inputs=panel.content, show_progress="hidden", concurrency_limit=None)  # type: ignore[untyped-decorator]
         def ask(content: dict[str, object]) -> None:
             values = variable_inputs(variables_in(content), "chat-value")
             panel.insert.click(

@@ -80,8 +80,9 @@ def with_used_variables(system: str, user: str, variables: str) -> str:
 
     Raises `InvalidRequest` for a template or YAML that cannot be read.
     """
-    known = _yaml(variables, "variables") or []
-    names = {item.get("name") for item in known if isinstance(item, dict)}
+    known = _yaml(variables, "variables")
+    described = known if isinstance(known, list) else []
+    names = {item.get("name") for item in described if isinstance(item, dict)}
     used = [*undeclared(system, "system prompt"), *undeclared(user, "message")]
     new: list[JsonObject] = [
         {"name": name, "type": "text"} for name in dict.fromkeys(used) if name not in names

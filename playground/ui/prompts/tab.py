@@ -84,7 +84,7 @@ def _wire_editor(parts: PromptParts, handlers: PromptHandlers) -> None:
 def _wire_values(parts: PromptParts, handlers: PromptHandlers) -> None:
     """Ask for the variables; what uses them is wired with them, as they come and go."""
 
-    @gr.render(inputs=parts.tried, show_progress="hidden", concurrency_limit=None)
+    @gr.render(inputs=parts.tried, show_progress="hidden", concurrency_limit=None)  # type: ignore[untyped-decorator]
     def ask(tried: dict[str, object]) -> None:
         _wire_run(parts, handlers, variable_inputs(variables_in(tried), "pr-value"))
 

@@ -19,7 +19,7 @@ from playground.ui.prompts.inputs import values_of
 from tests.playground.ui.helpers import changed, drain, page_request, scripted
 
 FORM = EditorForm(
-    **EMPTY | {  # type: ignore[typeddict-item]
+    **EMPTY | {
         "system": "Answer {{ style }}.",
         "user": "Hi {{ name }}",
         "variables": "- name: style\n  type: choice\n  choices: [long, short]\n  default: short\n",
