@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, insert, or_, select
+from sqlalchemy import Delete, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload, sessionmaker
 
@@ -158,7 +158,7 @@ def _add_version(session: Session, prompt_id: str, content: Content, message: st
     """Number it in the statement that writes it, so that two processes never take one number."""
     mine = StoredPromptVersion.prompt_id == prompt_id
     last = select(func.coalesce(func.max(StoredPromptVersion.number), 0)).where(mine)
-    number = session.scalar(
+    number: int | None = session.scalar(
         insert(StoredPromptVersion)
         .values(
             prompt_id=prompt_id,
@@ -172,7 +172,7 @@ def _add_version(session: Session, prompt_id: str, content: Content, message: st
     return number
 
 
-def _labels(prompt_id: str, label: str) -> object:
+def _labels(prompt_id: str, label: str) -> Delete:
     return delete(PromptLabel).where(PromptLabel.prompt_id == prompt_id, PromptLabel.label == label)
 
 

@@ -26,7 +26,7 @@ from playground.ui.chat.updates import (
     StatusUpdate,
 )
 from playground.ui.components.answering import Answering
-from playground.ui.components.code_panel import CodeUpdate
+from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
     History,
@@ -49,7 +49,7 @@ from playground.ui.components.sampling import (
     control_values,
 )
 from playground.ui.components.shown_text import byline_of
-from playground.ui.components.snippets import api_address, curl_snippet, python_snippet
+from playground.ui.components.snippets import api_address
 from playground.ui.components.status import status_line
 
 
@@ -251,16 +251,13 @@ class ChatHandlers:
         **sampling: ControlValue,
     ) -> CodeUpdate:
         """Open the panel with the conversation and its settings as code."""
-        question = history
-        if draft.strip() or last_user_index(history) is None:
+        last = last_user_index(history)
+        if draft.strip() or last is None:
             question = [*history, turn("user", draft.strip() or "Hello!")]
+        else:  # the answer that is shown is asked for again
+            question = history[: last + 1]
         request = chat_request(model, system, question, sampling)
-        base_url = api_address(page)
-        return CodeUpdate(
-            panel=gr.Column(visible=True),
-            python=python_snippet(request, base_url, needs_key=self.needs_key),
-            curl=curl_snippet(request, base_url, needs_key=self.needs_key),
-        )
+        return code_update(request, api_address(page), needs_key=self.needs_key)
 
     async def reply(
         self, message: str, system_prompt: str = "", model: str = ""

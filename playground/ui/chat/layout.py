@@ -7,6 +7,7 @@ import gradio as gr
 
 from playground.models.catalogue import find
 from playground.protocol import ModelInfo
+from playground.ui.chat.prompts import PanelParts, SavingParts, panel_parts, saving_parts
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import examples_for
 from playground.ui.components.markup import render
@@ -35,6 +36,8 @@ class ChatParts:
     reset: gr.Button
     code: CodeParts
     preferences: gr.BrowserState
+    prompt_panel: PanelParts
+    saving: SavingParts
 
 
 def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
@@ -61,10 +64,12 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
             chatbot = _chatbot(default)
             with gr.Column(elem_id="composer"):
                 chip = gr.HTML("", elem_id="system-chip", container=False)
+                prompt_panel = panel_parts()
                 status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
                 message = _message_box()
         with gr.Column(elem_id="settings"):
             system, sampling, reset = _settings(default)
+            saving = saving_parts()
     return ChatParts(
         model=model,
         new_chat=new_chat,
@@ -79,6 +84,8 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         reset=reset,
         code=code_panel("chat"),
         preferences=preferences_store(),
+        prompt_panel=prompt_panel,
+        saving=saving,
     )
 
 

@@ -2,9 +2,11 @@
 
 import gradio as gr
 
+from playground.lab.prompts import Prompts
 from playground.store import Feedback
 from playground.ui.chat.events import ChatHandlers
 from playground.ui.chat.layout import ChatParts, chat_parts
+from playground.ui.chat.prompts import ChatPromptHandlers, FilledParts, wire_prompts
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind, shows_errors
 from playground.ui.components.events import STREAM, UNQUEUED
@@ -15,13 +17,27 @@ FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 
 
 def chat_tab(
-    page: gr.Blocks, answering: Answering, feedback: Feedback, *, needs_key: bool
+    page: gr.Blocks,
+    answering: Answering,
+    feedback: Feedback,
+    prompts: Prompts,
+    *,
+    needs_key: bool,
 ) -> gr.Dropdown:
     """Build the tab in the current layout and wire its events. Returns its choice of model."""
     parts = chat_parts(answering.initial_models)
     chat = ChatHandlers(answering, feedback, needs_key)
     _wire_conversation(parts, chat)
     _wire_settings(page, parts, chat)
+    wire_prompts(
+        page,
+        (parts.prompt_panel, parts.saving),
+        FilledParts(
+            parts.model, parts.system, parts.message, parts.chatbot, parts.sampling,
+            parts.prompt_panel.panel,
+        ),
+        ChatPromptHandlers(prompts, answering),
+    )  # fmt: skip
     parts.view_code.click(
         **bind(chat.code, parts.code),
         inputs=[parts.chatbot, parts.message, parts.model, parts.system],

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
+from playground.lab.prompts import Prompts
 from playground.protocol import ModelInfo
 from playground.services import Services
 from playground.settings import Settings
@@ -53,6 +54,8 @@ async def page(
         toolbox=Toolbox(built_in_tools()),
         studio=Studio(home, backend.loaded, backend),
         feedback=feedback,
+        prompts=(prompts := Prompts(home / "prompts")),
     )
     yield build_page(services, [model])
     feedback.close()
+    prompts.close()

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from playground.api import create_api
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
+from playground.lab.prompts import Prompts
 from playground.protocol import ModelInfo, Request
 from playground.services import Services
 from playground.settings import load_settings
@@ -42,7 +43,10 @@ def echo_page(backend: LocalBackend, home: Path, pause_s: float = 0.0) -> Iterat
     with ExitStack() as stack:
         studio = Studio(home, backend.loaded, backend)
         feedback = stack.enter_context(closing(Feedback(home)))
-        services = Services.create(scripted, settings, studio=studio, feedback=feedback)
+        prompts = stack.enter_context(closing(Prompts(home)))
+        services = Services.create(
+            scripted, settings, studio=studio, feedback=feedback, prompts=prompts
+        )
         with ThreadPoolExecutor(1) as other_thread:  # Playwright has a loop in this one
             app = other_thread.submit(lambda: asyncio.run(build(services))).result()
         yield stack.enter_context(running(app))
