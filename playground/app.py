@@ -19,6 +19,7 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
+    from playground.lab.batches import Batches
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 UNKNOWN_WINDOW = 4096
 """Tokens of context that the page counts with until a model without a config here is loaded."""
+
+BATCH_RESERVE = 8
+"""Requests of batches that wait in the engine, so that it never runs short of them."""
 
 
 def model_spec(settings: Settings) -> "ModelSpec":
@@ -119,6 +123,21 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
         yield responses
     finally:
         responses.close()
+
+
+@contextmanager
+def open_batches(settings: Settings) -> "Iterator[Batches]":
+    """Open the batches of the API. As many of their requests as the engine answers at once, and a
+    few more, are handed over together."""
+    from playground.lab.batches import Batches
+    from playground.store.uploads import Uploads
+
+    concurrency = settings.engine.max_sequences + BATCH_RESERVE
+    batches = Batches(settings.home, Uploads(settings.home), concurrency)
+    try:
+        yield batches
+    finally:
+        batches.close()
 
 
 @contextmanager

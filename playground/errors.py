@@ -13,6 +13,8 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownAdapter        The store has no adapter, or no version, of this name.
     ├── UnknownFile           No file was uploaded under this id.
     ├── UnknownJob            There is no training job with this id.
+    ├── UnknownBatch          There is no batch of this id.
+    ├── UnknownCompletion     No chat completion of this id is stored, or none any more.
     ├── UnknownResponse       No response of this id is stored, or none any more.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
@@ -175,6 +177,26 @@ class UnknownJob(PlaygroundError):
     def __init__(self, job: str) -> None:
         super().__init__(f"no training job {job!r}")
         self.job = job
+
+
+class UnknownBatch(PlaygroundError):
+    """There is no batch of this id."""
+
+    kind = "not_found"
+    code = "batch_not_found"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"no batch {batch_id!r}")
+
+
+class UnknownCompletion(PlaygroundError):
+    """No chat completion of this id is stored, or none any more."""
+
+    kind = "not_found"
+    code = "completion_not_found"
+
+    def __init__(self, completion_id: str) -> None:
+        super().__init__(f"no chat completion {completion_id!r} is stored")
 
 
 class UnknownResponse(PlaygroundError):

@@ -21,6 +21,7 @@ import uvicorn
 from playground.app import (
     expected_model,
     model_spec,
+    open_batches,
     open_feedback,
     open_responses,
     open_tools,
@@ -181,6 +182,7 @@ def _serve_on(
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
+        open_batches(settings) as batches,
     ):
         services = Services.create(
             backend,
@@ -189,6 +191,7 @@ def _serve_on(
             studio=studio,
             feedback=feedback,
             responses=responses,
+            batches=batches,
         )
         config = uvicorn.Config(
             build_app(services),

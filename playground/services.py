@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from playground.access import Access
+from playground.lab.batches import Batches
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
@@ -16,8 +17,8 @@ from playground.tools import Toolbox
 class Services:
     """What API and page are made from: ``create_api(services)``, ``build_page(services)``.
 
-    The API does without studio, feedback and responses; it has no files and no fine-tuning jobs
-    then, and stores no response.
+    The API does without studio, feedback, responses and batches; it has no files and no
+    fine-tuning jobs then, stores no response and takes no batch.
     """
 
     backend: Backend
@@ -28,6 +29,7 @@ class Services:
     studio: Studio | None = None
     feedback: Feedback | None = None
     responses: Responses | None = None
+    batches: Batches | None = None
 
     @classmethod
     def create(
@@ -39,6 +41,7 @@ class Services:
         studio: Studio | None = None,
         feedback: Feedback | None = None,
         responses: Responses | None = None,
+        batches: Batches | None = None,
     ) -> "Services":
         """Return the services over these parts; the others are made as the settings say."""
         return cls(
@@ -50,4 +53,5 @@ class Services:
             studio,
             feedback,
             responses,
+            batches,
         )

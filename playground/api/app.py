@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from playground.api.adapter_store import adapter_store_router
 from playground.api.adapters import adapters_router, unpromoted_loader
+from playground.api.batches import batches_router
 from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check, loading_check
 from playground.api.delivery import Delivery
+from playground.api.dispatch import Dispatcher
 from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
@@ -30,6 +32,7 @@ from playground.api.page_policy import PagePolicy
 from playground.api.responses import responses_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
+from playground.backends.low_priority import LowPriority
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import ServerSettings
@@ -100,21 +103,15 @@ def _api(services: Services) -> FastAPI:
     keyed = APIRouter(
         dependencies=[Depends(key_check(services.access)), Depends(loading_check(backend))]
     )
-    unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
         keyed.include_router(tokenize_router(backend), prefix=base)
-        for router in (
-            chat_router(backend),
-            completion_router(backend),
-            responses_router(backend, services.responses),
-            messages_router(backend),
-        ):
-            keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
+        keyed.include_router(_answering_router(backend, services), prefix=f"{base}/v1")
         for router in (
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads), adapter_store_router(studio)] if studio else []),
+            *([batches_router(services.batches)] if services.batches else []),
             *([feedback_router(services.feedback)] if services.feedback else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
@@ -123,7 +120,32 @@ def _api(services: Services) -> FastAPI:
         if studio:
             api.include_router(announced_files_router(uploads), prefix=f"{base}/v1")
     api.include_router(keyed)
+    if services.batches:
+        services.batches.start(Dispatcher(_batch_api(services)), lambda: backend.running)
     return api
+
+
+def _answering_router(backend: Backend, services: Services) -> APIRouter:
+    """The endpoints whose answers the model writes."""
+    studio = services.studio
+    unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
+    answering = APIRouter(dependencies=unpromoted)
+    for router in (
+        chat_router(backend),
+        completion_router(backend),
+        responses_router(backend, services.responses),
+        messages_router(backend),
+    ):
+        answering.include_router(router)
+    return answering
+
+
+def _batch_api(services: Services) -> ASGIApp:
+    """The same endpoints for the requests of batches, which wait behind all others."""
+    api = FastAPI(openapi_url=None)
+    install_error_handlers(api)
+    api.include_router(_answering_router(LowPriority(services.backend), services), prefix="/v1")
+    return Edge(api)
 
 
 def _tuning_routers(backend: Backend, studio: Studio, uploads: Uploads) -> list[APIRouter]:
