@@ -7,7 +7,7 @@ import, so functions import them: a wrong setting or a port in use is reported b
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
     from playground.store import Feedback
+    from playground.store.completions import Completions
     from playground.store.responses import Responses
     from playground.tools import Toolbox
 
@@ -126,6 +127,15 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
 
 
 @contextmanager
+def open_completions(settings: Settings) -> "Iterator[Completions]":
+    """Open the stored chat completions of the API."""
+    from playground.store.completions import Completions
+
+    with closing(Completions(settings.home)) as completions:
+        yield completions
+
+
+@contextmanager
 def open_batches(settings: Settings) -> "Iterator[Batches]":
     """Open the batches of the API. As many of their requests as the engine answers at once, and a
     few more, are handed over together."""
@@ -133,11 +143,8 @@ def open_batches(settings: Settings) -> "Iterator[Batches]":
     from playground.store.uploads import Uploads
 
     concurrency = settings.engine.max_sequences + BATCH_RESERVE
-    batches = Batches(settings.home, Uploads(settings.home), concurrency)
-    try:
+    with closing(Batches(settings.home, Uploads(settings.home), concurrency)) as batches:
         yield batches
-    finally:
-        batches.close()
 
 
 @contextmanager

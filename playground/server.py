@@ -22,6 +22,7 @@ from playground.app import (
     expected_model,
     model_spec,
     open_batches,
+    open_completions,
     open_feedback,
     open_responses,
     open_tools,
@@ -183,6 +184,7 @@ def _serve_on(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
         open_batches(settings) as batches,
+        open_completions(settings) as completions,
     ):
         services = Services.create(
             backend,
@@ -192,6 +194,7 @@ def _serve_on(
             feedback=feedback,
             responses=responses,
             batches=batches,
+            completions=completions,
         )
         config = uvicorn.Config(
             build_app(services),

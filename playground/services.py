@@ -7,6 +7,7 @@ from playground.lab.batches import Batches
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
+from playground.store.completions import Completions
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
@@ -30,6 +31,7 @@ class Services:
     feedback: Feedback | None = None
     responses: Responses | None = None
     batches: Batches | None = None
+    completions: Completions | None = None
 
     @classmethod
     def create(
@@ -42,6 +44,7 @@ class Services:
         feedback: Feedback | None = None,
         responses: Responses | None = None,
         batches: Batches | None = None,
+        completions: Completions | None = None,
     ) -> "Services":
         """Return the services over these parts; the others are made as the settings say."""
         return cls(
@@ -54,4 +57,5 @@ class Services:
             feedback,
             responses,
             batches,
+            completions,
         )

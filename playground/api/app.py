@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from playground.api.adapter_store import adapter_store_router
 from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.batches import batches_router
-from playground.api.body_limit import BodyLimit
+from playground.api.body_limit import MIB, BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check, loading_check
@@ -30,12 +30,15 @@ from playground.api.models import models_router, projects_router
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
 from playground.api.responses import responses_router
+from playground.api.stored_chat import stored_chat_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
+from playground.api.uploads import uploads_router
 from playground.backends.low_priority import LowPriority
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import ServerSettings
+from playground.store.part_uploads import PartUploads
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 
@@ -95,6 +98,7 @@ class ApiPaths:
 def _api(services: Services) -> FastAPI:
     backend, studio, uploads = services.backend, services.studio, services.uploads
     server = services.settings.server
+    parts = PartUploads(services.settings.home, uploads, int(server.max_upload_mib * MIB))
     api = FastAPI(openapi_url=None, redirect_slashes=False)
     install_error_handlers(api)
     api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
@@ -111,6 +115,8 @@ def _api(services: Services) -> FastAPI:
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads), adapter_store_router(studio)] if studio else []),
+            *([uploads_router(parts)] if studio else []),
+            *([stored_chat_router(services.completions)] if services.completions else []),
             *([batches_router(services.batches)] if services.batches else []),
             *([feedback_router(services.feedback)] if services.feedback else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
@@ -131,7 +137,7 @@ def _answering_router(backend: Backend, services: Services) -> APIRouter:
     unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     answering = APIRouter(dependencies=unpromoted)
     for router in (
-        chat_router(backend),
+        chat_router(backend, services.completions),
         completion_router(backend),
         responses_router(backend, services.responses),
         messages_router(backend),

@@ -4,16 +4,15 @@ Together's client reads its own statuses and a bare list; it is known by its ``U
 """
 
 import asyncio
-from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from playground.api.errors import Refused
 from playground.api.paging import list_body, page_of
-from playground.api.schemas import Body
+from playground.api.schemas import Body, ExpiresBody, Labels
 from playground.errors import InvalidRequest, UnknownFile
 from playground.lab.batches import Batches, parse_window
 from playground.store.batches import Batch, NewBatch
@@ -23,15 +22,6 @@ DEFAULT_WINDOW = "24h"
 TIMES = (
     "in_progress", "completed", "failed", "expired", "cancelling", "cancelled",
 )  # fmt: skip
-MAX_LABELS = 16
-Label = Annotated[str, Field(max_length=512)]
-
-
-class ExpiresBody(Body):
-    """How long a file stays: so many seconds, from an hour to 30 days."""
-
-    anchor: Literal["created_at"]
-    seconds: int = Field(ge=3600, le=2_592_000)
 
 
 class BatchBody(Body):
@@ -42,9 +32,7 @@ class BatchBody(Body):
     input_file_id: str
     endpoint: str
     completion_window: str | None = None
-    metadata: dict[Annotated[str, Field(max_length=64)], Label] | None = Field(
-        default=None, max_length=MAX_LABELS
-    )
+    metadata: Labels = None
     output_expires_after: ExpiresBody | None = None
     model_id: str | None = None
     priority: int | None = None

@@ -27,6 +27,20 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class ExpiresBody(Body):
+    """How long a file stays: so many seconds, from an hour to 30 days."""
+
+    anchor: Literal["created_at"]
+    seconds: int = Field(ge=3600, le=2_592_000)
+
+
+Labels = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None,
+    Field(max_length=16),
+]
+"""OpenAI's ``metadata``: up to 16 texts by name."""
+
+
 class HistoryBody(BaseModel):
     """A part of the conversation so far: strict, but fields that it does not know are ignored.
 
@@ -279,6 +293,8 @@ class ChatBody(SamplingBody):
     parallel_tool_calls: bool | None = None
     functions: list[FunctionBody] | None = None
     function_call: Literal["auto", "none"] | NamedFunction | None = None
+    store: bool | None = None
+    metadata: Labels = None
     safe_prompt: bool | None = None  # Mistral's
     reasoning_effort: str | None = None
     # vLLM's, as are the following.
