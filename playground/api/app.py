@@ -16,11 +16,13 @@ from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.batches import batches_router
 from playground.api.body_limit import MIB, BodyLimit
 from playground.api.chat import chat_router
+from playground.api.classify import classify_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check, loading_check
 from playground.api.delivery import Delivery
 from playground.api.dispatch import Dispatcher
 from playground.api.edge import REQUEST_ID, Edge, plain_path
+from playground.api.embeddings import embeddings_router
 from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
 from playground.api.files import announced_files_router, files_router
@@ -141,6 +143,8 @@ def _answering_router(backend: Backend, services: Services) -> APIRouter:
         completion_router(backend),
         responses_router(backend, services.responses),
         messages_router(backend),
+        classify_router(backend),
+        embeddings_router(backend),
     ):
         answering.include_router(router)
     return answering

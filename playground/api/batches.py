@@ -17,7 +17,7 @@ from playground.errors import InvalidRequest, UnknownFile
 from playground.lab.batches import Batches, parse_window
 from playground.store.batches import Batch, NewBatch
 
-ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings")
 DEFAULT_WINDOW = "24h"
 TIMES = (
     "in_progress", "completed", "failed", "expired", "cancelling", "cancelled",

@@ -34,10 +34,13 @@ class ExpiresBody(Body):
     seconds: int = Field(ge=3600, le=2_592_000)
 
 
-Labels = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None,
-    Field(max_length=16),
-]
+Labels = (
+    Annotated[
+        dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+        Field(max_length=16),
+    ]
+    | None
+)
 """OpenAI's ``metadata``: up to 16 texts by name."""
 
 

@@ -256,6 +256,15 @@ def test_expired_batch_lists_the_unanswered(
     assert sorted(ids) == sorted(f"q{number}" for number in range(30))
 
 
+def test_embeddings_batch_fails_by_line(
+    client: openai.OpenAI, finished: Callable[..., openai.types.Batch]
+) -> None:
+    body = {"model": "embedded", "input": "Hello"}
+    line = {"custom_id": "one", "method": "POST", "url": "/v1/embeddings", "body": body}
+    (error,) = lines_of(client, finished(line, endpoint="/v1/embeddings").error_file_id)
+    assert error["response"]["body"]["error"]["code"] == "embeddings_not_supported"
+
+
 def test_together_client_runs_a_batch(url: str, batches: Batches, tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
     lines = [{"custom_id": f"q{n}", "body": question(n)["body"]} for n in range(2)]

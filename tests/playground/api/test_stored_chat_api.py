@@ -59,7 +59,7 @@ def test_streamed_completion_is_stored_whole(client: openai.OpenAI) -> None:
 
 def test_nothing_stored_unless_asked(client: openai.OpenAI) -> None:
     chat(client, store=False)
-    chat(client, store=None)
+    chat(client, store=None, metadata=None)
     assert client.chat.completions.list().data == []
 
 
