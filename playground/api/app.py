@@ -28,7 +28,9 @@ from playground.api.feedback import feedback_router
 from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.messages import messages_router
+from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
+from playground.api.openapi import install_document
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
 from playground.api.responses import responses_router
@@ -46,7 +48,7 @@ from playground.studio.studio import Studio
 
 __all__ = ["create_api"]
 
-API_PATHS = ("/v1", "/v2", "/health", "/tokenize", "/detokenize", "/version")
+API_PATHS = ("/v1", "/v2", "/health", "/tokenize", "/detokenize", "/version", "/docs")
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
@@ -128,6 +130,7 @@ def _api(services: Services) -> FastAPI:
         if studio:
             api.include_router(announced_files_router(uploads), prefix=f"{base}/v1")
     api.include_router(keyed)
+    install_document(api)
     if services.batches:
         services.batches.start(Dispatcher(_batch_api(services)), lambda: backend.running)
     return api
@@ -145,6 +148,7 @@ def _answering_router(backend: Backend, services: Services) -> APIRouter:
         messages_router(backend),
         classify_router(backend),
         embeddings_router(backend),
+        mistral_router(),
     ):
         answering.include_router(router)
     return answering

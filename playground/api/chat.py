@@ -19,6 +19,9 @@ from playground.api.answers import (
 from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.errors import spelled
 from playground.api.logprobs import finite, openai_logprobs, together_logprobs, top_logprobs
+from playground.api.mistral import wants_whole_calls
+from playground.api.openapi import json_body
+from playground.api.parameters import CHAT
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
 from playground.api.stored_chat import kept_completion
@@ -41,7 +44,7 @@ def chat_router(backend: Backend, completions: Completions | None = None) -> API
     """Chat completions, whole or streamed; kept with ``store``, where there is a store."""
     router = APIRouter()
 
-    @router.post("/chat/completions")
+    @router.post("/chat/completions", openapi_extra=json_body(ChatBody, CHAT, streams=True))
     async def create(http: HttpRequest) -> Response:
         body = parse_body(ChatBody, await read_object(http))
         parsed = await chat_requests(body, backend)
@@ -59,6 +62,7 @@ def chat_router(backend: Backend, completions: Completions | None = None) -> API
                 maker,
                 _counted(body),
                 legacy=bool(body.functions),
+                whole_calls=wants_whole_calls(http),
                 at_end=keep if body.store else None,
             )
             events = stream_choices(backend, parsed.requests)
@@ -131,12 +135,14 @@ class ChatStream:
 
     With ``legacy`` a call is sent as ``function_call``.
     With ``counted_logprobs`` every token gets a chunk of its own, as Together's client reads them.
+    With ``whole_calls`` a call comes in one piece, once the answer ends, as Mistral sends it.
     ``at_end`` gets the whole answers, before the last chunk.
     """
 
     maker: ChunkMaker
     counted_logprobs: bool = False
     legacy: bool = False
+    whole_calls: bool = False
     at_end: Callable[[Sequence[Answer]], object] | None = None
 
     async def chunks(
@@ -149,10 +155,12 @@ class ChatStream:
             yield self.maker.chunk(index, delta={"role": "assistant", "content": ""})
         async for index, event in events:
             self.maker.note(index, event)
-            if self.at_end:
-                answer = builders[index].add(event)
-                if answer:
-                    answers[index] = answer
+            if answer := builders[index].add(event):
+                answers[index] = answer
+                if self.whole_calls:
+                    for place, call in enumerate(answer.calls):
+                        whole = CallDelta(place, call.id, call.name, call.arguments)
+                        yield self._call_chunk(index, whole)
             if isinstance(event, Finished):
                 yield self._last_chunk(index, event)
                 continue
@@ -179,6 +187,8 @@ class ChatStream:
         return self.maker.chunk(index, delta={"tool_calls": [piece]})
 
     def _delta_chunks(self, index: int, delta: Delta) -> list[Chunk]:
+        if delta.calls and self.whole_calls:
+            return []
         if delta.calls:
             return [self._call_chunk(index, call) for call in delta.calls]
         if delta.reasoning:

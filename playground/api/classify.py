@@ -11,6 +11,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from playground.api.connection import cancel_on_disconnect, read_object
+from playground.api.openapi import json_body
 from playground.api.schemas import Body, MessageBody
 from playground.api.translate import conversation, model_info
 from playground.errors import InvalidRequest
@@ -26,13 +27,21 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+ONE_OR_MANY = BeforeValidator(_as_list, json_schema_input_type=str | list[str])
+
+
 class ClassifyBody(Body):
     """Texts to classify, each on its own, or one conversation. ``instruction`` is the system prompt
     of texts, in which ``{labels}`` stands for the labels; empty for none."""
 
     model: str
     labels: list[str]
-    input: Annotated[list[str], BeforeValidator(_as_list), MANY] | None = None
+    input: (
+        Annotated[
+            list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), MANY
+        ]
+        | None
+    ) = None
     messages: list[MessageBody] | None = None
     instruction: str | None = None
 
@@ -41,7 +50,7 @@ def classify_router(backend: Backend) -> APIRouter:
     """Classify."""
     router = APIRouter()
 
-    @router.post("/classify")
+    @router.post("/classify", openapi_extra=json_body(ClassifyBody))
     async def create(http: HttpRequest) -> Response:
         body = ClassifyBody.model_validate(await read_object(http))
         check_labels(body.labels)

@@ -7,6 +7,7 @@ from starlette.requests import Request as HttpRequest
 
 from playground.api.connection import read_object
 from playground.api.errors import Refused
+from playground.api.openapi import json_body
 from playground.api.schemas import Body
 from playground.api.translate import model_info
 from playground.protocol import Backend
@@ -33,7 +34,7 @@ def embeddings_router(backend: Backend) -> APIRouter:
     """Say why not, and what to do."""
     router = APIRouter()
 
-    @router.post("/embeddings")
+    @router.post("/embeddings", openapi_extra=json_body(EmbeddingBody))
     async def create(http: HttpRequest) -> None:
         body = EmbeddingBody.model_validate(await read_object(http))
         info = await model_info(body.model, backend)

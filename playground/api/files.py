@@ -8,6 +8,7 @@ redirected (302, ``Location``, ``X-Together-File-Id``), PUT the bytes there and 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
@@ -24,6 +25,10 @@ PURPOSES = ("fine-tune", "batch", "batch-api", "user_data", "evals", "eval")
 """OpenAI's and Together's that are taken; what a file is used for, its user decides."""
 MIN_EXPIRES_S, MAX_EXPIRES_S = 3600, 2_592_000
 CHUNK = 2**20
+SAMPLE_TYPES = MappingProxyType(
+    {"batch": "batch_request", "batch-api": "batch_request", "batch_output": "batch_result"}
+)
+"""Mistral's, by purpose."""
 FILE_TYPES = ("jsonl", "csv", "parquet")
 """Together's."""
 
@@ -63,16 +68,21 @@ def files_router(uploads: Uploads) -> APIRouter:
         after: str | None = None,
         order: Literal["asc", "desc"] = "desc",
         purpose: str | None = None,
+        page_number: int = Query(0, ge=0, le=10**9, alias="page"),  # Mistral's
+        page_size: int | None = Query(None, ge=1, le=10_000),
     ) -> dict[str, object]:
         files = await asyncio.to_thread(uploads.all)
         wanted = [file for file in files if purpose in (None, file.purpose)]
         ordered = wanted[::-1] if order == "asc" else wanted
+        if page_size is not None:
+            ordered = ordered[page_number * page_size :]
+            limit = page_size
         page, more = page_of(ordered, lambda file: file.id, limit, after)
-        return list_body([file_body(file) for file in page], more)
+        return list_body([file_body(file) for file in page], more) | {"total": len(wanted)}
 
     @router.get("/files/{file_id}")
     async def retrieve(file_id: str) -> dict[str, object]:
-        return file_body(uploads.find(file_id))
+        return file_body(uploads.find(file_id)) | {"deleted": False}  # Mistral's client requires it
 
     @router.get("/files/{file_id}/content")
     async def content(file_id: str) -> FileResponse:
@@ -100,7 +110,7 @@ def announced_files_router(uploads: Uploads) -> APIRouter:
 
 
 def file_body(upload: Upload) -> dict[str, object]:
-    """OpenAI's file object, with Together's fields."""
+    """OpenAI's file object, with Together's fields and Mistral's."""
     ending = Path(upload.name).suffix.removeprefix(".").lower()
     return {
         "id": upload.id,
@@ -113,6 +123,8 @@ def file_body(upload: Upload) -> dict[str, object]:
         "status": "processed",
         "FileType": ending if ending in FILE_TYPES else "jsonl",
         "processing_status": "COMPLETED",
+        "sample_type": SAMPLE_TYPES.get(upload.purpose, "instruct"),
+        "source": "upload",
     }
 
 

@@ -82,6 +82,7 @@ CHAT = UnsupportedParameters(
             "reasoning": Unsupported(
                 "set reasoning_effort, where the model has it", ({}, {"enabled": False})
             ),
+            "prompt_mode": Unsupported("set reasoning_effort, where the model has it"),
             "verbosity": Unsupported("ask for a short or a long answer in a message", ("medium",)),
             "echo": Unsupported("only /v1/completions repeats its prompt", (False,)),
         }

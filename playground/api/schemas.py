@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from playground.api.parameters import CHAT, COMPLETION, UnsupportedParameters
 
 Prompt = str | tuple[int, ...]
+PromptInput = str | list[str] | list[int] | list[list[int]]
 
 
 class Body(BaseModel):
@@ -119,7 +120,9 @@ class FunctionCallBody(HistoryBody):
     """The function of a call that the assistant made. ``arguments`` may be an object, or empty."""
 
     name: str
-    arguments: Annotated[str, BeforeValidator(_as_json_text)] = "{}"
+    arguments: Annotated[
+        str, BeforeValidator(_as_json_text, json_schema_input_type=str | dict[str, Any] | None)
+    ] = "{}"
 
 
 class ToolCallBody(HistoryBody):
@@ -138,7 +141,10 @@ class MessageBody(HistoryBody):
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[list[TextPart] | None, BeforeValidator(_as_parts)] = None
+    content: Annotated[
+        list[TextPart] | None,
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[TextPart] | None),
+    ] = None
     name: str | None = None
     tool_calls: list[ToolCallBody] | None = None
     tool_call_id: str | None = None
@@ -259,7 +265,9 @@ class SamplingBody(Body):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    stop: Annotated[list[str] | None, BeforeValidator(_as_list)] = None
+    stop: Annotated[
+        list[str] | None, BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None)
+    ] = None
     seed: int | None = None
     random_seed: int | None = None  # Mistral's name
     n: int | None = None
@@ -311,6 +319,6 @@ class CompletionBody(SamplingBody):
 
     unsupported: ClassVar[UnsupportedParameters] = COMPLETION
 
-    prompt: Annotated[list[Prompt], PlainValidator(_as_prompts)]
+    prompt: Annotated[list[Prompt], PlainValidator(_as_prompts, json_schema_input_type=PromptInput)]
     echo: bool | None = None
     logprobs: int | None = None
