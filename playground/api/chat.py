@@ -157,10 +157,8 @@ class ChatStream:
             self.maker.note(index, event)
             if answer := builders[index].add(event):
                 answers[index] = answer
-                if self.whole_calls:
-                    for place, call in enumerate(answer.calls):
-                        whole = CallDelta(place, call.id, call.name, call.arguments)
-                        yield self._call_chunk(index, whole)
+                for chunk in self._whole_calls(index, answer):
+                    yield chunk
             if isinstance(event, Finished):
                 yield self._last_chunk(index, event)
                 continue
@@ -175,6 +173,15 @@ class ChatStream:
     def _last_chunk(self, index: int, finished: Finished) -> Chunk:
         reason = finish(finished.finish_reason, legacy=self.legacy)
         return self.maker.chunk(index, delta={}, finish_reason=reason, **extensions(finished))
+
+    def _whole_calls(self, index: int, answer: Answer) -> list[Chunk]:
+        if not self.whole_calls:
+            return []
+        cut = (answer.cut_call,) if answer.cut_call else ()
+        return [
+            self._call_chunk(index, CallDelta(place, call.id, call.name, call.arguments))
+            for place, call in enumerate((*answer.calls, *cut))
+        ]
 
     def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
         """A piece of a call: id and name in the first one, then its arguments."""

@@ -78,7 +78,9 @@ def json_body(
         }
     reference = {"$ref": REF.format(model=model.__name__)}
     body = {"required": True, "content": {"application/json": {"schema": reference}}}
-    streamed = {"responses": {"200": {"content": {"text/event-stream": {}}}}} if streams else {}
+    streamed: Document = (
+        {"responses": {"200": {"content": {"text/event-stream": {}}}}} if streams else {}
+    )
     return {"requestBody": body, BODIES: {**others, model.__name__: schema}, **streamed}
 
 
@@ -178,8 +180,9 @@ def _complete(path: str, operation: Document) -> None:
 
 
 def _fields(document: Document, operation: Document) -> list[Document]:
-    content = operation.get("requestBody", {}).get("content", {})
-    schema = next(iter(content.values()), {}).get("schema", {})
+    content: Document = operation.get("requestBody", {}).get("content", {})
+    of_type: Document = next(iter(content.values()), {})
+    schema: Document = of_type.get("schema", {})
     if "$ref" in schema:
         schema = document["components"]["schemas"][describe_type(schema)]
     required = schema.get("required", [])
