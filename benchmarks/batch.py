@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import openai
 
 COMMAND = (sys.executable, "-c", "from playground.cli import main; main()", "--port", "0")
-ENDPOINT = "/v1/chat/completions"
+ENDPOINT: Final = "/v1/chat/completions"
 PATH = ENDPOINT.removeprefix("/v1")
 CLIENTS = 16
 TOKENS = 24

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import openai
 import pytest
@@ -22,7 +22,7 @@ from tests.playground.api.serving import running
 from tests.playground.conftest import killable_playground
 
 WAIT_S = 60
-CHAT = "/v1/chat/completions"
+CHAT: Final = "/v1/chat/completions"
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def test_stored_completion_comes_back(client: openai.OpenAI) -> None:
     kept = client.chat.completions.retrieve(made.id)
     assert kept.choices[0].message.content == "fine"
     assert kept.usage == made.usage
-    assert kept.metadata == {"team": "desk"}  # type: ignore[attr-defined]
+    assert kept.metadata == {"team": "desk"}
 
 
 def test_streamed_completion_is_stored_whole(client: openai.OpenAI) -> None:
@@ -88,7 +88,7 @@ def test_stored_messages_have_ids(client: openai.OpenAI) -> None:
 def test_stored_completion_relabelled_and_deleted(client: openai.OpenAI) -> None:
     made = chat(client, metadata={"a": "b"})
     changed = client.chat.completions.update(made.id, metadata={"c": "d"})
-    assert changed.metadata == {"c": "d"}  # type: ignore[attr-defined]
+    assert changed.metadata == {"c": "d"}
     assert client.chat.completions.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.retrieve(made.id)
