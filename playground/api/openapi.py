@@ -173,6 +173,8 @@ def _complete(path: str, operation: Document) -> None:
         responses["200"]["content"] = {"application/octet-stream": {}}
     if path.endswith("_lora_adapter"):
         responses["200"]["content"] = {"text/plain": {}}
+    if path == "/v1/feedback":
+        responses["200"]["content"] = {"application/jsonl": {}}
     if path == "/v1/files" and "requestBody" in operation:
         responses["302"] = {"description": "Send the announced file's bytes to `Location`."}
     if path == "/health":
