@@ -7,7 +7,7 @@ import, so functions import them: a wrong setting or a port in use is reported b
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,18 +19,23 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
+    from playground.lab.batches import Batches
     from playground.lab.prompts import Prompts
     from playground.lab.sweeps.sweeps import Sweeps
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import Backend, ModelInfo
     from playground.store import Feedback
+    from playground.store.completions import Completions
     from playground.store.responses import Responses
     from playground.tools import Toolbox
 
 CONFIG_FILE = "config.json"
 UNKNOWN_WINDOW = 4096
 """Tokens of context that the page counts with until a model without a config here is loaded."""
+
+BATCH_RESERVE = 8
+"""Requests of batches that wait in the engine, so that it never runs short of them."""
 
 
 def model_spec(settings: Settings) -> "ModelSpec":
@@ -147,6 +152,27 @@ def open_sweeps(settings: Settings, backend: "Backend", prompts: "Prompts") -> "
     expressions = named_expressions(settings.sweeps.expressions)
     with Sweeps(settings.home, backend, expressions, StoredPrompts(prompts)) as sweeps:
         yield sweeps
+
+
+@contextmanager
+def open_completions(settings: Settings) -> "Iterator[Completions]":
+    """Open the stored chat completions of the API."""
+    from playground.store.completions import Completions
+
+    with closing(Completions(settings.home)) as completions:
+        yield completions
+
+
+@contextmanager
+def open_batches(settings: Settings) -> "Iterator[Batches]":
+    """Open the batches of the API. As many of their requests as the engine answers at once, and a
+    few more, are handed over together."""
+    from playground.lab.batches import Batches
+    from playground.store.uploads import Uploads
+
+    concurrency = settings.engine.max_sequences + BATCH_RESERVE
+    with closing(Batches(settings.home, Uploads(settings.home), concurrency)) as batches:
+        yield batches
 
 
 @contextmanager

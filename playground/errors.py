@@ -15,6 +15,8 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownExport         There is no export of this name.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
+    ├── UnknownBatch          There is no batch of this id.
+    ├── UnknownCompletion     No chat completion of this id is stored, or none any more.
     ├── UnknownResponse       No response of this id is stored, or none any more.
     ├── UnknownPrompt         No prompt of this name or id is stored, or it has no such version.
     ├── Conflict              The operation is not allowed in the current state.
@@ -199,6 +201,26 @@ class UnknownSweep(PlaygroundError):
     def __init__(self, sweep: str) -> None:
         super().__init__(f"no sweep {sweep!r}")
         self.sweep = sweep
+
+
+class UnknownBatch(PlaygroundError):
+    """There is no batch of this id."""
+
+    kind = "not_found"
+    code = "batch_not_found"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"no batch {batch_id!r}")
+
+
+class UnknownCompletion(PlaygroundError):
+    """No chat completion of this id is stored, or none any more."""
+
+    kind = "not_found"
+    code = "completion_not_found"
+
+    def __init__(self, completion_id: str) -> None:
+        super().__init__(f"no chat completion {completion_id!r} is stored")
 
 
 class UnknownResponse(PlaygroundError):

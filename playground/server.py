@@ -21,6 +21,8 @@ import uvicorn
 from playground.app import (
     expected_model,
     model_spec,
+    open_batches,
+    open_completions,
     open_feedback,
     open_prompts,
     open_responses,
@@ -185,6 +187,8 @@ def _serve_on(
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
+        open_batches(settings) as batches,
+        open_completions(settings) as completions,
     ):
         services = Services.create(
             backend,
@@ -195,6 +199,8 @@ def _serve_on(
             responses=responses,
             prompts=prompts,
             sweeps=sweeps,
+            batches=batches,
+            completions=completions,
         )
         config = uvicorn.Config(
             build_app(services),

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 
 from playground.access import Access
+from playground.lab.batches import Batches
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
+from playground.store.completions import Completions
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
@@ -18,8 +20,8 @@ from playground.tools import Toolbox
 class Services:
     """What API and page are made from: ``create_api(services)``, ``build_page(services)``.
 
-    The API does without studio, feedback, responses, prompts and sweeps; it has no files and no
-    fine-tuning jobs then, stores no response and no prompt, and runs no sweep.
+    The API does without studio, feedback, responses, prompts, sweeps and batches; it has no files
+    and no fine-tuning jobs then, stores no response and no prompt, runs no sweep and no batch.
     """
 
     backend: Backend
@@ -32,6 +34,8 @@ class Services:
     responses: Responses | None = None
     prompts: Prompts | None = None
     sweeps: Sweeps | None = None
+    batches: Batches | None = None
+    completions: Completions | None = None
 
     @classmethod
     def create(
@@ -45,6 +49,8 @@ class Services:
         responses: Responses | None = None,
         prompts: Prompts | None = None,
         sweeps: Sweeps | None = None,
+        batches: Batches | None = None,
+        completions: Completions | None = None,
     ) -> "Services":
         """Return the services over these parts; the others are made as the settings say."""
         return cls(
@@ -58,4 +64,6 @@ class Services:
             responses,
             prompts,
             sweeps,
+            batches,
+            completions,
         )

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from playground.api.answers import whole_answers
 from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.errors import Refused, spelled
+from playground.api.openapi import json_body
 from playground.api.paging import list_body, page_of
 from playground.api.prompt_reference import PromptReferences
 from playground.api.responses_objects import ResponseShape
@@ -36,13 +37,9 @@ def responses_router(
     finds the stored prompts that a request names.
     """
     router = APIRouter(prefix="/responses")
+    router.include_router(_stored_responses_router(responses))
 
-    def stored(response_id: str) -> KeptResponse:
-        if responses is None:
-            raise UnknownResponse(response_id)
-        return responses.find(response_id)
-
-    @router.post("")
+    @router.post("", openapi_extra=json_body(ResponsesBody, RESPONSES, streams=True))
     async def create(http: HttpRequest) -> Response:
         sent, prompt = await asyncio.to_thread(references.resolve, await read_object(http))
         body = _parse(sent)
@@ -67,7 +64,7 @@ def responses_router(
         await asyncio.to_thread(keep, response)
         return JSONResponse(response)
 
-    @router.post("/input_tokens")
+    @router.post("/input_tokens", openapi_extra=json_body(ResponsesBody, RESPONSES))
     async def input_tokens(http: HttpRequest) -> dict[str, object]:
         sent, prompt = await asyncio.to_thread(references.resolve, await read_object(http))
         body = _parse(sent)
@@ -75,6 +72,18 @@ def responses_router(
         with spelled(names_of(body, parsed)):
             count = await backend.count_tokens(parsed.requests[0])
         return {"object": "response.input_tokens", "input_tokens": count}
+
+    return router
+
+
+def _stored_responses_router(responses: Responses | None) -> APIRouter:
+    """Retrieve, delete, cancel, and list the input of those that are stored."""
+    router = APIRouter()
+
+    def stored(response_id: str) -> KeptResponse:
+        if responses is None:
+            raise UnknownResponse(response_id)
+        return responses.find(response_id)
 
     @router.get("/{response_id}")
     async def retrieve(response_id: str, stream: bool = False) -> Item:

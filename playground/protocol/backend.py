@@ -119,6 +119,11 @@ class TokenizerHost(Protocol):
         """Token ids of the request's prompt as the model would be given it."""
         ...
 
+    async def tokenize_answer(self, request: Request, text: str) -> list[int]:
+        """Token ids of ``text`` as the whole answer to the request's messages, with the end behind
+        it."""
+        ...
+
     def encode_plain(self, text: str) -> list[int]:
         """Token ids of text alone, without a beginning-of-sequence token."""
         ...

@@ -54,11 +54,10 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
             with gr.Tab("Prompts", id="prompts"):
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
-                lanes = compare_tab(page, answering, feedback)
+                lanes = compare_tab(page, answering, feedback, needs_key=needs_key)
             if services.sweeps:
                 with gr.Tab("Evaluate", id="evaluate"):
                     swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
-                lanes = compare_tab(page, answering, feedback, needs_key=needs_key)
             with gr.Tab("Fine-tune", id="finetune"):
                 finetune_tab(page, answering, studio, feedback)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load
