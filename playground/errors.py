@@ -14,6 +14,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownFile           No file was uploaded under this id.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownResponse       No response of this id is stored, or none any more.
+    ├── UnknownConversation   No conversation, or none of its items, has this id.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
@@ -22,6 +23,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
     ├── NoSpace               The disk has no room for the files that are to be written.
+    ├── DatabaseUnavailable   The database is locked, read-only, damaged or cannot be reached.
     ├── PortInUse             The server cannot listen there: another program does, mostly.
     └── ModelLoadError        A model or adapter cannot be loaded; the message says why.
         ├── NoSuchModel       There is no catalogue entry, folder or hub repository of this name.
@@ -188,6 +190,19 @@ class UnknownResponse(PlaygroundError):
         self.response_id = response_id
 
 
+class UnknownConversation(PlaygroundError):
+    """No conversation, or none of its items, has this id."""
+
+    kind = "not_found"
+    code = "conversation_not_found"
+
+    def __init__(self, conversation_id: str, item_id: str = "") -> None:
+        item = f"Item with id '{item_id}' not found in c" if item_id else "C"
+        found = "" if item_id else " not found"
+        super().__init__(f"{item}onversation with id '{conversation_id}'{found}.")
+        self.conversation_id = conversation_id
+
+
 class Conflict(PlaygroundError):
     """The operation is not allowed in the current state."""
 
@@ -247,6 +262,13 @@ class NoSpace(PlaygroundError):
     """The disk has no room for the files that are to be written."""
 
     code = "no_space"
+
+
+class DatabaseUnavailable(PlaygroundError):
+    """The database is locked, read-only, damaged or cannot be reached."""
+
+    kind = "unavailable"
+    code = "database_unavailable"
 
 
 class PortInUse(PlaygroundError):
