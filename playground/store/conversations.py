@@ -56,6 +56,9 @@ OF_A_SUMMARY = load_only(
     ConversationRow.updated, ConversationRow.facts,
 )  # fmt: skip
 
+IN_ONE_TRANSACTION = 200
+"""Imported conversations: others may write in between."""
+
 
 class Conversations:
     """The conversations of one home. May be used from any thread.
@@ -81,12 +84,14 @@ class Conversations:
     def add_all(self, conversations: Sequence[NewConversation]) -> int:
         """Keep those that are not there yet, by their ids; returns how many were new."""
         added = 0
-        with self._database.writing() as session:
-            for new in conversations:
-                if not (new.id and _is_known(session, new.id)):
-                    add_row(session, new)
-                    session.expunge_all()
-                    added += 1
+        for start in range(0, len(conversations), IN_ONE_TRANSACTION):
+            with self._database.writing() as session:
+                for new in conversations[start : start + IN_ONE_TRANSACTION]:
+                    if not (new.id and _is_known(session, new.id)):
+                        add_row(session, new)
+                        session.flush()
+                        session.expunge_all()
+                        added += 1
         return added
 
     def find(self, conversation_id: str) -> Conversation:

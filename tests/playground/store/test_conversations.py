@@ -35,7 +35,7 @@ from tests.playground.store.conversation_examples import (
     said,
 )
 
-WRITES = 500
+WRITES = 100  # benchmarks/history.py does 500
 WRITER = """
 import sys
 from pathlib import Path
