@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from playground.models.spec import ModelSpec
     from playground.protocol import ModelInfo
     from playground.store import Feedback
+    from playground.store.conversations import Conversations
     from playground.store.responses import Responses
     from playground.tools import Toolbox
 
@@ -102,7 +103,7 @@ def open_feedback(settings: Settings) -> "Iterator[Feedback]":
     """Open the votes, edits and thumbs that people gave to answers."""
     from playground.store import Feedback
 
-    feedback = Feedback(settings.home)
+    feedback = Feedback(settings.home, settings.store.url)
     try:
         yield feedback
     finally:
@@ -114,11 +115,23 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
     """Open the stored responses of the API."""
     from playground.store.responses import Responses
 
-    responses = Responses(settings.home)
+    responses = Responses(settings.home, settings.store.url)
     try:
         yield responses
     finally:
         responses.close()
+
+
+@contextmanager
+def open_conversations(settings: Settings) -> "Iterator[Conversations]":
+    """Open the history: the conversations of page and API."""
+    from playground.store.conversations import Conversations
+
+    conversations = Conversations(settings.home, settings.store.url)
+    try:
+        yield conversations
+    finally:
+        conversations.close()
 
 
 @contextmanager

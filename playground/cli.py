@@ -1,4 +1,5 @@
-"""The `playground` command: serve (the default), chat, plan, bench, models, settings, feedback.
+"""The `playground` command: serve (the default), chat, plan, bench, models, settings, feedback,
+history.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -10,6 +11,7 @@ import typer
 from playground.commands.bench import bench
 from playground.commands.chat import chat
 from playground.commands.feedback import feedback
+from playground.commands.history import history
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
 from playground.commands.serve import serve
@@ -24,6 +26,7 @@ cli = typer.Typer(
 cli.callback(invoke_without_command=True)(serve)
 for command in (chat, plan, bench, models, settings, feedback):
     cli.command()(command)
+cli.add_typer(history, name="history")
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ import uvicorn
 from playground.app import (
     expected_model,
     model_spec,
+    open_conversations,
     open_feedback,
     open_responses,
     open_tools,
@@ -177,6 +178,7 @@ def _serve_on(
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
+        open_conversations(settings) as conversations,
         closing(backend),
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
@@ -189,6 +191,7 @@ def _serve_on(
             studio=studio,
             feedback=feedback,
             responses=responses,
+            conversations=conversations,
         )
         config = uvicorn.Config(
             build_app(services),

@@ -6,6 +6,7 @@ from playground.access import Access
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
+from playground.store.conversations import Conversations
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
@@ -16,8 +17,8 @@ from playground.tools import Toolbox
 class Services:
     """What API and page are made from: ``create_api(services)``, ``build_page(services)``.
 
-    The API does without studio, feedback and responses; it has no files and no fine-tuning jobs
-    then, and stores no response.
+    The API does without studio, feedback, responses and conversations; it has no files and no
+    fine-tuning jobs then, and stores no response and no conversation.
     """
 
     backend: Backend
@@ -28,6 +29,7 @@ class Services:
     studio: Studio | None = None
     feedback: Feedback | None = None
     responses: Responses | None = None
+    conversations: Conversations | None = None
 
     @classmethod
     def create(
@@ -39,6 +41,7 @@ class Services:
         studio: Studio | None = None,
         feedback: Feedback | None = None,
         responses: Responses | None = None,
+        conversations: Conversations | None = None,
     ) -> "Services":
         """Return the services over these parts; the others are made as the settings say."""
         return cls(
@@ -50,4 +53,5 @@ class Services:
             studio,
             feedback,
             responses,
+            conversations,
         )

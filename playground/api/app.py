@@ -17,6 +17,7 @@ from playground.api.body_limit import BodyLimit
 from playground.api.chat import chat_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check, loading_check
+from playground.api.conversations import conversations_router
 from playground.api.delivery import Delivery
 from playground.api.edge import REQUEST_ID, Edge, plain_path
 from playground.api.errors import install_error_handlers
@@ -107,7 +108,7 @@ def _api(services: Services) -> FastAPI:
         for router in (
             chat_router(backend),
             completion_router(backend),
-            responses_router(backend, services.responses),
+            responses_router(backend, services.responses, services.conversations),
             messages_router(backend),
         ):
             keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
@@ -116,6 +117,7 @@ def _api(services: Services) -> FastAPI:
             adapters_router(backend, services.settings, studio),
             *([files_router(uploads), adapter_store_router(studio)] if studio else []),
             *([feedback_router(services.feedback)] if services.feedback else []),
+            *([conversations_router(services.conversations)] if services.conversations else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from playground.api.answers import whole_answers
 from playground.api.connection import cancel_on_disconnect, read_object
+from playground.api.conversation_objects import turn_items
 from playground.api.errors import Refused, spelled
 from playground.api.paging import list_body, page_of
 from playground.api.responses_objects import ResponseShape
@@ -21,13 +22,17 @@ from playground.api.sse import stream_events
 from playground.errors import UnknownResponse
 from playground.protocol import Backend
 from playground.protocol.json_types import JsonObject
+from playground.store.conversations import Conversations
 from playground.store.responses import Item, KeptResponse, Responses
 
 
-def responses_router(backend: Backend, responses: Responses | None) -> APIRouter:
+def responses_router(
+    backend: Backend, responses: Responses | None, conversations: Conversations | None = None
+) -> APIRouter:
     """Create; retrieve, delete and list the input of those that are stored.
 
-    Without a store nothing is kept, and a response says so: ``store`` is false.
+    Without a store nothing is kept, and a response says so: ``store`` is false. With
+    ``conversation`` input and output are added to that conversation, whatever ``store`` is.
     """
     router = APIRouter(prefix="/responses")
 
@@ -39,11 +44,14 @@ def responses_router(backend: Backend, responses: Responses | None) -> APIRouter
     @router.post("")
     async def create(http: HttpRequest) -> Response:
         body = _parse(await read_object(http))
-        parsed = await response_request(body, backend, responses)
+        parsed = await response_request(body, backend, responses, conversations)
         is_stored = responses is not None and body.store is not False
         shape = ResponseShape(body, parsed, stored=is_stored)
 
         def keep(response: Item) -> None:
+            if conversations is not None and body.conversation_id:
+                items = turn_items(shape.input_items(), response)
+                conversations.append(body.conversation_id, items)
             if responses is not None and is_stored:
                 previous = body.previous_response_id
                 responses.keep(KeptResponse(shape.id, previous, shape.input_items(), response))
@@ -63,7 +71,7 @@ def responses_router(backend: Backend, responses: Responses | None) -> APIRouter
     @router.post("/input_tokens")
     async def input_tokens(http: HttpRequest) -> dict[str, object]:
         body = _parse(await read_object(http))
-        parsed = await response_request(body, backend, responses)
+        parsed = await response_request(body, backend, responses, conversations)
         with spelled(names_of(body, parsed)):
             count = await backend.count_tokens(parsed.requests[0])
         return {"object": "response.input_tokens", "input_tokens": count}

@@ -141,13 +141,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which conversations: None for all. ``archived`` ones are listed alone or not at all."""
+    """Which conversations: None for all, of ``archived`` too."""
 
     query: str = ""
     folder: str | None = None
     tag: str | None = None
     kind: Kind | None = None
-    archived: bool = False
+    archived: bool | None = False
     limit: int = 50
     after: str | None = None
     oldest_first: bool = False

@@ -284,7 +284,9 @@ def _is_known(session: Session, conversation_id: str) -> bool:
 
 def _selection(session: Session, wanted: Wanted, dialect: str) -> Select[ConversationRow]:
     row = ConversationRow
-    chosen = select(row).options(OF_A_SUMMARY).where(row.archived == wanted.archived)
+    chosen = select(row).options(OF_A_SUMMARY)
+    if wanted.archived is not None:
+        chosen = chosen.where(row.archived == wanted.archived)
     if wanted.folder is not None:
         chosen = chosen.where(row.folder == wanted.folder)
     if wanted.kind is not None:

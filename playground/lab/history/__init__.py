@@ -3,7 +3,7 @@
 Knows the shapes of conversations and of files; knows no page, no HTTP and no model.
 """
 
-from playground.lab.history.exporting import FORMATS, Export, ExportFormat, export
+from playground.lab.history.exporting import FORMATS, Export, ExportFormat, every, export
 from playground.lab.history.importing import Imported, read_conversations
 from playground.lab.history.items import items_of, messages_of
 
@@ -12,6 +12,7 @@ __all__ = [
     "Export",
     "ExportFormat",
     "Imported",
+    "every",
     "export",
     "items_of",
     "messages_of",

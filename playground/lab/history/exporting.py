@@ -4,16 +4,17 @@ Ours holds every branch; the others hold the branch that is shown.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
-from playground.errors import PlaygroundError
+from playground.errors import PlaygroundError, UnknownConversation
 from playground.lab.history.items import messages_of
 from playground.protocol import Message
-from playground.store.conversation_types import Conversation
+from playground.store.conversation_types import Conversation, Wanted
+from playground.store.conversations import Conversations
 
 ExportFormat = Literal["json", "markdown", "sharegpt", "rows"]
 FILE_KIND = "mistral-playground.conversations"
@@ -40,6 +41,20 @@ FORMATS: Mapping[ExportFormat, str] = MappingProxyType(
         "rows": "Fine-tuning rows",
     }
 )
+
+
+def every(store: Conversations, wanted: Wanted) -> Iterator[Conversation]:
+    """Yield all conversations that are wanted, whole; ``limit`` is how many are listed at once."""
+    page = store.list(wanted)
+    while True:
+        for summary in page.conversations:
+            try:
+                yield store.find(summary.id)
+            except UnknownConversation:  # deleted meanwhile
+                continue
+        if not page.has_more:
+            return
+        page = store.list(replace(wanted, after=page.conversations[-1].id))
 
 
 def export(conversations: Sequence[Conversation], form: ExportFormat) -> Export:
