@@ -11,7 +11,11 @@ ARCHIVED = "archived"
 SELECT = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
-  if (button?.dataset.conversation) trigger('select', {conversation: button.dataset.conversation});
+  if (button?.dataset.conversation) {
+    trigger('select', {conversation: button.dataset.conversation});
+    if (matchMedia('(max-width: 640px)').matches)
+      element.closest('.sidebar')?.querySelector('.toggle-button')?.click();
+  }
   if (button?.dataset.more) trigger('like');
 });
 """

@@ -45,7 +45,7 @@ def history_sidebar(
         trigger_mode="always_last",
     )
     gr.on(
-        [parts.query.input, parts.scope.input],
+        [parts.query.change, parts.scope.input],
         **bind(handlers.search, parts),
         inputs=[parts.query, parts.scope, *shown],
         trigger_mode="always_last",
