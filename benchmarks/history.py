@@ -20,23 +20,7 @@ from playground.store.conversations import Conversations
 
 CALLS, WRITES, SEED = 200, 500, 7
 LIMIT_MS = 50.0
-SYLLABLES = [
-    "ba",
-    "ke",
-    "li",
-    "mo",
-    "nu",
-    "pra",
-    "sto",
-    "vel",
-    "zin",
-    "dor",
-    "fam",
-    "gri",
-    "hul",
-    "jas",
-    "wex",
-]
+SYLLABLES = ("ba", "ke", "li", "mo", "nu", "pra", "sto", "vel", "zin", "dor", "fam", "gri", "hul")
 WRITER = """
 import sys
 from pathlib import Path
@@ -120,6 +104,7 @@ def main() -> None:
         )
         page = store.list(Wanted(limit=50))
         last = page.conversations[-1].id
+        two = f"{words[2]} {words[40]}"
         slowest = max(
             measure("list, newest 50", lambda: store.list()),
             measure("list, the next 50", lambda: store.list(Wanted(after=last))),
@@ -127,9 +112,7 @@ def main() -> None:
             measure("search, a word in most", lambda: store.list(Wanted(query=words[0]))),
             measure("search, a word in some", lambda: store.list(Wanted(query=words[300]))),
             measure("search, a rare word", lambda: store.list(Wanted(query=words[15_000]))),
-            measure(
-                "search, two words", lambda: store.list(Wanted(query=f"{words[2]} {words[40]}"))
-            ),
+            measure("search, two words", lambda: store.list(Wanted(query=two))),
             measure("search, a beginning", lambda: store.list(Wanted(query=words[7][:4]))),
             measure("search, nothing found", lambda: store.list(Wanted(query="qqqq"))),
         )

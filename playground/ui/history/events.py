@@ -197,8 +197,8 @@ class HistoryHandlers:
             panel=gr.Column(visible=True),
             opened=found.id,
             title=summary.title,
-            folder=gr.Dropdown(list(self.store.folders()), value=summary.folder or None),
-            tags=gr.Dropdown(list(self.store.tags()), value=list(summary.tags)),
+            folder=_own_words(list(self.store.folders()), summary.folder or None),
+            tags=_own_words(list(self.store.tags()), list(summary.tags)),
             branch=gr.Dropdown(branches, value=head, visible=len(leaves) > 1),
             turn=gr.Dropdown(turns, value=path[-1].id if path else None),
             form="json",
@@ -206,6 +206,11 @@ class HistoryHandlers:
             archive=gr.Button(_archiving(summary)),
             confirm=gr.Row(visible=False),
         )
+
+
+def _own_words(known: list[str], value: str | list[str] | None) -> gr.Dropdown:
+    multiple = isinstance(value, list)
+    return gr.Dropdown(known, value=value, multiselect=multiple, allow_custom_value=True)
 
 
 def _archiving(summary: Summary) -> str:

@@ -42,15 +42,8 @@ def url() -> Iterator[str]:
     data = folder / "data"
 
     def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), *arguments]
-        subprocess.run(
-            command,
-            user=user or None,
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=60,
-        )
+        command, quiet = [str(programs / program), *arguments], subprocess.DEVNULL
+        subprocess.run(command, user=user or None, cwd=folder, check=True, stdout=quiet, timeout=60)
 
     options = f"-k {folder} -p {PORT} -c listen_addresses='' -c fsync=off"
     run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
