@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 from playground.store.conversation_types import NewConversation, NewItem, Wanted
@@ -40,12 +41,12 @@ def message(role: str, text: str) -> NewItem:
 
 def fill(store: Conversations, count: int, words: list[str], rng: random.Random) -> None:
     """Keep conversations of six messages; frequent words are in most of them, rare ones in few."""
-    weights = [1 / (place + 1) for place in range(len(words))]
+    weights = list(accumulate(1 / (place + 1) for place in range(len(words))))
     now = time.time()
     batch: list[NewConversation] = []
     for number in range(count):
         items = [
-            message(role, " ".join(rng.choices(words, weights, k=length)))
+            message(role, " ".join(rng.choices(words, cum_weights=weights, k=length)))
             for role, length in (("user", 20), ("assistant", 80)) * 3
         ]
         folder = f"folder {number % 20}" if number % 3 == 0 else ""

@@ -28,7 +28,7 @@ class Rating:
         history: History,
         model: str,
         system: str,
-        temporary: bool = False,
+        temporary: ControlValue = None,
         **sampling: ControlValue,
     ) -> None:
         """Keep a thumb up or down. Raises `InvalidRequest` in a temporary chat."""

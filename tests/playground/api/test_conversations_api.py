@@ -74,7 +74,7 @@ def test_items_are_added_listed_removed(client: openai.OpenAI) -> None:
     page = client.conversations.items.list(made.id, limit=2)
     assert [item.id for item in page.data] == [added.data[2].id, added.data[1].id]
     assert page.has_more
-    one: Any = client.conversations.items.retrieve(added.data[1].id, conversation_id=made.id)
+    one: Any = client.conversations.items.retrieve(str(added.data[1].id), conversation_id=made.id)
     assert (one.role, one.content[0].type, one.status) == ("assistant", "output_text", "completed")
     client.conversations.items.delete(one.id, conversation_id=made.id)
     assert item_texts(client, made.id) == ["Hello, Zolpar!", "Bye."]
