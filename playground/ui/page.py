@@ -45,7 +45,9 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
-                chat = chat_tab(page, answering, feedback, needs_key=needs_key, recorder=recorder)
+                chat, restored = chat_tab(
+                    page, answering, feedback, needs_key=needs_key, recorder=recorder
+                )
             with gr.Tab("Functions", id="functions"):
                 functions = functions_tab(
                     page, answering, toolbox, needs_key=needs_key, recorder=recorder
@@ -57,7 +59,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
             with gr.Tab("Fine-tune", id="finetune"):
                 finetune_tab(page, answering, studio, feedback)
         if store is not None:
-            history_sidebar(page, store, answering, tabs, chat, functions)
+            history_sidebar(page, store, answering, tabs, chat, functions, restored)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load
         # the Chat tab restores its own choice.
         others = (functions.model, structured, *lanes)

@@ -1,6 +1,7 @@
 """The Chat tab: a conversation with one model, its settings beside it."""
 
 import gradio as gr
+from gradio.events import Dependency
 
 from playground.store import Feedback
 from playground.ui.chat.events import ChatHandlers
@@ -23,8 +24,9 @@ def chat_tab(
     *,
     needs_key: bool,
     recorder: Recorder | None = None,
-) -> ChatParts:
-    """Build the tab in the current layout and wire its events."""
+) -> tuple[ChatParts, Dependency]:
+    """Build the tab in the current layout and wire its events. Returns also the event after which
+    it shows what the browser kept."""
     parts = chat_parts(answering.initial_models)
     chat = ChatHandlers(answering, needs_key, recorder or Recorder())
     _wire_conversation(parts, chat)
@@ -34,7 +36,7 @@ def chat_tab(
         inputs_kwargs=parts.sampling.by_name(),
         **ACTION,
     )
-    _wire_settings(page, parts, chat)
+    restored = _wire_settings(page, parts, chat)
     parts.view_code.click(
         **bind(chat.code, parts.code),
         inputs=[parts.chatbot, parts.message, parts.model, parts.system],
@@ -42,7 +44,7 @@ def chat_tab(
         **UNQUEUED,
     )
     gr.api(shows_errors(chat.reply), api_name="chat", concurrency_limit=None)
-    return parts
+    return parts, restored
 
 
 def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
@@ -102,7 +104,7 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         )
 
 
-def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> None:
+def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Dependency:
     """Model, system prompt and sampling: what they change, and that they are remembered."""
     sampling = parts.sampling.by_name()
     settings = [parts.model, parts.system]
@@ -137,3 +139,4 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
         trigger_mode="always_last",
         **UNQUEUED,
     )
+    return restored

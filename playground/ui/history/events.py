@@ -76,10 +76,11 @@ class HistoryHandlers:
         made = await asyncio.to_thread(self.store.fork, opened, item_id)
         return await self._open(made.id, running)
 
-    async def follow(self, conversation: str) -> DetailUpdate:
-        """Show what can be done with the conversation that a tab shows now."""
+    async def follow(self, conversation: str, other: str = "") -> DetailUpdate:
+        """Show what can be done with the conversation that a tab shows now, or if it shows none,
+        that the other tab shows."""
         try:
-            found = await asyncio.to_thread(self.store.find, conversation)
+            found = await asyncio.to_thread(self.store.find, conversation or other)
         except UnknownConversation:
             return DetailUpdate(gr.Column(visible=False), "")
         return await asyncio.to_thread(self._details, found)

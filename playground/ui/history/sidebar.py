@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.events import Dependency
 
 from playground.store.conversations import Conversations
 from playground.ui.chat.layout import ChatParts
@@ -31,8 +32,10 @@ def history_sidebar(
     tabs: gr.Tabs,
     chat: ChatParts,
     functions: FunctionParts,
+    restored: Dependency,
 ) -> None:
-    """Build the sidebar in the current layout and wire it with the tabs."""
+    """Build the sidebar in the current layout and wire it with the tabs. ``restored`` is the event
+    after which the Chat tab shows what the browser kept."""
     parts = history_parts(PAGE_SIZE)
     handlers = HistoryHandlers(store, answering)
     shown = [chat.conversation, functions.conversation]
@@ -52,17 +55,16 @@ def history_sidebar(
         **UNQUEUED,
     )
     parts.listed.like(**bind(handlers.show_more, parts), inputs=listing, **UNQUEUED)
-    for conversation, running in (
-        (chat.conversation, chat.running),
-        (functions.conversation, functions.running),
-    ):
+    for tab, other in ((chat, functions), (functions, chat)):
         gr.on(
-            [conversation.change, running.change],
+            [tab.conversation.change, tab.running.change],
             **bind(handlers.follow, parts.details),
-            inputs=conversation,
+            inputs=[tab.conversation, other.conversation],
             trigger_mode="always_last",
             **UNQUEUED,
         )
+    # Nothing changes for the server where the browser restores what it kept (Gradio 6.31).
+    restored.then(**refresh).then(**bind(handlers.follow, parts.details), inputs=shown, **UNQUEUED)
     _wire_details(parts, handlers, Opened(parts.details, tabs, chat, functions), refresh)
     _wire_files(parts, handlers, refresh)
 

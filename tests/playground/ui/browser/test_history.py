@@ -36,7 +36,7 @@ def test_conversations_are_found_again(echoed: Page) -> None:
     expect(page.locator("#chat .user .prose")).to_have_count(2)
     page.locator(".sidebar .toggle-button").click()
     expect(page.locator(ROWS)).to_have_text([re.compile("alpha one"), re.compile("beta two")])
-    page.click("#history-details .label-wrap")
+    page.locator("#history-details .label-wrap").first.click()
     page.click("#history-delete")
     page.click("#history-really")
     expect(page.locator(ROWS)).to_have_count(1)
