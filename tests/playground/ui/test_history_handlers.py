@@ -115,9 +115,11 @@ async def test_temporary_chat_is_kept_nowhere(
 async def test_locked_history_spoils_no_answer(tmp_path: Path) -> None:
     store, other = Conversations(tmp_path, wait_s=0.01), Database(tmp_path)
     chat = ChatHandlers(scripted(lambda request: ["One"]), False, Recorder(store))
-    with other.writing() as session, pytest.warns(UserWarning, match="locked"):
+    sent = chat.send("Hi", [], "", "scripted", "", **await values(chat))
+    with other.writing() as session:
         session.execute(text("SELECT 1"))
-        updates = await drain(chat.send("Hi", [], "", "scripted", "", **await values(chat)))
+        with pytest.warns(UserWarning, match="locked by another program"):
+            updates = await drain(sent)
     assert shown(changed(updates[-1].chatbot)[-1]["content"]) == "One"
     await chat.recorder.record_chat(changed(updates[-1].chatbot), "", False, "scripted", "")
     assert said(only(store)) == ["Hi", "One"]
