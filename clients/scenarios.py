@@ -95,12 +95,13 @@ def base_url() -> str:
 
 
 def raises(expected: type[Exception], call: Scenario, *words: str) -> None:
-    """Check that a call fails with that error, whose text has all the words."""
+    """Check that a call fails with that error, whose text and code have all the words."""
     try:
         call()
     except expected as error:
-        missing = [word for word in words if word not in str(error)]
+        shown = f"{getattr(error, 'code', '')}: {error}"
+        missing = [word for word in words if word not in shown]
         if missing:
-            raise AssertionError(f"{missing} not in {error}") from error
+            raise AssertionError(f"{missing} not in {shown}") from error
         return
     raise AssertionError(f"no {expected.__name__}")
