@@ -45,9 +45,7 @@ def _() -> None:
 
 @scenario("stream")
 def _() -> None:
-    with api.messages.stream(
-        model=cases.MODEL, max_tokens=16, messages=cases.MESSAGES
-    ) as stream:
+    with api.messages.stream(model=cases.MODEL, max_tokens=16, messages=cases.MESSAGES) as stream:
         text = "".join(stream.text_stream)
         assert stream.get_final_message().content[0].text == text
 

@@ -111,7 +111,9 @@ async def _() -> None:
 
 @scenario("several objects")
 def _() -> None:
-    found = client(Mode.TOOLS).chat.completions.create_iterable(Answer, **options(max_tokens=200))
+    found = client(Mode.TOOLS).chat.completions.create_iterable(
+        response_model=Answer, **options(max_tokens=200)
+    )
     assert all(isinstance(each, Answer) for each in found)
 
 

@@ -148,9 +148,7 @@ def _() -> None:
 
 @scenario("mistral: seed")
 def _() -> None:
-    answers = {
-        chat("mistral", seed=3, temperature=1).choices[0].message.content for _ in range(2)
-    }
+    answers = {chat("mistral", seed=3, temperature=1).choices[0].message.content for _ in range(2)}
     assert len(answers) == 1
 
 

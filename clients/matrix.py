@@ -113,6 +113,7 @@ def run_member(member: Member, environments: Path, url: str) -> list[Outcome]:
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "HF_HUB_OFFLINE": "1",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "OPENAI_API_KEY": "any",
         "OPENAI_BASE_URL": f"{url}/v1",
         "PROMPTFOO_DISABLE_TELEMETRY": "1",

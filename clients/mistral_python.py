@@ -35,9 +35,7 @@ def chat(**options: Any) -> Any:
 def asked_weather() -> Any:
     """The message of a chat that has to be a call."""
     return (
-        chat(
-            messages=cases.ASK_WEATHER, tools=cases.TOOLS, tool_choice="any", max_tokens=80
-        )
+        chat(messages=cases.ASK_WEATHER, tools=cases.TOOLS, tool_choice="any", max_tokens=80)
         .choices[0]
         .message
     )
@@ -59,9 +57,7 @@ def _() -> None:
 
 @scenario("async")
 async def _() -> None:
-    answer = await api.chat.complete_async(
-        model=cases.MODEL, messages=cases.MESSAGES, max_tokens=8
-    )
+    answer = await api.chat.complete_async(model=cases.MODEL, messages=cases.MESSAGES, max_tokens=8)
     assert answer.choices[0].message.content
 
 
@@ -85,9 +81,7 @@ def _() -> None:
 
 @scenario("parallel tools")
 def _() -> None:
-    answer = chat(
-        tools=cases.TOOLS, tool_choice="any", parallel_tool_calls=False, max_tokens=120
-    )
+    answer = chat(tools=cases.TOOLS, tool_choice="any", parallel_tool_calls=False, max_tokens=120)
     assert len(answer.choices[0].message.tool_calls) == 1
 
 
@@ -166,9 +160,7 @@ def _() -> None:
 
 @scenario("cancel")
 def _() -> None:
-    with api.chat.stream(
-        model=cases.MODEL, messages=cases.MESSAGES, max_tokens=1000
-    ) as events:
+    with api.chat.stream(model=cases.MODEL, messages=cases.MESSAGES, max_tokens=1000) as events:
         next(iter(events))
     assert chat().choices
 

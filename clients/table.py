@@ -49,7 +49,9 @@ def _table(outcomes: list[Outcome], clients: list[str]) -> str:
     }
     names = list(dict.fromkeys(o.scenario for o in outcomes if o.client in clients))
     lines = [_row(["scenario", *clients]), "|---" * (len(clients) + 1) + "|"]
-    lines += [_row([name, *(marks.get((name, client), "") for client in clients)]) for name in names]
+    lines += [
+        _row([name, *(marks.get((name, client), "") for client in clients)]) for name in names
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -196,9 +196,7 @@ def _() -> None:
         batch = api.batches.create_batch(file_id, "/v1/chat/completions")
         retrieve = api.batches.get_batch
     else:
-        batch = api.batches.create(
-            input_file_id=file_id, endpoint="/v1/chat/completions"
-        ).job
+        batch = api.batches.create(input_file_id=file_id, endpoint="/v1/chat/completions").job
         retrieve = api.batches.retrieve
     until = time.monotonic() + 60
     while (batch := retrieve(batch.id)).status not in ("COMPLETED", "FAILED"):
