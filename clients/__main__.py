@@ -1,4 +1,4 @@
-"""`python -m clients`: runs the matrix, writes its page, and fails where an outcome is unexpected."""
+"""`python -m clients`: runs the matrix, writes its page, fails where an outcome is unexpected."""
 
 import argparse
 import sys

@@ -3,6 +3,7 @@
 from typing import Any
 
 import anthropic
+
 from clients import cases
 from clients.scenarios import Client, base_url, raises
 

@@ -1,11 +1,13 @@
-"""dspy, which asks through litellm. What its adapters parse is the model's, so that it is not asked."""
+"""dspy, which asks through litellm. Its adapters parse what a larger model would write."""
 
 from typing import Any
 
 import dspy
+import litellm
+from dspy.utils.exceptions import ContextWindowExceededError
+
 from clients import cases
 from clients.scenarios import Client, base_url, raises
-from dspy.utils.exceptions import ContextWindowExceededError
 
 CLIENT = Client("dspy")
 scenario = CLIENT.scenario
@@ -54,7 +56,7 @@ def _() -> None:
 
 @scenario("error: unknown model")
 def _() -> None:
-    raises(Exception, lambda: model("nobody")(cases.QUESTION), "nobody")
+    raises(litellm.NotFoundError, lambda: model("nobody")(cases.QUESTION), "nobody")
 
 
 if __name__ == "__main__":

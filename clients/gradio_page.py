@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from clients import cases
-from clients.scenarios import Client, base_url, raises
 from gradio_client import Client as Page
 from gradio_client.exceptions import AppError
+
+from clients import cases
+from clients.scenarios import Client, base_url, raises
 
 CLIENT = Client("gradio_client")
 page = Page(base_url(), verbose=False)

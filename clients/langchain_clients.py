@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-from clients import cases
-from clients.scenarios import Client, base_url, raises
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
@@ -12,6 +10,9 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.prebuilt import create_react_agent
 from openai import BadRequestError, NotFoundError
 from pydantic import BaseModel
+
+from clients import cases
+from clients.scenarios import Client, base_url, raises
 
 URL = f"{base_url()}/v1"
 OPENAI = Client("langchain-openai")

@@ -4,9 +4,10 @@ import json
 from typing import Any, Literal
 
 import litellm
+from pydantic import BaseModel
+
 from clients import cases
 from clients.scenarios import Client, base_url, raises
-from pydantic import BaseModel
 
 litellm.suppress_debug_info = True
 CLIENT = Client("litellm")

@@ -2,14 +2,15 @@
 
 from typing import Any, Literal
 
-from clients import cases
-from clients.scenarios import Client, base_url, raises
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai_like import OpenAILike
 from openai import BadRequestError, NotFoundError
 from pydantic import BaseModel
+
+from clients import cases
+from clients.scenarios import Client, base_url, raises
 
 CLIENT = Client("llama-index", "llama-index-llms-openai-like")
 scenario = CLIENT.scenario

@@ -1,11 +1,13 @@
 """llm: the command line and library, by a configuration of its own."""
 
 import json
-import subprocess
-import sys
+import os
 import tempfile
 from pathlib import Path
 from typing import Final
+
+from click.testing import CliRunner
+from llm.cli import cli
 
 from clients import cases
 from clients.scenarios import Client, base_url
@@ -31,20 +33,14 @@ CONFIGURATION: Final = f"""\
 """
 (HOME / "extra-openai-models.yaml").write_text(CONFIGURATION)
 (HOME / "keys.json").write_text('{"here": "any"}')
+os.environ["LLM_USER_PATH"] = str(HOME)
 
 
 def llm(*arguments: str, status: int = 0) -> str:
     """Run the command; returns what it printed."""
-    done = subprocess.run(
-        (sys.executable, "-m", "llm", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"LLM_USER_PATH": str(HOME), "PATH": "/usr/bin:/bin", "HOME": str(HOME)},
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout if not status else done.stderr
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == status, done.output
+    return done.output
 
 
 LIMIT: Final = ("-o", "max_tokens", "60")

@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lm_eval import evaluator, tasks
+
 from clients import cases
 from clients.scenarios import Client, base_url
-from lm_eval import evaluator, tasks
 
 CLIENT = Client("lm-eval", "lm_eval")
 scenario = CLIENT.scenario

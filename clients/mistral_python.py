@@ -2,11 +2,12 @@
 
 from typing import Any, Literal
 
-from clients import cases
-from clients.scenarios import Client, base_url, raises
 from mistralai.client import Mistral
 from mistralai.client.errors import MistralError
 from pydantic import BaseModel
+
+from clients import cases
+from clients.scenarios import Client, base_url, raises
 
 CLIENT = Client("mistralai")
 api = Mistral(api_key="any", server_url=base_url())

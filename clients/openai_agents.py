@@ -11,10 +11,11 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from clients import cases
-from clients.scenarios import Client, base_url
 from openai import AsyncOpenAI, NotFoundError
 from pydantic import BaseModel
+
+from clients import cases
+from clients.scenarios import Client, base_url
 
 set_tracing_disabled(True)
 CLIENT = Client("openai-agents")

@@ -5,9 +5,10 @@ import time
 from typing import Any, Literal
 
 import openai
+from pydantic import BaseModel
+
 from clients import cases
 from clients.scenarios import Client, base_url, raises
-from pydantic import BaseModel
 
 CLIENT = Client("openai")
 api = openai.OpenAI(base_url=f"{base_url()}/v1", api_key="any", max_retries=0, timeout=60)

@@ -76,7 +76,7 @@ def _error_of(function: Scenario) -> str:
         result = function()
         if inspect.isawaitable(result):
             asyncio.run(_awaited(result))
-    except Exception as error:  # an outcome, whatever it is
+    except Exception as error:  # noqa: BLE001, an outcome, whatever it is
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).parent == HERE and frame.line]
         where = f"{own[-1].lineno}: {own[-1].line}" if own else ""

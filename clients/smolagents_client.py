@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from clients import cases
-from clients.scenarios import Client, base_url, raises
 from openai import BadRequestError, NotFoundError
 from smolagents import ChatMessage, OpenAIModel, ToolCallingAgent, tool
+
+from clients import cases
+from clients.scenarios import Client, base_url, raises
 
 CLIENT = Client("smolagents")
 scenario = CLIENT.scenario

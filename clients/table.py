@@ -8,12 +8,17 @@ from clients.matrix import Outcome
 HEAD: Final = """\
 # Clients
 
-Unmodified clients of others against one server with the embedded model, each scenario by name. Written by
-`make test-clients`, which fails where a scenario does not end as this page says; a reason stands here only
-where a client itself is at fault, and the run fails, too, once it no longer is.
+Unmodified clients of others against one server with the embedded model, each scenario by name.
+Written by `make test-clients`, which fails where a scenario does not end as this page says. A reason
+stands here only where a client itself is at fault, and the run fails, too, once it no longer is.
 
-The embedded model is tiny: scenarios check the form of answers, which grammars and limits guarantee, and never
-what they say.
+The embedded model is tiny: scenarios check the form of answers, which grammars and limits guarantee,
+and never what they say. Scenarios of one client with several APIs, providers or modes say which.
+"""
+LEGEND: Final = """\
+## Scenarios
+
+✓ passed, ✗ the client's own fault (below), empty: not tried, or not a thing of that client.
 """
 PER_TABLE: Final = 7
 
@@ -26,7 +31,7 @@ def page(outcomes: list[Outcome]) -> str:
         HEAD,
         f"**{len(outcomes)} pairs tried, {passed} passed**, with {len(clients)} clients.\n",
         _summary(outcomes, clients),
-        "## Scenarios\n\n✓ passed, ✗ the client's own fault (below), empty: not a thing of that client.\n",
+        LEGEND,
     ]
     for start in range(0, len(clients), PER_TABLE):
         parts.append(_table(outcomes, clients[start : start + PER_TABLE]))

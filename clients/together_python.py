@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import together
+
 from clients import cases
 from clients.scenarios import Client, base_url, raises
 
