@@ -13,6 +13,8 @@ from clients.scenarios import Client, base_url
 CLIENT = Client("lm-eval", "lm_eval")
 scenario = CLIENT.scenario
 FOLDER = Path(tempfile.mkdtemp())
+FILES = Path(__file__).parent.parent / "playground" / "models" / "embedded"
+TOKENIZER = {"tokenizer_backend": "huggingface", "tokenizer": str(FILES)}
 ROWS = [
     {"question": "The capital of France is", "choices": ["Paris", "Oslo"], "answer": number % 2}
     for number in range(4)
@@ -58,9 +60,9 @@ def evaluate(task: str, kind: str, path: str, **options: Any) -> dict[str, Any]:
     arguments = {
         "model": cases.MODEL,
         "base_url": f"{base_url()}/v1/{path}",
-        "tokenizer_backend": None,
         "max_retries": 1,
         "max_length": 512,
+        **(TOKENIZER if kind == "local-completions" else {"tokenizer_backend": None}),
     }
     done: Any = evaluator.simple_evaluate(
         kind,

@@ -9,11 +9,12 @@ HEAD: Final = """\
 # Clients
 
 Unmodified clients of others against one server with the embedded model, each scenario by name.
-Written by `make test-clients`, which fails where a scenario does not end as this page says. A reason
-stands here only where a client itself is at fault, and the run fails, too, once it no longer is.
+Written by `make test-clients`, which fails where a scenario does not end as this page says. A
+reason stands here only where a client itself is at fault; the run fails once it no longer is.
 
-The embedded model is tiny: scenarios check the form of answers, which grammars and limits guarantee,
-and never what they say. Scenarios of one client with several APIs, providers or modes say which.
+The embedded model is tiny: scenarios check the form of answers, which grammars and limits
+guarantee, and never what they say. Where a client has several APIs, providers or modes, the
+scenario's name begins with which.
 """
 LEGEND: Final = """\
 ## Scenarios
