@@ -62,7 +62,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
                 lanes = compare_tab(
-                    page, answering, feedback, needs_key=needs_key, recorder=recorder
+                    page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
             if services.sweeps:
                 with gr.Tab("Evaluate", id="evaluate"):
