@@ -171,7 +171,7 @@ class CompareHandlers:
         answers: tuple[NewAnswer, ...],
         tags: str,
     ) -> Comparison:
-        """Keep the answers, each with the conversation before it, as feedback and in the history."""
+        """Keep the answers, each with its conversation, as feedback and in the history."""
         questions = [*(turn.question for turn in comparison.turns), comparison.question]
         kept = self.feedback.keep(
             [Message("user", question) for question in questions],
