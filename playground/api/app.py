@@ -158,6 +158,7 @@ def _answering_router(backend: Backend, services: Services) -> APIRouter:
         ),
         messages_router(backend),
         classify_router(backend),
+        tokens_router(backend),
         embeddings_router(backend),
         mistral_router(),
     ):
