@@ -28,7 +28,16 @@ from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
-SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js", "slash.js")
+SCRIPTS = (
+    "page.js",
+    "text.js",
+    "keep.js",
+    "errors.js",
+    "follow.js",
+    "slash.js",
+    "tokens.js",
+    "keys.js",
+)
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:

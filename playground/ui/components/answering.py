@@ -7,6 +7,7 @@ from playground.errors import InvalidRequest, ModelLoading
 from playground.lab import Lane, LaneEvent, ask_lanes, lane_of
 from playground.lab.extraction import Extracted, extract_many
 from playground.lab.prompts import PromptVersion
+from playground.lab.tokens import Fork, fork
 from playground.protocol import (
     Answer,
     Backend,
@@ -60,6 +61,10 @@ class Answering:
     async def answer(self, request: Request) -> Answer:
         """Return a whole answer; one that breaks its schema is asked for again."""
         return await answer(self.backend, request)
+
+    def fork(self, request: Request, text: str, chosen: Fork) -> AsyncGenerator[StreamEvent, None]:
+        """Stream an answer again, with another token at one place."""
+        return fork(self.backend, request, text, chosen)
 
     def run_tools(
         self, request: Request, toolbox: Toolbox, permissions: Permissions
