@@ -111,7 +111,7 @@ class ChatHandlers:
 
     async def fork(
         self,
-        chosen: object,
+        chosen: str,
         history: History,
         running: str,
         model: str,

@@ -18,7 +18,7 @@ from playground.ui.components.keeping import keep
 from playground.ui.history.recording import CONVERSATION, TEMPORARY, Recorder
 
 SHOW_SYSTEM = "text => window.playgroundChip(text)"
-CHOSEN_TOKEN = "(_, ...values) => [window.playgroundFork, ...values]"
+CHOSEN_TOKEN = "(_, ...values) => [JSON.stringify(window.playgroundFork), ...values]"
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 
 
@@ -98,7 +98,7 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
     )
     fork = parts.tokens.fork.click(
         **bind(chat.fork, parts),
-        inputs=[gr.State(None), parts.chatbot, parts.running, *settings],
+        inputs=[parts.tokens.chosen, parts.chatbot, parts.running, *settings],
         js=CHOSEN_TOKEN,
         **options,
     )

@@ -5,7 +5,7 @@ perplexity. Changes no conversation."""
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -37,7 +37,7 @@ MOST_TOKENS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class TokenParts:
-    """The fold. ``fork`` is clicked when a token was chosen."""
+    """The fold. ``fork`` is clicked when a token was chosen, which is JSON in ``chosen``."""
 
     color: gr.Button
     prompt: gr.Button
@@ -45,6 +45,7 @@ class TokenParts:
     text: gr.Textbox
     score: gr.Button
     fork: gr.Button
+    chosen: gr.Textbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,13 @@ def token_parts() -> TokenParts:
         )
         score = gr.Button("Measure", size="sm", elem_id="tokens-score")
     return TokenParts(
-        color, prompt, view, text, score, gr.Button("Fork", visible="hidden", elem_id="fork")
+        color=color,
+        prompt=prompt,
+        view=view,
+        text=text,
+        score=score,
+        fork=gr.Button("Fork", visible="hidden", elem_id="fork"),
+        chosen=gr.Textbox(visible="hidden"),
     )
 
 
@@ -145,10 +152,14 @@ def wire_tokens(parts: TokenParts, shown: ConversationParts, handlers: TokenHand
     )
 
 
-def fork_of(chosen: object, history: History) -> Fork:
+def fork_of(chosen: str | None, history: History) -> Fork:
     """Return the place that was chosen in the colored answer. Raises `InvalidRequest` if another
     answer is shown by now."""
-    values = chosen if isinstance(chosen, Mapping) else {}
+    try:
+        parsed = json.loads(chosen or "{}")
+    except ValueError:
+        parsed = {}
+    values = parsed if isinstance(parsed, dict) else {}
     position, token_id = values.get("position"), values.get("token_id")
     if not (isinstance(position, int) and isinstance(token_id, int)):
         raise InvalidRequest("fork", "choose a token of the colored answer")
@@ -214,7 +225,7 @@ def _visible(token: TokenLogprob) -> str:
     """Return a token as it can be read: spaces and line breaks as signs, bytes by number."""
     if INCOMPLETE in token.text:
         return "".join(f"\\x{byte:02x}" for byte in token.utf8)
-    return token.text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥") or "(nothing)"
+    return token.text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥") or "⟨end⟩"
 
 
 def percent(chance: float) -> str:

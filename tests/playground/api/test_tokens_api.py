@@ -19,7 +19,7 @@ def test_prompt_is_counted_by_part(server_url: str) -> None:
     shown = post(server_url, "prompt", messages=HELLO, max_tokens=10**6)
     assert {part["name"] for part in shown["parts"]} == {"user", "template"}
     assert sum(part["tokens"] for part in shown["parts"]) == shown["count"]
-    assert [each["text"] for each in shown["tokens"] if each["control"]][0] == "<s>"
+    assert next(each["text"] for each in shown["tokens"] if each["control"]) == "<s>"
     assert shown["room"] == shown["max_model_len"] - shown["count"]
     assert f"cut after {shown['room']:,} tokens" in shown["cut"]
 

@@ -62,7 +62,7 @@ async def test_fork_is_kept_beside_the_answer(answering: Answering) -> None:
     chat = ChatHandlers(answering, False)
     said = text_of(TALK[-1]["content"])
     token = answering.backend.encode_plain("Paris")[0]  # type: ignore[attr-defined]
-    chosen = {"position": 0, "token_id": token, "answer": answer_key(said)}
+    chosen = json.dumps({"position": 0, "token_id": token, "answer": answer_key(said)})
     last = (await drain(chat.fork(chosen, TALK, "", "embedded", "", **VALUES)))[-1]
     shown = changed(last.chatbot)
     start = answering.backend.decode([token])  # type: ignore[attr-defined]
@@ -73,9 +73,9 @@ async def test_fork_is_kept_beside_the_answer(answering: Answering) -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen", [None, {"position": 0}, {"position": 0, "token_id": 5, "answer": "another"}]
+    "chosen", ["", "[", '{"position": 0}', '{"position": 0, "token_id": 5, "answer": "another"}']
 )
-async def test_fork_of_another_answer_refused(answering: Answering, chosen: object) -> None:
+async def test_fork_of_another_answer_refused(answering: Answering, chosen: str) -> None:
     chat = ChatHandlers(answering, False)
     _, error = await drain_failing(chat.fork(chosen, TALK, "", "embedded", "", **VALUES))
     assert isinstance(error, InvalidRequest)
