@@ -28,7 +28,16 @@ from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 
 TITLE = "Mistral Playground"
-SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js", "slash.js")
+SCRIPTS = (
+    "page.js",
+    "text.js",
+    "keep.js",
+    "errors.js",
+    "follow.js",
+    "slash.js",
+    "tokens.js",
+    "keys.js",
+)
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
@@ -62,7 +71,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
                 lanes = compare_tab(
-                    page, answering, feedback, needs_key=needs_key, recorder=recorder
+                    page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
             if services.sweeps:
                 with gr.Tab("Evaluate", id="evaluate"):
