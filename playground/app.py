@@ -7,7 +7,7 @@ import, so functions import them: a wrong setting or a port in use is reported b
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from playground.settings import Settings
 
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
+    from playground.backends.openai_compatible import RemoteBackend
     from playground.engine import Limits
     from playground.lab.prompts import Prompts
     from playground.lab.sweeps.sweeps import Sweeps
@@ -97,6 +98,30 @@ def start_backend(settings: Settings) -> "LocalBackend":
         backend.close()
         raise
     return backend
+
+
+@contextmanager
+def open_remotes(settings: Settings) -> "Iterator[tuple[RemoteBackend, ...]]":
+    """Open the other servers that the settings name; each is asked what it serves meanwhile.
+
+    Raises `InvalidSettings` for a key that is not where the settings say.
+    """
+    if not settings.backends:
+        yield ()
+        return
+    from playground.backends.openai_compatible import RemoteBackend, server_of
+    from playground.backends.openai_compatible.io_loop import IoLoop
+
+    servers = [server_of(backend) for backend in settings.backends]
+    with closing(IoLoop()) as io:
+        remotes = tuple(RemoteBackend(server, io) for server in servers)
+        try:
+            for remote in remotes:
+                remote.start()
+            yield remotes
+        finally:
+            for remote in remotes:
+                remote.close()
 
 
 @contextmanager

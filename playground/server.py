@@ -23,6 +23,7 @@ from playground.app import (
     model_spec,
     open_feedback,
     open_prompts,
+    open_remotes,
     open_responses,
     open_sweeps,
     open_tools,
@@ -171,6 +172,7 @@ def _serve_on(
     listener: socket.socket, settings: Settings, backend: "DeferredBackend", loader: ModelLoader
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.backends.router import ModelRouter
     from playground.services import Services
     from playground.studio.studio import Studio
 
@@ -180,14 +182,15 @@ def _serve_on(
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
         open_prompts(settings) as prompts,
+        open_remotes(settings) as remotes,
         closing(backend),
-        open_sweeps(settings, backend, prompts) as sweeps,
+        open_sweeps(settings, ModelRouter(backend, remotes), prompts) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
     ):
         services = Services.create(
-            backend,
+            ModelRouter(backend, remotes),
             settings,
             toolbox=toolbox,
             studio=studio,

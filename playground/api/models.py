@@ -77,6 +77,12 @@ def _openai_model(info: ModelInfo) -> dict[str, object]:
         "owned_by": OWNER,
         "context_length": info.context_length,
         "description": info.description,
+        "capabilities": {
+            "tools": info.capabilities.tools,
+            "schema": info.capabilities.schema,
+            "logprobs": info.capabilities.logprobs,
+            "reasoning": info.capabilities.reasoning,
+        },
     }
 
 

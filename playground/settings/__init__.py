@@ -10,6 +10,8 @@ from playground.settings.load import Flags, load_settings, origin
 from playground.settings.sections import (
     AccessSettings,
     AdapterSettings,
+    BackendKind,
+    BackendSettings,
     EngineSettings,
     ModelSettings,
     Precision,
@@ -25,6 +27,8 @@ __all__ = [
     "SETTINGS",
     "AccessSettings",
     "AdapterSettings",
+    "BackendKind",
+    "BackendSettings",
     "EngineSettings",
     "Flags",
     "ModelSettings",
