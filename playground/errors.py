@@ -257,14 +257,18 @@ class EngineStopped(PlaygroundError):
 
 
 class BackendUnavailable(PlaygroundError):
-    """A remote backend cannot be reached, or does not answer as it should."""
+    """A remote backend cannot be reached, or does not answer as it should.
+
+    ``status`` is the HTTP status that it answered with, 0 for none.
+    """
 
     kind = "unavailable"
     code = "backend_unavailable"
 
-    def __init__(self, alias: str, problem: str) -> None:
+    def __init__(self, alias: str, problem: str, status: int = 0) -> None:
         super().__init__(f"backend {alias!r}: {problem}")
         self.alias = alias
+        self.status = status
 
 
 class BackendBusy(PlaygroundError):

@@ -8,12 +8,13 @@ log-probabilities.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from playground.backends.openai_compatible.body import format_body
 from playground.backends.openai_compatible.kinds import Capability
 from playground.backends.openai_compatible.ollama import LOGPROBS_SINCE
 from playground.backends.openai_compatible.server import OfferedModel
 from playground.backends.openai_compatible.wire import Wire
 from playground.errors import BackendBusy, BackendUnavailable, PlaygroundError
-from playground.protocol import Capabilities
+from playground.protocol import Capabilities, ResponseFormat
 from playground.protocol.json_types import (
     Json,
     JsonObject,
@@ -47,6 +48,8 @@ TRIAL_SCHEMA: JsonObject = {
     "required": ["greeted"],
     "additionalProperties": False,
 }
+NOT_OFFERED = (500, 501)
+"""What some servers answer to a field they do not know; 502 to 504 are of a server that is down."""
 CAPABILITIES: tuple[Capability, ...] = ("tools", "schema", "logprobs")
 
 
@@ -69,7 +72,7 @@ async def list_models(wire: Wire) -> list[Served]:
     """The models to offer, as they are served now. Raises `BackendUnavailable` and the like."""
     if wire.server.kind.name == "ollama":
         return await _ollama_models(wire)
-    listing = await wire.get(f"{wire.server.api}/models")
+    listing = await _listing(wire)
     entries = {text_at(entry, "id"): entry for entry in objects_at(listing, "data")}
     entries.pop("", None)
     window = await _llama_cpp_window(wire) if wire.server.kind.name == "llama.cpp" else 0
@@ -85,6 +88,16 @@ async def list_models(wire: Wire) -> list[Served]:
         if id not in bases and text_at(entry, "parent") in bases
     ]
     return offered + adapters
+
+
+async def _listing(wire: Wire) -> JsonObject:
+    """The server's list; an empty one where it has none and the settings name the models."""
+    try:
+        return await wire.get(f"{wire.server.api}/models")
+    except BackendUnavailable as error:
+        if wire.server.models and error.status in (*NOT_OFFERED, 404, 405):
+            return {}
+        raise
 
 
 async def capabilities_of(wire: Wire, model: Served) -> Capabilities:
@@ -115,12 +128,7 @@ async def _tried(wire: Wire, model: str, name: Capability) -> str:
     """Try it; empty if it works, otherwise why not."""
     extra: dict[Capability, JsonObject] = {
         "tools": {"tools": [TRIAL_TOOL], "tool_choice": wire.server.kind.forced_call},
-        "schema": {
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "trial", "schema": TRIAL_SCHEMA, "strict": True},
-            }
-        },
+        "schema": format_body(ResponseFormat(TRIAL_SCHEMA, name="trial"), wire.server.kind),
         "logprobs": {"logprobs": True, "top_logprobs": 1},
     }
     if wire.server.kind.format_style == "together":
@@ -129,8 +137,12 @@ async def _tried(wire: Wire, model: str, name: Capability) -> str:
     body: JsonObject = {"model": model, "messages": [QUESTION], "max_tokens": tokens}
     try:
         answer = await wire.post(f"{wire.server.api}/chat/completions", body | extra[name])
-    except (BackendUnavailable, BackendBusy):
+    except BackendBusy:
         raise
+    except BackendUnavailable as error:
+        if error.status not in NOT_OFFERED:
+            raise
+        return f"the server fails on it: {error.message}"
     except PlaygroundError as error:
         return f"the server refuses it: {error.message}"
     return _verdict(name, next(iter(objects_at(answer, "choices")), {}))

@@ -47,6 +47,7 @@ from playground.protocol.json_types import JsonObject
 
 REFRESH_S = 30.0
 HOSTED_REFRESH_S = 600.0
+DOWN_REFRESH_S = 10.0
 ADAPTER_TIMEOUT_S = 300.0
 Deliver = Callable[[StreamEvent | PlaygroundError], None]
 
@@ -207,7 +208,8 @@ class RemoteBackend:
                 if error.message != self._problem:
                     logging.getLogger(__name__).warning("%s", error.message)
                 self._problem = error.message
-            await asyncio.sleep(HOSTED_REFRESH_S if hosted and self._can else REFRESH_S)
+            pause = HOSTED_REFRESH_S if hosted else REFRESH_S
+            await asyncio.sleep(DOWN_REFRESH_S if self._problem else pause)
 
     async def _ask(self) -> None:
         async with self._refreshing:

@@ -123,7 +123,7 @@ def format_body(form: ResponseFormat | None, kind: Kind) -> JsonObject:
     if form.kind not in kind.formats:
         raise _lacks("response_format", kind, f"answers of the format {form.kind!r}")
     if form.kind == "schema":
-        return {"response_format": _schema(form)}
+        return {"response_format": _schema(form, kind)}
     if kind.format_style == "vllm":
         wanted: Json = list(form.choices) if form.kind == "choice" else form.pattern
         return {"structured_outputs": {form.kind: wanted}}
@@ -137,9 +137,11 @@ def format_body(form: ResponseFormat | None, kind: Kind) -> JsonObject:
     return {"grammar": form.pattern}
 
 
-def _schema(form: ResponseFormat) -> JsonObject:
+def _schema(form: ResponseFormat, kind: Kind) -> JsonObject:
     if form.schema == ANY_OBJECT.schema and not form.strict:
         return {"type": "json_object"}
+    if kind.format_style == "llama.cpp":
+        return {"type": "json_object", "schema": as_json(form.schema)}
     named: JsonObject = {"name": form.name or SCHEMA_NAME, "schema": as_json(form.schema)}
     if form.description:
         named["description"] = form.description

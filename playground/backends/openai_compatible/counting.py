@@ -6,15 +6,21 @@ from playground.errors import BackendUnavailable, InvalidRequest
 from playground.protocol import Request
 from playground.protocol.json_types import JsonObject, list_at, text_at
 
+NO_SUCH_PATH = 404
+
 
 async def prompt_tokens(wire: Wire, request: Request, model: str) -> int:
     """Tokens of the request's prompt. Raises `InvalidRequest` where the server does not count."""
     kind = wire.server.kind
-    if kind.counts == "vllm":
-        return await _vllm(wire, request, model)
-    if kind.counts == "llama.cpp":
-        return await _llama_cpp(wire, request)
-    raise InvalidRequest("model", f"{kind.title} does not count a prompt's tokens")
+    try:
+        if kind.counts == "vllm":
+            return await _vllm(wire, request, model)
+        if kind.counts == "llama.cpp":
+            return await _llama_cpp(wire, request)
+    except BackendUnavailable as error:
+        if error.status != NO_SUCH_PATH:
+            raise
+    raise InvalidRequest("model", f"{wire.server.alias} does not count a prompt's tokens")
 
 
 async def _vllm(wire: Wire, request: Request, model: str) -> int:

@@ -15,11 +15,10 @@ from playground.protocol.json_types import JsonObject, object_at, objects_at, pa
 
 LONGEST_MESSAGE = 600
 OVERFLOW_CODES = ("context_length_exceeded", "exceed_context_size_error")
-OVERFLOW = re.compile(
-    r"maximum context length|context length is only|exceeds? (the )?.*context size", re.I
-)
-NUMBERS = re.compile(
-    r"maximum context length (?:is|of) (\d+).*?(\d+) (?:input |prompt )?tokens", re.I | re.S
+OVERFLOW = re.compile(r"maximum context length|exceeds? (the )?.*context size", re.IGNORECASE)
+WINDOW = re.compile(r"maximum context length (?:is|of) (\d+)\b", re.IGNORECASE)
+PROMPT = re.compile(
+    r"\d+(?= in the (?:messages|prompt)| input tokens)|(?<=resulted in )\d+|(?<=prompt has )\d+"
 )
 
 
@@ -38,10 +37,10 @@ def error_of(server: RemoteServer, status: int, body: bytes) -> PlaygroundError:
     """The error that an answer with this status means for whoever asked."""
     if 300 <= status < 400:
         problem = f"answers with a redirect ({status}), which is not followed; correct its url"
-        return BackendUnavailable(server.alias, problem)
+        return BackendUnavailable(server.alias, problem, status)
     if status in (401, 403):  # whose message may quote the key
         which = "the API key of the settings" if server.key else "requests without an API key"
-        return BackendUnavailable(server.alias, f"does not accept {which} ({status})")
+        return BackendUnavailable(server.alias, f"does not accept {which} ({status})", status)
     told = complaint(body)
     message = server.scrubbed(told.message)[:LONGEST_MESSAGE]
     if status == 429:
@@ -49,14 +48,13 @@ def error_of(server: RemoteServer, status: int, body: bytes) -> PlaygroundError:
     if status >= 500 and not _is_overflow(told):
         if _is_refusal(told):
             return InvalidRequest(told.param or "messages", f"{server.alias}: {message}")
-        return BackendUnavailable(
-            server.alias, f"failed ({status}): {message or 'no reason given'}"
-        )
+        reason = message or "no reason given"
+        return BackendUnavailable(server.alias, f"failed ({status}): {reason}", status)
     if status in (404, 405) and not told.codes and "model" not in message.lower():
         problem = (
             f"has no such path ({status}); is {server.root} the address of {server.kind.title}?"
         )
-        return BackendUnavailable(server.alias, problem)
+        return BackendUnavailable(server.alias, problem, status)
     return refusal(server, told)
 
 
@@ -64,10 +62,10 @@ def refusal(server: RemoteServer, told: Complaint) -> PlaygroundError:
     """The error of a request that the server will not answer as it is."""
     message = server.scrubbed(told.message)[:LONGEST_MESSAGE]
     if _is_overflow(told):
-        found = NUMBERS.search(told.message)
-        context = told.context_length or (int(found[1]) if found else 0)
-        prompt = told.prompt_tokens or (int(found[2]) if found else 0)
-        if context and prompt:
+        window, counted = WINDOW.search(told.message), PROMPT.search(told.message)
+        context = told.context_length or (int(window[1]) if window else 0)
+        prompt = told.prompt_tokens or (int(counted[0]) if counted else 0)
+        if 0 < context <= prompt:  # otherwise it is the answer that does not fit
             return ContextOverflow(prompt, context)
     error = InvalidRequest(told.param or "messages", f"{server.alias}: {message or 'refused'}")
     if _is_overflow(told):
