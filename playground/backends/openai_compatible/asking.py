@@ -126,32 +126,39 @@ async def capabilities_of(wire: Wire, model: Served) -> Capabilities:
 
 async def _tried(wire: Wire, model: str, name: Capability) -> str:
     """Try it; empty if it works, otherwise why not."""
-    extra: dict[Capability, JsonObject] = {
-        "tools": {"tools": [TRIAL_TOOL], "tool_choice": wire.server.kind.forced_call},
-        "schema": format_body(ResponseFormat(TRIAL_SCHEMA, name="trial"), wire.server.kind),
-        "logprobs": {"logprobs": True, "top_logprobs": 1},
+    kind = wire.server.kind
+    scores: JsonObject = {"logprobs": True, "top_logprobs": 1}
+    if kind.format_style == "together":
+        scores = {"logprobs": 1}
+    called: JsonObject = {"tools": [TRIAL_TOOL], "tool_choice": kind.forced_call}
+    trials: dict[Capability, list[JsonObject]] = {
+        # Some servers take forced calls and refuse those that the model may make.
+        "tools": [called | {"tool_choice": "auto", "max_tokens": 1}, called],
+        "schema": [format_body(ResponseFormat(TRIAL_SCHEMA, name="trial"), kind)],
+        "logprobs": [scores | {"max_tokens": 1}],
     }
-    if wire.server.kind.format_style == "together":
-        extra["logprobs"] = {"logprobs": 1}
-    tokens = 1 if name == "logprobs" else TRIAL_TOKENS
-    body: JsonObject = {"model": model, "messages": [QUESTION], "max_tokens": tokens}
-    try:
-        answer = await wire.post(f"{wire.server.api}/chat/completions", body | extra[name])
-    except BackendBusy:
-        raise
-    except BackendUnavailable as error:
-        if error.status not in NOT_OFFERED:
+    choice: JsonObject = {}
+    for trial in trials[name]:
+        body: JsonObject = {"model": model, "messages": [QUESTION], "max_tokens": TRIAL_TOKENS}
+        try:
+            answer = await wire.post(f"{wire.server.api}/chat/completions", body | trial)
+        except BackendBusy:
             raise
-        return f"the server fails on it: {error.message}"
-    except PlaygroundError as error:
-        return f"the server refuses it: {error.message}"
-    return _verdict(name, next(iter(objects_at(answer, "choices")), {}))
+        except BackendUnavailable as error:
+            if error.status not in NOT_OFFERED:
+                raise
+            return f"the server fails on it: {error.message}"
+        except PlaygroundError as error:
+            return f"the server refuses it: {error.message}"
+        choice = next(iter(objects_at(answer, "choices")), {})
+    return _verdict(name, choice)
 
 
 def _verdict(name: Capability, choice: JsonObject) -> str:
     message = object_at(choice, "message")
     if name == "logprobs":
-        return "" if object_at(choice, "logprobs") else "the server leaves them out"
+        given = choice.get("logprobs")
+        return "the server leaves them out" if given is None or given == {} else ""
     if name == "tools":
         called = bool(list_at(message, "tool_calls"))
         return "" if called else "asked for a call, it answered without one"

@@ -23,7 +23,8 @@ def token_logprobs(choice: JsonObject, part: JsonObject) -> tuple[TokenLogprob, 
         return _of_lists(scores)
     if isinstance(scores, float | int) and not isinstance(scores, bool):
         text = text_at(part, "content") or text_at(choice, "text")
-        return (_token(text, float(scores), part.get("token_id")),)
+        token = _token(text, float(scores), part.get("token_id"))
+        return (replace(token, alternatives=_ranked(choice.get("top_logprobs"))),)
     return ()
 
 
@@ -67,13 +68,16 @@ def _of_lists(scores: JsonObject) -> tuple[TokenLogprob, ...]:
     for text, logprob, token_id, others in zip_longest(texts, numbers, ids, top):
         if not isinstance(text, str):
             continue
-        named = others.items() if isinstance(others, dict) else ()
-        ranked = sorted(
-            (_token(name, _number(value), None) for name, value in named),
-            key=lambda token: -token.logprob,
-        )
-        tokens.append(replace(_token(text, _number(logprob), token_id), alternatives=tuple(ranked)))
+        token = _token(text, _number(logprob), token_id)
+        tokens.append(replace(token, alternatives=_ranked(others)))
     return tuple(tokens)
+
+
+def _ranked(named: Json) -> tuple[TokenLogprob, ...]:
+    """A mapping of texts to log-probabilities, most likely first."""
+    pairs = named.items() if isinstance(named, dict) else ()
+    tokens = (_token(text, _number(value), None) for text, value in pairs)
+    return tuple(sorted(tokens, key=lambda token: -token.logprob))
 
 
 def _token(text: str, logprob: float, token_id: Json) -> TokenLogprob:
