@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +21,24 @@ if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
     from playground.backends.openai_compatible import RemoteBackend
     from playground.engine import Limits
+    from playground.lab.batches import Batches
     from playground.lab.prompts import Prompts
     from playground.lab.sweeps.sweeps import Sweeps
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import Backend, ModelInfo
     from playground.store import Feedback
+    from playground.store.completions import Completions
+    from playground.store.conversations import Conversations
     from playground.store.responses import Responses
     from playground.tools import Toolbox
 
 CONFIG_FILE = "config.json"
 UNKNOWN_WINDOW = 4096
 """Tokens of context that the page counts with until a model without a config here is loaded."""
+
+BATCH_RESERVE = 8
+"""Requests of batches that wait in the engine, so that it never runs short of them."""
 
 
 def model_spec(settings: Settings) -> "ModelSpec":
@@ -129,7 +136,7 @@ def open_feedback(settings: Settings) -> "Iterator[Feedback]":
     """Open the votes, edits and thumbs that people gave to answers."""
     from playground.store import Feedback
 
-    feedback = Feedback(settings.home)
+    feedback = Feedback(settings.home, settings.store.url)
     try:
         yield feedback
     finally:
@@ -141,7 +148,7 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
     """Open the stored responses of the API."""
     from playground.store.responses import Responses
 
-    responses = Responses(settings.home)
+    responses = Responses(settings.home, settings.store.url)
     try:
         yield responses
     finally:
@@ -153,7 +160,7 @@ def open_prompts(settings: Settings) -> "Iterator[Prompts]":
     """Open the stored prompts."""
     from playground.lab.prompts import Prompts
 
-    prompts = Prompts(settings.home)
+    prompts = Prompts(settings.home, settings.store.url)
     try:
         yield prompts
     finally:
@@ -161,17 +168,56 @@ def open_prompts(settings: Settings) -> "Iterator[Prompts]":
 
 
 @contextmanager
-def open_sweeps(settings: Settings, backend: "Backend", prompts: "Prompts") -> "Iterator[Sweeps]":
+def open_sweeps(
+    settings: Settings, backend: "Backend", prompts: "Prompts", conversations: "Conversations"
+) -> "Iterator[Sweeps]":
     """Open the sweeps of this home; those that were running go on once the model is loaded.
 
     Raises `InvalidSettings` for a grader that is no Python expression.
     """
+    from playground.lab.history.exporting import latest_rows
     from playground.lab.sweeps.stored_prompts import StoredPrompts
     from playground.lab.sweeps.sweeps import Sweeps, named_expressions
 
     expressions = named_expressions(settings.sweeps.expressions)
-    with Sweeps(settings.home, backend, expressions, StoredPrompts(prompts)) as sweeps:
+    history = partial(latest_rows, conversations)
+    stored = StoredPrompts(prompts)
+    with Sweeps(settings.home, backend, expressions, stored, history) as sweeps:
         yield sweeps
+
+
+@contextmanager
+def open_completions(settings: Settings) -> "Iterator[Completions]":
+    """Open the stored chat completions of the API."""
+    from playground.store.completions import Completions
+
+    with closing(Completions(settings.home, url=settings.store.url)) as completions:
+        yield completions
+
+
+@contextmanager
+def open_batches(settings: Settings) -> "Iterator[Batches]":
+    """Open the batches of the API. As many of their requests as the engine answers at once, and a
+    few more, are handed over together."""
+    from playground.lab.batches import Batches
+    from playground.store.uploads import Uploads
+
+    concurrency = settings.engine.max_sequences + BATCH_RESERVE
+    uploads, url = Uploads(settings.home), settings.store.url
+    with closing(Batches(settings.home, uploads, concurrency, url=url)) as batches:
+        yield batches
+
+
+@contextmanager
+def open_conversations(settings: Settings) -> "Iterator[Conversations]":
+    """Open the history: the conversations of page and API."""
+    from playground.store.conversations import Conversations
+
+    conversations = Conversations(settings.home, settings.store.url)
+    try:
+        yield conversations
+    finally:
+        conversations.close()
 
 
 @contextmanager

@@ -15,8 +15,11 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownExport         There is no export of this name.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
+    ├── UnknownBatch          There is no batch of this id.
+    ├── UnknownCompletion     No chat completion of this id is stored, or none any more.
     ├── UnknownResponse       No response of this id is stored, or none any more.
     ├── UnknownPrompt         No prompt of this name or id is stored, or it has no such version.
+    ├── UnknownConversation   No conversation, or none of its items, has this id.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
@@ -27,6 +30,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
     ├── NoSpace               The disk has no room for the files that are to be written.
+    ├── DatabaseUnavailable   The database is locked, read-only, damaged or cannot be reached.
     ├── PortInUse             The server cannot listen there: another program does, mostly.
     └── ModelLoadError        A model or adapter cannot be loaded; the message says why.
         ├── NoSuchModel       There is no catalogue entry, folder or hub repository of this name.
@@ -203,6 +207,26 @@ class UnknownSweep(PlaygroundError):
         self.sweep = sweep
 
 
+class UnknownBatch(PlaygroundError):
+    """There is no batch of this id."""
+
+    kind = "not_found"
+    code = "batch_not_found"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"no batch {batch_id!r}")
+
+
+class UnknownCompletion(PlaygroundError):
+    """No chat completion of this id is stored, or none any more."""
+
+    kind = "not_found"
+    code = "completion_not_found"
+
+    def __init__(self, completion_id: str) -> None:
+        super().__init__(f"no chat completion {completion_id!r} is stored")
+
+
 class UnknownResponse(PlaygroundError):
     """No response of this id is stored, or none any more."""
 
@@ -223,6 +247,19 @@ class UnknownPrompt(PlaygroundError):
         super().__init__(problem)
         self.is_version = is_version
         self.code = "prompt_version_not_found" if is_version else "prompt_not_found"
+
+
+class UnknownConversation(PlaygroundError):
+    """No conversation, or none of its items, has this id."""
+
+    kind = "not_found"
+    code = "conversation_not_found"
+
+    def __init__(self, conversation_id: str, item_id: str = "") -> None:
+        item = f"Item with id '{item_id}' not found in c" if item_id else "C"
+        found = "" if item_id else " not found"
+        super().__init__(f"{item}onversation with id '{conversation_id}'{found}.")
+        self.conversation_id = conversation_id
 
 
 class Conflict(PlaygroundError):
@@ -310,6 +347,13 @@ class NoSpace(PlaygroundError):
     """The disk has no room for the files that are to be written."""
 
     code = "no_space"
+
+
+class DatabaseUnavailable(PlaygroundError):
+    """The database is locked, read-only, damaged or cannot be reached."""
+
+    kind = "unavailable"
+    code = "database_unavailable"
 
 
 class PortInUse(PlaygroundError):

@@ -21,6 +21,9 @@ import uvicorn
 from playground.app import (
     expected_model,
     model_spec,
+    open_batches,
+    open_completions,
+    open_conversations,
     open_feedback,
     open_prompts,
     open_remotes,
@@ -182,12 +185,17 @@ def _serve_on(
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
         open_prompts(settings) as prompts,
+        open_conversations(settings) as conversations,
         open_remotes(settings) as remotes,
         closing(backend),
-        open_sweeps(settings, ModelRouter(backend, remotes), prompts) as sweeps,
+        open_sweeps(
+            settings, ModelRouter(backend, remotes), prompts, conversations
+        ) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
+        open_batches(settings) as batches,
+        open_completions(settings) as completions,
     ):
         services = Services.create(
             ModelRouter(backend, remotes),
@@ -198,6 +206,9 @@ def _serve_on(
             responses=responses,
             prompts=prompts,
             sweeps=sweeps,
+            batches=batches,
+            completions=completions,
+            conversations=conversations,
         )
         config = uvicorn.Config(
             build_app(services),

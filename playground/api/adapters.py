@@ -29,11 +29,14 @@ class LoadBody(BaseModel):
     """The adapter to serve: a folder in PEFT's format, relative to the adapters of this server.
 
     Without ``lora_path``, ``lora_name`` names a checkpoint of a training job or a version.
+    ``load_inplace`` false refuses a name that is served already, as vLLM does by default; here an
+    adapter takes the place of one of its name unless it says so.
     """
 
     model_config = ConfigDict(extra="forbid")
     lora_name: str = Field(min_length=1)
     lora_path: str | None = Field(default=None, min_length=1)
+    load_inplace: bool | None = None
 
 
 class UnloadBody(BaseModel):
@@ -50,6 +53,9 @@ def adapters_router(backend: Backend, settings: Settings, studio: Studio | None)
     @router.post("/load_lora_adapter")
     async def load_adapter(body: LoadBody) -> PlainTextResponse:
         host = _host(backend)
+        if body.load_inplace is False and find_model(await backend.models(), body.lora_name):
+            problem = f"{body.lora_name!r} is served already; load_inplace true replaces it"
+            raise InvalidRequest("lora_name", problem)
         if body.lora_path is None:
             folder, name = await asyncio.to_thread(_checkpoint, body.lora_name, studio)
         else:

@@ -13,35 +13,46 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from playground.api.adapter_store import adapter_store_router, exports_router
 from playground.api.adapters import adapters_router, unpromoted_loader
-from playground.api.body_limit import BodyLimit
+from playground.api.batches import batches_router
+from playground.api.body_limit import MIB, BodyLimit
 from playground.api.chat import chat_router
+from playground.api.classify import classify_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check, loading_check
+from playground.api.conversations import conversations_router
 from playground.api.delivery import Delivery
+from playground.api.dispatch import Dispatcher
 from playground.api.edge import REQUEST_ID, Edge, plain_path
+from playground.api.embeddings import embeddings_router
 from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
 from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.messages import messages_router
+from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
+from playground.api.openapi import install_document
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
 from playground.api.prompt_reference import PromptReferences
 from playground.api.prompts import prompts_router
 from playground.api.responses import responses_router
+from playground.api.stored_chat import stored_chat_router
 from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
+from playground.api.uploads import uploads_router
+from playground.backends.low_priority import LowPriority
 from playground.protocol import Backend
 from playground.services import Services
 from playground.settings import ServerSettings
+from playground.store.part_uploads import PartUploads
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 
 __all__ = ["create_api"]
 
-API_PATHS = ("/v1", "/v2", "/health", "/tokenize", "/detokenize", "/version")
+API_PATHS = ("/v1", "/v2", "/health", "/tokenize", "/detokenize", "/version", "/docs")
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
@@ -95,6 +106,7 @@ class ApiPaths:
 def _api(services: Services) -> FastAPI:
     backend, studio, uploads = services.backend, services.studio, services.uploads
     server = services.settings.server
+    parts = PartUploads(services.settings.home, uploads, int(server.max_upload_mib * MIB))
     api = FastAPI(openapi_url=None, redirect_slashes=False)
     install_error_handlers(api)
     api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
@@ -103,30 +115,20 @@ def _api(services: Services) -> FastAPI:
     keyed = APIRouter(
         dependencies=[Depends(key_check(services.access)), Depends(loading_check(backend))]
     )
-    unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
         keyed.include_router(tokenize_router(backend), prefix=base)
-        for router in (
-            chat_router(backend),
-            completion_router(backend),
-            responses_router(
-                backend, services.responses, PromptReferences(services.prompts, uploads)
-            ),
-            messages_router(backend),
-        ):
-            keyed.include_router(router, prefix=f"{base}/v1", dependencies=unpromoted)
+        keyed.include_router(_answering_router(backend, services), prefix=f"{base}/v1")
         for router in (
             models_router(backend, studio),
             adapters_router(backend, services.settings, studio),
-            *(
-                [files_router(uploads), adapter_store_router(studio), exports_router(studio)]
-                if studio
-                else []
-            ),
+            *(_studio_routers(studio, uploads, parts) if studio else []),
+            *([stored_chat_router(services.completions)] if services.completions else []),
+            *([batches_router(services.batches)] if services.batches else []),
             *([feedback_router(services.feedback)] if services.feedback else []),
             *([prompts_router(services.prompts)] if services.prompts else []),
             *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
+            *([conversations_router(services.conversations)] if services.conversations else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")
@@ -134,7 +136,50 @@ def _api(services: Services) -> FastAPI:
         if studio:
             api.include_router(announced_files_router(uploads), prefix=f"{base}/v1")
     api.include_router(keyed)
+    install_document(api)
+    if services.batches:
+        services.batches.start(Dispatcher(_batch_api(services)), lambda: backend.running)
     return api
+
+
+def _answering_router(backend: Backend, services: Services) -> APIRouter:
+    """The endpoints whose answers the model writes."""
+    studio = services.studio
+    unpromoted = [Depends(unpromoted_loader(backend, studio))] if studio else []
+    answering = APIRouter(dependencies=unpromoted)
+    for router in (
+        chat_router(backend, services.completions),
+        completion_router(backend),
+        responses_router(
+            backend,
+            services.responses,
+            PromptReferences(services.prompts, services.uploads),
+            services.conversations,
+        ),
+        messages_router(backend),
+        classify_router(backend),
+        embeddings_router(backend),
+        mistral_router(),
+    ):
+        answering.include_router(router)
+    return answering
+
+
+def _batch_api(services: Services) -> ASGIApp:
+    """The same endpoints for the requests of batches, which wait behind all others."""
+    api = FastAPI(openapi_url=None)
+    install_error_handlers(api)
+    api.include_router(_answering_router(LowPriority(services.backend), services), prefix="/v1")
+    return Edge(api)
+
+
+def _studio_routers(studio: Studio, uploads: Uploads, parts: PartUploads) -> list[APIRouter]:
+    return [
+        files_router(uploads),
+        uploads_router(parts),
+        adapter_store_router(studio),
+        exports_router(studio),
+    ]
 
 
 def _tuning_routers(backend: Backend, studio: Studio, uploads: Uploads) -> list[APIRouter]:

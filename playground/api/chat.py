@@ -1,6 +1,7 @@
 """``POST /v1/chat/completions``."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -18,11 +19,16 @@ from playground.api.answers import (
 from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.errors import spelled
 from playground.api.logprobs import finite, openai_logprobs, together_logprobs, top_logprobs
+from playground.api.mistral import wants_whole_calls
+from playground.api.openapi import json_body
+from playground.api.parameters import CHAT
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
-from playground.api.translate import chat_requests, parse_body
+from playground.api.stored_chat import kept_completion
+from playground.api.translate import ParsedRequest, chat_requests, parse_body
 from playground.protocol import (
     Answer,
+    AnswerBuilder,
     Backend,
     CallDelta,
     Delta,
@@ -31,33 +37,51 @@ from playground.protocol import (
     TokenLogprob,
     stream_choices,
 )
+from playground.store.completions import Completions
 
 
-def chat_router(backend: Backend) -> APIRouter:
-    """Chat completions, whole or streamed."""
+def chat_router(backend: Backend, completions: Completions | None = None) -> APIRouter:
+    """Chat completions, whole or streamed; kept with ``store``, where there is a store."""
     router = APIRouter()
 
-    @router.post("/chat/completions")
+    @router.post("/chat/completions", openapi_extra=json_body(ChatBody, CHAT, streams=True))
     async def create(http: HttpRequest) -> Response:
         body = parse_body(ChatBody, await read_object(http))
         parsed = await chat_requests(body, backend)
+        head = envelope("chat.completion", "chatcmpl", parsed)
+
+        def keep(answers: Sequence[Answer]) -> dict[str, object]:
+            reply = head | _reply(answers, body, parsed)
+            if completions is not None and body.store:
+                completions.keep(kept_completion(body, reply))
+            return reply
+
         if parsed.stream:
-            maker = ChunkMaker(envelope("chat.completion.chunk", "chatcmpl", parsed), parsed)
-            stream = ChatStream(maker, _counted(body), legacy=bool(body.functions))
+            maker = ChunkMaker(head | {"object": "chat.completion.chunk"}, parsed)
+            stream = ChatStream(
+                maker,
+                _counted(body),
+                legacy=bool(body.functions),
+                whole_calls=wants_whole_calls(http),
+                at_end=keep if body.store else None,
+            )
             events = stream_choices(backend, parsed.requests)
             with spelled(parsed.spelling):
                 return await stream_events(http, events, stream.chunks)
         with spelled(parsed.spelling):
             work = whole_answers(backend, parsed.requests)
             answers = await cancel_on_disconnect(http.receive, work)
-        reply = envelope("chat.completion", "chatcmpl", parsed) | {
-            "choices": [_choice(index, each, body) for index, each in enumerate(answers)],
-            "usage": total_usage([result.usage for result in answers], parsed.n),
-            "prompt": [],  # Together's client requires it
-        }
-        return JSONResponse(reply)
+        return JSONResponse(await asyncio.to_thread(keep, answers))
 
     return router
+
+
+def _reply(answers: Sequence[Answer], body: ChatBody, parsed: ParsedRequest) -> dict[str, object]:
+    return {
+        "choices": [_choice(index, each, body) for index, each in enumerate(answers)],
+        "usage": total_usage([result.usage for result in answers], parsed.n),
+        "prompt": [],  # Together's client requires it
+    }
 
 
 def _counted(body: ChatBody) -> bool:
@@ -111,31 +135,53 @@ class ChatStream:
 
     With ``legacy`` a call is sent as ``function_call``.
     With ``counted_logprobs`` every token gets a chunk of its own, as Together's client reads them.
+    With ``whole_calls`` a call comes in one piece, once the answer ends, as Mistral sends it.
+    ``at_end`` gets the whole answers, before the last chunk.
     """
 
     maker: ChunkMaker
     counted_logprobs: bool = False
     legacy: bool = False
+    whole_calls: bool = False
+    at_end: Callable[[Sequence[Answer]], object] | None = None
 
     async def chunks(
         self, events: AsyncIterator[tuple[int, StreamEvent]]
     ) -> AsyncGenerator[Chunk, None]:
         """A first chunk with the role for each choice, the text, and the usage if asked for."""
-        for index in range(len(self.maker.parsed.requests)):
+        builders = [AnswerBuilder() for _ in self.maker.parsed.requests]
+        answers: dict[int, Answer] = {}
+        for index in range(len(builders)):
             yield self.maker.chunk(index, delta={"role": "assistant", "content": ""})
         async for index, event in events:
             self.maker.note(index, event)
+            if answer := builders[index].add(event):
+                answers[index] = answer
+                for chunk in self._whole_calls(index, answer):
+                    yield chunk
             if isinstance(event, Finished):
                 yield self._last_chunk(index, event)
                 continue
             for chunk in self._delta_chunks(index, event):
                 yield chunk
+        if self.at_end:
+            whole = [answers[index] for index in sorted(answers)]
+            await asyncio.to_thread(self.at_end, whole)
         for chunk in self.maker.last_chunks():
             yield chunk
 
     def _last_chunk(self, index: int, finished: Finished) -> Chunk:
         reason = finish(finished.finish_reason, legacy=self.legacy)
         return self.maker.chunk(index, delta={}, finish_reason=reason, **extensions(finished))
+
+    def _whole_calls(self, index: int, answer: Answer) -> list[Chunk]:
+        if not self.whole_calls:
+            return []
+        cut = (answer.cut_call,) if answer.cut_call else ()
+        return [
+            self._call_chunk(index, CallDelta(place, call.id, call.name, call.arguments))
+            for place, call in enumerate((*answer.calls, *cut))
+        ]
 
     def _call_chunk(self, index: int, call: CallDelta) -> Chunk:
         """A piece of a call: id and name in the first one, then its arguments."""
@@ -148,6 +194,8 @@ class ChatStream:
         return self.maker.chunk(index, delta={"tool_calls": [piece]})
 
     def _delta_chunks(self, index: int, delta: Delta) -> list[Chunk]:
+        if delta.calls and self.whole_calls:
+            return []
         if delta.calls:
             return [self._call_chunk(index, call) for call in delta.calls]
         if delta.reasoning:

@@ -18,6 +18,8 @@ from playground.api.answers import (
 from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.errors import spelled
 from playground.api.logprobs import LegacyLogprobs, together_logprobs
+from playground.api.openapi import json_body
+from playground.api.parameters import COMPLETION
 from playground.api.schemas import CompletionBody
 from playground.api.sse import Chunk, stream_events
 from playground.api.translate import ParsedRequest, completion_requests, parse_body
@@ -35,7 +37,7 @@ def completion_router(backend: Backend) -> APIRouter:
     """Text completions, whole or streamed."""
     router = APIRouter()
 
-    @router.post("/completions")
+    @router.post("/completions", openapi_extra=json_body(CompletionBody, COMPLETION, streams=True))
     async def create(http: HttpRequest) -> Response:
         body = parse_body(CompletionBody, await read_object(http))
         parsed = await completion_requests(body, backend)

@@ -8,9 +8,11 @@ redirected (302, ``Location``, ``X-Together-File-Id``), PUT the bytes there and 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
@@ -19,8 +21,14 @@ from playground.api.paging import list_body, page_of
 from playground.errors import InvalidRequest
 from playground.store.uploads import Upload, Uploads
 
-PURPOSE = "fine-tune"
+PURPOSES = ("fine-tune", "batch", "batch-api", "user_data", "evals", "eval")
+"""OpenAI's and Together's that are taken; what a file is used for, its user decides."""
+MIN_EXPIRES_S, MAX_EXPIRES_S = 3600, 2_592_000
 CHUNK = 2**20
+SAMPLE_TYPES = MappingProxyType(
+    {"batch": "batch_request", "batch-api": "batch_request", "batch_output": "batch_result"}
+)
+"""Mistral's, by purpose."""
 FILE_TYPES = ("jsonl", "csv", "parquet")
 """Together's."""
 
@@ -37,15 +45,11 @@ def files_router(uploads: Uploads) -> APIRouter:
         file_name: Annotated[str | None, Form(max_length=1024)] = None,
         checksum: Annotated[str, Form(max_length=64)] = "",
     ) -> Response:
-        expires = next((key for key in await http.form() if key.startswith("expires_after")), None)
-        if expires:
-            raise InvalidRequest(expires, "files here do not expire; leave it out")
-        if purpose != PURPOSE:
-            raise InvalidRequest("purpose", f"{purpose!r} is not supported here; {PURPOSE} is")
+        check_purpose(purpose)
+        expires_s = _expires_s(await http.form())
         if file is not None:
-            return JSONResponse(
-                file_body(await uploads.save(file.filename or "", purpose, _chunks(file)))
-            )
+            name, chunks = file.filename or "", _chunks(file)
+            return JSONResponse(file_body(await uploads.save(name, purpose, chunks, expires_s)))
         if file_name is None:
             problem = "file: this field is required, or file_name to announce a file"
             raise Refused(400, "missing_required_parameter", problem, "file")
@@ -64,16 +68,21 @@ def files_router(uploads: Uploads) -> APIRouter:
         after: str | None = None,
         order: Literal["asc", "desc"] = "desc",
         purpose: str | None = None,
+        page_number: int = Query(0, ge=0, le=10**9, alias="page"),  # Mistral's
+        page_size: int | None = Query(None, ge=1, le=10_000),
     ) -> dict[str, object]:
         files = await asyncio.to_thread(uploads.all)
         wanted = [file for file in files if purpose in (None, file.purpose)]
         ordered = wanted[::-1] if order == "asc" else wanted
+        if page_size is not None:
+            ordered = ordered[page_number * page_size :]
+            limit = page_size
         page, more = page_of(ordered, lambda file: file.id, limit, after)
-        return list_body([file_body(file) for file in page], more)
+        return list_body([file_body(file) for file in page], more) | {"total": len(wanted)}
 
     @router.get("/files/{file_id}")
     async def retrieve(file_id: str) -> dict[str, object]:
-        return file_body(uploads.find(file_id))
+        return file_body(uploads.find(file_id)) | {"deleted": False}  # Mistral's client requires it
 
     @router.get("/files/{file_id}/content")
     async def content(file_id: str) -> FileResponse:
@@ -101,19 +110,44 @@ def announced_files_router(uploads: Uploads) -> APIRouter:
 
 
 def file_body(upload: Upload) -> dict[str, object]:
-    """OpenAI's file object, with Together's fields."""
+    """OpenAI's file object, with Together's fields and Mistral's."""
     ending = Path(upload.name).suffix.removeprefix(".").lower()
     return {
         "id": upload.id,
         "object": "file",
         "bytes": upload.size,
         "created_at": upload.created,
+        "expires_at": upload.expires,
         "filename": upload.name,
         "purpose": upload.purpose,
         "status": "processed",
         "FileType": ending if ending in FILE_TYPES else "jsonl",
         "processing_status": "COMPLETED",
+        "sample_type": SAMPLE_TYPES.get(upload.purpose, "instruct"),
+        "source": "upload",
     }
+
+
+def check_purpose(purpose: str) -> None:
+    """Raises `InvalidRequest` for one that nothing here does."""
+    if purpose not in PURPOSES:
+        known = ", ".join(PURPOSES)
+        raise InvalidRequest("purpose", f"{purpose!r} is not supported here; {known} are")
+
+
+def _expires_s(form: FormData) -> int | None:
+    """After how many seconds a file expires, as the form's fields of ``expires_after`` say."""
+    given = {key: value for key, value in form.items() if key.startswith("expires_after")}
+    if not given:
+        return None
+    anchor, seconds = given.get("expires_after[anchor]"), given.get("expires_after[seconds]")
+    if anchor != "created_at":
+        raise InvalidRequest("expires_after[anchor]", "must be created_at")
+    number = int(seconds) if isinstance(seconds, str) and seconds.isdecimal() else 0
+    if not MIN_EXPIRES_S <= number <= MAX_EXPIRES_S:
+        problem = f"{seconds!r} is not between {MIN_EXPIRES_S} and {MAX_EXPIRES_S}"
+        raise InvalidRequest("expires_after[seconds]", problem)
+    return number
 
 
 async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:

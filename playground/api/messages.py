@@ -16,6 +16,7 @@ from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.errors import Refused, spelled, translate
 from playground.api.messages_schemas import MESSAGES, MessagesBody
 from playground.api.messages_translate import messages_request, names_of
+from playground.api.openapi import json_body
 from playground.api.sse import Chunk, stream_events
 from playground.api.translate import ParsedRequest
 from playground.errors import PlaygroundError
@@ -33,7 +34,7 @@ def messages_router(backend: Backend) -> APIRouter:
     """Create a message; count the tokens of its prompt."""
     router = APIRouter(prefix="/messages")
 
-    @router.post("")
+    @router.post("", openapi_extra=json_body(MessagesBody, MESSAGES, streams=True))
     async def create(http: HttpRequest) -> Response:
         body = MessagesBody.model_validate(MESSAGES.strip(await read_object(http)))
         if body.max_tokens is None:
@@ -51,7 +52,7 @@ def messages_router(backend: Backend) -> APIRouter:
             (answer,) = await cancel_on_disconnect(http.receive, work)
         return JSONResponse(_message(parsed, answer))
 
-    @router.post("/count_tokens")
+    @router.post("/count_tokens", openapi_extra=json_body(MessagesBody, MESSAGES))
     async def count_tokens(http: HttpRequest) -> dict[str, object]:
         body = MessagesBody.model_validate(MESSAGES.strip(await read_object(http)))
         parsed = await messages_request(body, backend)

@@ -70,6 +70,7 @@ def projects_router(backend: Backend) -> APIRouter:
 
 
 def _openai_model(info: ModelInfo) -> dict[str, object]:
+    """OpenAI's model object, with what Mistral's client requires."""
     return {
         "id": info.name,
         "object": "model",
@@ -77,11 +78,19 @@ def _openai_model(info: ModelInfo) -> dict[str, object]:
         "owned_by": OWNER,
         "context_length": info.context_length,
         "description": info.description,
+        "type": "base",
+        "name": info.name,
+        "max_context_length": info.context_length,
+        "aliases": [info.adapter] if info.adapter else [],
         "capabilities": {
-            "tools": info.capabilities.tools,
+            "completion_chat": True,
+            "function_calling": info.capabilities.tools,
+            "reasoning": info.capabilities.reasoning,
+            "completion_fim": False,
+            "fine_tuning": info.capabilities.training,
+            "vision": False,
             "schema": info.capabilities.schema,
             "logprobs": info.capabilities.logprobs,
-            "reasoning": info.capabilities.reasoning,
         },
     }
 

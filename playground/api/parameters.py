@@ -53,8 +53,6 @@ REASONS = {
 """Ignored by every endpoint that answers, and why."""
 
 _IGNORED = REASONS | {
-    "metadata": "labels for a log of completions; none is kept",
-    "store": "asks to keep the completion for later; none is kept",
     "guided_decoding_backend": "there is one engine for grammars",
 }
 
@@ -64,6 +62,11 @@ _REFUSED = {
     "skip_special_tokens": Unsupported("control tokens are never shown", (True,)),
     "truncate_prompt_tokens": Unsupported("a prompt is never cut; shorten the conversation"),
     "use_beam_search": Unsupported("answers are drawn one token after another", (False,)),
+}
+
+_UNKEPT = {
+    "metadata": "labels for a log of completions; none is kept",
+    "store": "asks to keep the completion for later; none is kept",
 }
 
 CHAT = UnsupportedParameters(
@@ -79,6 +82,7 @@ CHAT = UnsupportedParameters(
             "reasoning": Unsupported(
                 "set reasoning_effort, where the model has it", ({}, {"enabled": False})
             ),
+            "prompt_mode": Unsupported("set reasoning_effort, where the model has it"),
             "verbosity": Unsupported("ask for a short or a long answer in a message", ("medium",)),
             "echo": Unsupported("only /v1/completions repeats its prompt", (False,)),
         }
@@ -86,7 +90,7 @@ CHAT = UnsupportedParameters(
 )
 
 COMPLETION = UnsupportedParameters(
-    ignored=MappingProxyType(_IGNORED),
+    ignored=MappingProxyType(_IGNORED | _UNKEPT),
     refused=MappingProxyType(
         _REFUSED
         | {

@@ -19,12 +19,30 @@ from pydantic_core import PydanticCustomError
 from playground.api.parameters import CHAT, COMPLETION, UnsupportedParameters
 
 Prompt = str | tuple[int, ...]
+PromptInput = str | list[str] | list[int] | list[list[int]]
 
 
 class Body(BaseModel):
     """Strict and frozen; unknown fields are an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ExpiresBody(Body):
+    """How long a file stays: so many seconds, from an hour to 30 days."""
+
+    anchor: Literal["created_at"]
+    seconds: int = Field(ge=3600, le=2_592_000)
+
+
+Labels = (
+    Annotated[
+        dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+        Field(max_length=16),
+    ]
+    | None
+)
+"""OpenAI's ``metadata``: up to 16 texts by name."""
 
 
 class HistoryBody(BaseModel):
@@ -102,7 +120,9 @@ class FunctionCallBody(HistoryBody):
     """The function of a call that the assistant made. ``arguments`` may be an object, or empty."""
 
     name: str
-    arguments: Annotated[str, BeforeValidator(_as_json_text)] = "{}"
+    arguments: Annotated[
+        str, BeforeValidator(_as_json_text, json_schema_input_type=str | dict[str, Any] | None)
+    ] = "{}"
 
 
 class ToolCallBody(HistoryBody):
@@ -121,7 +141,10 @@ class MessageBody(HistoryBody):
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[list[TextPart] | None, BeforeValidator(_as_parts)] = None
+    content: Annotated[
+        list[TextPart] | None,
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[TextPart] | None),
+    ] = None
     name: str | None = None
     tool_calls: list[ToolCallBody] | None = None
     tool_call_id: str | None = None
@@ -242,7 +265,9 @@ class SamplingBody(Body):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    stop: Annotated[list[str] | None, BeforeValidator(_as_list)] = None
+    stop: Annotated[
+        list[str] | None, BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None)
+    ] = None
     seed: int | None = None
     random_seed: int | None = None  # Mistral's name
     n: int | None = None
@@ -279,6 +304,8 @@ class ChatBody(SamplingBody):
     parallel_tool_calls: bool | None = None
     functions: list[FunctionBody] | None = None
     function_call: Literal["auto", "none"] | NamedFunction | None = None
+    store: bool | None = None
+    metadata: Labels = None
     safe_prompt: bool | None = None  # Mistral's
     reasoning_effort: str | None = None
     # vLLM's, as are the following.
@@ -292,6 +319,6 @@ class CompletionBody(SamplingBody):
 
     unsupported: ClassVar[UnsupportedParameters] = COMPLETION
 
-    prompt: Annotated[list[Prompt], PlainValidator(_as_prompts)]
+    prompt: Annotated[list[Prompt], PlainValidator(_as_prompts, json_schema_input_type=PromptInput)]
     echo: bool | None = None
     logprobs: int | None = None

@@ -16,7 +16,13 @@ from playground.api.connection import read_object
 from playground.api.errors import Refused
 from playground.api.fine_tuning import DEFAULT_NAME, named_file
 from playground.api.fine_tuning_objects import TRAINING_FILE, VALIDATION_FILE
-from playground.api.together_tuning_body import UNSUPPORTED, FineTuneBody, tuning_recipe
+from playground.api.openapi import json_body
+from playground.api.together_tuning_body import (
+    UNSUPPORTED,
+    EstimateBody,
+    FineTuneBody,
+    tuning_recipe,
+)
 from playground.api.together_tuning_objects import (
     FROM_CHECKPOINT,
     limits_body,
@@ -43,6 +49,7 @@ TARGETS: dict[str, Target] = {"adapter": "peft", "merged": "merged", "model_outp
 def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -> APIRouter:
     """Create, list, retrieve, cancel, delete; events, checkpoints and metrics; limits and price."""
     router = APIRouter(prefix="/fine-tunes")
+    router.include_router(_progress_router(studio))
 
     async def job_of(job_id: str) -> TrainingSnapshot:
         return await asyncio.to_thread(studio.training_job, job_id)
@@ -56,17 +63,17 @@ def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -
         recipe = await asyncio.to_thread(recipe_for, studio.base)
         return limits_body(model_name, recipe, studio.target_modules)
 
-    @router.post("/estimate-price")
+    @router.post("/estimate-price", openapi_extra=json_body(EstimateBody))
     async def estimate_price(http: Request) -> dict[str, object]:
-        body = await read_object(http)
-        named_file("training_file", str(body.get("training_file")), uploads)
+        body = EstimateBody.model_validate(await read_object(http))
+        await asyncio.to_thread(named_file, "training_file", body.training_file, uploads)
         return {
             "estimation_available": True,
             "estimated_total_price": 0,
             "allowed_to_proceed": True,
         }
 
-    @router.post("")
+    @router.post("", openapi_extra=json_body(FineTuneBody, UNSUPPORTED))
     async def create(http: Request) -> dict[str, object]:
         body = FineTuneBody.model_validate(UNSUPPORTED.strip(await read_object(http)))
         if (body.model is None) == (body.from_checkpoint is None):
@@ -97,6 +104,16 @@ def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -
         await job_of(job_id)
         await asyncio.to_thread(studio.jobs.stop, job_id)
         return await body_of(await job_of(job_id))
+
+    return router
+
+
+def _progress_router(studio: Studio) -> APIRouter:
+    """Events, checkpoints and metrics of a job."""
+    router = APIRouter()
+
+    async def job_of(job_id: str) -> TrainingSnapshot:
+        return await asyncio.to_thread(studio.training_job, job_id)
 
     @router.get("/{job_id}/events")
     async def list_events(job_id: str) -> dict[str, object]:

@@ -117,6 +117,13 @@ class TrainingMethod(_Part):
     )(_only(None, False, 0.0, because="DPO is trained as arXiv:2305.18290 has it"))
 
 
+class EstimateBody(BaseModel):
+    """A job whose price is asked; only the file matters, as every job costs nothing."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    training_file: str
+
+
 class FineTuneBody(_Part):
     """Body of ``POST /v1/fine-tunes``. None: not given, so the base's own recipe holds."""
 

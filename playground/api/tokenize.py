@@ -11,6 +11,7 @@ from starlette.requests import Request as HttpRequest
 import playground
 from playground.api.connection import read_object
 from playground.api.errors import Refused
+from playground.api.openapi import json_body
 from playground.api.schemas import Body, ChatBody, CompletionBody
 from playground.api.translate import chat_requests, completion_requests, model_info
 from playground.errors import InvalidRequest
@@ -45,7 +46,7 @@ def tokenize_router(backend: Backend) -> APIRouter:
     """Tokenize, detokenize, and the version of the playground."""
     router = APIRouter()
 
-    @router.post("/tokenize")
+    @router.post("/tokenize", openapi_extra=json_body(TokenizeBody))
     async def tokenize(http: HttpRequest) -> dict[str, object]:
         body = TokenizeBody.model_validate(await read_object(http))
         host, model = _host(backend), await _model(body.model, backend)
@@ -60,7 +61,7 @@ def tokenize_router(backend: Backend) -> APIRouter:
             "token_strs": strings,
         }
 
-    @router.post("/detokenize")
+    @router.post("/detokenize", openapi_extra=json_body(DetokenizeBody))
     async def detokenize(http: HttpRequest) -> dict[str, object]:
         body = DetokenizeBody.model_validate(await read_object(http))
         await _model(body.model, backend)

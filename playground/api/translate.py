@@ -98,7 +98,7 @@ async def chat_requests(body: ChatBody, backend: Backend) -> ParsedRequest:
     form = response_format(body)
     request = Request(
         model=info.name,
-        messages=guarded(body, _messages(body.messages)),
+        messages=guarded(body, conversation(body.messages)),
         tools=_tools(body),
         tool_choice=_tool_choice(body),
         response_format=form[1] if form else None,
@@ -150,7 +150,7 @@ async def model_info(name: str, backend: Backend) -> ModelInfo:
     return require_model(await backend.models(), name)
 
 
-def _messages(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
+def conversation(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
     """The conversation. Older clients give calls and results without ids (``function_call`` and the
     role ``function``): a result belongs to the call before it.
     """

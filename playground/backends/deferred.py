@@ -130,6 +130,10 @@ class DeferredBackend:
         """Token ids of the request's prompt; see `TokenizerHost`. Raises `ModelLoading`."""
         return await self._attached.tokenize(request)
 
+    async def tokenize_answer(self, request: Request, text: str) -> list[int]:
+        """Token ids of a whole answer; see `TokenizerHost`. Raises `ModelLoading`."""
+        return await self._attached.tokenize_answer(request, text)
+
     def encode_plain(self, text: str) -> list[int]:
         """Token ids of text alone; see `TokenizerHost`. Raises `ModelLoading`."""
         return self._attached.encode_plain(text)

@@ -14,10 +14,14 @@ from playground.engine.kv_cache import CacheBudget, capacity_for
 from playground.engine.prefix_cache import MIN_PREFIX_TOKENS, CachedPrefix, PrefixCache
 from playground.engine.prompt_lookup import MAX_DRAFT_ROWS, min_acceptance_rate
 from playground.engine.sequence import Sequence
+from playground.protocol import Priority
 
 CHUNK_TOKENS = 256
 """Prompts are computed in chunks of this many tokens, whatever else runs: the shape of a sequence's
 attention, and with it the last bit of its logits, then depends on that sequence alone."""
+
+BATCH_TURN = 16
+"""While others run, sequences of a batch take part in one of so many steps."""
 
 Schedule = dict[Sequence, list[ScheduledChunk]]
 """The chunks of a step by sequence, in order of position, drafted tokens last."""
@@ -29,7 +33,9 @@ class Scheduler:
     ``step_tokens`` bounds prompt tokens in a step that also decodes; decoding sequences always
     take part. Without ``chunked_prefill`` a prompt is one chunk, whatever its length. When keys and
     values no longer fit, kept prefixes are dropped first; then the sequence admitted last is
-    preempted and recomputed later.
+    preempted and recomputed later, one of a batch before any other. Sequences of a batch use what
+    others leave: they give up their places, and pause beside others but for every `BATCH_TURN`-th
+    step, so that they come to an end on a server that is never idle.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Scheduler:
         self._waiting: list[tuple[int, float, int, Sequence]] = []
         self._arrivals = itertools.count()
         self._running: list[Sequence] = []
+        self._steps_without_batch = 0
 
     @property
     def idle(self) -> bool:
@@ -82,8 +89,11 @@ class Scheduler:
         self._admit()
         schedule: Schedule = {}
         tokens_left = self._step_tokens
+        batch_pauses = self._batch_pauses()
         for sequence in sorted(self._running, key=_is_prefilling):
             if sequence not in self._running:  # preempted to make room for an earlier one
+                continue
+            if batch_pauses and _is_batch(sequence):
                 continue
             if tokens_left <= 0 and _is_prefilling(sequence):
                 break
@@ -113,9 +123,29 @@ class Scheduler:
                     for position, token_id in enumerate(draft, start=len(sequence.tokens))
                 )
 
+    def _batch_pauses(self) -> bool:
+        """Say whether sequences of a batch sit this step out."""
+        if all(_is_batch(sequence) for sequence in self._running):
+            self._steps_without_batch = 0
+            return False
+        self._steps_without_batch = (self._steps_without_batch + 1) % BATCH_TURN
+        return self._steps_without_batch > 0
+
+    def _give_up_place(self, sequence: Sequence) -> bool:
+        """Preempt a sequence of a batch for one that is not; False if there is none."""
+        victim = None if _is_batch(sequence) else self._last_of_batch()
+        if victim is not None:
+            self._preempt(victim)
+        return victim is not None
+
+    def _last_of_batch(self) -> Sequence | None:
+        return next(filter(_is_batch, reversed(self._running)), None)
+
     def _admit(self) -> None:
-        while self._waiting and len(self._running) < self._max_sequences:
+        while self._waiting:
             sequence = self._waiting[0][-1]
+            if len(self._running) >= self._max_sequences and not self._give_up_place(sequence):
+                return
             if not sequence.num_computed and not sequence.prompt_unscored:
                 sequence.cache, sequence.num_computed = self.prefixes.begin(
                     sequence.adapter_hash, sequence.tokens, self._running_alike(sequence)
@@ -125,6 +155,8 @@ class Scheduler:
             if capacity <= len(sequence.tokens):
                 capacity = capacity_for(len(sequence.tokens) + 1)
             fits = self.prefixes.make_room(sequence.cache, capacity)
+            while not fits and self._give_up_place(sequence):
+                fits = self.prefixes.make_room(sequence.cache, capacity)
             if self._running and not fits:
                 return
             heapq.heappop(self._waiting)
@@ -147,7 +179,7 @@ class Scheduler:
             return True
         capacity = capacity_for(len(sequence.tokens))
         while not self.prefixes.make_room(sequence.cache, capacity):
-            victim = self._running[-1]
+            victim = self._last_of_batch() or self._running[-1]
             if victim is sequence:
                 capacity = len(sequence.tokens)  # without slack, as the last resort
                 if self._budget.fits(sequence.cache, capacity):
@@ -167,6 +199,10 @@ class Scheduler:
 def _computed_prefix(sequence: Sequence) -> CachedPrefix:
     tokens = sequence.tokens[: sequence.num_computed]
     return CachedPrefix.of(sequence.adapter_hash, tokens, sequence.cache)
+
+
+def _is_batch(sequence: Sequence) -> bool:
+    return sequence.request.priority >= Priority.BATCH
 
 
 def _is_prefilling(sequence: Sequence) -> bool:

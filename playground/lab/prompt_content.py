@@ -237,16 +237,20 @@ def _sampling(value: object, place: str) -> Mapping[str, Any]:
 
 def sampling_of(settings: Mapping[str, Any], base: Sampling | None = None) -> Sampling:
     """Return the settings over ``base``. Raises `InvalidRequest` naming the setting."""
-    given = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
-    }
+    given: dict[str, Any] = dict(settings)
     if isinstance(given.get("stop"), str):
-        given["stop"] = (given["stop"],)
-    if isinstance(given.get("logit_bias"), dict):
-        try:
-            given["logit_bias"] = {int(key): bias for key, bias in given["logit_bias"].items()}
-        except ValueError as error:
-            raise InvalidRequest("logit_bias", "its keys must be token ids") from error
+        given["stop"] = [given["stop"]]
+    for name in ("stop", "stop_token_ids"):
+        if name in given:
+            given[name] = tuple(_list(given[name], name))
+    if "logit_bias" in given:
+        biases = given["logit_bias"]
+        if not isinstance(biases, Mapping):
+            raise InvalidRequest("logit_bias", f"must be an object, not {_kind(biases)}")
+        biases = {str(key): bias for key, bias in biases.items()}
+        if not all(key.isdecimal() for key in biases):
+            raise InvalidRequest("logit_bias", "its keys must be token ids")
+        given["logit_bias"] = {int(key): bias for key, bias in biases.items()}
     return dataclasses.replace(base or Sampling(), **given)
 
 
@@ -261,10 +265,11 @@ def _tool(value: object, place: str) -> JsonObject:
 
 def _number(value: object, place: str) -> int | float:
     if isinstance(value, str):
+        text = value
         try:
-            value = float(value)
+            value = float(text)
         except ValueError:
-            raise InvalidRequest(place, f"{value[:100]!r} is not a number") from None
+            raise InvalidRequest(place, f"{text[:100]!r} is not a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest(place, f"must be a number, not {_kind(value)}")
     if not math.isfinite(value) or abs(value) > 1e300:

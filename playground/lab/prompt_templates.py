@@ -9,7 +9,7 @@ process to kill. Knows no prompt and no variable type.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes, pass_context
 from jinja2.runtime import Context
@@ -162,7 +162,7 @@ def _guard(tree: nodes.Template) -> None:
     for loop in list(tree.find_all(nodes.For)):
         if loop.recursive:
             _refuse(loop, "recursive loops are not supported in prompts")
-        loop.iter = _filter(loop.iter, LOOP)
+        loop.iter = _filter(cast("nodes.Expr", loop.iter), LOOP)
     _join_counted(tree)
 
 

@@ -17,7 +17,9 @@ class Capabilities:
     ``tools``: function calling. ``schema``: answers that meet a JSON schema. ``logprobs``: token
     log-probabilities. ``adapters``: LoRA adapters. ``training``: training of adapters.
     ``reasoning``: answers may begin with reasoning; ``reasoning_efforts``: how much of it a request
-    may ask for, empty where the model has no such setting. ``why_not`` says, by the name of a
+    may ask for, empty where the model has no such setting. ``enforces``: decoding cannot break a
+    schema, and the backend says of each answer whether that held; otherwise answers are checked
+    when they are complete. ``why_not`` says, by the name of a
     capability that is missing, why it is.
     """
 
@@ -28,6 +30,7 @@ class Capabilities:
     training: bool = False
     reasoning: bool = False
     reasoning_efforts: tuple[str, ...] = ()
+    enforces: bool = True
     why_not: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -119,6 +122,11 @@ class TokenizerHost(Protocol):
 
     async def tokenize(self, request: Request) -> list[int]:
         """Token ids of the request's prompt as the model would be given it."""
+        ...
+
+    async def tokenize_answer(self, request: Request, text: str) -> list[int]:
+        """Token ids of ``text`` as the whole answer to the request's messages, with the end behind
+        it."""
         ...
 
     def encode_plain(self, text: str) -> list[int]:

@@ -136,3 +136,56 @@ class PromptLabel(Table):
     prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), primary_key=True)
     label: Mapped[str] = mapped_column(String(64), primary_key=True)
     number: Mapped[int] = mapped_column(Integer)
+
+
+class StoredBatch(Table):
+    """A batch of requests. ``number`` grows; ``times`` holds by name the seconds since the epoch at
+    which it came to a state; ``problems`` are OpenAI's error objects, each with its line."""
+
+    __tablename__ = "batches"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(64))
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    status: Mapped[str] = mapped_column(String(16))
+    endpoint: Mapped[str] = mapped_column(String(64))
+    input_file_id: Mapped[str] = mapped_column(String(64))
+    window: Mapped[str] = mapped_column(String(16))
+    window_s: Mapped[int] = mapped_column(Integer)
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    model: Mapped[str] = mapped_column(String(256), default="")
+    output_expires_s: Mapped[int | None] = mapped_column(Integer)
+    output_file_id: Mapped[str | None] = mapped_column(String(64))
+    error_file_id: Mapped[str | None] = mapped_column(String(64))
+    times: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
+    problems: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    completed: Mapped[int] = mapped_column(Integer, default=0)
+    failed: Mapped[int] = mapped_column(Integer, default=0)
+    usage: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
+    __table_args__ = (Index("batches_by_id", "id", unique=True),)
+
+
+class BatchResult(Table):
+    """The line of output or error that one request of a batch gave, until the batch ends."""
+
+    __tablename__ = "batch_results"
+    batch_number: Mapped[int] = mapped_column(ForeignKey("batches.number"), primary_key=True)
+    line: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ok: Mapped[bool] = mapped_column(Boolean)
+    text: Mapped[str] = mapped_column(Text)
+
+
+class StoredCompletion(Table):
+    """A chat completion that was to be stored, with the messages that it answered, each with an
+    id. ``number`` grows; ``size`` is in bytes of JSON."""
+
+    __tablename__ = "chat_completions"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(64))
+    created: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    model: Mapped[str] = mapped_column(String(256))
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    messages: Mapped[list[dict[str, object]]] = mapped_column(JSON)
+    body: Mapped[dict[str, object]] = mapped_column(JSON)
+    size: Mapped[int] = mapped_column(Integer)
+    __table_args__ = (Index("chat_completions_by_id", "id", unique=True),)

@@ -9,9 +9,10 @@ import hmac
 import re
 import secrets
 import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ MAX_ANNOUNCED = 100
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it was uploaded. ``created`` is in seconds since the epoch."""
+    """A file as it was uploaded. ``created`` and ``expires`` are in seconds since the epoch; one
+    that does not expire stays until it is deleted."""
 
     id: str
     name: str
@@ -38,6 +40,7 @@ class Upload:
     purpose: str
     created: int
     path: Path
+    expires: int | None = None
 
 
 class Uploads:
@@ -46,12 +49,45 @@ class Uploads:
     def __init__(self, home: Path) -> None:
         self._folder = home / "uploads"
 
-    async def save(self, name: str, purpose: str, chunks: AsyncIterator[bytes]) -> Upload:
-        """Keep a file. Of its name only safe characters are kept, and the ending.
+    async def save(
+        self,
+        name: str,
+        purpose: str,
+        chunks: AsyncIterator[bytes],
+        expires_s: int | None = None,
+    ) -> Upload:
+        """Keep a file, for so many seconds or for ever. Of its name only safe characters are kept,
+        and the ending.
 
         Raises `InvalidRequest` for an empty one.
         """
-        return await self._save(_new_id(), name, purpose, chunks)
+        return await self._save(_new_id(), name, purpose, chunks, expires_s=expires_s)
+
+    def write(
+        self,
+        file_id: str,
+        name: str,
+        purpose: str,
+        lines: Iterable[str],
+        expires_s: int | None = None,
+    ) -> Upload | None:
+        """Keep a file of the server's own under an id of its choice; what is there under that id
+        already stays. None if there are no lines, and no file then.
+        """
+        with suppress(UnknownFile):
+            return self.find(file_id)
+        with tempfile.TemporaryDirectory(dir=self._made_folder(), prefix=".") as scratch:
+            path = Path(scratch) / name
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+            size = path.stat().st_size
+            if not size:
+                return None
+            with suppress(FileExistsError), atomic_folder(self._folder / file_id) as folder:
+                (folder / CONTENT).mkdir()
+                path.rename(folder / CONTENT / name)
+                _write_metadata(folder, name, size, purpose, expires_s)
+        return self.find(file_id)
 
     def announce(self, name: str, purpose: str, sha256: str) -> tuple[str, str]:
         """Reserve an id for a file that follows; returns it with the token that `receive` wants.
@@ -95,7 +131,13 @@ class Uploads:
         return upload
 
     async def _save(
-        self, file_id: str, name: str, purpose: str, chunks: AsyncIterator[bytes], sha256: str = ""
+        self,
+        file_id: str,
+        name: str,
+        purpose: str,
+        chunks: AsyncIterator[bytes],
+        sha256: str = "",
+        expires_s: int | None = None,
     ) -> Upload:
         safe = re.sub(r"[^\w.-]", "_", Path(name).name)[-120:].lstrip(".") or "rows.jsonl"
         digest = hashlib.sha256()
@@ -110,8 +152,12 @@ class Uploads:
                 raise InvalidRequest("file", "it is empty")
             if sha256 and digest.hexdigest() != sha256:
                 raise InvalidRequest("checksum", "is not the SHA-256 of the bytes that were sent")
-            _write_metadata(folder, safe, size, purpose)
+            _write_metadata(folder, safe, size, purpose, expires_s)
         return self.find(file_id)
+
+    def _made_folder(self) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
 
     def keep(self, path: Path, purpose: str) -> Upload:
         """Keep a copy of a file of this machine."""
@@ -123,17 +169,25 @@ class Uploads:
         return self.find(file_id)
 
     def find(self, file_id: str) -> Upload:
-        """Return an upload by its id. Raises `UnknownFile`."""
+        """Return an upload by its id. Raises `UnknownFile`, also for one that expired, which is
+        removed then."""
         folder = self._folder / file_id
         metadata = read_json_object(folder / METADATA_FILE) if ID.fullmatch(file_id) else {}
         if not metadata:
             raise UnknownFile(file_id)
         path = folder / CONTENT / str(metadata["name"])
-        return Upload(file_id, path=path, **metadata)  # type: ignore[arg-type]
+        upload = Upload(file_id, path=path, **metadata)  # type: ignore[arg-type]
+        if upload.expires is not None and upload.expires <= time.time():
+            shutil.rmtree(folder, ignore_errors=True)
+            raise UnknownFile(file_id)
+        return upload
 
     def all(self) -> list[Upload]:
         """All uploads, the latest first."""
-        uploads = [self.find(folder.name) for folder in self._folder.glob("file-*")]
+        uploads = []
+        for folder in self._folder.glob("file-*"):
+            with suppress(UnknownFile):  # expired, or deleted meanwhile
+                uploads.append(self.find(folder.name))
         return sorted(uploads, key=lambda upload: (upload.created, upload.id), reverse=True)
 
     def delete(self, file_id: str) -> None:
@@ -149,6 +203,10 @@ def _new_id() -> str:
     return f"file-{uuid.uuid4().hex[:24]}"
 
 
-def _write_metadata(folder: Path, name: str, size: int, purpose: str) -> None:
-    metadata: StoredObject = {"name": name, "size": size, "purpose": purpose}
-    write_json_object(folder / METADATA_FILE, metadata | {"created": int(time.time())})
+def _write_metadata(
+    folder: Path, name: str, size: int, purpose: str, expires_s: int | None = None
+) -> None:
+    now = int(time.time())
+    metadata: StoredObject = {"name": name, "size": size, "purpose": purpose, "created": now}
+    expires: StoredObject = {} if expires_s is None else {"expires": now + expires_s}
+    write_json_object(folder / METADATA_FILE, metadata | expires)

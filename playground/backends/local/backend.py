@@ -28,6 +28,7 @@ from playground.models.loaded import LoadedModel
 from playground.protocol import (
     Capabilities,
     Delta,
+    Message,
     ModelInfo,
     Provenance,
     Request,
@@ -135,6 +136,11 @@ class LocalBackend:
         """Token ids of the request's prompt as the model would be given it."""
         self._adapter_of(request.model)
         return list((await asyncio.to_thread(self._renderer.render, request)).token_ids)
+
+    async def tokenize_answer(self, request: Request, text: str) -> list[int]:
+        """Token ids of ``text`` as the whole answer, with the end behind it."""
+        render, answer = self._loaded.tokenizer.render_answer, Message("assistant", text)
+        return list(await asyncio.to_thread(render, answer, request.messages, request.tools))
 
     def encode_plain(self, text: str) -> list[int]:
         """Token ids of text alone, without a beginning-of-sequence token."""

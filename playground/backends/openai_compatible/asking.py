@@ -7,6 +7,7 @@ log-probabilities.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from playground.backends.openai_compatible.body import format_body
 from playground.backends.openai_compatible.kinds import Capability
@@ -48,6 +49,10 @@ TRIAL_SCHEMA: JsonObject = {
     "required": ["greeted"],
     "additionalProperties": False,
 }
+TOLD: Mapping[Capability, str] = MappingProxyType(
+    {"tools": "function_calling", "schema": "schema", "logprobs": "logprobs"}
+)
+"""What lists of models call a capability: Mistral's platform the first, a playground all."""
 NOT_OFFERED = (500, 501)
 """What some servers answer to a field they do not know; 502 to 504 are of a server that is down."""
 CAPABILITIES: tuple[Capability, ...] = ("tools", "schema", "logprobs")
@@ -120,6 +125,7 @@ async def capabilities_of(wire: Wire, model: Served) -> Capabilities:
         logprobs=can["logprobs"],
         adapters=kind.adapters,
         reasoning=model.reasoning,
+        enforces=kind.own_guarantee,
         why_not=why_not,
     )
 
@@ -176,11 +182,9 @@ def _served(model: OfferedModel, entry: JsonObject, window: int) -> Served:
     can: dict[Capability, bool] = {}
     why_not: dict[str, str] = {}
     told = object_at(entry, "capabilities")
-    for ours, theirs in (("tools", "tools"), ("schema", "schema"), ("logprobs", "logprobs")):
+    for name, theirs in TOLD.items():
         if isinstance(told.get(theirs), bool):
-            can[ours] = bool(told[theirs])  # type: ignore[index]
-    if isinstance(told.get("function_calling"), bool):  # Mistral's platform
-        can["tools"] = bool(told["function_calling"])
+            can[name] = bool(told[theirs])
     for name in can:
         if not can[name]:
             why_not[name] = "its server says so"

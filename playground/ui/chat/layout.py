@@ -7,6 +7,7 @@ import gradio as gr
 
 from playground.models.catalogue import find
 from playground.protocol import ModelInfo
+from playground.ui.chat.prompts import PanelParts, SavingParts, panel_parts, saving_parts
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import examples_for
 from playground.ui.components.markup import render
@@ -19,11 +20,14 @@ from playground.ui.components.status import status_line
 @dataclass(frozen=True, slots=True)
 class ChatParts:
     """The components that events read and write. ``running`` holds the id of the request that is
-    being answered in this session, empty when none is.
+    being answered in this session, ``conversation`` that of the kept conversation that is shown;
+    empty for none.
     """
 
     model: gr.Dropdown
     new_chat: gr.Button
+    temporary: gr.Checkbox
+    conversation: gr.Textbox
     view_code: gr.Button
     chatbot: gr.Chatbot
     message: gr.Textbox
@@ -35,6 +39,8 @@ class ChatParts:
     reset: gr.Button
     code: CodeParts
     preferences: gr.BrowserState
+    prompt_panel: PanelParts
+    saving: SavingParts
 
 
 def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
@@ -56,18 +62,26 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
                     interactive=False,
                     elem_id="model",
                 )
+                temporary = gr.Checkbox(
+                    label="Temporary chat", container=False, min_width=0, elem_id="temporary"
+                )
                 new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
                 view_code = gr.Button("View code", size="sm", elem_id="view-code")
             chatbot = _chatbot(default)
+            conversation = gr.Textbox(visible="hidden", elem_id="chat-conversation")
             with gr.Column(elem_id="composer"):
                 chip = gr.HTML("", elem_id="system-chip", container=False)
+                prompt_panel = panel_parts()
                 status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
                 message = _message_box()
         with gr.Column(elem_id="settings"):
             system, sampling, reset = _settings(default)
+            saving = saving_parts()
     return ChatParts(
         model=model,
         new_chat=new_chat,
+        temporary=temporary,
+        conversation=conversation,
         view_code=view_code,
         chatbot=chatbot,
         message=message,
@@ -79,6 +93,8 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         reset=reset,
         code=code_panel("chat"),
         preferences=preferences_store(),
+        prompt_panel=prompt_panel,
+        saving=saving,
     )
 
 

@@ -3,14 +3,14 @@
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import gradio as gr
 
 from playground.errors import InvalidRequest
 from playground.lab import Lane, LaneEvent, blind_order
-from playground.protocol import Answer, Message, Sampling
+from playground.protocol import Answer, Message, Request, Sampling
 from playground.store import Feedback, NewAnswer
 from playground.store.feedback import as_jsonl
 from playground.ui.compare.layout import ASK, LANE_SETTINGS, LANES, SIDES, input_name
@@ -23,8 +23,11 @@ from playground.ui.compare.views import (
 )
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.downloads import download_file
+from playground.ui.components.snippets import api_address
 from playground.ui.components.status import verdict
+from playground.ui.history.recording import Recorder
 
 REFRESH_S = 0.05
 
@@ -46,6 +49,7 @@ class Comparison:
     answer_ids: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     revealed: tuple[str, ...] = ()
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class CompareHandlers:
 
     answering: Answering
     feedback: Feedback
+    needs_key: bool = False
+    recorder: Recorder = field(default_factory=Recorder)
 
     async def ask(
         self, question: str, blind: bool, **settings: LaneSetting
@@ -131,7 +137,7 @@ class CompareHandlers:
             return
         lanes = [await self._lane(lane, settings) for lane in range(LANES)]
         order = tuple(blind_order(LANES) if blind else range(LANES))
-        comparison = Comparison(order, tuple(lane.model for lane in lanes))
+        comparison = Comparison(order, tuple(lane.model for lane in lanes), question=question)
         last: dict[int, LaneEvent] = {}
         shown_at = 0.0
         yield _started(comparison, question, blind=blind)
@@ -151,6 +157,22 @@ class CompareHandlers:
                         )
                     )
         yield self._finished(comparison, question, lanes, last, blind=blind)
+
+    async def code(
+        self,
+        page: gr.Request,
+        number: int,
+        question: str,
+        comparison: Comparison | None,
+        **settings: LaneSetting,
+    ) -> CodeUpdate:
+        """Open the panel with what one lane is asked as code: the draft, or the last question."""
+        asked = question.strip() or (comparison.question if comparison else "") or "Hello!"
+        lane = await self._lane(number, settings)
+        head = (Message("system", lane.system),) if lane.system else ()
+        messages = (*head, Message("user", asked))
+        request = Request(lane.model, messages, sampling=lane.sampling)
+        return code_update(request, api_address(page), needs_key=self.needs_key)
 
     async def _lane(self, lane: int, settings: Mapping[str, LaneSetting]) -> Lane:
         values = {name: settings[input_name(lane, name)] for name in LANE_SETTINGS}
@@ -182,6 +204,7 @@ class CompareHandlers:
         ]
         complete = len(answers) == LANES
         if complete:
+            self.recorder.record_lanes(question, lanes, answers)
             kept = self.feedback.keep((Message("user", question),), answers, blind=blind)
             comparison = replace(
                 comparison,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from playground.protocol import ModelInfo
+from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.shown_text import LATEX
 
 LANES = 2
@@ -22,9 +23,10 @@ class LaneParts:
     temperature: gr.Slider
     max_tokens: gr.Number
     seed: gr.Textbox
+    view_code: gr.Button
 
 
-LANE_SETTINGS = tuple(field.name for field in fields(LaneParts))
+LANE_SETTINGS = tuple(field.name for field in fields(LaneParts) if field.name != "view_code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class CompareParts:
     preferences: gr.DownloadButton
     thumbs: gr.DownloadButton
     good: gr.DownloadButton
+    code: CodeParts
 
 
 def input_name(lane: int, setting: str) -> str:
@@ -126,6 +129,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         preferences=preferences,
         thumbs=thumbs,
         good=good,
+        code=code_panel("cmp"),
     )
 
 
@@ -155,7 +159,8 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
                     max_lines=1,
                     elem_id=f"cmp-seed-{number}",
                 )
-    return LaneParts(model, system, temperature, max_tokens, seed)
+            view_code = gr.Button("View code", size="sm", elem_id=f"cmp-code-{number}")
+    return LaneParts(model, system, temperature, max_tokens, seed, view_code)
 
 
 def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:

@@ -11,14 +11,20 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
+from playground.ui.history.recording import Recorder
 
 
 def compare_tab(
-    page: gr.Blocks, answering: Answering, feedback: Feedback
+    page: gr.Blocks,
+    answering: Answering,
+    feedback: Feedback,
+    *,
+    needs_key: bool,
+    recorder: Recorder | None = None,
 ) -> tuple[gr.Dropdown, ...]:
     """Build the tab in the current layout and wire its events. Returns its choices of models."""
     parts = compare_parts(answering.initial_models)
-    handlers = CompareHandlers(answering, feedback)
+    handlers = CompareHandlers(answering, feedback, needs_key, recorder or Recorder())
     asking = parts.question.submit(
         **bind(handlers.ask, parts),
         inputs=[parts.question, parts.blind],
@@ -29,6 +35,13 @@ def compare_tab(
     parts.stop.click(
         **bind(handlers.reset_inputs, parts), inputs=None, cancels=[asking], **UNQUEUED
     )
+    for number, lane in enumerate(parts.lanes):
+        lane.view_code.click(
+            **bind(handlers.code, parts.code),
+            inputs=[gr.State(number), parts.question, parts.comparison],
+            inputs_kwargs=lane_inputs(parts.lanes),
+            **ACTION,
+        )
     _wire_feedback(page, parts, handlers)
     typed = {"question": parts.question, "blind": parts.blind}
     keep("compare", lane_inputs(parts.lanes) | typed, page)

@@ -3,7 +3,7 @@
 The form (model, functions, tool choice, permissions, settings) arrives as keyword arguments.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict, Unpack, cast
@@ -28,9 +28,9 @@ from playground.tools.importers.definitions import tools_of_text
 from playground.tools.loop import Permissions, Policy, Step, unanswered, with_results
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
-from playground.ui.components.code_panel import CodeUpdate
+from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.examples import FunctionExample
-from playground.ui.components.snippets import api_address, curl_snippet, structured_snippet
+from playground.ui.components.snippets import api_address
 from playground.ui.components.status import answer_note, made_by, verdict
 from playground.ui.functions.gallery import gallery_tool, tools_json, with_tools
 from playground.ui.functions.layout import choice_options
@@ -214,13 +214,7 @@ class FunctionHandlers:
         if draft.strip() or not messages:
             messages = (*messages, Message("user", draft.strip() or "Hello!"))
         request = _request(form, messages)
-        options = _api_options(request.tools, request.tool_choice)
-        base_url = api_address(page)
-        return CodeUpdate(
-            panel=gr.Column(visible=True),
-            python=structured_snippet(request, base_url, options, needs_key=self.needs_key),
-            curl=curl_snippet(request, base_url, options, needs_key=self.needs_key),
-        )
+        return code_update(request, api_address(page), needs_key=self.needs_key)
 
     def _decide(
         self, call_id: str, timeline: Timeline, form: FunctionForm, permissions: Permissions
@@ -321,18 +315,6 @@ def _permissions(form: FunctionForm) -> Permissions:
     policy: dict[str, Policy] = dict.fromkeys(form["allow"] or (), "allow")
     policy |= dict.fromkeys(form["never"] or (), "never")
     return Permissions(policy)
-
-
-def _api_options(tools: tuple[Tool, ...], choice: ToolChoice) -> Mapping[str, object]:
-    options: dict[str, object] = {
-        "tools": [tool.to_openai() for tool in tools],
-        "tool_choice": (
-            {"type": "function", "function": {"name": choice.names[0]}}
-            if choice.names
-            else choice.mode
-        ),
-    }
-    return options if choice.parallel else options | {"parallel_tool_calls": False}
 
 
 def _request(form: FunctionForm, messages: tuple[Message, ...]) -> Request:

@@ -39,10 +39,10 @@ from playground.structured.schema import compile_schema
 from playground.tools.importers.definitions import schema_of_text
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED, Unchanged
-from playground.ui.components.code_panel import CodeUpdate
+from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.downloads import download_file
 from playground.ui.components.examples import JsonExample
-from playground.ui.components.snippets import api_address, curl_snippet, structured_snippet
+from playground.ui.components.snippets import api_address
 from playground.ui.components.status import answer_note, verdict
 from playground.ui.json.views import Table, batch_progress, fields_table, table_of
 
@@ -215,16 +215,7 @@ class JsonHandlers:
     def code(self, page: gr.Request, text: str, **form: Unpack[JsonForm]) -> CodeUpdate:
         """Open the panel with the request as code."""
         request = _request(form, text or "…")
-        schema = _schema_of(request)
-        strict = not compile_schema(schema).needs_check
-        json_schema = {"name": "answer", "strict": strict, "schema": schema}
-        options = {"response_format": {"type": "json_schema", "json_schema": json_schema}}
-        base_url = api_address(page)
-        return CodeUpdate(
-            panel=gr.Column(visible=True),
-            python=structured_snippet(request, base_url, options, needs_key=self.needs_key),
-            curl=curl_snippet(request, base_url, options, needs_key=self.needs_key),
-        )
+        return code_update(request, api_address(page), needs_key=self.needs_key)
 
 
 def read_schema(text: str) -> JsonObject:

@@ -32,7 +32,7 @@ def url(home: Path, serve) -> Iterator[str]:
         yield serve(backend, {"home": home})
 
 
-def post(url: str, call: str, **body: str) -> httpx.Response:
+def post(url: str, call: str, **body: str | bool) -> httpx.Response:
     return httpx.post(f"{url}/v1/{call}", json=body, timeout=30)
 
 
@@ -53,6 +53,15 @@ def test_loaded_adapter_listed_and_answers(url: str) -> None:
 
 
 @pytest.mark.slow
+def test_served_name_kept_unless_in_place(url: str) -> None:
+    load = {"lora_name": "cardiology", "lora_path": "cardiology"}
+    assert post(url, "load_lora_adapter", **load).status_code == 200
+    reply = post(url, "load_lora_adapter", **load, load_inplace=False)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == "lora_name"
+    assert post(url, "load_lora_adapter", **load, load_inplace=True).status_code == 200
+
+
 def test_unloaded_adapter_not_found(url: str) -> None:
     post(url, "load_lora_adapter", lora_name="cardiology", lora_path="cardiology")
     assert post(url, "unload_lora_adapter", lora_name="cardiology").status_code == 200

@@ -361,10 +361,18 @@ def test_empty_file_refused(client: openai.OpenAI) -> None:
     assert len(client.files.list().data) == before
 
 
-def test_file_that_expires_refused(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="do not expire"):
-        client.files.create(
-            file=ROWS,
-            purpose="fine-tune",
-            expires_after={"anchor": "created_at", "seconds": 3600},
-        )
+def test_file_says_when_it_expires(client: openai.OpenAI) -> None:
+    file = client.files.create(
+        file=ROWS,
+        purpose="fine-tune",
+        expires_after={"anchor": "created_at", "seconds": 3600},
+    )
+    assert file.expires_at == file.created_at + 3600
+
+
+@pytest.mark.parametrize(
+    "expires", [{"anchor": "created_at", "seconds": 1}, {"anchor": "now", "seconds": 3600}]
+)
+def test_wrong_expiry_refused(client: openai.OpenAI, expires: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="expires_after"):
+        client.files.create(file=ROWS, purpose="fine-tune", expires_after=expires)

@@ -12,7 +12,7 @@ from playground.store import Feedback, NewAnswer
 from playground.ui.compare.events import AnswersUpdate, CompareHandlers, Comparison
 from playground.ui.compare.layout import input_name
 from playground.ui.components.binding import UNCHANGED
-from tests.playground.ui.helpers import changed, drain, drain_failing, scripted
+from tests.playground.ui.helpers import changed, drain, drain_failing, page_request, scripted
 
 
 def answers(request: Request) -> Iterable[str]:
@@ -157,3 +157,13 @@ async def test_an_unknown_model_is_refused(tab: CompareHandlers) -> None:
 
 async def test_an_empty_question_is_not_asked(tab: CompareHandlers) -> None:
     assert await drain(tab.ask(" ", False, **settings())) == []
+
+
+async def test_lane_is_shown_as_code(tab: CompareHandlers) -> None:
+    _, comparison = await compared(tab, blind=False)
+    last = await tab.code(page_request(), 1, "", comparison, **settings(seed="7"))
+    assert 'model="right"' in str(last.python)
+    assert '"Who?"' in str(last.python)
+    assert "seed: 7" in str(last.yaml)
+    draft = await tab.code(page_request(), 0, "Why?", comparison, **settings())
+    assert '"Why?"' in str(draft.curl)

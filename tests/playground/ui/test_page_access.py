@@ -15,6 +15,7 @@ from gradio_client.exceptions import AuthenticationError  # type: ignore[import-
 from playground.api import create_api
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
+from playground.lab.prompts import Prompts
 from playground.protocol import ModelInfo
 from playground.services import Services
 from playground.settings import Flags, load_settings
@@ -50,7 +51,10 @@ def serve_page(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) 
             chosen = load_settings({"home": str(home), **settings})
             studio = Studio(home, backend.loaded, backend)
             feedback = stack.enter_context(closing(Feedback(home)))
-            services = Services.create(scripted, chosen, studio=studio, feedback=feedback)
+            prompts = stack.enter_context(closing(Prompts(home)))
+            services = Services.create(
+                scripted, chosen, studio=studio, feedback=feedback, prompts=prompts
+            )
             return stack.enter_context(running(asyncio.run(build(services))))
 
         yield start

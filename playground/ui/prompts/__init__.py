@@ -1,0 +1,1 @@
+"""The Prompts tab: its components, its events and their wiring."""

@@ -1,0 +1,45 @@
+"""The Prompts tab in a real browser: write, try, save, compare, link, and use in the chat."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def field(page: Page, elem_id: str) -> str:
+    return f"#{elem_id} textarea, #{elem_id} input"
+
+
+def test_prompt_from_editor_to_chat(new_page: Page, playground_url: str) -> None:
+    page = new_page
+    page.get_by_role("tab", name="Prompts", exact=True).click()
+    page.locator(field(page, "pr-name")).fill("capital")
+    page.locator("#pr-user textarea").fill("What is the capital of {{ country }}?")
+    page.locator("#pr-user textarea").blur()
+    expect(page.locator("#pr-variables")).to_contain_text("name: country")
+    page.locator(field(page, "pr-value-country")).fill("France")
+    page.locator("#pr-run").click()
+    expect(page.locator("#pr-answer")).to_contain_text("Paris")
+    page.locator("#pr-save").click()
+    expect(page.locator("#pr-about")).to_contain_text("Permalink")
+    expect(page.locator(field(page, "pr-value-country"))).to_have_value("France")
+    page.locator("#pr-user textarea").fill("Which city leads {{ country }}, <b>now</b>?")
+    page.locator(field(page, "pr-message")).fill("Ask for the city")
+    page.locator("#pr-save").click()
+    expect(page.locator("#pr-version input")).to_have_value("v2 · Ask for the city")
+    page.get_by_role("button", name="Compare versions").click()
+    expect(page.locator("#pr-diff .changed .new").first).to_contain_text("<b>now</b>")
+
+    page.goto(f"{playground_url}/?prompt=capital&version=1")
+    expect(page.locator("#pr-user textarea")).to_have_value("What is the capital of {{ country }}?")
+    page.goto(f"{playground_url}/?prompt=nothing")
+    expect(page.locator("#pr-about")).to_contain_text("no prompt 'nothing'")
+
+    page.goto(playground_url)
+    page.wait_for_selector("#message textarea:enabled")
+    expect(page.locator("#slash-names button")).to_have_count(1)
+    page.locator("#message textarea").fill("/cap")
+    page.locator("#message textarea").press("Enter")
+    page.locator(field(page, "chat-value-country")).fill("Spain")
+    page.locator("#chat-insert").click()
+    expect(page.locator("#message textarea")).to_have_value("Which city leads Spain, <b>now</b>?")
