@@ -188,9 +188,7 @@ def _serve_on(
         open_conversations(settings) as conversations,
         open_remotes(settings) as remotes,
         closing(backend),
-        open_sweeps(
-            settings, ModelRouter(backend, remotes), prompts, conversations
-        ) as sweeps,
+        open_sweeps(settings, ModelRouter(backend, remotes), prompts, conversations) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,

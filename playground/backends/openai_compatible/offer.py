@@ -33,6 +33,4 @@ def not_asked_yet(server: RemoteServer) -> tuple[Served, ...]:
 def _unknown(server: RemoteServer, problem: str) -> Capabilities:
     why = problem or f"{server.alias} has not been asked yet"
     reasons: dict[str, str] = dict.fromkeys(CAPABILITIES, why)
-    return Capabilities(
-        tools=False, schema=False, logprobs=False, enforces=False, why_not=reasons
-    )
+    return Capabilities(tools=False, schema=False, logprobs=False, enforces=False, why_not=reasons)

@@ -1,9 +1,10 @@
 """Conversations of real servers, replayed: what was asked is kept, what is answered is given."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 
@@ -99,7 +100,7 @@ def server(kind: str, **settings: object) -> RemoteServer:
     return server_of(made)
 
 
-def recording(answers: dict[str, httpx.Response | Iterable[httpx.Response]]) -> Recording:
+def recording(answers: Mapping[str, httpx.Response | Iterable[httpx.Response]]) -> Recording:
     listed = {
         path: [given] if isinstance(given, httpx.Response) else list(given)
         for path, given in answers.items()
@@ -127,5 +128,5 @@ def replayed(
         io.close()
 
 
-def asking(model: str = "far/m", **fields: object) -> Request:
+def asking(model: str = "far/m", **fields: Any) -> Request:
     return replace(Request(model, HELLO, sampling=GREEDY), **fields)
