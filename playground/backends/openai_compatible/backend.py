@@ -205,7 +205,7 @@ class RemoteBackend:
             try:
                 await self._ask()
             except PlaygroundError as error:
-                if error.message != self._problem:
+                if not self._problem:
                     logging.getLogger(__name__).warning("%s", error.message)
                 self._problem = error.message
             pause = HOSTED_REFRESH_S if hosted else REFRESH_S

@@ -67,13 +67,22 @@ class Wire:
         await self._client.aclose()
 
     async def get(self, url: str) -> JsonObject:
-        """The JSON object at the address, asked for once. Raises `BackendUnavailable` and the like.
+        """The JSON object at the address, asked for once; a look at a server that is down, too.
+
+        Raises `BackendUnavailable` and the like.
         """
-        return await self._whole("GET", url, None, retries=0)
+        try:
+            data = await self._once("GET", url, None)
+        except _Failed as failed:
+            raise failed.error from failed.__cause__
+        try:
+            return parse_object(data)
+        except ValueError:
+            raise BackendUnavailable(self.server.alias, f"{url} answers no JSON") from None
 
     async def post(self, url: str, body: Mapping[str, object], retries: int = 0) -> JsonObject:
         """The JSON object that answers the body; an empty one for an answer that is none."""
-        return await self._whole("POST", url, body, retries=retries)
+        return await self._whole(url, body, retries)
 
     async def stream(
         self, url: str, body: Mapping[str, object]
@@ -101,14 +110,12 @@ class Wire:
                 await self._wait_or_raise(failed, tries, self.server.retries)
                 tries += 1
 
-    async def _whole(
-        self, method: str, url: str, body: Mapping[str, object] | None, retries: int
-    ) -> JsonObject:
+    async def _whole(self, url: str, body: Mapping[str, object], retries: int) -> JsonObject:
         tries = 0
         while True:
             self._ask_breaker()
             try:
-                data = await self._once(method, url, body)
+                data = await self._once("POST", url, body)
             except _Failed as failed:
                 self._note(failed)
                 await self._wait_or_raise(failed, tries, retries)
@@ -117,10 +124,8 @@ class Wire:
             self.breaker.succeeded()
             try:
                 return parse_object(data)
-            except ValueError:
-                if method == "POST" and body is not None and data:
-                    return {"text": data.decode("utf-8", "replace")}
-                raise BackendUnavailable(self.server.alias, f"{url} answers no JSON") from None
+            except ValueError:  # adapters are confirmed in words
+                return {"text": data.decode("utf-8", "replace")}
 
     async def _once(self, method: str, url: str, body: Mapping[str, object] | None) -> bytes:
         try:
