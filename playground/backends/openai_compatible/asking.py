@@ -14,7 +14,7 @@ from playground.backends.openai_compatible.kinds import Capability
 from playground.backends.openai_compatible.ollama import LOGPROBS_SINCE
 from playground.backends.openai_compatible.server import OfferedModel
 from playground.backends.openai_compatible.wire import Wire
-from playground.errors import BackendBusy, BackendUnavailable, PlaygroundError
+from playground.errors import BackendBusy, BackendUnavailable, InvalidRequest, PlaygroundError
 from playground.protocol import Capabilities, ResponseFormat
 from playground.protocol.json_types import (
     Json,
@@ -153,18 +153,26 @@ async def _tried(wire: Wire, model: str, name: Capability) -> str:
         except BackendUnavailable as error:
             if error.status not in NOT_OFFERED:
                 raise
-            return f"the server fails on it: {error.message}"
+            return f"its server fails on it: {_without(error.message, wire)}"
+        except InvalidRequest as error:
+            return f"its server refuses it: {_without(error.problem, wire)}"
         except PlaygroundError as error:
-            return f"the server refuses it: {error.message}"
+            return f"its server refuses it: {error.message}"
         choice = next(iter(objects_at(answer, "choices")), {})
     return _verdict(name, choice)
+
+
+def _without(problem: str, wire: Wire) -> str:
+    """The problem without the server's alias, which the model's name begins with."""
+    alias = wire.server.alias
+    return problem.removeprefix(f"{alias}: ").removeprefix(f"backend {alias!r}: ")
 
 
 def _verdict(name: Capability, choice: JsonObject) -> str:
     message = object_at(choice, "message")
     if name == "logprobs":
         given = choice.get("logprobs")
-        return "the server leaves them out" if given is None or given == {} else ""
+        return "its server leaves them out" if given is None or given == {} else ""
     if name == "tools":
         called = bool(list_at(message, "tool_calls"))
         return "" if called else "asked for a call, it answered without one"
@@ -173,7 +181,7 @@ def _verdict(name: Capability, choice: JsonObject) -> str:
     try:
         value: Json = parse_json(text_at(message, "content"))
     except ValueError:
-        return "asked for JSON, it answered with something else"
+        return "asked for JSON, it answered something else"
     fits = isinstance(value, dict) and isinstance(value.get("greeted"), bool)
     return "" if fits else "asked for JSON of a schema, it answered with other JSON"
 

@@ -50,8 +50,15 @@ class AbilityHandlers:
         text = "" if able else f"{info.name} {WHAT[self.capability]}: {reason}"
         return AbilityUpdate(
             line=gr.HTML(verdict(text, good=False) if text else "", visible=not able),
-            actions=tuple(kind(interactive=able) for kind in self.kinds),
+            actions=tuple(_usable(kind, able) for kind in self.kinds),
         )
+
+
+def _usable(kind: type[gr.Component], able: bool) -> gr.Component:
+    """A box for messages loses its send button, too."""
+    if issubclass(kind, gr.Textbox):
+        return kind(interactive=able, submit_btn=able)
+    return kind(interactive=able)
 
 
 def ability_line(name: str) -> gr.HTML:

@@ -140,8 +140,11 @@ class JsonHandlers:
         text = "Constrained strictly: every token fits the schema"
         if compiled.needs_check:
             text = "Constrained in part; checked when the answer is complete"
-        if not (await self.answering.model(model)).capabilities.enforces:
+        can = (await self.answering.model(model)).capabilities
+        if not can.enforces:
             text = "Asked of the model's server; checked here when the answer is complete"
+        if not can.schema:
+            text = "The schema is valid"
         return SchemaUpdate(verdict=verdict(text, good=True))
 
     def make_schema(self, source: str | None) -> SchemaUpdate:
