@@ -6,19 +6,9 @@ The sections are pydantic models; `Settings` is all of them, read from flags, en
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar, get_args
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -26,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from playground.settings.backends import AnyBackend, check_aliases
 from playground.settings.sources import (
     ENV_PREFIX,
     NESTED_DELIMITER,
@@ -223,81 +214,6 @@ class AccessSettings(Section):
     )
 
 
-BackendKind = Literal["openai", "playground", "vllm", "llama.cpp", "ollama", "together", "mistral"]
-
-
-class RemoteModel(Section):
-    """A model of a remote backend: ``id`` there, ``name`` here, the window if it does not say."""
-
-    id: str = Field(min_length=1)
-    name: str = Field(default="", pattern=r"^[^\s:]*$")
-    context_length: int | None = Field(default=None, ge=16)
-
-
-def _model_of_text(value: object) -> object:
-    return {"id": value} if isinstance(value, str) else value
-
-
-class BackendSettings(Section):
-    """Another server that answers, beside the model of this one. The key is never in the file:
-    ``key_env`` names an environment variable, ``key_file`` a file.
-    """
-
-    alias: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    url: str
-    kind: BackendKind = "openai"
-    key_env: str = ""
-    key_file: ExpandedPath | None = None
-    models: tuple[Annotated[RemoteModel, BeforeValidator(_model_of_text)], ...] = ()
-    connect_timeout_s: float = Field(default=5.0, gt=0)
-    timeout_s: float = Field(default=120.0, gt=0)
-    retries: int = Field(default=3, ge=0, le=10)
-
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("write http://HOST:PORT/… or https://HOST/…")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("no user, password or query belongs in it; see key_env and key_file")
-        return url.rstrip("/")
-
-    @model_validator(mode="after")
-    def _check_key_and_models(self) -> Self:
-        if self.key_env and self.key_file:
-            raise ValueError("give key_env or key_file, not both")
-        if self.kind in ("together", "mistral") and not self.models:
-            raise ValueError(f"models: name those to offer here; {self.kind} lists hundreds")
-        return self
-
-    def __str__(self) -> str:
-        return f"{self.alias}={self.kind}+{self.url}"
-
-
-def _backend_of_text(value: object) -> object:
-    """``ALIAS=URL`` or ``ALIAS=KIND+URL`` as the mapping that it stands for."""
-    if not isinstance(value, str):
-        return value
-    alias, separator, url = value.partition("=")
-    if not separator:
-        raise ValueError("write ALIAS=URL or ALIAS=KIND+URL")
-    kind, plus, rest = url.partition("+")
-    known = plus and kind in get_args(BackendKind)
-    return {"alias": alias, "url": rest, "kind": kind} if known else {"alias": alias, "url": url}
-
-
-AnyBackend = Annotated[BackendSettings, BeforeValidator(_backend_of_text)]
-
-
-def _check_aliases(backends: tuple[BackendSettings, ...]) -> tuple[BackendSettings, ...]:
-    aliases = [backend.alias for backend in backends]
-    twice = next((alias for alias in aliases if aliases.count(alias) > 1), None)
-    if twice:
-        raise ValueError(f"alias {twice!r} is given twice")
-    return backends
-
-
 class Settings(BaseSettings):
     """Everything that can be set. Sources, strongest first: flags (the constructor's arguments),
     environment, ``playground.yaml`` in the working directory, the defaults here.
@@ -326,7 +242,7 @@ class Settings(BaseSettings):
     tools: ToolSettings = ToolSettings()
     sweeps: SweepSettings = SweepSettings()
     access: AccessSettings = AccessSettings()
-    backends: Annotated[Several[AnyBackend], AfterValidator(_check_aliases), Flag("--backend")] = (
+    backends: Annotated[Several[AnyBackend], AfterValidator(check_aliases), Flag("--backend")] = (
         Field(
             default=(),
             description="server that answers, too: ALIAS=URL, ALIAS=KIND+URL or a mapping",

@@ -96,8 +96,7 @@ def message_body(message: Message, kind: Kind) -> JsonObject:
 
 
 def short_id(call_id: str) -> str:
-    """A call's id as Mistral's platform wants it: nine letters and digits; the same for the same.
-    """
+    """A call's id as Mistral's platform wants it: nine letters and digits, always the same."""
     if len(call_id) == ID_CHARACTERS and call_id.isascii() and call_id.isalnum():
         return call_id
     return hashlib.sha256(call_id.encode()).hexdigest()[:ID_CHARACTERS]

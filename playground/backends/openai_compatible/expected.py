@@ -28,8 +28,7 @@ class Expected:
     strict: frozenset[str] = frozenset()
 
     def of_answer(self, text: str) -> Guarantee | None:
-        """How a whole answer meets its format. Raises `RequestFailed` where a strict one is broken.
-        """
+        """How a whole answer meets its format. Raises `RequestFailed` for a broken strict one."""
         if self.form is None:
             return None
         problem = problem_of(self.form, text)
