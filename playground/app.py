@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from playground.protocol import Backend, ModelInfo
     from playground.store import Feedback
     from playground.store.completions import Completions
+    from playground.store.conversations import Conversations
     from playground.store.responses import Responses
     from playground.tools import Toolbox
 
@@ -109,7 +111,7 @@ def open_feedback(settings: Settings) -> "Iterator[Feedback]":
     """Open the votes, edits and thumbs that people gave to answers."""
     from playground.store import Feedback
 
-    feedback = Feedback(settings.home)
+    feedback = Feedback(settings.home, settings.store.url)
     try:
         yield feedback
     finally:
@@ -121,7 +123,7 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
     """Open the stored responses of the API."""
     from playground.store.responses import Responses
 
-    responses = Responses(settings.home)
+    responses = Responses(settings.home, settings.store.url)
     try:
         yield responses
     finally:
@@ -133,7 +135,7 @@ def open_prompts(settings: Settings) -> "Iterator[Prompts]":
     """Open the stored prompts."""
     from playground.lab.prompts import Prompts
 
-    prompts = Prompts(settings.home)
+    prompts = Prompts(settings.home, settings.store.url)
     try:
         yield prompts
     finally:
@@ -141,16 +143,21 @@ def open_prompts(settings: Settings) -> "Iterator[Prompts]":
 
 
 @contextmanager
-def open_sweeps(settings: Settings, backend: "Backend", prompts: "Prompts") -> "Iterator[Sweeps]":
+def open_sweeps(
+    settings: Settings, backend: "Backend", prompts: "Prompts", conversations: "Conversations"
+) -> "Iterator[Sweeps]":
     """Open the sweeps of this home; those that were running go on once the model is loaded.
 
     Raises `InvalidSettings` for a grader that is no Python expression.
     """
+    from playground.lab.history.exporting import latest_rows
     from playground.lab.sweeps.stored_prompts import StoredPrompts
     from playground.lab.sweeps.sweeps import Sweeps, named_expressions
 
     expressions = named_expressions(settings.sweeps.expressions)
-    with Sweeps(settings.home, backend, expressions, StoredPrompts(prompts)) as sweeps:
+    history = partial(latest_rows, conversations)
+    stored = StoredPrompts(prompts)
+    with Sweeps(settings.home, backend, expressions, stored, history) as sweeps:
         yield sweeps
 
 
@@ -159,7 +166,7 @@ def open_completions(settings: Settings) -> "Iterator[Completions]":
     """Open the stored chat completions of the API."""
     from playground.store.completions import Completions
 
-    with closing(Completions(settings.home)) as completions:
+    with closing(Completions(settings.home, url=settings.store.url)) as completions:
         yield completions
 
 
@@ -171,8 +178,21 @@ def open_batches(settings: Settings) -> "Iterator[Batches]":
     from playground.store.uploads import Uploads
 
     concurrency = settings.engine.max_sequences + BATCH_RESERVE
-    with closing(Batches(settings.home, Uploads(settings.home), concurrency)) as batches:
+    uploads, url = Uploads(settings.home), settings.store.url
+    with closing(Batches(settings.home, uploads, concurrency, url=url)) as batches:
         yield batches
+
+
+@contextmanager
+def open_conversations(settings: Settings) -> "Iterator[Conversations]":
+    """Open the history: the conversations of page and API."""
+    from playground.store.conversations import Conversations
+
+    conversations = Conversations(settings.home, settings.store.url)
+    try:
+        yield conversations
+    finally:
+        conversations.close()
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings,
-feedback, prompts.
+feedback, prompts, history.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -11,6 +11,7 @@ import typer
 from playground.commands.bench import bench
 from playground.commands.chat import chat
 from playground.commands.feedback import feedback
+from playground.commands.history import history
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
 from playground.commands.prompts import prompts
@@ -28,6 +29,7 @@ cli.callback(invoke_without_command=True)(serve)
 for command in (chat, sweep, plan, bench, models, settings, feedback):
     cli.command()(command)
 cli.add_typer(prompts)
+cli.add_typer(history, name="history")
 
 
 def main() -> None:

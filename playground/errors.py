@@ -22,6 +22,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownCompletion     No chat completion of this id is stored, or none any more.
     ├── UnknownResponse       No response of this id is stored, or none any more.
     ├── UnknownPrompt         No prompt of this name or id is stored, or it has no such version.
+    ├── UnknownConversation   No conversation, or none of its items, has this id.
     ├── Conflict              The operation is not allowed in the current state.
     ├── LimitReached          A client has had its share; the message says when there is more.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
@@ -31,6 +32,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
     ├── NoSpace               The disk has no room for the files that are to be written.
+    ├── DatabaseUnavailable   The database is locked, read-only, damaged or cannot be reached.
     ├── PortInUse             The server cannot listen there: another program does, mostly.
     └── ModelLoadError        A model or adapter cannot be loaded; the message says why.
         ├── NoSuchModel       There is no catalogue entry, folder or hub repository of this name.
@@ -283,6 +285,19 @@ class UnknownPrompt(PlaygroundError):
         self.code = "prompt_version_not_found" if is_version else "prompt_not_found"
 
 
+class UnknownConversation(PlaygroundError):
+    """No conversation, or none of its items, has this id."""
+
+    kind = "not_found"
+    code = "conversation_not_found"
+
+    def __init__(self, conversation_id: str, item_id: str = "") -> None:
+        item = f"Item with id '{item_id}' not found in c" if item_id else "C"
+        found = "" if item_id else " not found"
+        super().__init__(f"{item}onversation with id '{conversation_id}'{found}.")
+        self.conversation_id = conversation_id
+
+
 class Conflict(PlaygroundError):
     """The operation is not allowed in the current state."""
 
@@ -356,6 +371,13 @@ class NoSpace(PlaygroundError):
     """The disk has no room for the files that are to be written."""
 
     code = "no_space"
+
+
+class DatabaseUnavailable(PlaygroundError):
+    """The database is locked, read-only, damaged or cannot be reached."""
+
+    kind = "unavailable"
+    code = "database_unavailable"
 
 
 class PortInUse(PlaygroundError):

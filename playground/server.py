@@ -23,6 +23,7 @@ from playground.app import (
     model_spec,
     open_batches,
     open_completions,
+    open_conversations,
     open_feedback,
     open_prompts,
     open_responses,
@@ -182,8 +183,9 @@ def _serve_on(
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
         open_prompts(settings) as prompts,
+        open_conversations(settings) as conversations,
         closing(backend),
-        open_sweeps(settings, backend, prompts) as sweeps,
+        open_sweeps(settings, backend, prompts, conversations) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
@@ -201,6 +203,7 @@ def _serve_on(
             sweeps=sweeps,
             batches=batches,
             completions=completions,
+            conversations=conversations,
         )
         config = uvicorn.Config(
             build_app(services),

@@ -1,6 +1,7 @@
 """`Services`: the parts that every face works with, built once at start-up. Knows no face."""
 
 from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
 
 from playground.access import Access
 from playground.lab.batches import Batches
@@ -10,18 +11,34 @@ from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
 from playground.store.completions import Completions
+from playground.store.conversations import Conversations
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 from playground.tools import Toolbox
 
 
+class Parts(TypedDict, total=False):
+    """The parts that may be missing; see `Services`."""
+
+    toolbox: Toolbox
+    studio: Studio | None
+    feedback: Feedback | None
+    responses: Responses | None
+    prompts: Prompts | None
+    sweeps: Sweeps | None
+    batches: Batches | None
+    completions: Completions | None
+    conversations: Conversations | None
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What API and page are made from: ``create_api(services)``, ``build_page(services)``.
 
-    The API does without studio, feedback, responses, prompts, sweeps and batches; it has no files
-    and no fine-tuning jobs then, stores no response and no prompt, runs no sweep and no batch.
+    Only ``backend``, ``settings``, ``access`` and ``uploads`` are always there. What needs another
+    part is not offered without it: no studio, no files and no fine-tuning jobs, for example. The
+    page needs studio, feedback and prompts.
     """
 
     backend: Backend
@@ -36,34 +53,15 @@ class Services:
     sweeps: Sweeps | None = None
     batches: Batches | None = None
     completions: Completions | None = None
+    conversations: Conversations | None = None
 
     @classmethod
-    def create(
-        cls,
-        backend: Backend,
-        settings: Settings,
-        *,
-        toolbox: Toolbox | None = None,
-        studio: Studio | None = None,
-        feedback: Feedback | None = None,
-        responses: Responses | None = None,
-        prompts: Prompts | None = None,
-        sweeps: Sweeps | None = None,
-        batches: Batches | None = None,
-        completions: Completions | None = None,
-    ) -> "Services":
-        """Return the services over these parts; the others are made as the settings say."""
+    def create(cls, backend: Backend, settings: Settings, **parts: Unpack[Parts]) -> "Services":
+        """Return the services over these parts, with access and uploads as the settings say."""
         return cls(
             backend,
             settings,
             Access.from_settings(settings.access),
             Uploads(settings.home),
-            toolbox or Toolbox(),
-            studio,
-            feedback,
-            responses,
-            prompts,
-            sweeps,
-            batches,
-            completions,
+            **parts,
         )

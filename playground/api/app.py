@@ -19,6 +19,7 @@ from playground.api.chat import chat_router
 from playground.api.classify import classify_router
 from playground.api.completions import completion_router
 from playground.api.connection import key_check, loading_check
+from playground.api.conversations import conversations_router
 from playground.api.delivery import Delivery
 from playground.api.dispatch import Dispatcher
 from playground.api.edge import REQUEST_ID, Edge, plain_path
@@ -127,6 +128,7 @@ def _api(services: Services) -> FastAPI:
             *([feedback_router(services.feedback)] if services.feedback else []),
             *([prompts_router(services.prompts)] if services.prompts else []),
             *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
+            *([conversations_router(services.conversations)] if services.conversations else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")
@@ -149,7 +151,10 @@ def _answering_router(backend: Backend, services: Services) -> APIRouter:
         chat_router(backend, services.completions),
         completion_router(backend),
         responses_router(
-            backend, services.responses, PromptReferences(services.prompts, services.uploads)
+            backend,
+            services.responses,
+            PromptReferences(services.prompts, services.uploads),
+            services.conversations,
         ),
         messages_router(backend),
         classify_router(backend),

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playground.api.errors import Refused
 
 MIB = 2**20
-UPLOADS = re.compile(r".*/v1/(files(/[\w-]+/bytes)?|uploads/\w+/parts)")
+UPLOADS = re.compile(r".*/v1/(files(/[\w-]+/bytes)?|uploads/\w+/parts|conversations/import)")
 # A client still sending would not read our answer: this much more is read and thrown away.
 DRAIN_BYTES = 64 * MIB
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from playground.api.answers import whole_answers
 from playground.api.connection import cancel_on_disconnect, read_object
+from playground.api.conversation_objects import turn_items
 from playground.api.errors import Refused, spelled
 from playground.api.openapi import json_body
 from playground.api.paging import list_body, page_of
@@ -23,18 +24,23 @@ from playground.api.sse import stream_events
 from playground.errors import UnknownResponse
 from playground.protocol import Backend
 from playground.protocol.json_types import JsonObject
+from playground.store.conversations import Conversations
 from playground.store.responses import Item, KeptResponse, Responses
 
 NO_PROMPTS = PromptReferences()
 
 
 def responses_router(
-    backend: Backend, responses: Responses | None, references: PromptReferences = NO_PROMPTS
+    backend: Backend,
+    responses: Responses | None,
+    references: PromptReferences = NO_PROMPTS,
+    conversations: Conversations | None = None,
 ) -> APIRouter:
     """Create; retrieve, delete and list the input of those that are stored.
 
     Without a store nothing is kept, and a response says so: ``store`` is false. ``references``
-    finds the stored prompts that a request names.
+    finds the stored prompts that a request names. With ``conversation`` input and output are added
+    to that conversation, whatever ``store`` is.
     """
     router = APIRouter(prefix="/responses")
     router.include_router(_stored_responses_router(responses))
@@ -43,11 +49,14 @@ def responses_router(
     async def create(http: HttpRequest) -> Response:
         sent, prompt = await asyncio.to_thread(references.resolve, await read_object(http))
         body = _parse(sent)
-        parsed = await response_request(body, backend, responses, prompt)
+        parsed = await response_request(body, backend, responses, prompt, conversations)
         is_stored = responses is not None and body.store is not False
         shape = ResponseShape(body, parsed, stored=is_stored, prompt=prompt)
 
         def keep(response: Item) -> None:
+            if conversations is not None and body.conversation_id:
+                items = turn_items(shape.input_items(), response)
+                conversations.append(body.conversation_id, items)
             if responses is not None and is_stored:
                 previous = body.previous_response_id
                 responses.keep(KeptResponse(shape.id, previous, shape.input_items(), response))
@@ -68,7 +77,7 @@ def responses_router(
     async def input_tokens(http: HttpRequest) -> dict[str, object]:
         sent, prompt = await asyncio.to_thread(references.resolve, await read_object(http))
         body = _parse(sent)
-        parsed = await response_request(body, backend, responses, prompt)
+        parsed = await response_request(body, backend, responses, prompt, conversations)
         with spelled(names_of(body, parsed)):
             count = await backend.count_tokens(parsed.requests[0])
         return {"object": "response.input_tokens", "input_tokens": count}

@@ -63,6 +63,7 @@ class ResponseShape:
             "completed_at": int(time.time()) if status == COMPLETED else None,
             "status": status,
             "background": False,
+            **({"conversation": {"id": body.conversation_id}} if body.conversation_id else {}),
             "error": None,
             "incomplete_details": limit,
             "instructions": body.instructions,

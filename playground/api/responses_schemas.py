@@ -24,7 +24,6 @@ RESPONSES = UnsupportedParameters(
     refused=MappingProxyType(
         {
             "background": Unsupported("an answer is waited for, or streamed", (False,)),
-            "conversation": Unsupported("go on from a response with previous_response_id"),
             "truncation": Unsupported("a prompt is never cut; shorten the input", ("disabled",)),
             "context_management": Unsupported("nothing of a conversation is compacted", ([],)),
             "moderation": Unsupported("answers are not moderated"),
@@ -130,6 +129,12 @@ class Reasoning(Body):
     generate_summary: Literal["auto", "concise", "detailed"] | None = None
 
 
+class ConversationReference(Body):
+    """A conversation by its id."""
+
+    id: str
+
+
 class ResponsesBody(Body):
     """``POST /v1/responses``. None: not given."""
 
@@ -137,6 +142,7 @@ class ResponsesBody(Body):
     input: Annotated[list[InputItem], BeforeValidator(_as_input)] = Field(default_factory=list)
     instructions: str | None = None
     previous_response_id: str | None = None
+    conversation: str | ConversationReference | None = None
     store: bool | None = None
     stream: bool | None = None
     max_output_tokens: int | None = None
@@ -154,6 +160,12 @@ class ResponsesBody(Body):
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | (
         None
     ) = Field(default=None, max_length=MAX_METADATA)
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that is gone on with."""
+        given = self.conversation
+        return given.id if isinstance(given, ConversationReference) else given
 
     @property
     def wants_logprobs(self) -> bool:

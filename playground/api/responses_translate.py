@@ -17,9 +17,11 @@ from playground.api.responses_schemas import (
 )
 from playground.api.schemas import ChatBody
 from playground.api.translate import ParsedRequest, chat_requests
-from playground.errors import InvalidRequest, UnknownResponse
+from playground.errors import InvalidRequest, UnknownConversation, UnknownResponse
 from playground.protocol import Backend
 from playground.protocol.json_types import JsonObject
+from playground.store.conversation_types import Conversation
+from playground.store.conversations import Conversations
 from playground.store.responses import Item, Responses
 
 NO_NAMES: Mapping[str, str] = {}
@@ -39,16 +41,21 @@ async def response_request(
     backend: Backend,
     responses: Responses | None,
     prompt: UsedPrompt = NO_PROMPT,
+    conversations: Conversations | None = None,
 ) -> ParsedRequest:
     """Return the one request of a response; a prompt's messages are before all others but the
-    instructions. Raises what `chat_requests` raises, and `Refused` for a
-    previous response or a referenced item that is not stored."""
+    instructions. Raises what `chat_requests` raises, `Refused` for a previous response or a
+    referenced item that is not stored, and `UnknownConversation`."""
+    conversation = _conversation(body, conversations)
     before = previous_items(body, responses)
+    if conversation:
+        before = [each.to_openai() for each in conversation.path()]
     items = [InputItem.model_validate(item) for item in before]
     items += [_resolved(item, responses) for item in body.input]
     messages = [*prompt.messages, *_messages(items)]
-    if body.instructions:
-        messages.insert(0, {"role": "system", "content": body.instructions})
+    instructions = body.instructions or (conversation.system if conversation else "")
+    if instructions:
+        messages.insert(0, {"role": "system", "content": instructions})
     if not messages:
         raise InvalidRequest("input", "is needed, as text or a list of items")
     chat = ChatBody.model_validate(prompt.settings | _chat(body, messages))
@@ -74,6 +81,22 @@ def previous_items(body: ResponsesBody, responses: Responses | None) -> list[Ite
         name = "previous_response_id"
         problem = f"Previous response with id '{previous}' not found."
         raise Refused(400, "previous_response_not_found", problem, name) from None
+
+
+def _conversation(body: ResponsesBody, kept: Conversations | None) -> Conversation | None:
+    """The conversation that is gone on with, up to its head."""
+    wanted = body.conversation_id
+    if wanted is None:
+        return None
+    if body.previous_response_id is not None:
+        raise InvalidRequest("conversation", "and previous_response_id exclude each other")
+    try:
+        if kept is None:
+            raise UnknownConversation(wanted)
+        return kept.find(wanted)
+    except UnknownConversation as error:
+        error.field = "conversation"
+        raise
 
 
 def _names(body: ResponsesBody) -> dict[str, str]:

@@ -9,7 +9,7 @@ from playground.settings import Flags, load_settings
 from playground.store.feedback import Feedback, FeedbackRows, as_jsonl
 
 
-@with_settings("")
+@with_settings("", "store")
 def feedback(
     flags: Flags,
     method: Annotated[
@@ -21,7 +21,8 @@ def feedback(
     ] = "sft",
 ) -> None:
     """Print the feedback of this home as JSON lines for `finetune train`."""
-    kept = Feedback(load_settings(flags).home)
+    settings = load_settings(flags)
+    kept = Feedback(settings.home, settings.store.url)
     try:
         print(as_jsonl(kept.rows_for(method)), end="")
     finally:

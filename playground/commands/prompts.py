@@ -22,7 +22,8 @@ prompts = typer.Typer(name="prompts", help="Stored prompts.", no_args_is_help=Tr
 
 @contextmanager
 def _opened(flags: Flags) -> Iterator[Prompts]:
-    kept = Prompts(load_settings(flags).home)
+    settings = load_settings(flags)
+    kept = Prompts(settings.home, settings.store.url)
     try:
         yield kept
     finally:

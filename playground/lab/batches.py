@@ -46,9 +46,11 @@ class Batches:
     ``concurrency`` is how many requests are handed over at once, of all batches together.
     """
 
-    def __init__(self, home: Path, uploads: Uploads, concurrency: int = 32) -> None:
+    def __init__(
+        self, home: Path, uploads: Uploads, concurrency: int = 32, *, url: str = ""
+    ) -> None:
         self.home = home
-        self._store = BatchStore(home)
+        self._store = BatchStore(home, url)
         self._uploads = uploads
         self._concurrency = concurrency
         self._closing = threading.Event()

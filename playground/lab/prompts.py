@@ -94,8 +94,8 @@ class Prompt:
 class Prompts:
     """The prompts of one home. May be used from any thread, and by several processes."""
 
-    def __init__(self, home: Path) -> None:
-        self._store = PromptStore(home)
+    def __init__(self, home: Path, url: str = "") -> None:
+        self._store = PromptStore(home, url)
 
     def close(self) -> None:
         """Close the database."""

@@ -152,6 +152,21 @@ class AdapterSettings(Section):
     )
 
 
+class StoreSettings(Section):
+    """Store"""
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="database URL, as postgresql://user:password@host/name; SQLite in the home "
+        "if unset",
+    )
+
+    @property
+    def url(self) -> str:
+        """The URL, empty for SQLite in the home."""
+        return self.database_url.get_secret_value() if self.database_url else ""
+
+
 class TrainingSettings(Section):
     """Training"""
 
@@ -221,6 +236,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     structured: StructuredSettings = StructuredSettings()
     adapters: AdapterSettings = AdapterSettings()
+    store: StoreSettings = StoreSettings()
     training: TrainingSettings = TrainingSettings()
     tools: ToolSettings = ToolSettings()
     sweeps: SweepSettings = SweepSettings()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from playground.errors import Conflict, UnknownAccount, UnknownKey
 from playground.store.account_tables import AccountRow, ApiKeyRow, AuditRow, SessionRow
-from playground.store.database import open_database
+from playground.store.database import Database
 
 USED_EVERY_S = 60.0
 """How exactly the last use of a key is kept, in seconds."""
@@ -67,12 +67,11 @@ class Accounts:
     """The accounts of one home. May be used from any thread, and by several processes."""
 
     def __init__(self, home: Path, url: str = "") -> None:
-        self._engine = open_database(home, url) if url else open_database(home)
-        self._sessions = sessionmaker(self._engine)
+        self._database = Database(home, url)
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def add(self, name: str, role: str, password: str | None = None) -> Account:
         """Keep a new account. Raises `Conflict` if the name is taken."""
@@ -81,7 +80,7 @@ class Accounts:
             created=time.time(), disabled=False,
         )  # fmt: skip
         try:
-            with self._sessions.begin() as session:
+            with self._database.writing() as session:
                 session.add(row)
                 session.flush()
                 return _account(row)
@@ -90,13 +89,13 @@ class Accounts:
 
     def all(self) -> list[Account]:
         """Return all accounts by name."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             rows = session.scalars(select(AccountRow).order_by(AccountRow.name))
             return [_account(row) for row in rows]
 
     def find(self, reference: str) -> Account:
         """Return an account by name or id. Raises `UnknownAccount`."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return _account(_row(session, reference))
 
     def change(
@@ -108,7 +107,7 @@ class Accounts:
         disabled: bool | None = None,
     ) -> Account:
         """Change an account; its sessions end. Raises `UnknownAccount`."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, reference)
             row.role = role or row.role
             row.password = password or row.password
@@ -118,7 +117,7 @@ class Accounts:
 
     def remove(self, reference: str) -> Account:
         """Remove an account with its sessions and keys. Raises `UnknownAccount`."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, reference)
             account = _account(row)
             session.delete(row)
@@ -127,7 +126,7 @@ class Accounts:
     def begin_session(self, account_id: str, digest: str, expires: float) -> None:
         """Keep a session; those that ended are removed."""
         now = time.time()
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.execute(delete(SessionRow).where(SessionRow.expires <= now))
             session.add(
                 SessionRow(digest=digest, account_id=account_id, created=now, expires=expires)
@@ -135,12 +134,12 @@ class Accounts:
 
     def end_session(self, digest: str) -> None:
         """Forget a session; none of that digest is no error."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.execute(delete(SessionRow).where(SessionRow.digest == digest))
 
     def account_of_session(self, digest: str) -> Account | None:
         """Return whose session it is; None if it ended, or the account is disabled."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             row = session.scalar(
                 select(AccountRow)
                 .join(SessionRow, SessionRow.account_id == AccountRow.id)
@@ -164,20 +163,20 @@ class Accounts:
             id=f"key_{uuid.uuid4().hex[:16]}", digest=digest, hint=hint, name=name,
             account_id=account_id, scopes=list(scopes), created=time.time(), expires=expires,
         )  # fmt: skip
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.add(row)
             session.flush()
             return _key(row)
 
     def keys(self) -> list[ApiKey]:
         """Return all keys, the newest first, the revoked ones too."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             rows = session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created.desc()))
             return [_key(row) for row in rows]
 
     def key_of(self, digest: str) -> tuple[ApiKey, Account | None] | None:
         """Return the key of that digest with its account, and note its use; None if there is none."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             row = session.scalar(select(ApiKeyRow).where(ApiKeyRow.digest == digest))
             if row is None:
                 return None
@@ -185,14 +184,14 @@ class Accounts:
             key, account = _key(row), _account(owner) if owner else None
         if time.time() - (key.last_used or 0) > USED_EVERY_S:
             used = update(ApiKeyRow).where(ApiKeyRow.id == key.id)
-            with self._sessions.begin() as session:
+            with self._database.writing() as session:
                 session.execute(used.values(last_used=time.time()))
         return key, account
 
     def revoke(self, reference: str) -> ApiKey:
         """Make a key open nothing from now on. Raises `UnknownKey`."""
         named = (ApiKeyRow.id == reference) | (ApiKeyRow.hint == reference)
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = session.scalars(select(ApiKeyRow).where(named)).first()
             if row is None:
                 raise UnknownKey(reference)
@@ -202,12 +201,12 @@ class Accounts:
     def note(self, who: str, what: str, about: str = "") -> None:
         """Add a line to the audit log."""
         entry = AuditRow(time=time.time(), who=who[:128], what=what[:64], about=about[:256])
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.add(entry)
 
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """Return the latest lines of the audit log, the newest first."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             rows = session.scalars(
                 select(AuditRow).order_by(AuditRow.number.desc()).limit(limit)
             )

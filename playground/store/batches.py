@@ -14,10 +14,10 @@ from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from playground.errors import UnknownBatch
-from playground.store.database import open_database
+from playground.store.database import Database
 from playground.store.tables import BatchResult, StoredBatch
 
 BatchStatus = Literal[
@@ -83,17 +83,16 @@ class LineResult:
 class BatchStore:
     """The batches of one home. May be used from any thread."""
 
-    def __init__(self, home: Path) -> None:
-        self._engine = open_database(home)
-        self._sessions = sessionmaker(self._engine)
+    def __init__(self, home: Path, url: str = "") -> None:
+        self._database = Database(home, url)
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def create(self, new: NewBatch) -> Batch:
         """Keep a batch, which is ``validating``."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = StoredBatch(
                 id=f"batch_{uuid.uuid4().hex[:24]}",
                 status="validating",
@@ -112,18 +111,18 @@ class BatchStore:
 
     def find(self, batch_id: str) -> Batch:
         """Return a batch. Raises `UnknownBatch`."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return _batch(_row(session, batch_id))
 
     def all(self) -> list[Batch]:
         """Return all batches, the latest first."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             rows = session.scalars(select(StoredBatch).order_by(StoredBatch.number.desc()))
             return [_batch(row) for row in rows]
 
     def running(self) -> list[Batch]:
         """Return those that have not come to an end, the earliest first."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             wanted = select(StoredBatch).where(StoredBatch.status.in_(RUNNING))
             return [_batch(row) for row in session.scalars(wanted.order_by(StoredBatch.number))]
 
@@ -133,7 +132,7 @@ class BatchStore:
 
     def cancel(self, batch_id: str) -> bool:
         """Ask for its end; False if it has come to one, or is asked already."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, batch_id)
             if row.status not in ("validating", "in_progress"):
                 return False
@@ -142,7 +141,7 @@ class BatchStore:
 
     def fail(self, batch_id: str, problems: Sequence[Mapping[str, object]]) -> None:
         """End it without any answer."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, batch_id)
             row.problems = [dict(problem) for problem in problems]
             _enter(row, "failed")
@@ -150,7 +149,7 @@ class BatchStore:
 
     def add_results(self, batch_id: str, results: Sequence[LineResult]) -> None:
         """Keep results in one write; those of lines that have one already are dropped."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, batch_id)
             usage = dict(row.usage)
             for result in results:
@@ -172,14 +171,14 @@ class BatchStore:
 
     def answered_lines(self, batch_id: str) -> set[int]:
         """Return the lines that have a result."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             number = _row(session, batch_id).number
             wanted = select(BatchResult.line).where(BatchResult.batch_number == number)
             return set(session.scalars(wanted))
 
     def results(self, batch_id: str, *, ok: bool) -> Iterator[str]:
         """Iterate over the lines of output, or of errors, in the order of the input."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             number = _row(session, batch_id).number
             wanted = (
                 select(BatchResult.text)
@@ -196,14 +195,14 @@ class BatchStore:
         files: tuple[str | None, str | None],
     ) -> None:
         """End it with its files of output and of errors, and drop its results, at once."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, batch_id)
             row.output_file_id, row.error_file_id = files
             _enter(row, status)
             session.execute(delete(BatchResult).where(BatchResult.batch_number == row.number))
 
     def _change(self, batch_id: str, before: BatchStatus, after: BatchStatus, total: int) -> None:
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, batch_id)
             row.total = total
             if row.status == before:  # it may have been cancelled meanwhile

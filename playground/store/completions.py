@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from playground.errors import UnknownCompletion
-from playground.store.database import open_database
+from playground.store.database import Database
 from playground.store.tables import StoredCompletion
 
 MAX_COMPLETIONS = 10_000
@@ -37,22 +37,26 @@ class Completions:
     """The stored completions of one home. May be used from any thread."""
 
     def __init__(
-        self, home: Path, most: int = MAX_COMPLETIONS, most_bytes: int = MAX_BYTES
+        self,
+        home: Path,
+        most: int = MAX_COMPLETIONS,
+        most_bytes: int = MAX_BYTES,
+        *,
+        url: str = "",
     ) -> None:
-        self._engine = open_database(home)
-        self._sessions = sessionmaker(self._engine)
+        self._database = Database(home, url)
         self._most = most
         self._most_bytes = most_bytes
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def keep(self, kept: KeptCompletion) -> None:
         """Store a completion, and remove the oldest ones beyond the limits."""
         messages = list(kept.messages)
         size = len(json.dumps([messages, kept.body], ensure_ascii=False).encode())
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.add(
                 StoredCompletion(
                     id=kept.id,
@@ -68,7 +72,7 @@ class Completions:
 
     def find(self, completion_id: str) -> KeptCompletion:
         """Return a completion. Raises `UnknownCompletion`."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return _kept(_row(session, completion_id))
 
     def page(
@@ -88,7 +92,7 @@ class Completions:
             wanted = wanted.where(StoredCompletion.model == model)
         for name, value in (labels or {}).items():
             wanted = wanted.where(StoredCompletion.labels[name].as_string() == value)
-        with self._sessions() as session:
+        with self._database.reading() as session:
             if after is not None:
                 start = _row(session, after).number
                 wanted = wanted.where(number < start if latest_first else number > start)
@@ -97,14 +101,14 @@ class Completions:
 
     def label(self, completion_id: str, labels: Mapping[str, str]) -> KeptCompletion:
         """Replace a completion's labels. Raises `UnknownCompletion`."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             row = _row(session, completion_id)
             row.labels = dict(labels)
             return _kept(row)
 
     def delete(self, completion_id: str) -> None:
         """Remove a completion. Raises `UnknownCompletion`."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.delete(_row(session, completion_id))
 
     def _remove_oldest(self, session: Session) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from playground.errors import InvalidRequest
 from playground.protocol import Message, Provenance, Tool, ToolCall
-from playground.store.database import open_database
+from playground.store.database import Database
 from playground.store.tables import Answer, Edit, Exchange, Thumb, Vote
 
 Verdict = Literal["best", "tie", "all bad"]
@@ -91,13 +91,12 @@ class KeptExchange:
 class Feedback:
     """The feedback of one home. May be used from any thread."""
 
-    def __init__(self, home: Path) -> None:
-        self._engine = open_database(home)
-        self._sessions = sessionmaker(self._engine)
+    def __init__(self, home: Path, url: str = "") -> None:
+        self._database = Database(home, url)
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def keep(
         self,
@@ -108,7 +107,7 @@ class Feedback:
         blind: bool = False,
     ) -> KeptExchange:
         """Keep a conversation (without system prompt) and its answers."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             exchange = _new(uuid.uuid4().hex, messages, answers, tools, blind=blind)
             session.add(exchange)
             return _kept(exchange)
@@ -117,7 +116,7 @@ class Feedback:
         """Keep an answer with a thumb; a later thumb on the same answer replaces it."""
         content = json.dumps([[m.to_openai() for m in messages], answer.model, answer.text])
         exchange_id = hashlib.sha256(content.encode()).hexdigest()[:32]
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             exchange = session.get(Exchange, exchange_id)
             if exchange is None:
                 exchange = _new(exchange_id, messages, [answer], (), blind=False)
@@ -129,7 +128,7 @@ class Feedback:
 
         Raises `InvalidRequest` if there is no such exchange, or the winner is none of its answers.
         """
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             exchange = session.get(Exchange, exchange_id)
             if exchange is None:
                 raise InvalidRequest("exchange_id", f"{exchange_id!r} was not kept")
@@ -145,20 +144,20 @@ class Feedback:
 
     def thumb(self, answer_id: str, *, up: bool) -> None:
         """Keep a thumb up or down. Raises `InvalidRequest` for an unknown one."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             _answer(session, answer_id).thumbs = [Thumb(up=up)]
 
     def edit(self, answer_id: str, text: str) -> None:
         """Keep what an answer should have been. Raises `InvalidRequest` for an unknown one."""
         if not text.strip():
             raise InvalidRequest("text", "is empty")
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             answer = _answer(session, answer_id)
             answer.edits = [] if text == answer.text else [Edit(text=text)]
 
     def counts(self) -> dict[str, int]:
         """Return the number of votes, thumbs and edits."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return {
                 kind.__tablename__: len(session.scalars(select(kind.id)).all())
                 for kind in (Vote, Thumb, Edit)
@@ -170,7 +169,7 @@ class Feedback:
         That is a model, or a model under one of several system prompts that met in one vote.
         """
         by_model: dict[str, dict[str, int]] = {}
-        with self._sessions() as session:
+        with self._database.reading() as session:
             for exchange in _exchanges(session):
                 prompts = {answer.system for answer in exchange.answers}
                 for vote in exchange.votes:
@@ -188,7 +187,7 @@ class Feedback:
         Answers under different system prompts are no preference: their prompts differ.
         """
         rows: list[PreferenceRow] = []
-        with self._sessions() as session:
+        with self._database.reading() as session:
             for exchange in _exchanges(session):
                 for better, worse in _pairs(exchange):
                     row: PreferenceRow = {
@@ -203,7 +202,7 @@ class Feedback:
     def sft_rows(self) -> list[SftRow]:
         """Return rows for SFT: edits, winners of votes, and answers with a thumb up."""
         rows: list[SftRow] = []
-        with self._sessions() as session:
+        with self._database.reading() as session:
             for exchange in _exchanges(session):
                 for good in _good_answers(exchange):
                     prompt = _prompt(exchange, good.system)
@@ -215,7 +214,7 @@ class Feedback:
     def unpaired_rows(self) -> list[UnpairedRow]:
         """Return rows for KTO: each answer with a thumb, as it was given."""
         rows: list[UnpairedRow] = []
-        with self._sessions() as session:
+        with self._database.reading() as session:
             for exchange in _exchanges(session):
                 for answer in exchange.answers:
                     for thumb in answer.thumbs:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sqlalchemy import Delete, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, selectinload, sessionmaker
+from sqlalchemy.orm import Session, selectinload
 
 from playground.errors import Conflict, UnknownPrompt
-from playground.store.database import open_database
+from playground.store.database import Database
 from playground.store.tables import PromptLabel, StoredPrompt, StoredPromptVersion
 
 PROMPT_ID = "pmpt_"
@@ -75,23 +75,22 @@ class KeptPrompt:
 class PromptStore:
     """The prompts of one home. May be used from any thread, and by several processes."""
 
-    def __init__(self, home: Path) -> None:
-        self._engine = open_database(home)
-        self._sessions = sessionmaker(self._engine)
+    def __init__(self, home: Path, url: str = "") -> None:
+        self._database = Database(home, url)
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def all(self) -> list[KeptPrompt]:
         """Return every prompt, by name."""
         query = select(StoredPrompt).options(*_LOADED).order_by(StoredPrompt.name)
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return [_kept(row) for row in session.scalars(query)]
 
     def find(self, reference: str) -> KeptPrompt:
         """Return a prompt by id or name. Raises `UnknownPrompt`."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return _kept(_row(session, reference))
 
     def create(
@@ -108,21 +107,21 @@ class PromptStore:
     def add_version(self, reference: str, content: Content, message: str) -> KeptVersion:
         """Store the next version. Raises `UnknownPrompt`."""
         prompt_id = self.find(reference).id
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             number = _add_version(session, prompt_id, content, message)
         return self.find(prompt_id).version(number)
 
     def label(self, reference: str, label: str, number: int) -> None:
         """Point a label at a version, whatever it pointed at before. Raises `UnknownPrompt`."""
         version = self.find(reference).version(number)
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.execute(_labels(version.prompt_id, label))
             session.add(PromptLabel(prompt_id=version.prompt_id, label=label, number=number))
 
     def remove_label(self, reference: str, label: str) -> None:
         """Take a label away; nothing happens if there is none. Raises `UnknownPrompt`."""
         prompt_id = self.find(reference).id
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.execute(_labels(prompt_id, label))
 
     def change(
@@ -139,13 +138,13 @@ class PromptStore:
 
     def delete(self, reference: str) -> None:
         """Remove a prompt with all its versions. Raises `UnknownPrompt`."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.delete(_row(session, reference))
 
     @contextmanager
     def _unique_name(self, name: str) -> Iterator[Session]:
         try:
-            with self._sessions.begin() as session:
+            with self._database.writing() as session:
                 yield session
         except IntegrityError as error:
             raise Conflict(f"a prompt named {name!r} exists; save a version of it") from error

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from playground.errors import UnknownResponse
-from playground.store.database import open_database
+from playground.store.database import Database
 from playground.store.tables import StoredResponse
 
 MAX_RESPONSES = 10_000
@@ -42,20 +42,26 @@ class KeptResponse:
 class Responses:
     """The stored responses of one home. May be used from any thread."""
 
-    def __init__(self, home: Path, most: int = MAX_RESPONSES, most_bytes: int = MAX_BYTES) -> None:
-        self._engine = open_database(home)
-        self._sessions = sessionmaker(self._engine)
+    def __init__(
+        self,
+        home: Path,
+        url: str = "",
+        *,
+        most: int = MAX_RESPONSES,
+        most_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._database = Database(home, url)
         self._most = most
         self._most_bytes = most_bytes
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def keep(self, response: KeptResponse) -> None:
         """Store a response, and remove the oldest ones beyond the limits."""
         size = len(json.dumps([list(response.input), response.body], ensure_ascii=False).encode())
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.add(
                 StoredResponse(
                     id=response.id,
@@ -70,7 +76,7 @@ class Responses:
 
     def find(self, response_id: str) -> KeptResponse:
         """Return a response. Raises `UnknownResponse`."""
-        with self._sessions() as session:
+        with self._database.reading() as session:
             return _kept(_row(session, response_id))
 
     def conversation(self, response_id: str) -> list[Item]:
@@ -88,13 +94,13 @@ class Responses:
 
     def delete(self, response_id: str) -> None:
         """Remove a response. Raises `UnknownResponse`."""
-        with self._sessions.begin() as session:
+        with self._database.writing() as session:
             session.delete(_row(session, response_id))
 
     def _chain(self, response_id: str) -> list[KeptResponse]:
         chain: list[KeptResponse] = []
         wanted: str | None = response_id
-        with self._sessions() as session:
+        with self._database.reading() as session:
             while wanted is not None:
                 if len(chain) == MAX_CHAIN:
                     raise UnknownResponse(wanted)

@@ -20,6 +20,8 @@ from playground.ui.components.markup import render
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
+from playground.ui.history.recording import Recorder
+from playground.ui.history.sidebar import history_sidebar
 from playground.ui.json.tab import json_tab
 from playground.ui.prompts.tab import prompts_tab
 from playground.ui.sweeps.tab import evaluate_tab
@@ -39,32 +41,40 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
     if studio is None or feedback is None or prompts is None:
         raise ValueError("the page needs a studio, and places for feedback and prompts")
     answering = Answering(services.backend, models)
-    needs_key = services.access.needs_key
     swept: tuple[gr.Dropdown, ...] = ()
+    needs_key, store = services.access.needs_key, services.conversations
+    recorder = Recorder(store)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
-                chat = chat_tab(page, answering, feedback, prompts, needs_key=needs_key)
+                chat, restored = chat_tab(
+                    page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
+                )
             with gr.Tab("Functions", id="functions"):
-                functions = functions_tab(page, answering, toolbox, needs_key=needs_key)
+                functions = functions_tab(
+                    page, answering, toolbox, needs_key=needs_key, recorder=recorder
+                )
             with gr.Tab("JSON", id="json"):
                 structured = json_tab(page, answering, needs_key=needs_key)
             with gr.Tab("Prompts", id="prompts"):
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
             with gr.Tab("Compare", id="compare"):
-                lanes = compare_tab(page, answering, feedback, needs_key=needs_key)
+                lanes = compare_tab(
+                    page, answering, feedback, needs_key=needs_key, recorder=recorder
+                )
             if services.sweeps:
                 with gr.Tab("Evaluate", id="evaluate"):
                     swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
             with gr.Tab("Fine-tune", id="finetune"):
                 finetune_tab(page, answering, studio, feedback)
+        if store is not None:
+            history_sidebar(page, store, answering, tabs, chat, functions, restored)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load
         # the Chat tab restores its own choice.
-        others = (functions, structured, *lanes, *swept)
-        others = (functions, structured, tried, *lanes)
-        everywhere = (chat, *others)
+        others = (functions.model, structured, tried, *lanes, *swept)
+        everywhere = (chat.model, *others)
         for event, models in (
             (tabs.select, everywhere),
             (loading.tick, everywhere),

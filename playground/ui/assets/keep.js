@@ -22,9 +22,10 @@
 
   window.playgroundKeeper = {
     // Called at each change. Before what is kept was restored, a change is only a component's start.
-    keep(name, keys, values) {
+    keep(name, keys, values, unless) {
       if (!open.has(name)) return;
-      waiting.set(name, Object.fromEntries(keys.map((key, index) => [key, values[index]])));
+      const kept = Object.fromEntries(keys.map((key, index) => [key, values[index]]));
+      waiting.set(name, kept[unless] ? {} : kept);
       timer ||= setTimeout(flush, DELAY_MS);
     },
     restore(name, keys, values) {

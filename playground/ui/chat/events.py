@@ -11,8 +11,8 @@ import gradio as gr
 
 from playground.errors import InvalidRequest
 from playground.protocol import AnswerBuilder
-from playground.store import Feedback, NewAnswer
 from playground.ui.chat.layout import example_cards, welcome
+from playground.ui.chat.rating import position_of
 from playground.ui.chat.states import ChatState, answer_states, chat_request, used_tokens
 from playground.ui.chat.updates import (
     ConversationUpdate,
@@ -31,12 +31,9 @@ from playground.ui.components.examples import examples_for
 from playground.ui.components.messages import (
     History,
     Turn,
-    is_thought,
     last_user_index,
     note_of,
-    provenance_of,
     text_of,
-    to_messages,
     turn,
     versions_of,
     with_versions,
@@ -51,6 +48,7 @@ from playground.ui.components.sampling import (
 from playground.ui.components.shown_text import byline_of
 from playground.ui.components.snippets import api_address
 from playground.ui.components.status import status_line
+from playground.ui.history.recording import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,8 @@ class ChatHandlers:
     """The handlers."""
 
     answering: Answering
-    feedback: Feedback
     needs_key: bool
+    recorder: Recorder = field(default_factory=Recorder)
     discarded: set[str] = field(default_factory=set)
     """Requests whose conversation was cleared while they were answered."""
 
@@ -119,7 +117,7 @@ class ChatHandlers:
         """Replace a message and answer it; or replace an answer, with which the conversation goes
         on.
         """
-        index = _position(edited)
+        index = position_of(edited)
         before, text = history[:index], text_of(edited.value)
         if history[index]["role"] == "assistant":
             byline = f"{byline_of(edited.previous_value)} · edited".removeprefix(" · ")
@@ -155,37 +153,11 @@ class ChatHandlers:
             self.answering.cancel(running)
         empty = await self._show(ChatState([]), model)
         own = _own_system(model, system, stored)
-        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own)
+        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own, "")
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""
         self.answering.cancel(running)
-
-    def rate(
-        self,
-        liked: gr.LikeData,
-        history: History,
-        model: str,
-        system: str,
-        **sampling: ControlValue,
-    ) -> None:
-        """Keep a thumb up or down with the conversation and with what made the answer."""
-        index = _position(liked)
-        if is_thought(history[index]) and index + 1 < len(history):
-            index += 1  # the thumb stands under both
-        if history[index]["role"] != "assistant" or is_thought(history[index]):
-            return
-        question = history[:index]
-        if question and is_thought(question[-1]):
-            question = question[:-1]
-        answer = NewAnswer(
-            model,
-            text_of(history[index]["content"]),
-            provenance_of(history[index]),
-            system,
-            {name: value for name, value in sampling.items() if value not in (None, "")},
-        )
-        self.feedback.rate(to_messages(question), answer, up=liked.liked is True)
 
     def reset_inputs(self) -> IdleUpdate:
         """After a failure: open the message box."""
@@ -291,16 +263,20 @@ class ChatHandlers:
         """``draft`` is what the message box holds once the answer has begun; None leaves it.
         ``before`` is an answer that is kept beside the new one.
         """
+        values = dict(sampling)
+        keeper = self.recorder.keeper(values, model, system)
         try:
-            request = chat_request(model, system, question, sampling)
+            request = chat_request(model, system, question, values)
         except InvalidRequest:
             yield await self._show(fallback, model)
             raise
-        began = False
+        began, said = False, question
+        conversation = await keeper.save_or_warn(question)
         states = answer_states(self.answering, request, question, fallback)
         try:
             async with aclosing(states) as shown:
                 async for state in shown:
+                    said = state.history if state.history != fallback.history else said
                     if request.id in self.discarded:
                         continue
                     if not state.running and before and state.history != fallback.history:
@@ -311,12 +287,14 @@ class ChatHandlers:
                         yield ConversationUpdate(chatbot=state.history)
                     else:
                         state = state if began else replace(state, draft=draft)
-                        yield await self._show(state, model)
+                        update = await self._show(state, model)
+                        yield update if began else replace(update, conversation=conversation)
                     began = True
             if request.id in self.discarded:  # the last word, in whatever order they arrive
                 yield await self._show(ChatState([]), model)
         finally:
             self.discarded.discard(request.id)
+            await keeper.save_or_warn(said)
 
     async def _show(self, state: ChatState, model: str) -> ConversationUpdate:
         busy = bool(state.running)
@@ -337,9 +315,3 @@ def _own_system(model: str, system: str, stored: object) -> str:
     borrowed = {example.system for example in examples_for(model).chat}
     own = stored_text(stored, "system_prompt") if system in borrowed else system
     return "" if own in borrowed else own
-
-
-def _position(event: gr.EditData | gr.LikeData) -> int:
-    """Return the index of the turn that an event of the Chatbot is about."""
-    index: int = event.index if isinstance(event.index, int) else event.index[0]
-    return index

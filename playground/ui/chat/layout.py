@@ -20,11 +20,14 @@ from playground.ui.components.status import status_line
 @dataclass(frozen=True, slots=True)
 class ChatParts:
     """The components that events read and write. ``running`` holds the id of the request that is
-    being answered in this session, empty when none is.
+    being answered in this session, ``conversation`` that of the kept conversation that is shown;
+    empty for none.
     """
 
     model: gr.Dropdown
     new_chat: gr.Button
+    temporary: gr.Checkbox
+    conversation: gr.Textbox
     view_code: gr.Button
     chatbot: gr.Chatbot
     message: gr.Textbox
@@ -59,9 +62,13 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
                     interactive=False,
                     elem_id="model",
                 )
+                temporary = gr.Checkbox(
+                    label="Temporary chat", container=False, min_width=0, elem_id="temporary"
+                )
                 new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
                 view_code = gr.Button("View code", size="sm", elem_id="view-code")
             chatbot = _chatbot(default)
+            conversation = gr.Textbox(visible="hidden", elem_id="chat-conversation")
             with gr.Column(elem_id="composer"):
                 chip = gr.HTML("", elem_id="system-chip", container=False)
                 prompt_panel = panel_parts()
@@ -73,6 +80,8 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
     return ChatParts(
         model=model,
         new_chat=new_chat,
+        temporary=temporary,
+        conversation=conversation,
         view_code=view_code,
         chatbot=chatbot,
         message=message,

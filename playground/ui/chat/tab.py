@@ -1,16 +1,19 @@
 """The Chat tab: a conversation with one model, its settings beside it."""
 
 import gradio as gr
+from gradio.events import Dependency
 
 from playground.lab.prompts import Prompts
 from playground.store import Feedback
 from playground.ui.chat.events import ChatHandlers
 from playground.ui.chat.layout import ChatParts, chat_parts
 from playground.ui.chat.prompts import ChatPromptHandlers, FilledParts, wire_prompts
+from playground.ui.chat.rating import Rating
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind, shows_errors
-from playground.ui.components.events import STREAM, UNQUEUED
+from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
+from playground.ui.history.recording import CONVERSATION, TEMPORARY, Recorder
 
 SHOW_SYSTEM = "text => window.playgroundChip(text)"
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
@@ -23,12 +26,13 @@ def chat_tab(
     prompts: Prompts,
     *,
     needs_key: bool,
-) -> gr.Dropdown:
-    """Build the tab in the current layout and wire its events. Returns its choice of model."""
+    recorder: Recorder | None = None,
+) -> tuple[ChatParts, Dependency]:
+    """Build the tab in the current layout and wire its events. Returns also the event after which
+    it shows what the browser kept."""
     parts = chat_parts(answering.initial_models)
-    chat = ChatHandlers(answering, feedback, needs_key)
+    chat = ChatHandlers(answering, needs_key, recorder or Recorder())
     _wire_conversation(parts, chat)
-    _wire_settings(page, parts, chat)
     wire_prompts(
         page,
         (parts.prompt_panel, parts.saving),
@@ -38,6 +42,13 @@ def chat_tab(
         ),
         ChatPromptHandlers(prompts, answering),
     )  # fmt: skip
+    parts.chatbot.like(
+        **bind(Rating(feedback).rate),
+        inputs=[parts.chatbot, parts.model, parts.system, parts.temporary],
+        inputs_kwargs=parts.sampling.by_name(),
+        **ACTION,
+    )
+    restored = _wire_settings(page, parts, chat)
     parts.view_code.click(
         **bind(chat.code, parts.code),
         inputs=[parts.chatbot, parts.message, parts.model, parts.system],
@@ -45,16 +56,16 @@ def chat_tab(
         **UNQUEUED,
     )
     gr.api(shows_errors(chat.reply), api_name="chat", concurrency_limit=None)
-    return parts.model
+    return parts, restored
 
 
 def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
     """Send, stop, retry, edit, undo, examples and the new chat."""
     settings = [parts.model, parts.system]
-    sampling = parts.sampling.by_name()
+    kept = {CONVERSATION: parts.conversation, TEMPORARY: parts.temporary}
     options = {
         **STREAM,
-        "inputs_kwargs": sampling,
+        "inputs_kwargs": parts.sampling.by_name() | kept,
         "show_progress": "full",
         "show_progress_on": parts.chatbot,
     }
@@ -73,13 +84,12 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         **bind(chat.edit, parts), inputs=conversation, cancels=[sent, example, retry], **options
     )
     writing = [sent, example, retry, edit]
-    parts.chatbot.option_select(
+    chosen = parts.chatbot.option_select(
         **bind(chat.choose_answer, parts), inputs=[parts.chatbot, parts.model], **UNQUEUED
     )
     for event in writing:
         event.failure(**bind(chat.reset_inputs, parts), inputs=None, **UNQUEUED)
     parts.message.stop(**bind(chat.stop), inputs=parts.running, **UNQUEUED)
-    parts.chatbot.like(**bind(chat.rate), inputs=conversation, inputs_kwargs=sampling, **UNQUEUED)
     undone = parts.chatbot.undo(
         **bind(chat.undo, parts),
         inputs=[parts.chatbot, parts.message, parts.model],
@@ -94,19 +104,31 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         inputs=[parts.running, *settings, parts.preferences],
         **UNQUEUED,
     )
+    for event in (chosen, edit, undone):
+        event.then(
+            **bind(chat.recorder.record_chat, parts),
+            inputs=[parts.chatbot, parts.conversation, parts.temporary, *settings],
+            **UNQUEUED,
+        )
     for event in (undone, cleared):
         event.then(**bind(chat.update_token_count, parts), inputs=conversation, **UNQUEUED).then(
             None, js=FOCUS_MESSAGE, **UNQUEUED
         )
 
 
-def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> None:
+def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Dependency:
     """Model, system prompt and sampling: what they change, and that they are remembered."""
     sampling = parts.sampling.by_name()
     settings = [parts.model, parts.system]
     preferred = page.load(**bind(chat.restore, parts), inputs=parts.preferences, **UNQUEUED)
-    kept = {"history": parts.chatbot, "draft": parts.message, "system": parts.system}
-    restored = keep("chat", kept, page, after=preferred)
+    kept = {
+        "history": parts.chatbot,
+        "draft": parts.message,
+        "system": parts.system,
+        CONVERSATION: parts.conversation,
+        TEMPORARY: parts.temporary,
+    }
+    restored = keep("chat", kept, page, after=preferred, unless=TEMPORARY)
     chosen = parts.model.input(
         **bind(chat.choose_model, parts), inputs=[*settings, parts.preferences], **UNQUEUED
     )
@@ -129,3 +151,4 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Non
         trigger_mode="always_last",
         **UNQUEUED,
     )
+    return restored

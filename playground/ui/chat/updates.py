@@ -18,6 +18,7 @@ class ConversationUpdate:
     message: gr.Textbox | Unchanged = UNCHANGED
     running: str | Unchanged = UNCHANGED
     status: str | Unchanged = UNCHANGED
+    conversation: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class NewChatUpdate:
     running: str | Unchanged
     status: str | Unchanged
     system: str
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import gradio as gr
@@ -27,6 +27,7 @@ from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.downloads import download_file
 from playground.ui.components.snippets import api_address
 from playground.ui.components.status import verdict
+from playground.ui.history.recording import Recorder
 
 REFRESH_S = 0.05
 
@@ -123,6 +124,7 @@ class CompareHandlers:
     answering: Answering
     feedback: Feedback
     needs_key: bool = False
+    recorder: Recorder = field(default_factory=Recorder)
 
     async def ask(
         self, question: str, blind: bool, **settings: LaneSetting
@@ -202,6 +204,7 @@ class CompareHandlers:
         ]
         complete = len(answers) == LANES
         if complete:
+            self.recorder.record_lanes(question, lanes, answers)
             kept = self.feedback.keep((Message("user", question),), answers, blind=blind)
             comparison = replace(
                 comparison,

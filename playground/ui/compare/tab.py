@@ -11,14 +11,20 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
+from playground.ui.history.recording import Recorder
 
 
 def compare_tab(
-    page: gr.Blocks, answering: Answering, feedback: Feedback, *, needs_key: bool
+    page: gr.Blocks,
+    answering: Answering,
+    feedback: Feedback,
+    *,
+    needs_key: bool,
+    recorder: Recorder | None = None,
 ) -> tuple[gr.Dropdown, ...]:
     """Build the tab in the current layout and wire its events. Returns its choices of models."""
     parts = compare_parts(answering.initial_models)
-    handlers = CompareHandlers(answering, feedback, needs_key)
+    handlers = CompareHandlers(answering, feedback, needs_key, recorder or Recorder())
     asking = parts.question.submit(
         **bind(handlers.ask, parts),
         inputs=[parts.question, parts.blind],

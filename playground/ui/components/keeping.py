@@ -19,14 +19,16 @@ def keep(
     components: Mapping[str, gr.Component],
     page: gr.Blocks,
     after: Dependency | None = None,
+    unless: str = "",
 ) -> Dependency:
     """Keep the components' values under ``name``, and restore them when the page is loaded.
 
-    With ``after`` they are restored once that event is over. Returns the event that restores.
+    With ``after`` they are restored once that event is over. While the component named ``unless``
+    is true, nothing of them is kept. Returns the event that restores.
     """
     parts = list(components.values())
     keys = json.dumps(list(components))
-    call = f"window.playgroundKeeper.{{}}({json.dumps(name)}, {keys}, values)"
+    call = f"window.playgroundKeeper.{{}}({json.dumps(name)}, {keys}, values, {json.dumps(unless)})"
     for part in parts:
         part.change(
             None,

@@ -38,6 +38,7 @@ class FunctionParts:
     verdict: gr.HTML
     timeline: gr.State
     stored: gr.Textbox
+    conversation: gr.Textbox
     running: gr.State
     chatbot: gr.Chatbot
     message: gr.Textbox
@@ -51,6 +52,11 @@ class FunctionParts:
     clear: gr.Button
     view_code: gr.Button
     code: CodeParts
+
+    @property
+    def model(self) -> gr.Component:
+        """The choice of the model."""
+        return self.form["model"]
 
 
 def function_parts(
@@ -68,6 +74,7 @@ def function_parts(
                 view_code = gr.Button("View code", size="sm", elem_id="fn-code-button")
             chatbot = _chatbot(models[0])
             stored = gr.Textbox(visible="hidden", elem_id="fn-stored")
+            conversation = gr.Textbox(visible="hidden", elem_id="fn-conversation")
             panel, call, result, (run, use, deny) = _call_panel()
             message = gr.Textbox(
                 label="Message",
@@ -90,6 +97,7 @@ def function_parts(
         verdict=verdict,
         timeline=gr.State(Timeline()),
         stored=stored,
+        conversation=conversation,
         running=gr.State(""),
         chatbot=chatbot,
         message=message,

@@ -11,12 +11,19 @@ from playground.ui.components.examples import examples_for
 from playground.ui.components.keeping import keep
 from playground.ui.functions.events import FunctionHandlers
 from playground.ui.functions.layout import FunctionParts, function_parts
+from playground.ui.history.recording import Recorder
 
 
 def functions_tab(
-    page: gr.Blocks, answering: Answering, toolbox: Toolbox, *, needs_key: bool
-) -> gr.Dropdown:
-    """Build the tab in the current layout and wire its events. Returns its choice of model."""
+    page: gr.Blocks,
+    answering: Answering,
+    toolbox: Toolbox,
+    *,
+    needs_key: bool,
+    recorder: Recorder | None = None,
+) -> FunctionParts:
+    """Build the tab in the current layout and wire its events."""
+    recorder = recorder or Recorder()
     examples = examples_for(answering.initial_models[0].name).functions
     parts = function_parts(answering.initial_models, toolbox, examples)
     handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
@@ -24,13 +31,27 @@ def functions_tab(
     conversation_ends = _wire_conversation(parts, handlers)
     for event in conversation_ends:
         event.then(**bind(handlers.store, parts), inputs=parts.timeline, **UNQUEUED)
+        event.then(
+            **bind(recorder.record_functions, parts),
+            inputs=[
+                parts.timeline,
+                parts.conversation,
+                *(parts.form[name] for name in ("model", "system", "tools")),
+            ],
+            **UNQUEUED,
+        )
     kept = ("model", "tools", "parallel", "system", "temperature", "max_tokens")
-    others = {"draft": parts.message, "paste": parts.paste, "timeline": parts.stored}
+    others = {
+        "draft": parts.message,
+        "paste": parts.paste,
+        "timeline": parts.stored,
+        "conversation": parts.conversation,
+    }
     restored = keep("functions", {name: parts.form[name] for name in kept} | others, page)
     restored.then(
         **bind(handlers.restore_conversation, parts), inputs=parts.stored, **UNQUEUED
     ).then(**bind(handlers.show_panel, parts), inputs=parts.timeline, **UNQUEUED)
-    return parts.form["model"]
+    return parts
 
 
 def _wire_definitions(page: gr.Blocks, parts: FunctionParts, handlers: FunctionHandlers) -> None:

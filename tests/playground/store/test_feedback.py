@@ -14,6 +14,7 @@ from playground.cli import cli
 from playground.errors import InvalidRequest
 from playground.protocol import Message, Provenance, Tool, ToolCall
 from playground.store import Feedback, KeptExchange, NewAnswer
+from playground.store.conversation_tables import ConversationRow
 from playground.store.database import open_database
 from playground.store.feedback import as_jsonl
 from playground.store.tables import Table
@@ -43,7 +44,10 @@ def kept(feedback: Feedback) -> KeptExchange:
 def test_migrations_equal_tables(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
+        # The search's virtual table and those that SQLite keeps behind it are the migration's own.
+        options = {"include_name": lambda name, *_: not str(name).startswith("conversation_search")}
+        context = MigrationContext.configure(connection, opts=options)
+        assert ConversationRow.__tablename__ in Table.metadata.tables
         assert compare_metadata(context, Table.metadata) == []
     engine.dispose()
 

@@ -14,6 +14,7 @@ from playground.protocol import ModelInfo
 from playground.services import Services
 from playground.settings import Settings
 from playground.store import Feedback
+from playground.store.conversations import Conversations
 from playground.studio.studio import Studio
 from playground.tools import Toolbox, built_in_tools
 from playground.ui import build_page
@@ -23,6 +24,13 @@ from playground.ui.components.answering import Answering
 @pytest.fixture
 def feedback(tmp_path: Path) -> Iterator[Feedback]:
     store = Feedback(tmp_path / "feedback")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def conversations(tmp_path: Path) -> Iterator[Conversations]:
+    store = Conversations(tmp_path / "conversations")
     yield store
     store.close()
 
@@ -48,6 +56,7 @@ async def page(
     model = ModelInfo("scripted", context_length=4096)
     scripted = ScriptedBackend(lambda request: ["Hello", ", you."], models=(model,))
     feedback = Feedback(home / "feedback")
+    conversations = Conversations(home)
     services = Services.create(
         scripted,
         Settings(home=home),
@@ -55,7 +64,9 @@ async def page(
         studio=Studio(home, backend.loaded, backend),
         feedback=feedback,
         prompts=(prompts := Prompts(home / "prompts")),
+        conversations=conversations,
     )
     yield build_page(services, [model])
     feedback.close()
     prompts.close()
+    conversations.close()

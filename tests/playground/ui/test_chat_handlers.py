@@ -10,6 +10,7 @@ from playground.errors import ContextOverflow, InvalidRequest, ModelLoadError
 from playground.protocol import Provenance, Request
 from playground.store import Feedback
 from playground.ui.chat.events import ChatHandlers
+from playground.ui.chat.rating import Rating
 from playground.ui.chat.updates import ConversationUpdate
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
@@ -33,10 +34,8 @@ def texts(update: ConversationUpdate) -> list[str]:
 
 
 @pytest.fixture
-def chat(feedback: Feedback) -> ChatHandlers:
-    return ChatHandlers(
-        scripted(lambda request: ["Hel", "lo"], "scripted", "other"), feedback, False
-    )
+def chat() -> ChatHandlers:
+    return ChatHandlers(scripted(lambda request: ["Hel", "lo"], "scripted", "other"), False)
 
 
 @pytest_asyncio.fixture
@@ -64,11 +63,9 @@ async def test_nothing_is_sent_when_empty_or_busy(
     assert await drain(chat.send(draft, [], running, "scripted", "", **sampling)) == []
 
 
-async def test_stop_ends_the_answer_and_keeps_its_text(
-    feedback: Feedback, sampling: Values
-) -> None:
+async def test_stop_ends_the_answer_and_keeps_its_text(sampling: Values) -> None:
     answering = scripted(lambda request: iter(["a "] * 10_000))
-    chat = ChatHandlers(answering, feedback, False)
+    chat = ChatHandlers(answering, False)
 
     ids: list[str] = []
 
@@ -83,23 +80,23 @@ async def test_stop_ends_the_answer_and_keeps_its_text(
     assert "stopped by you" in changed(updates[-1].status)
 
 
-async def test_an_answer_that_breaks_off_is_kept(feedback: Feedback, sampling: Values) -> None:
+async def test_an_answer_that_breaks_off_is_kept(sampling: Values) -> None:
     def breaks(request: Request) -> Iterable[str]:
         yield "half an ans"
         raise ModelLoadError("the device is gone")
 
-    chat = ChatHandlers(scripted(breaks), feedback, False)
+    chat = ChatHandlers(scripted(breaks), False)
     updates, error = await drain_failing(chat.send("Hi", [], "", "scripted", "", **sampling))
     assert isinstance(error, ModelLoadError)
     assert texts(updates[-1]) == ["Hi", "half an ans"]
     assert "interrupted" in changed(updates[-1].status)
 
 
-async def test_a_refused_message_returns_to_the_box(feedback: Feedback, sampling: Values) -> None:
+async def test_a_refused_message_returns_to_the_box(sampling: Values) -> None:
     def refuses(request: Request) -> Iterable[str]:
         raise InvalidRequest("messages", "are too long")
 
-    chat = ChatHandlers(scripted(refuses), feedback, False)
+    chat = ChatHandlers(scripted(refuses), False)
     updates, error = await drain_failing(chat.send("Hi", TALK[:2], "", "scripted", "", **sampling))
     assert isinstance(error, InvalidRequest)
     assert texts(updates[-1]) == ["One?", "1"]
@@ -115,10 +112,8 @@ async def test_a_wrong_setting_is_named_and_the_message_kept(
     assert changed(updates[-1].message).value == "Hi"
 
 
-async def test_a_prompt_past_the_window_keeps_the_message(
-    answering: Answering, feedback: Feedback
-) -> None:
-    chat = ChatHandlers(answering, feedback, False)
+async def test_a_prompt_past_the_window_keeps_the_message(answering: Answering) -> None:
+    chat = ChatHandlers(answering, False)
     values = control_values((await answering.model(None)).defaults)
     text = "word " * 4000
     updates, error = await drain_failing(chat.send(text, [], "", "embedded", "", **values))
@@ -143,13 +138,11 @@ async def test_an_edited_message_drops_what_followed(chat: ChatHandlers, samplin
     assert texts(updates[-1]) == ["Three?", "Hello"]
 
 
-async def test_a_refused_edit_brings_the_conversation_back(
-    feedback: Feedback, sampling: Values
-) -> None:
+async def test_a_refused_edit_brings_the_conversation_back(sampling: Values) -> None:
     def refuses(request: Request) -> Iterable[str]:
         raise InvalidRequest("messages", "are too long")
 
-    chat = ChatHandlers(scripted(refuses), feedback, False)
+    chat = ChatHandlers(scripted(refuses), False)
     edited = gr.EditData(None, {"index": [0, 0], "previous_value": "One?", "value": "Three?"})
     updates, _ = await drain_failing(chat.edit(edited, list(TALK), "scripted", "", **sampling))
     assert texts(updates[-1]) == ["One?", "1", "Two?"]
@@ -183,12 +176,12 @@ def test_thumbs_are_kept_with_what_made_the_answer(
     history = [turn("user", "One?"), turn("assistant", "1", "note", provenance)]
     assert provenance_of(history[1]) == provenance
     liked = gr.LikeData(None, {"index": 1, "value": "1", "liked": True})
-    chat.rate(liked, history, "scripted", "Be brief.", **sampling)
+    Rating(feedback).rate(liked, history, "scripted", "Be brief.", **sampling)
     assert feedback.counts()["thumbs"] == 1
     (row,) = feedback.sft_rows()
     assert [message["content"] for message in row["messages"]] == ["Be brief.", "One?", "1"]
     ignored = gr.LikeData(None, {"index": 0, "value": "One?", "liked": True})
-    chat.rate(ignored, history, "scripted", "", **sampling)
+    Rating(feedback).rate(ignored, history, "scripted", "", **sampling)
     assert feedback.counts()["thumbs"] == 1
 
 
@@ -233,10 +226,8 @@ def test_every_input_is_enabled_after_restoring(chat: ChatHandlers) -> None:
     assert update.message.interactive is True
 
 
-async def test_an_example_brings_its_system_prompt(
-    answering: Answering, feedback: Feedback
-) -> None:
-    chat = ChatHandlers(answering, feedback, False)
+async def test_an_example_brings_its_system_prompt(answering: Answering) -> None:
+    chat = ChatHandlers(answering, False)
     titles = [card["display_text"] for card in (await chat.restore(None)).chatbot.examples]
     picked = gr.SelectData(None, {"index": titles.index("A name of your own"), "value": ""})
     update = chat.choose_example(picked, "embedded")
@@ -256,7 +247,7 @@ def test_the_conversation_is_shown_as_code(chat: ChatHandlers, sampling: Values)
     assert 'base_url="http://here:7860/v1"' in python
     assert "Three?" in python
     assert "curl -N http://here:7860/v1/chat/completions" in curl
-    keyed = ChatHandlers(chat.answering, chat.feedback, True)
+    keyed = ChatHandlers(chat.answering, True)
     with_key = keyed.code(page_request(), [], "", "scripted", "", **sampling)
     assert "os.environ" in changed(with_key.python)
 

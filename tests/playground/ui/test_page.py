@@ -11,7 +11,7 @@ from tests.playground.ui.helpers import elem_ids, events_of
 
 # Gradio 6.31 sets an option that pandas 3 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
-CONVERSATION = {"chat", "message", None, "status"}
+CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from playground.protocol import Delta, Message, Request
 from playground.store import Feedback
 from playground.ui.chat.events import ChatHandlers
+from playground.ui.chat.rating import Rating
 from playground.ui.components.messages import (
     REASONING,
     History,
@@ -23,8 +24,8 @@ PIECES = (Delta(reasoning="One "), Delta(reasoning="two."), Delta("Th"), Delta("
 
 
 @pytest.fixture
-def chat(feedback: Feedback) -> ChatHandlers:
-    return ChatHandlers(scripted(lambda request: PIECES), feedback, False)
+def chat() -> ChatHandlers:
+    return ChatHandlers(scripted(lambda request: PIECES), False)
 
 
 async def answered(chat: ChatHandlers) -> History:
@@ -48,14 +49,14 @@ async def test_reasoning_is_open_while_it_is_written() -> None:
     assert thought["metadata"]["status"] == "done"
 
 
-async def test_reasoning_goes_back_to_the_model(feedback: Feedback) -> None:
+async def test_reasoning_goes_back_to_the_model() -> None:
     asked: list[Request] = []
 
     def script(request: Request):
         asked.append(request)
         return PIECES
 
-    chat = ChatHandlers(scripted(script), feedback, False)
+    chat = ChatHandlers(scripted(script), False)
     history = await answered(chat)
     values = control_values((await chat.answering.model(None)).defaults)
     await drain(chat.send("And?", history, "", "scripted", "", **values))
@@ -71,7 +72,7 @@ async def test_answer_cut_in_its_reasoning_is_kept() -> None:
 async def test_thumb_on_reasoning_rates_the_answer(chat: ChatHandlers, feedback: Feedback) -> None:
     history = await answered(chat)
     liked = gr.LikeData(None, {"index": 1, "value": "One two.", "liked": True})
-    chat.rate(liked, history, "scripted", "")
+    Rating(feedback).rate(liked, history, "scripted", "")
     (row,) = feedback.sft_rows()
     assert row["messages"][0]["content"] == "Hi"
     assert row["messages"][1]["content"] == "Three."

@@ -16,6 +16,7 @@ from playground.protocol import ModelInfo, Request
 from playground.services import Services
 from playground.settings import load_settings
 from playground.store import Feedback
+from playground.store.conversations import Conversations
 from playground.studio.studio import Studio
 from playground.ui import build_page, mount_page
 from tests.playground.api.serving import running
@@ -44,8 +45,14 @@ def echo_page(backend: LocalBackend, home: Path, pause_s: float = 0.0) -> Iterat
         studio = Studio(home, backend.loaded, backend)
         feedback = stack.enter_context(closing(Feedback(home)))
         prompts = stack.enter_context(closing(Prompts(home)))
+        conversations = stack.enter_context(closing(Conversations(home)))
         services = Services.create(
-            scripted, settings, studio=studio, feedback=feedback, prompts=prompts
+            scripted,
+            settings,
+            studio=studio,
+            feedback=feedback,
+            prompts=prompts,
+            conversations=conversations,
         )
         with ThreadPoolExecutor(1) as other_thread:  # Playwright has a loop in this one
             app = other_thread.submit(lambda: asyncio.run(build(services))).result()

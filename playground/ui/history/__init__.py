@@ -1,0 +1,1 @@
+"""The sidebar of kept conversations, and how the tabs keep theirs."""

@@ -1,0 +1,137 @@
+"""How the tabs keep their conversations: each time one is asked, answered or changed."""
+
+import asyncio
+import html
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.errors import InvalidRequest, PlaygroundError
+from playground.lab import Lane
+from playground.lab.history.items import message_item
+from playground.store import NewAnswer
+from playground.store.conversation_types import Kind, NewConversation, NewItem
+from playground.store.conversations import Conversations
+from playground.tools.importers.definitions import tools_of_text
+from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.messages import History
+from playground.ui.components.sampling import ControlValue
+from playground.ui.functions.timeline import Timeline
+from playground.ui.history.turns import path_of, path_of_timeline
+
+CONVERSATION, TEMPORARY = "conversation", "temporary"
+"""Arguments that a handler gets beside the sampling parameters."""
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUpdate:
+    """The id of the conversation that a tab shows."""
+
+    conversation: str | Unchanged = UNCHANGED
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Keeps one conversation of the Chat tab while it is answered; nothing of a temporary one."""
+
+    store: Conversations | None
+    conversation: str
+    facts: NewConversation
+
+    async def save(self, history: History) -> str:
+        """Keep what is shown; returns the conversation's id, empty if nothing is kept."""
+        path = path_of(history)
+        if self.store is None or not path:
+            return self.conversation
+        self.conversation = await asyncio.to_thread(
+            self.store.record, self.conversation, path, self.facts
+        )
+        return self.conversation
+
+    async def save_or_warn(self, history: History) -> str:
+        """Keep what is shown; a database that does not take it is said, and spoils no answer."""
+        try:
+            return await self.save(history)
+        except PlaygroundError as error:
+            _warn(error)
+            return self.conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Keeps the conversations of all tabs; without a store none of them."""
+
+    store: Conversations | None = None
+
+    def keeper(self, values: dict[str, ControlValue], model: str, system: str) -> Keeper:
+        """Return a keeper for the conversation that ``values`` names, and take that out of them."""
+        conversation = str(values.pop(CONVERSATION, "") or "")
+        store = None if values.pop(TEMPORARY, False) else self.store
+        facts = NewConversation(kind="chat", model=model, system=system)
+        return Keeper(store, conversation if store else "", facts)
+
+    async def record_chat(
+        self, history: History, conversation: str, temporary: bool, model: str, system: str
+    ) -> RecordUpdate:
+        """Keep the conversation of the Chat tab as it is shown now."""
+        values: dict[str, ControlValue] = {CONVERSATION: conversation, TEMPORARY: temporary}
+        kept = await self.keeper(values, model, system).save(history)
+        return RecordUpdate(kept) if kept != conversation else RecordUpdate()
+
+    async def record_functions(
+        self, timeline: Timeline, conversation: str, model: str, system: str | None, tools: str
+    ) -> RecordUpdate:
+        """Keep the conversation of the Functions tab as it is shown now."""
+        path = path_of_timeline(timeline)
+        if not path:
+            return RecordUpdate("")
+        if self.store is None:
+            return RecordUpdate()
+        try:
+            definitions = tools_of_text(tools) if tools.strip() not in ("", "[]") else ()
+        except InvalidRequest:  # the editor may hold anything by now
+            definitions = ()
+        facts = NewConversation(
+            kind="functions",
+            model=model,
+            system=system or "",
+            tools=[tool.to_openai() for tool in definitions],
+        )
+        kept = await asyncio.to_thread(self.store.record, conversation, path, facts)
+        return RecordUpdate(kept)
+
+    def record_lanes(
+        self, question: str, lanes: Sequence[Lane], answers: Sequence[NewAnswer]
+    ) -> None:
+        """Keep a question with the answers of all lanes, side by side."""
+        if self.store is None:
+            return
+        items = [NewItem(message_item("user", question))]
+        said: set[str] = set()
+        for number, (lane, answer) in enumerate(zip(lanes, answers, strict=True)):
+            about = {
+                "lane": number,
+                "byline": lane.model,
+                "system": lane.system,
+                "settings": dict(answer.settings),
+            }
+            item = message_item("assistant", answer.text)
+            variant = str(number) if answer.text in said else ""
+            said.add(answer.text)
+            items.append(NewItem(item, about, parent=0, variant=variant))
+        kind: Kind = "compare"
+        systems = {lane.system for lane in lanes}
+        system = systems.pop() if len(systems) == 1 else ""
+        model = " · ".join(dict.fromkeys(lane.model for lane in lanes))
+        try:
+            self.store.add(NewConversation(items, kind=kind, model=model, system=system, head=1))
+        except PlaygroundError as error:
+            _warn(error)
+
+
+def _warn(error: PlaygroundError) -> None:
+    logger.warning("a conversation was not kept: %s", error.message)
+    gr.Warning(html.escape(error.message, quote=False), title="Not kept in the history")

@@ -1,0 +1,105 @@
+"""All stores on a real PostgreSQL, started for these tests by a user of its own."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from playground.protocol import Message
+from playground.store import Feedback, NewAnswer
+from playground.store.conversation_types import Wanted, text_of
+from playground.store.conversations import Conversations
+from playground.store.database import Database
+from playground.store.responses import KeptResponse, Responses
+from playground.store.tables import Table
+from tests.playground.store.conversation_examples import ASKED, CHAT, OTHER_ANSWER, TALK, said
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+PORT = "5"  # of a socket in a folder of its own: no other cluster is disturbed
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not PROGRAMS, reason="PostgreSQL is not installed: apt-get install postgresql"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A new cluster: only a socket, no password. PostgreSQL refuses to run as root."""
+    programs = PROGRAMS[-1].parent
+    user = "postgres" if os.getuid() == 0 else ""
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    if user:
+        os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+    data = folder / "data"
+
+    def run(program: str, *arguments: str) -> None:
+        command, quiet = [str(programs / program), *arguments], subprocess.DEVNULL
+        subprocess.run(command, user=user or None, cwd=folder, check=True, stdout=quiet, timeout=60)
+
+    options = f"-k {folder} -p {PORT} -c listen_addresses='' -c fsync=off"
+    run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
+    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield f"postgresql://tester@/postgres?host={folder}&port={PORT}"
+    finally:
+        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+def test_postgresql_keeps_trees(url: str, tmp_path: Path) -> None:
+    store = Conversations(tmp_path, url)
+    conversation_id = store.record("", TALK, CHAT)
+    store.record(conversation_id, [ASKED, OTHER_ANSWER, said("user", "nul \0")], CHAT)
+    store.change(conversation_id, folder="Work", tags=["art"])
+    found = store.find(conversation_id)
+    assert len(found.leaves()) == 2
+    assert text_of(found.path()[-1].item) == "nul "
+    assert (store.folders(), store.tags()) == ({"Work": 1}, {"art": 1})
+    store.delete(conversation_id)
+    assert store.list().conversations == ()
+    store.close()
+
+
+def test_postgresql_searches_as_sqlite(url: str, tmp_path: Path) -> None:
+    store = Conversations(tmp_path, url)
+    conversation_id = store.record("", TALK, CHAT)
+    for query, is_found in (
+        ("LOUVRE mona", True), ("louv", True), ("ouvre", False), ("' | ! :* (", False),
+    ):  # fmt: skip
+        assert bool(store.list(Wanted(query=query)).conversations) is is_found
+    (found,) = store.list(Wanted(query="louvre")).conversations
+    assert "«Louvre»" in found.snippet
+    store.record("", [said("user", "word " * 300_000)], CHAT)  # more than an index entry takes
+    store.delete(conversation_id)
+    assert store.list(Wanted(query="louvre")).conversations == ()
+    store.close()
+
+
+def test_postgresql_keeps_feedback_and_responses(url: str, tmp_path: Path) -> None:
+    feedback, responses = Feedback(tmp_path, url), Responses(tmp_path, url)
+    answers = [NewAnswer("a", "one"), NewAnswer("b", "two")]
+    kept = feedback.keep((Message("user", "Hi"),), answers)
+    feedback.vote(kept.id, "best", kept.answers[0].id)
+    assert feedback.wins()["a"]["won"] == 1
+    responses.keep(KeptResponse("resp_1", None, [{"type": "message"}], {"output": []}))
+    assert responses.find("resp_1").input == [{"type": "message"}]
+    feedback.close()
+    responses.close()
+
+
+def test_postgresql_migrations_equal_tables(url: str, tmp_path: Path) -> None:
+    database = Database(tmp_path, url)
+    with database.engine.connect() as connection:
+        options = {"include_object": lambda _object, name, *_: name != "conversation_search"}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Table.metadata) == []
+    database.close()
