@@ -18,6 +18,7 @@ from playground.files import modified_s
 from playground.settings import Settings
 
 if TYPE_CHECKING:
+    from playground.access import Access
     from playground.backends.local import LocalBackend
     from playground.engine import Limits
     from playground.lab.batches import Batches
@@ -104,6 +105,19 @@ def start_backend(settings: Settings) -> "LocalBackend":
         backend.close()
         raise
     return backend
+
+
+@contextmanager
+def open_people(settings: Settings) -> "Iterator[Access]":
+    """Open the accounts and keys; raises `InvalidSettings` for a server open by mistake."""
+    from playground.access import open_access
+
+    access = open_access(settings)
+    try:
+        yield access
+    finally:
+        if access.people:
+            access.people.close()
 
 
 @contextmanager

@@ -24,8 +24,8 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownPrompt         No prompt of this name or id is stored, or it has no such version.
     ├── UnknownConversation   No conversation, or none of its items, has this id.
     ├── Conflict              The operation is not allowed in the current state.
-    ├── LimitReached          A client has had its share; the message says when there is more.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
+    ├── LimitReached          A client has had its share; the message says when there is more.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
     ├── EngineStopped         The engine is shutting down, or its thread died.
     ├── ModelLoading          The model is not loaded yet; the same request will do in a moment.

@@ -25,6 +25,7 @@ from playground.app import (
     open_completions,
     open_conversations,
     open_feedback,
+    open_people,
     open_prompts,
     open_responses,
     open_sweeps,
@@ -150,6 +151,9 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=server.log_level.upper(), format="%(levelname)s %(message)s")
     for noisy in ("httpx", "gradio", "mistral_common"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    from playground.access import check_exposure
+
+    check_exposure(settings)
     with listen(server.host, server.port) as listener:
         from playground.backends.deferred import DeferredBackend
         from playground.models.resident import ResidentModel
@@ -179,6 +183,7 @@ def _serve_on(
 
     isolated = settings.training.isolated
     with (
+        open_people(settings) as access,
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
@@ -195,6 +200,7 @@ def _serve_on(
         services = Services.create(
             backend,
             settings,
+            access,
             toolbox=toolbox,
             studio=studio,
             feedback=feedback,
@@ -213,6 +219,8 @@ def _serve_on(
             ws="none",
         )
         address = _address(listener, settings.server.host)
+        if access.asks and access.people and (token := access.people.setup_token()):
+            print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address).run(sockets=[listener])
 
 

@@ -1,4 +1,4 @@
-"""Accounts, sessions and API keys, kept: rows in, rows out, secrets only as the hashes they come as.
+"""Accounts, sessions and API keys as they are kept: of secrets their hashes only.
 
 Knows the database; knows no password, no role's meaning and no HTTP.
 """
@@ -175,7 +175,7 @@ class Accounts:
             return [_key(row) for row in rows]
 
     def key_of(self, digest: str) -> tuple[ApiKey, Account | None] | None:
-        """Return the key of that digest with its account, and note its use; None if there is none."""
+        """Return the key of that digest with its account, and note its use; None for no key."""
         with self._database.reading() as session:
             row = session.scalar(select(ApiKeyRow).where(ApiKeyRow.digest == digest))
             if row is None:

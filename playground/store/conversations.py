@@ -270,7 +270,10 @@ class Conversations:
     def tags(self) -> dict[str, int]:
         """Return the tags with their numbers of conversations."""
         column = ConversationTagRow.tag
-        return self._counts(select(column, func.count()).group_by(column).order_by(column))
+        counted = select(column, func.count()).join(
+            ConversationRow, ConversationRow.number == ConversationTagRow.conversation
+        )
+        return self._counts(counted.group_by(column).order_by(column))
 
     def _counts(self, counts: Select[str, int]) -> dict[str, int]:
         with self._database.reading() as session:

@@ -10,7 +10,7 @@ from playground.store.viewer import current_owner, current_viewer
 
 
 class Owned:
-    """A row with an ``owner``: an account's id, or empty for what was made before there were any."""
+    """A row with an ``owner``: an account's id, or empty for nobody's."""
 
     owner: Mapped[str] = mapped_column(String(64), default=current_owner, server_default="")
 

@@ -1,0 +1,39 @@
+"""Whose event it is: a handler runs as whoever sent it, if they may use what it belongs to.
+
+Gradio runs events in tasks of its own queue, so who asks is found in the request that sent them.
+"""
+
+import gradio as gr
+from gradio.context import LocalContext
+
+from playground.access import Area, Identity, current_identity
+from playground.errors import Unauthorized
+
+IDENTITY = "playground.identity"
+"""Key of the request's scope under which the gate before the page leaves who asks."""
+
+
+def visitor_for(area: Area) -> Identity:
+    """Return who sent the event that runs here.
+
+    Raises `Forbidden`, or `Unauthorized` for a visit, if that part of the page is not open to them.
+    """
+    identity = visitor()
+    identity.require(area)
+    return identity
+
+
+def visitor() -> Identity:
+    """Return who sent the event that runs here; outside of an event, who asks.
+
+    Raises `Unauthorized` for an event that came past the gate.
+    """
+    if LocalContext.blocks.get(None) is None:
+        return current_identity()
+    request = LocalContext.request.get(None)
+    first = request[0] if isinstance(request, list) and request else request
+    if isinstance(first, gr.Request) and first.request is not None:
+        found = first.request.scope.get(IDENTITY)
+        if isinstance(found, Identity):
+            return found
+    raise Unauthorized
