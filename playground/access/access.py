@@ -64,7 +64,9 @@ class Access:
             identity = self.identify(given, is_page=path == PAGE)
         except Unauthorized:
             if area is Area.PUBLIC:
-                return Identity("nobody", f"address:{given.address}", frozenset({area}), via="visit")
+                return Identity(
+                    "nobody", f"address:{given.address}", frozenset({area}), via="visit"
+                )
             raise
         if area is not Area.PUBLIC and identity.via == "visit" and _is_for_programs(area, path):
             raise Unauthorized

@@ -160,7 +160,7 @@ class People:
 
     # Keys.
 
-    def keys(self) -> list[ApiKey]:
+    def api_keys(self) -> list[ApiKey]:
         """Return all keys, the newest first."""
         return self._accounts.keys()
 

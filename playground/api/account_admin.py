@@ -61,13 +61,11 @@ def account_admin_router(people: People) -> APIRouter:
 
     @router.get("/keys")
     def keys() -> dict[str, object]:
-        return {"object": "list", "data": [_key(each) for each in people.keys()]}
+        return {"object": "list", "data": [_key(each) for each in people.api_keys()]}
 
     @router.post("/keys")
     def add_key(body: KeyBody) -> dict[str, object]:
-        made = people.add_key(
-            body.name, body.scopes, account=body.user, days=body.expires_in_days
-        )
+        made = people.add_key(body.name, body.scopes, account=body.user, days=body.expires_in_days)
         return _key(made.key) | {"key": made.secret}
 
     @router.delete("/keys/{key_id}")

@@ -34,7 +34,9 @@ def sign_in_router(access: Access) -> APIRouter:
             token = sign_in()
         except PlaygroundError as error:
             reply = translate(error)
-            response = form(error.message.partition(": ")[2] or error.message, reply.status, **values)
+            response = form(
+                error.message.partition(": ")[2] or error.message, reply.status, **values
+            )
             response.headers.update(reply.headers)
             return response
         response = RedirectResponse("./", 303)
@@ -56,7 +58,9 @@ def sign_in_router(access: Access) -> APIRouter:
         return _setup_form(people, form, token)
 
     @router.post("/setup")
-    def set_up(http: Request, token: Field = "", name: Field = "", password: Field = "") -> Response:
+    def set_up(
+        http: Request, token: Field = "", name: Field = "", password: Field = ""
+    ) -> Response:
         made = {"name": name, "token": token}
         return answered(http, lambda: people.set_up(token, name, password), **made)
 

@@ -207,9 +207,7 @@ class Accounts:
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """Return the latest lines of the audit log, the newest first."""
         with self._database.reading() as session:
-            rows = session.scalars(
-                select(AuditRow).order_by(AuditRow.number.desc()).limit(limit)
-            )
+            rows = session.scalars(select(AuditRow).order_by(AuditRow.number.desc()).limit(limit))
             return [AuditEntry(row.time, row.who, row.what, row.about) for row in rows]
 
 

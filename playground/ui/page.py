@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from playground import __version__
 from playground.protocol import ModelInfo
 from playground.services import Services
+from playground.ui.admin.tab import admin_tab
 from playground.ui.chat.tab import chat_tab
 from playground.ui.compare.tab import compare_tab
 from playground.ui.components.answering import Answering
@@ -26,6 +27,7 @@ from playground.ui.json.tab import json_tab
 from playground.ui.prompts.tab import prompts_tab
 from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
+from playground.ui.visitor import show_visitor
 
 TITLE = "Mistral Playground"
 SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js", "slash.js")
@@ -42,33 +44,40 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         raise ValueError("the page needs a studio, and places for feedback and prompts")
     answering = Answering(services.backend, models)
     swept: tuple[gr.Dropdown, ...] = ()
+    rooms: dict[str, gr.Tab] = {}
     needs_key, store = services.access.needs_key, services.conversations
     recorder = Recorder(store)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
+        name = gr.HTML(visible=services.access.asks, elem_id="visitor", container=False)
         loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Chat", id="chat"):
+            with gr.Tab("Chat", id="chat") as rooms["chat"]:
                 chat, restored = chat_tab(
                     page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
-            with gr.Tab("Functions", id="functions"):
+            with gr.Tab("Functions", id="functions") as rooms["functions"]:
                 functions = functions_tab(
                     page, answering, toolbox, needs_key=needs_key, recorder=recorder
                 )
-            with gr.Tab("JSON", id="json"):
+            with gr.Tab("JSON", id="json") as rooms["json"]:
                 structured = json_tab(page, answering, needs_key=needs_key)
-            with gr.Tab("Prompts", id="prompts"):
+            with gr.Tab("Prompts", id="prompts") as rooms["prompts"]:
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
-            with gr.Tab("Compare", id="compare"):
+            with gr.Tab("Compare", id="compare") as rooms["compare"]:
                 lanes = compare_tab(
                     page, answering, feedback, needs_key=needs_key, recorder=recorder
                 )
             if services.sweeps:
-                with gr.Tab("Evaluate", id="evaluate"):
+                with gr.Tab("Evaluate", id="evaluate") as rooms["sweeps"]:
                     swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
-            with gr.Tab("Fine-tune", id="finetune"):
+            with gr.Tab("Fine-tune", id="finetune") as rooms["finetune"]:
                 finetune_tab(page, answering, studio, feedback)
+            if services.access.asks and services.access.people:
+                with gr.Tab("Admin", id="admin") as rooms["admin"]:
+                    admin_tab(rooms["admin"], services.access.people)
+        if services.access.asks:
+            show_visitor(page, name, rooms)
         if store is not None:
             history_sidebar(page, store, answering, tabs, chat, functions, restored)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load

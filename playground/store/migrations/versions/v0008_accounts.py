@@ -63,6 +63,4 @@ def upgrade() -> None:
     )
     for table in OWNED:
         with op.batch_alter_table(table) as changed:
-            changed.add_column(
-                sa.Column("owner", sa.String(64), nullable=False, server_default="")
-            )
+            changed.add_column(sa.Column("owner", sa.String(64), nullable=False, server_default=""))
