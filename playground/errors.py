@@ -132,8 +132,8 @@ class Unauthorized(PlaygroundError):
     kind = "unauthorized"
     code = "invalid_api_key"
 
-    def __init__(self) -> None:
-        super().__init__("send the API key as 'Authorization: Bearer <key>'")
+    def __init__(self, problem: str = "send the API key as 'Authorization: Bearer <key>'") -> None:
+        super().__init__(problem)
 
 
 class Forbidden(PlaygroundError):

@@ -49,7 +49,7 @@ class Identity:
         if area in self.areas:
             return
         if not self.signed_in:
-            raise Unauthorized
+            raise Unauthorized("sign in to use this")
         what = f"an API key without the scope {area.value}" if self.via == "key" else self.role
         raise Forbidden(f"{self.name} ({what}) may not use this; it takes {_takes(area)}")
 

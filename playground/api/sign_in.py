@@ -39,10 +39,10 @@ def sign_in_router(access: Access) -> APIRouter:
             )
             response.headers.update(reply.headers)
             return response
-        response = RedirectResponse("./", 303)
+        signed_in = RedirectResponse("./", 303)
         secure = http.url.scheme == "https"
-        response.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
-        return response
+        signed_in.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
+        return signed_in
 
     @router.get("/login")
     async def show() -> Response:

@@ -23,6 +23,6 @@ def _narrow(state: ORMExecuteState) -> None:
         return
     mine = viewer.owner
     if state.is_select or state.is_update or state.is_delete:
-        state.statement = state.statement.options(  # type: ignore[attr-defined]
+        state.statement = state.statement.options(
             with_loader_criteria(Owned, lambda cls: cls.owner == mine, include_aliases=True)
         )

@@ -27,9 +27,11 @@ from playground.ui.json.tab import json_tab
 from playground.ui.prompts.tab import prompts_tab
 from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
-from playground.ui.visitor import show_visitor
+from playground.ui.visitor import show_visitor, tab_id
 
 TITLE = "Mistral Playground"
+ROOMS = ("chat", "functions", "json", "prompts", "compare", "sweeps", "finetune", "admin")
+"""The tabs, by the packages of their handlers."""
 SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js", "slash.js")
 
 
@@ -44,7 +46,6 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         raise ValueError("the page needs a studio, and places for feedback and prompts")
     answering = Answering(services.backend, models)
     swept: tuple[gr.Dropdown, ...] = ()
-    rooms: dict[str, gr.Tab] = {}
     needs_key, store = services.access.needs_key, services.conversations
     recorder = Recorder(store)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
@@ -52,32 +53,32 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         name = gr.HTML(visible=services.access.asks, elem_id="visitor", container=False)
         loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Chat", id="chat") as rooms["chat"]:
+            with gr.Tab("Chat", id="chat", elem_id=tab_id("chat")):
                 chat, restored = chat_tab(
                     page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
-            with gr.Tab("Functions", id="functions") as rooms["functions"]:
+            with gr.Tab("Functions", id="functions", elem_id=tab_id("functions")):
                 functions = functions_tab(
                     page, answering, toolbox, needs_key=needs_key, recorder=recorder
                 )
-            with gr.Tab("JSON", id="json") as rooms["json"]:
+            with gr.Tab("JSON", id="json", elem_id=tab_id("json")):
                 structured = json_tab(page, answering, needs_key=needs_key)
-            with gr.Tab("Prompts", id="prompts") as rooms["prompts"]:
+            with gr.Tab("Prompts", id="prompts", elem_id=tab_id("prompts")):
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
-            with gr.Tab("Compare", id="compare") as rooms["compare"]:
+            with gr.Tab("Compare", id="compare", elem_id=tab_id("compare")):
                 lanes = compare_tab(
                     page, answering, feedback, needs_key=needs_key, recorder=recorder
                 )
             if services.sweeps:
-                with gr.Tab("Evaluate", id="evaluate") as rooms["sweeps"]:
+                with gr.Tab("Evaluate", id="evaluate", elem_id=tab_id("sweeps")):
                     swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
-            with gr.Tab("Fine-tune", id="finetune") as rooms["finetune"]:
+            with gr.Tab("Fine-tune", id="finetune", elem_id=tab_id("finetune")):
                 finetune_tab(page, answering, studio, feedback)
             if services.access.asks and services.access.people:
-                with gr.Tab("Admin", id="admin") as rooms["admin"]:
-                    admin_tab(rooms["admin"], services.access.people)
+                with gr.Tab("Admin", id="admin", elem_id=tab_id("admin")) as admin:
+                    admin_tab(admin, services.access.people)
         if services.access.asks:
-            show_visitor(page, name, rooms)
+            show_visitor(page, name, ROOMS)
         if store is not None:
             history_sidebar(page, store, answering, tabs, chat, functions, restored)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load

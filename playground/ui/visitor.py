@@ -1,6 +1,9 @@
-"""Who looks at the page: their name with the way out, and the tabs that are open to them."""
+"""Who looks at the page: their name with the way out, and the tabs that are open to them.
 
-from collections.abc import Mapping
+What is hidden here is refused by the handlers anyway (`playground.ui.components.visiting`).
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -15,23 +18,21 @@ from playground.ui.components.visiting import visitor
 
 @dataclass(frozen=True, slots=True)
 class VisitorParts:
-    """The name in the header, and the tabs by the rooms of their handlers."""
+    """The place in the header."""
 
     name: gr.HTML
-    tabs: dict[str, gr.Tab]
 
 
 @dataclass(frozen=True, slots=True)
 class VisitorUpdate:
-    """What a visitor sees."""
+    """What a visitor sees there."""
 
     name: str
-    tabs: dict[str, gr.Tab]
 
 
 @dataclass(frozen=True, slots=True)
 class VisitorHandlers:
-    """Shows to each what is theirs."""
+    """Shows to each what is theirs; ``rooms`` are the tabs by the rooms of their handlers."""
 
     rooms: tuple[str, ...]
 
@@ -39,15 +40,17 @@ class VisitorHandlers:
         """Show the name, and hide the tabs that are not open to whoever loads the page."""
         who = visitor()
         areas = dict(AREAS_OF_TABS)
-        tabs = {
-            room: gr.Tab(visible=who.may_use(areas.get(room, Area.ADMIN))) for room in self.rooms
-        }
-        text = render("visitor.html", name=who.name, role=who.role, signed_in=who.signed_in)
-        return VisitorUpdate(text, tabs)
+        closed = [room for room in self.rooms if not who.may_use(areas.get(room, Area.ADMIN))]
+        shown = {"name": who.name, "role": who.role, "signed_in": who.signed_in}
+        return VisitorUpdate(render("visitor.html", closed=closed, **shown))
 
 
-def show_visitor(page: gr.Blocks, name: gr.HTML, tabs: Mapping[str, gr.Tab]) -> None:
+def tab_id(room: str) -> str:
+    """Return the ``elem_id`` of a tab, by which it is hidden."""
+    return f"room-{room}"
+
+
+def show_visitor(page: gr.Blocks, name: gr.HTML, rooms: Sequence[str]) -> None:
     """Show each visitor their own page when it is loaded."""
-    parts = VisitorParts(name, dict(tabs))
-    handlers = VisitorHandlers(tuple(tabs))
-    page.load(**bind(handlers.show, parts), inputs=None, **UNQUEUED)
+    handlers = VisitorHandlers(tuple(rooms))
+    page.load(**bind(handlers.show, VisitorParts(name)), inputs=None, **UNQUEUED)

@@ -66,7 +66,7 @@ class AdminHandlers:
         self, name: str, scopes: list[str], account: str | None, days: float | None
     ) -> AdminUpdate:
         """Make a key and show it, this once."""
-        made = self.people.add_key(name, scopes, account=account or None, days=days)
+        made = self.people.add_key(name, scopes, account=account or None, days=days or None)
         secret = gr.Textbox(made.secret, visible=True)
         return replace(self._shown(f"The key {made.key.name} is created"), secret=secret)
 

@@ -22,7 +22,7 @@ from gradio.blocks import Block
 from playground.access import acting_as
 from playground.access.paths import area_of_handler
 from playground.ui.components.errors import error_toasts
-from playground.ui.components.visiting import visitor_for
+from playground.ui.components.visiting import is_hidden_from_visitor, visitor_for
 
 Handler = Callable[..., object]
 GradioUpdates = dict[Block, object]
@@ -74,6 +74,7 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
     The wrapper keeps the handler's signature and annotations, by which Gradio passes
     ``inputs_kwargs`` and its own arguments (`gr.Request`, `gr.EditData` and the like).
     """
+    nothing = UNCHANGED if convert else None
     convert = convert or (lambda update: update)
     area = area_of_handler(_module_of(handler))
     if inspect.isasyncgenfunction(handler):
@@ -97,6 +98,8 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def awaiting(*args: object, **kwargs: object) -> object:
+            if is_hidden_from_visitor(area):
+                return convert(nothing)
             with error_toasts(), acting_as(visitor_for(area)):
                 return convert(await coroutine(*args, **kwargs))
 
@@ -104,6 +107,8 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
     @functools.wraps(handler)
     def plain(*args: object, **kwargs: object) -> object:
+        if is_hidden_from_visitor(area):
+            return convert(nothing)
         with error_toasts(), acting_as(visitor_for(area)):
             return convert(handler(*args, **kwargs))
 

@@ -23,6 +23,18 @@ def visitor_for(area: Area) -> Identity:
     return identity
 
 
+def is_hidden_from_visitor(area: Area) -> bool:
+    """Whether the page refreshes by itself what its visitor does not see: that is no error.
+
+    The page sends such events unqueued, what people do is queued (`components.events`).
+    """
+    request = LocalContext.request.get(None)
+    if not isinstance(request, gr.Request) or request.request is None:
+        return False
+    unqueued = str(request.request.scope.get("path", "")).rstrip("/").endswith("/predict")
+    return unqueued and not visitor().may_use(area)
+
+
 def visitor() -> Identity:
     """Return who sent the event that runs here; outside of an event, who asks.
 
