@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ from playground.settings import AccessSettings, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from playground.access import FairUse
     from playground.backends.deferred import DeferredBackend
     from playground.backends.local import LocalBackend
     from playground.models.resident import ResidentModel
@@ -151,7 +153,7 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=server.log_level.upper(), format="%(levelname)s %(message)s")
     for noisy in ("httpx", "gradio", "mistral_common"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    from playground.access import check_exposure
+    from playground.access import FairUse, check_exposure
 
     check_exposure(settings)
     with listen(server.host, server.port) as listener:
@@ -160,10 +162,11 @@ def serve(settings: Settings) -> None:
 
         settings.home.mkdir(parents=True, exist_ok=True)
         info = expected_model(settings)
-        backend = DeferredBackend(info)
+        fair_use = FairUse(settings.limits, settings.engine.max_sequences)
+        backend = DeferredBackend(info, fair_use.turn)
         loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
         try:
-            _serve_on(listener, settings, backend, loader)
+            _serve_on(listener, settings, backend, loader, fair_use)
         except SystemExit:
             if loader.loading:
                 # A thread inside an import of C++ aborts the interpreter that finalizes around it.
@@ -175,7 +178,11 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_on(
-    listener: socket.socket, settings: Settings, backend: "DeferredBackend", loader: ModelLoader
+    listener: socket.socket,
+    settings: Settings,
+    backend: "DeferredBackend",
+    loader: ModelLoader,
+    fair_use: "FairUse",
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
     from playground.services import Services
@@ -200,7 +207,7 @@ def _serve_on(
         services = Services.create(
             backend,
             settings,
-            access,
+            replace(access, fair_use=fair_use),
             toolbox=toolbox,
             studio=studio,
             feedback=feedback,

@@ -6,6 +6,7 @@ import ipaddress
 import secrets
 from dataclasses import dataclass, field
 
+from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity
 from playground.access.paths import EXPORTS, NAMED_ENDPOINT, area_of
 from playground.access.people import People
@@ -34,13 +35,15 @@ class Access:
     """Decides who may do what. Without a key and without accounts everybody may do everything.
 
     ``people`` holds accounts and keys; ``asks`` says whether the page wants people to sign in,
-    and ``demo`` whether visitors may use it as guests without.
+    and ``demo`` whether visitors may use it as guests without. ``fair_use`` knows what is left to
+    each client.
     """
 
     api_key: str | None = field(default=None, repr=False)
     people: People | None = None
     asks: bool = False
     demo: bool = False
+    fair_use: FairUse | None = None
 
     @classmethod
     def from_settings(cls, settings: AccessSettings, people: People | None = None) -> "Access":

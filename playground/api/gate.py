@@ -11,8 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from playground.access import Access, Credentials, Identity, acting_as
+from playground.access import Access, Area, Credentials, FairUse, Identity, acting_as
 from playground.access.access import PAGE
+from playground.access.paths import area_of
 from playground.api.edge import plain_path
 from playground.api.errors import ANTHROPIC_PATH, translate
 from playground.errors import Forbidden, PlaygroundError, Unauthorized
@@ -50,6 +51,8 @@ class Gate:
             return
         if path == PAGE and identity.via == "visit" and not self._access.knows_page(given.page):
             send = self._with_page_session(send)
+        if self._access.fair_use and area_of(scope["method"], path) is Area.CHAT:
+            send = self._with_limits(send, self._access.fair_use, identity)
         with acting_as(identity):
             await self._app({**scope, IDENTITY: identity}, receive, send)
 
@@ -57,6 +60,14 @@ class Gate:
         if self._access.people is None:
             return self._access.admit(method, path, given)
         return await asyncio.to_thread(self._access.admit, method, path, given)  # a database
+
+    def _with_limits(self, send: Send, fair_use: FairUse, identity: Identity) -> Send:
+        async def with_limits(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(fair_use.headers(identity))
+            await send(message)
+
+        return with_limits
 
     def _with_page_session(self, send: Send) -> Send:
         session = self._access.new_page_session()

@@ -255,9 +255,6 @@ class LimitSettings(Section):
     max_answer_tokens: int | None = Field(
         default=None, ge=1, description="longest answer in tokens that a request may ask for"
     )
-    max_prompt_tokens: int | None = Field(
-        default=None, ge=1, description="longest prompt in tokens"
-    )
     max_tools: int = Field(default=128, ge=1, description="most tools in one request")
     max_schema_kib: float = Field(default=256.0, gt=0, description="largest JSON schema, KiB")
 
