@@ -56,7 +56,7 @@ def admin_parts() -> AdminParts:
                 [], label="Account", info="Optional", elem_id="ac-key-account"
             )
             days = gr.Number(
-                None, label="Expires after", info="Days; empty for never", precision=0,
+                0, label="Expires after", info="Days; 0 for never", precision=0,
                 elem_id="ac-days",
             )  # fmt: skip
             add_key = gr.Button("Create key", variant="primary", elem_id="ac-key-add")
