@@ -18,6 +18,7 @@ from playground.ui.components.binding import bind
 from playground.ui.components.events import UNQUEUED
 from playground.ui.components.loading import loading_notice
 from playground.ui.components.markup import render
+from playground.ui.components.visiting import ASKS_NOBODY
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
@@ -49,6 +50,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
     needs_key, store = services.access.needs_key, services.conversations
     recorder = Recorder(store)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        setattr(page, ASKS_NOBODY, not services.access.needs_key)
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         name = gr.HTML(visible=services.access.asks, elem_id="visitor", container=False)
         loading = loading_notice(page, services.backend)

@@ -6,11 +6,15 @@ Gradio runs events in tasks of its own queue, so who asks is found in the reques
 import gradio as gr
 from gradio.context import LocalContext
 
-from playground.access import Area, Identity, current_identity
+from playground.access import LOCAL, Area, Identity, current_identity
 from playground.errors import Unauthorized
 
 IDENTITY = "playground.identity"
 """Key of the request's scope under which the gate before the page leaves who asks."""
+
+
+ASKS_NOBODY = "playground_asks_nobody"
+"""Attribute of a page that may be mounted without the gate."""
 
 
 def visitor_for(area: Area) -> Identity:
@@ -40,7 +44,8 @@ def visitor() -> Identity:
 
     Raises `Unauthorized` for an event that came past the gate.
     """
-    if LocalContext.blocks.get(None) is None:
+    page = LocalContext.blocks.get(None)
+    if page is None:
         return current_identity()
     request = LocalContext.request.get(None)
     first = request[0] if isinstance(request, list) and request else request
@@ -48,4 +53,6 @@ def visitor() -> Identity:
         found = first.request.scope.get(IDENTITY)
         if isinstance(found, Identity):
             return found
+    if getattr(page, ASKS_NOBODY, False):
+        return LOCAL
     raise Unauthorized

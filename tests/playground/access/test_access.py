@@ -82,7 +82,7 @@ def test_an_alias_is_the_same_path() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_an_open_network_is_refused(host: str) -> None:
-    with pytest.raises(InvalidSettings, match="--password.*--demo.*--open"):
+    with pytest.raises(InvalidSettings, match=r"--password.*--demo.*--open"):
         check_exposure(load_settings({"server.host": host, "access.api_key": "sesame"}))
 
 

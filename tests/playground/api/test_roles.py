@@ -79,7 +79,7 @@ def walk(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, s
     for route in routes:
         inner = getattr(route, "original_router", None)
         if inner is not None:
-            inside = getattr(route, "include_context").prefix
+            inside = route.include_context.prefix
             yield from walk(inner.routes, prefix + inside)
         elif isinstance(route, Mount):
             yield from walk(route.routes or [], prefix + route.path)
