@@ -110,7 +110,7 @@ class Conversations:
             rows = list(session.scalars(_selection(session, wanted, dialect)))
             shown, has_more = rows[: wanted.limit], len(rows) > wanted.limit
             numbers = [row.number for row in shown]
-            lines = snippets(session, dialect, query, numbers) if query else {}
+            lines = snippets(session, query, numbers) if query else {}
             tags = tags_of(session, numbers)
             return Page(
                 tuple(
