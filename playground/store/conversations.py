@@ -49,6 +49,7 @@ from playground.store.conversation_types import (
     Wanted,
 )
 from playground.store.database import WAIT_S, Database
+from playground.store.owned import EVERYBODYS
 
 OF_A_SUMMARY = load_only(
     ConversationRow.id, ConversationRow.title, ConversationRow.kind, ConversationRow.folder,
@@ -282,7 +283,7 @@ class Conversations:
 
 def _is_known(session: Session, conversation_id: str) -> bool:
     wanted = select(ConversationRow.number).where(ConversationRow.id == conversation_id)
-    return session.scalar(wanted) is not None
+    return session.scalar(wanted, execution_options={EVERYBODYS: True}) is not None
 
 
 def _selection(session: Session, wanted: Wanted, dialect: str) -> Select[ConversationRow]:

@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with
 
 from playground.store.viewer import current_owner, current_viewer
 
+EVERYBODYS = "playground_everybodys"
+"""Execution option of a query that has to know of everybody's rows: is an id taken?"""
+
 
 class Owned:
     """A row with an ``owner``: an account's id, or empty for nobody's."""
@@ -19,7 +22,12 @@ class Owned:
 def _narrow(state: ORMExecuteState) -> None:
     """Leave out what the viewer may not see, of reads, changes and deletions alike."""
     viewer = current_viewer()
-    if viewer.sees_all or state.is_column_load or state.is_relationship_load:
+    if (
+        viewer.sees_all
+        or state.execution_options.get(EVERYBODYS)
+        or state.is_column_load
+        or state.is_relationship_load
+    ):
         return
     mine = viewer.owner
     if state.is_select or state.is_update or state.is_delete:

@@ -31,7 +31,8 @@ async def ask(fair_use: FairUse, name: str, order: list[str], tokens: int = 10) 
 
 
 async def test_one_request_passes_a_hundred() -> None:
-    fair_use, order = FairUse(LimitSettings(), slots=4), []
+    order: list[str] = []
+    fair_use = FairUse(LimitSettings(), slots=4)
     greedy = [asyncio.create_task(ask(fair_use, "greedy", order)) for _ in range(100)]
     await asyncio.sleep(0)
     assert order == ["greedy"] * 2  # half of the slots, however many it sends
@@ -42,14 +43,16 @@ async def test_one_request_passes_a_hundred() -> None:
 
 
 async def test_waiting_clients_take_turns() -> None:
-    fair_use, order = FairUse(LimitSettings(), slots=1), []
+    order: list[str] = []
+    fair_use = FairUse(LimitSettings(), slots=1)
     names = ["a"] * 6 + ["b"] * 2
     await asyncio.gather(*(ask(fair_use, name, order) for name in names))
     assert order[:5] == ["a", "a", "b", "a", "b"]
 
 
 async def test_a_client_that_leaves_frees_its_place() -> None:
-    fair_use, order = FairUse(LimitSettings(), slots=1), []
+    order: list[str] = []
+    fair_use = FairUse(LimitSettings(), slots=1)
     with acting_as(client("a")):
         async with fair_use.turn(request()):
             waiting = asyncio.create_task(ask(fair_use, "b", order))

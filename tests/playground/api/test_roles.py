@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -52,7 +53,7 @@ def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """All parts that have routes; none of them is asked for anything."""
     home = tmp_path_factory.mktemp("home")
     settings = load_settings({"home": str(home), "access.accounts": True})
-    backend = ScriptedBackend(lambda request: ["fine"])
+    backend: Any = ScriptedBackend(lambda request: ["fine"])
     with ExitStack() as stack:
         responses, feedback = Responses(home), Feedback(home)
         completions, conversations = Completions(home), Conversations(home)
@@ -79,8 +80,8 @@ def walk(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, s
     for route in routes:
         inner = getattr(route, "original_router", None)
         if inner is not None:
-            inside = route.include_context.prefix
-            yield from walk(inner.routes, prefix + inside)
+            context: Any = getattr(route, "include_context", None)
+            yield from walk(inner.routes, prefix + context.prefix)
         elif isinstance(route, Mount):
             yield from walk(route.routes or [], prefix + route.path)
         elif isinstance(route, APIRoute | Route):

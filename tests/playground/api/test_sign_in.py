@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from typing import Any
 
 import httpx
 import openai
@@ -21,7 +22,7 @@ from playground.studio.studio import Studio
 from tests.playground.api.serving import running
 
 PASSWORD = "correct-horse"
-HELLO = [{"role": "user", "content": "Hello!"}]
+HELLO: list[Any] = [{"role": "user", "content": "Hello!"}]
 pytestmark = pytest.mark.slow
 
 
@@ -38,7 +39,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
 def url(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
     settings = load_settings({"home": str(home), "access.accounts": True})
-    backend = ScriptedBackend(lambda request: ["fine"])
+    backend: Any = ScriptedBackend(lambda request: ["fine"])
     with ExitStack() as stack:
         services = Services.create(
             backend,
