@@ -104,9 +104,8 @@ class Jobs:
         """All jobs that the viewer may see, or those of one kind, the latest first."""
         visible = (job for job in reversed(self._index.jobs()) if may_see(job.owner))
         jobs = (job for job in visible if kind in (None, job.kind))
-        return tuple(
-            summary_of(job, self._log(job) if job.state == "running" else ()) for job in jobs
-        )
+        log = self._log
+        return tuple(summary_of(job, log(job) if job.state == "running" else ()) for job in jobs)
 
     def snapshot(self, job_id: str) -> JobSnapshot:
         """Return everything that is shown of a job, as its kind has it. Raises `UnknownJob`."""
