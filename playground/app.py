@@ -19,6 +19,7 @@ from playground.files import modified_s
 from playground.settings import Settings
 
 if TYPE_CHECKING:
+    from playground.access import Access
     from playground.backends.local import LocalBackend
     from playground.backends.openai_compatible import RemoteBackend
     from playground.backends.router import ModelRouter
@@ -145,6 +146,19 @@ def beside_remotes(settings: Settings, resident: "LocalBackend") -> "Iterator[Mo
             except PlaygroundError as error:  # whoever asks it hears of it, too
                 logging.getLogger(__name__).warning("%s", error.message)
         yield ModelRouter(resident, remotes)
+
+
+@contextmanager
+def open_people(settings: Settings) -> "Iterator[Access]":
+    """Open the accounts and keys; raises `InvalidSettings` for a server open by mistake."""
+    from playground.access import open_access
+
+    access = open_access(settings)
+    try:
+        yield access
+    finally:
+        if access.people:
+            access.people.close()
 
 
 @contextmanager
