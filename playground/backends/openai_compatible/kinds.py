@@ -105,7 +105,6 @@ PLAYGROUND = Kind(
     template_kwargs=True,
     reasoning_history=True,
     counts="vllm",
-    adapters=True,
     own_guarantee=True,
 )
 LLAMA_CPP = Kind(

@@ -1,7 +1,10 @@
 """Each kind of server on recorded conversations: what it is sent, and how its answers are read."""
 
+import asyncio
 import math
+from pathlib import Path
 
+import httpx
 import pytest
 
 from playground.backends.openai_compatible.logprobs import UNKNOWN_ID
@@ -109,6 +112,29 @@ async def test_vllm_adapter_is_a_model() -> None:
     assert (base.name, base.context_length, base.adapter) == ("far/m", 8192, "")
     assert (adapter.name, adapter.adapter) == ("far/cardio", "far/cardio")
     assert adapter.capabilities == base.capabilities
+
+
+def test_vllm_loads_and_unloads_adapters() -> None:
+    done = httpx.Response(200, text="Success: LoRA adapter 'cardio' added successfully.")
+    base = {"id": "m", "object": "model", "max_model_len": 8192}
+    without = whole({"object": "list", "data": [base]})
+    kept = told(CHAT, models=[without, VLLM_MODELS, without])
+    kept.answers |= {f"/v1/{verb}_lora_adapter": [done] for verb in ("load", "unload")}
+    with replayed(kept, "vllm") as backend:
+        asyncio.run(backend.refresh())
+        info = backend.load_adapter(Path("/shared/cardio-v2"), "far/cardio")
+        assert (info.name, info.capabilities.tools) == ("far/cardio", True)
+        backend.unload_adapter("far/cardio")
+        names = [model.name for model in asyncio.run(backend.models())]
+    assert names == ["far/m"]
+    (loaded,) = kept.bodies("/v1/load_lora_adapter")
+    assert loaded == {"lora_name": "cardio", "lora_path": "/shared/cardio-v2"}
+    assert kept.bodies("/v1/unload_lora_adapter") == [{"lora_name": "cardio"}]
+
+
+def test_other_servers_load_no_adapters() -> None:
+    with replayed(told(CHAT)) as backend, pytest.raises(InvalidRequest, match="does not load"):
+        backend.load_adapter(Path("/shared/cardio"), "far/cardio")
 
 
 async def test_missing_tool_parser_is_said() -> None:
@@ -257,6 +283,18 @@ async def test_ollama_says_what_models_can() -> None:
     assert info.context_length == 131072
     assert (info.capabilities.tools, info.capabilities.logprobs) == (True, False)
     assert "0.12.11" in info.capabilities.why_not["logprobs"]
+
+
+async def test_ollama_logprobs_are_read() -> None:
+    scores = [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}]
+    stream = ndjson(
+        {"message": {"role": "assistant", "content": "Hi"}, "logprobs": scores, "done": False},
+        {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"},
+    )
+    newer = OLLAMA | {"/api/version": whole({"version": "0.13.0"}), "/api/chat": stream}
+    with replayed(recording(newer), "ollama") as backend:
+        got = await collect(backend.stream(asking(sampling=Sampling(temperature=0, logprobs=1))))
+    assert [(token.text, token.logprob) for token in got.logprobs] == [("Hi", -0.5)]
 
 
 async def test_ollama_refuses_forced_calls() -> None:
