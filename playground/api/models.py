@@ -98,6 +98,8 @@ def _openai_model(info: ModelInfo) -> dict[str, object]:
             "completion_fim": False,
             "fine_tuning": info.capabilities.training,
             "vision": False,
+            "schema": info.capabilities.schema,
+            "logprobs": info.capabilities.logprobs,
         },
     }
 

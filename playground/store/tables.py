@@ -5,6 +5,8 @@ import datetime
 from sqlalchemy import JSON, Boolean, DateTime, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from playground.store.owned import Owned
+
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
@@ -14,9 +16,9 @@ class Table(DeclarativeBase):
     """All tables."""
 
 
-class Exchange(Table):
+class Exchange(Owned, Table):
     """A conversation and its answers, one of each compared model. ``messages`` and ``tools`` are in
-    OpenAI's form; the system prompt is each answer's own."""
+    OpenAI's form; the system prompt is each answer's own. ``tags`` say what was compared."""
 
     __tablename__ = "exchanges"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -24,6 +26,7 @@ class Exchange(Table):
     messages: Mapped[list[dict[str, object]]] = mapped_column(JSON)
     tools: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
     blind: Mapped[bool] = mapped_column(Boolean, default=False)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     answers: Mapped[list["Answer"]] = relationship(
         back_populates="exchange", order_by="Answer.lane", cascade="all, delete-orphan"
     )
@@ -31,7 +34,9 @@ class Exchange(Table):
 
 
 class Answer(Table):
-    """An answer with its model, sampling settings (with the seed) and hashes of the weights."""
+    """An answer with its model, sampling settings (with the seed) and hashes of the weights.
+    ``prompt`` is ``NAME@VERSION`` of a stored prompt, ``messages`` the conversation before it where
+    that is not the exchange's."""
 
     __tablename__ = "answers"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -43,6 +48,10 @@ class Answer(Table):
     provenance: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     text: Mapped[str] = mapped_column(Text)
     calls: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
+    prompt: Mapped[str] = mapped_column(String(256), default="", server_default="")
+    messages: Mapped[list[dict[str, object]] | None] = mapped_column(
+        JSON(none_as_null=True), default=None
+    )
     exchange: Mapped[Exchange] = relationship(back_populates="answers")
     edits: Mapped[list["Edit"]] = relationship(cascade="all, delete-orphan", order_by="Edit.id")
     thumbs: Mapped[list["Thumb"]] = relationship(cascade="all, delete-orphan", order_by="Thumb.id")
@@ -83,7 +92,7 @@ class Edit(Table):
     __table_args__ = (Index("edits_by_answer", "answer_id"),)
 
 
-class StoredResponse(Table):
+class StoredResponse(Owned, Table):
     """A response of ``/v1/responses`` with its own input items. ``number`` grows; ``size`` is in
     bytes of JSON."""
 
@@ -138,7 +147,7 @@ class PromptLabel(Table):
     number: Mapped[int] = mapped_column(Integer)
 
 
-class StoredBatch(Table):
+class StoredBatch(Owned, Table):
     """A batch of requests. ``number`` grows; ``times`` holds by name the seconds since the epoch at
     which it came to a state; ``problems`` are OpenAI's error objects, each with its line."""
 
@@ -175,7 +184,7 @@ class BatchResult(Table):
     text: Mapped[str] = mapped_column(Text)
 
 
-class StoredCompletion(Table):
+class StoredCompletion(Owned, Table):
     """A chat completion that was to be stored, with the messages that it answered, each with an
     id. ``number`` grows; ``size`` is in bytes of JSON."""
 
