@@ -3,8 +3,7 @@
 from typing import Any
 
 import dspy
-import litellm
-from dspy.utils.exceptions import ContextWindowExceededError
+from dspy.utils.exceptions import ContextWindowExceededError, LMUnsupportedModelError
 
 from clients import cases
 from clients.scenarios import Client, base_url, raises
@@ -56,7 +55,7 @@ def _() -> None:
 
 @scenario("error: unknown model")
 def _() -> None:
-    raises(litellm.NotFoundError, lambda: model("nobody")(cases.QUESTION), "nobody")
+    raises(LMUnsupportedModelError, lambda: model("nobody")(cases.QUESTION), "nobody")
 
 
 if __name__ == "__main__":

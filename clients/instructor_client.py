@@ -5,7 +5,7 @@ from typing import Any, Literal
 import instructor
 import openai
 from instructor import Mode
-from instructor.core import InstructorRetryException
+from instructor.core import IncompleteOutputException, InstructorRetryException
 from pydantic import BaseModel, field_validator
 
 from clients import cases
@@ -100,7 +100,9 @@ def _() -> None:
     try:
         asking.chat.completions.create(response_model=Answer, max_retries=1, **options())
     except InstructorRetryException as error:
-        assert "validation" in str(error).lower() or "incomplete" in str(error).lower(), error
+        assert "validation" in str(error).lower(), error
+    except IncompleteOutputException:
+        pass  # the model wrote JSON without an end
     assert answers[0].choices[0].message.content.lstrip().startswith("{")
 
 

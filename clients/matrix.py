@@ -67,7 +67,7 @@ MEMBERS: Final = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one scenario of one client. `fault`: why the client itself cannot do it."""
+    """What came of one scenario of one client. `fault`: why it does not pass, if known."""
 
     client: str
     version: str
@@ -79,7 +79,7 @@ class Outcome:
 
     @property
     def expected(self) -> bool:
-        """Whether it passed, or failed where the client is known to be at fault."""
+        """Whether it passed, or failed for a reason that is known."""
         return self.passed != bool(self.fault)
 
 

@@ -36,8 +36,8 @@ class Client:
     def scenario(self, name: str, fault: str = "") -> Callable[[Scenario], Scenario]:
         """Register a scenario, which passes if it raises nothing.
 
-        `fault` is why the client itself cannot do it; then it has to fail, so that a reason that no
-        longer holds is noticed.
+        `fault` is why it does not pass, and whose fault that is; then it has to fail, so that a
+        reason that no longer holds is noticed.
         """
 
         def register(function: Scenario) -> Scenario:

@@ -9,8 +9,8 @@ HEAD: Final = """\
 # Clients
 
 Unmodified clients of others against one server with the embedded model, each scenario by name.
-Written by `make test-clients`, which fails where a scenario does not end as this page says. A
-reason stands here only where a client itself is at fault; the run fails once it no longer is.
+Written by `make test-clients`, which fails where a scenario does not end as this page says: a
+known reason, which says whose fault it is, fails the run once it no longer holds.
 
 The embedded model is tiny: scenarios check the form of answers, which grammars and limits
 guarantee, and never what they say. Where a client has several APIs, providers or modes, the
@@ -19,7 +19,7 @@ scenario's name begins with which.
 LEGEND: Final = """\
 ## Scenarios
 
-✓ passed, ✗ the client's own fault (below), empty: not tried, or not a thing of that client.
+✓ passed, ✗ did not (why: below), empty: not tried, or not a thing of that client.
 """
 PER_TABLE: Final = 7
 
@@ -67,7 +67,7 @@ def _faults(outcomes: list[Outcome]) -> str:
         for outcome in outcomes
         if not outcome.passed
     ]
-    return "## The client's own fault\n\n" + "\n".join(lines or ["None."]) + "\n"
+    return "## What does not pass, and why\n\n" + "\n".join(lines or ["None."]) + "\n"
 
 
 def _row(cells: Iterable[str]) -> str:

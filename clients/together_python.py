@@ -88,7 +88,7 @@ def _() -> None:
     assert json.loads(call.function.arguments)["city"] in cases.CITIES
 
 
-NO_CALLS = "its type of a stream's pieces has no tool calls" if OLD else ""
+NO_CALLS = "the client's: its type of a stream's pieces has no tool calls" if OLD else ""
 
 
 @scenario("tools in stream", NO_CALLS)
@@ -206,7 +206,10 @@ def _() -> None:
     assert batch.status == "COMPLETED"
 
 
-@scenario("fine-tuning")
+CAPITALS = "ours: it reads the types of a job's events in capitals only" if OLD else ""
+
+
+@scenario("fine-tuning", CAPITALS)
 def _() -> None:
     """From upload to chat with the model that comes back; version 3 cancels its job."""
     file_id = api.files.upload(written(cases.ROWS), purpose="fine-tune", check=False).id

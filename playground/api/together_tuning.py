@@ -184,7 +184,7 @@ def _estimated_tokens(body: EstimateBody, uploads: Uploads) -> tuple[int, int]:
     """Return about how many tokens are trained and evaluated, by the files' sizes."""
     trained = named_file("training_file", body.training_file, uploads).size
     evaluated = 0
-    if body.validation_file is not None:
+    if body.validation_file:  # version 1 of the client sends an empty text for none
         evaluated = named_file("validation_file", body.validation_file, uploads).size
     epochs = body.n_epochs or 1
     return trained * epochs // BYTES_PER_TOKEN, evaluated // BYTES_PER_TOKEN

@@ -275,7 +275,11 @@ def test_cancel_then_delete(server: openai.OpenAI, client: together.Together, fi
 
 
 def test_price_is_zero(client: together.Together, file_id: str, rows: Path) -> None:
-    estimate: Any = client.fine_tuning.estimate_price(training_file=file_id, model="embedded")
+    estimate: Any = client.fine_tuning.estimate_price(
+        training_file=file_id,
+        validation_file="",  # which version 1 sends for none
+        model="embedded",
+    )
     assert estimate.estimation_available
     assert (estimate.estimated_total_price, estimate.allowed_to_proceed) == (0, True)
     assert estimate.estimated_train_token_count == rows.stat().st_size // 4
