@@ -28,6 +28,8 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── LimitReached          A client has had its share; the message says when there is more.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
     ├── EngineStopped         The engine is shutting down, or its thread died.
+    ├── BackendUnavailable    A remote backend cannot be reached, or does not answer as it should.
+    ├── BackendBusy           A remote backend takes no more requests for now.
     ├── ModelLoading          The model is not loaded yet; the same request will do in a moment.
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
@@ -341,6 +343,32 @@ class EngineStopped(PlaygroundError):
 
     kind = "unavailable"
     code = "engine_stopped"
+
+
+class BackendUnavailable(PlaygroundError):
+    """A remote backend cannot be reached, or does not answer as it should.
+
+    ``status`` is the HTTP status that it answered with, 0 for none.
+    """
+
+    kind = "unavailable"
+    code = "backend_unavailable"
+
+    def __init__(self, alias: str, problem: str, status: int = 0) -> None:
+        super().__init__(f"backend {alias!r}: {problem}")
+        self.alias = alias
+        self.status = status
+
+
+class BackendBusy(PlaygroundError):
+    """A remote backend takes no more requests for now."""
+
+    kind = "overloaded"
+    code = "backend_busy"
+
+    def __init__(self, alias: str, problem: str) -> None:
+        super().__init__(f"backend {alias!r}: {problem}")
+        self.alias = alias
 
 
 class ModelLoading(PlaygroundError):

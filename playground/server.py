@@ -28,6 +28,7 @@ from playground.app import (
     open_feedback,
     open_people,
     open_prompts,
+    open_remotes,
     open_responses,
     open_sweeps,
     open_tools,
@@ -185,6 +186,7 @@ def _serve_on(
     fair_use: "FairUse",
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.backends.router import ModelRouter
     from playground.services import Services
     from playground.studio.studio import Studio
 
@@ -196,8 +198,9 @@ def _serve_on(
         open_responses(settings) as responses,
         open_prompts(settings) as prompts,
         open_conversations(settings) as conversations,
+        open_remotes(settings) as remotes,
         closing(backend),
-        open_sweeps(settings, backend, prompts, conversations) as sweeps,
+        open_sweeps(settings, ModelRouter(backend, remotes), prompts, conversations) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
@@ -205,7 +208,7 @@ def _serve_on(
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            backend,
+            ModelRouter(backend, remotes),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,

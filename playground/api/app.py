@@ -44,6 +44,7 @@ from playground.api.stored_chat import stored_chat_router
 from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
+from playground.api.tokens import tokens_router
 from playground.api.uploads import uploads_router
 from playground.backends.low_priority import LowPriority
 from playground.protocol import Backend
@@ -165,6 +166,7 @@ def _answering_router(backend: Backend, services: Services) -> APIRouter:
         ),
         messages_router(backend),
         classify_router(backend),
+        tokens_router(backend),
         embeddings_router(backend),
         mistral_router(),
     ):

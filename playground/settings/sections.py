@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from playground.settings.backends import AnyBackend, check_aliases
 from playground.settings.sources import (
     ENV_PREFIX,
     NESTED_DELIMITER,
@@ -287,6 +288,12 @@ class Settings(BaseSettings):
     tools: ToolSettings = ToolSettings()
     sweeps: SweepSettings = SweepSettings()
     access: AccessSettings = AccessSettings()
+    backends: Annotated[Several[AnyBackend], AfterValidator(check_aliases), Flag("--backend")] = (
+        Field(
+            default=(),
+            description="server that answers, too: ALIAS=URL, ALIAS=KIND+URL or a mapping",
+        )
+    )
     limits: LimitSettings = LimitSettings()
 
     @classmethod

@@ -6,10 +6,10 @@ Also makes training rows of it. Knows the database; knows no model and no page.
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,50 +17,30 @@ from sqlalchemy.orm import Session
 from playground.errors import InvalidRequest
 from playground.protocol import Message, Provenance, Tool, ToolCall
 from playground.store.database import Database
+from playground.store.feedback_rows import (
+    FeedbackRows,
+    PreferenceRow,
+    SftRow,
+    UnpairedRow,
+    as_given,
+    good_answers,
+    pairs,
+)
 from playground.store.tables import Answer, Edit, Exchange, Thumb, Vote
 from playground.store.viewer import current_owner
 
 Verdict = Literal["best", "tie", "all bad"]
-JsonMessage = dict[str, object]
-"""A message or tool in OpenAI's form."""
-
-
-class RowPrompt(TypedDict):
-    """The conversation before an answer, and the tools offered."""
-
-    messages: list[JsonMessage]
-    tools: NotRequired[list[JsonMessage]]
-
-
-class SftRow(RowPrompt):
-    """A training row for SFT: the last message is the answer to learn."""
-
-
-class PreferenceRow(TypedDict):
-    """A training row for DPO, in OpenAI's form."""
-
-    input: RowPrompt
-    preferred_output: list[JsonMessage]
-    non_preferred_output: list[JsonMessage]
-
-
-class UnpairedRow(TypedDict):
-    """A training row for KTO, in TRL's form; ``label`` is true for a thumb up."""
-
-    prompt: list[JsonMessage]
-    completion: list[JsonMessage]
-    label: bool
-    tools: NotRequired[list[JsonMessage]]
-
-
-FeedbackRows = Literal["sft", "dpo", "kto"]
-"""The training methods that feedback becomes rows for."""
 LONGEST_PROMPT = 40
+MAX_TAGS, MAX_TAG_CHARACTERS = 32, 64
 
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """An answer to keep, with the model, system prompt and sampling ``settings`` behind it."""
+    """An answer to keep, with the model, system prompt and sampling ``settings`` behind it.
+
+    ``prompt`` names the stored prompt that asked, as ``NAME@VERSION``. ``messages`` is the
+    conversation before the answer, without system prompt, where that is its own.
+    """
 
     model: str
     text: str
@@ -68,6 +48,27 @@ class NewAnswer:
     system: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     calls: tuple[ToolCall, ...] = ()
+    prompt: str = ""
+    messages: tuple[Message, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What a vote is about: a model under a prompt. ``prompt`` is that of a stored prompt, or the
+    beginning of a system prompt, empty for none."""
+
+    model: str
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedVote:
+    """A vote over the answers of ``contenders``; ``winner`` is a place among them, None where all
+    were equally good, or bad."""
+
+    contenders: tuple[Contender, ...]
+    winner: int | None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,13 @@ class Feedback:
         tools: Sequence[Tool] = (),
         *,
         blind: bool = False,
+        tags: Sequence[str] = (),
     ) -> KeptExchange:
-        """Keep a conversation (without system prompt) and its answers."""
+        """Keep a conversation (without system prompt) and its answers. Raises `InvalidRequest` for
+        too many or too long tags."""
         with self._database.writing() as session:
             exchange = _new(uuid.uuid4().hex, messages, answers, tools, blind=blind)
+            exchange.tags = _tags(tags)
             session.add(exchange)
             return _kept(exchange)
 
@@ -165,35 +169,28 @@ class Feedback:
                 for kind in (Vote, Thumb, Edit)
             }
 
-    def wins(self) -> dict[str, dict[str, int]]:
-        """Return votes by what was compared: ``won``, ``lost`` and ``even``.
-
-        That is a model, or a model under one of several system prompts that met in one vote.
-        """
-        by_model: dict[str, dict[str, int]] = {}
+    def votes(self) -> list[CountedVote]:
+        """Return all votes with what they are about, the earliest first."""
         with self._database.reading() as session:
-            for exchange in _exchanges(session):
-                prompts = {answer.system for answer in exchange.answers}
-                for vote in exchange.votes:
-                    for answer in exchange.answers:
-                        prompt = _shortened(answer.system) if len(prompts) > 1 else ""
-                        name = f"{answer.model} · {prompt}" if prompt else answer.model
-                        votes = by_model.setdefault(name, {"won": 0, "lost": 0, "even": 0})
-                        votes[_outcome(vote, answer)] += 1
-        return by_model
+            return [
+                _counted(exchange, vote)
+                for exchange in session.scalars(_BY_TIME.where(Exchange.votes.any()))
+                for vote in exchange.votes
+            ]
 
     def preference_rows(self) -> list[PreferenceRow]:
         """Return rows for DPO: a vote's winner over each other answer to the same prompt, an edit
         over its original.
 
-        Answers under different system prompts are no preference: their prompts differ.
+        Answers under different system prompts, or in conversations that went different ways, are no
+        preference: their prompts differ.
         """
         rows: list[PreferenceRow] = []
         with self._database.reading() as session:
             for exchange in _exchanges(session):
-                for better, worse in _pairs(exchange):
+                for better, worse in pairs(exchange):
                     row: PreferenceRow = {
-                        "input": _prompt(exchange, better.system),
+                        "input": better.prompt,
                         "preferred_output": [better.message],
                         "non_preferred_output": [worse.message],
                     }
@@ -206,9 +203,9 @@ class Feedback:
         rows: list[SftRow] = []
         with self._database.reading() as session:
             for exchange in _exchanges(session):
-                for good in _good_answers(exchange):
-                    prompt = _prompt(exchange, good.system)
-                    row: SftRow = {**prompt, "messages": [*prompt["messages"], good.message]}
+                for good in good_answers(exchange):
+                    messages = [*good.prompt["messages"], good.message]
+                    row: SftRow = {**good.prompt, "messages": messages}
                     if row not in rows:
                         rows.append(row)
         return rows
@@ -220,15 +217,14 @@ class Feedback:
             for exchange in _exchanges(session):
                 for answer in exchange.answers:
                     for thumb in answer.thumbs:
-                        given = _as_message(answer)
-                        prompt = _prompt(exchange, given.system)
+                        given = as_given(answer)
                         row: UnpairedRow = {
-                            "prompt": prompt["messages"],
+                            "prompt": given.prompt["messages"],
                             "completion": [given.message],
                             "label": thumb.up,
                         }
-                        if "tools" in prompt:
-                            row["tools"] = prompt["tools"]
+                        if "tools" in given.prompt:
+                            row["tools"] = given.prompt["tools"]
                         rows.append(row)
         return rows
 
@@ -244,28 +240,33 @@ def as_jsonl(rows: Sequence[Mapping[str, object]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _AnswerMessage:
-    """An answer as a message, with the system prompt that it was given under."""
-
-    system: str
-    message: JsonMessage
-
-
-def _shortened(system: str) -> str:
-    """Return the beginning of a system prompt, by which a person tells it from another."""
-    line = " ".join(system.split()) or "no system prompt"
+def _prompt_of(answer: Answer) -> str:
+    """Return the stored prompt's name, or the beginning of the system prompt."""
+    line = answer.prompt or " ".join(answer.system.split())
     return line if len(line) <= LONGEST_PROMPT else f"{line[: LONGEST_PROMPT - 1]}…"
 
 
-def _outcome(vote: Vote, answer: Answer) -> str:
-    if vote.winner_id is None:
-        return "even"
-    return "won" if answer.id == vote.winner_id else "lost"
+def _counted(exchange: Exchange, vote: Vote) -> CountedVote:
+    ids = [answer.id for answer in exchange.answers]
+    return CountedVote(
+        tuple(Contender(each.model, _prompt_of(each)) for each in exchange.answers),
+        ids.index(vote.winner_id) if vote.winner_id else None,
+        tuple(exchange.tags),
+    )
+
+
+def _tags(tags: Sequence[str]) -> list[str]:
+    cleaned = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    if len(cleaned) > MAX_TAGS or any(len(tag) > MAX_TAG_CHARACTERS for tag in cleaned):
+        raise InvalidRequest("tags", f"{MAX_TAGS} at most, {MAX_TAG_CHARACTERS} characters each")
+    return cleaned
+
+
+_BY_TIME = select(Exchange).order_by(Exchange.created, Exchange.id)
 
 
 def _exchanges(session: Session) -> Sequence[Exchange]:
-    return session.scalars(select(Exchange).order_by(Exchange.created, Exchange.id)).all()
+    return session.scalars(_BY_TIME).all()
 
 
 def _answer(session: Session, answer_id: str) -> Answer:
@@ -273,48 +274,6 @@ def _answer(session: Session, answer_id: str) -> Answer:
     if answer is None:
         raise InvalidRequest("answer_id", f"{answer_id!r} was not kept")
     return answer
-
-
-def _as_message(answer: Answer, text: str | None = None) -> _AnswerMessage:
-    """Return an answer as it was given, or with the ``text`` that it should have had."""
-    message: JsonMessage = {"role": "assistant", "content": answer.text if text is None else text}
-    if answer.calls and text is None:
-        message["tool_calls"] = answer.calls
-    return _AnswerMessage(answer.system, message)
-
-
-def _prompt(exchange: Exchange, system: str) -> RowPrompt:
-    head: list[JsonMessage] = [{"role": "system", "content": system}] if system else []
-    prompt: RowPrompt = {"messages": [*head, *exchange.messages]}
-    if exchange.tools:
-        prompt["tools"] = exchange.tools
-    return prompt
-
-
-def _pairs(exchange: Exchange) -> Iterator[tuple[_AnswerMessage, _AnswerMessage]]:
-    by_id = {answer.id: answer for answer in exchange.answers}
-    for vote in exchange.votes:
-        if vote.winner_id:
-            winner = by_id[vote.winner_id]
-            better = _as_message(winner, winner.edits[-1].text if winner.edits else None)
-            losers = (
-                answer
-                for answer in exchange.answers
-                if answer is not winner and answer.system == winner.system
-            )
-            yield from ((better, _as_message(loser)) for loser in losers)
-    for answer in exchange.answers:
-        for edit in answer.edits:
-            yield _as_message(answer, edit.text), _as_message(answer)
-
-
-def _good_answers(exchange: Exchange) -> Iterator[_AnswerMessage]:
-    winners = {vote.winner_id for vote in exchange.votes}
-    for answer in exchange.answers:
-        if answer.edits:
-            yield _as_message(answer, answer.edits[-1].text)
-        elif answer.id in winners or any(thumb.up for thumb in answer.thumbs):
-            yield _as_message(answer)
 
 
 def _new(
@@ -340,6 +299,10 @@ def _new(
                 provenance=asdict(each.provenance),
                 text=each.text,
                 calls=[call.to_openai() for call in each.calls],
+                prompt=each.prompt,
+                messages=None
+                if each.messages is None
+                else [message.to_openai() for message in each.messages],
             )
             for lane, each in enumerate(answers)
         ],

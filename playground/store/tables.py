@@ -18,7 +18,7 @@ class Table(DeclarativeBase):
 
 class Exchange(Owned, Table):
     """A conversation and its answers, one of each compared model. ``messages`` and ``tools`` are in
-    OpenAI's form; the system prompt is each answer's own."""
+    OpenAI's form; the system prompt is each answer's own. ``tags`` say what was compared."""
 
     __tablename__ = "exchanges"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -26,6 +26,7 @@ class Exchange(Owned, Table):
     messages: Mapped[list[dict[str, object]]] = mapped_column(JSON)
     tools: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
     blind: Mapped[bool] = mapped_column(Boolean, default=False)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     answers: Mapped[list["Answer"]] = relationship(
         back_populates="exchange", order_by="Answer.lane", cascade="all, delete-orphan"
     )
@@ -33,7 +34,9 @@ class Exchange(Owned, Table):
 
 
 class Answer(Table):
-    """An answer with its model, sampling settings (with the seed) and hashes of the weights."""
+    """An answer with its model, sampling settings (with the seed) and hashes of the weights.
+    ``prompt`` is ``NAME@VERSION`` of a stored prompt, ``messages`` the conversation before it where
+    that is not the exchange's."""
 
     __tablename__ = "answers"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -45,6 +48,10 @@ class Answer(Table):
     provenance: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     text: Mapped[str] = mapped_column(Text)
     calls: Mapped[list[dict[str, object]]] = mapped_column(JSON, default=list)
+    prompt: Mapped[str] = mapped_column(String(256), default="", server_default="")
+    messages: Mapped[list[dict[str, object]] | None] = mapped_column(
+        JSON(none_as_null=True), default=None
+    )
     exchange: Mapped[Exchange] = relationship(back_populates="answers")
     edits: Mapped[list["Edit"]] = relationship(cascade="all, delete-orphan", order_by="Edit.id")
     thumbs: Mapped[list["Thumb"]] = relationship(cascade="all, delete-orphan", order_by="Thumb.id")

@@ -31,9 +31,18 @@ from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 from playground.ui.visitor import show_visitor, tab_id
 
 TITLE = "Mistral Playground"
+SCRIPTS = (
+    "page.js",
+    "text.js",
+    "keep.js",
+    "errors.js",
+    "follow.js",
+    "slash.js",
+    "tokens.js",
+    "keys.js",
+)
 ROOMS = ("chat", "functions", "json", "prompts", "compare", "sweeps", "finetune", "admin")
 """The tabs, by the packages of their handlers."""
-SCRIPTS = ("page.js", "text.js", "keep.js", "errors.js", "follow.js", "slash.js")
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
@@ -69,7 +78,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
             with gr.Tab("Compare", id="compare", elem_id=tab_id("compare")):
                 lanes = compare_tab(
-                    page, answering, feedback, needs_key=needs_key, recorder=recorder
+                    page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
             if services.sweeps:
                 with gr.Tab("Evaluate", id="evaluate", elem_id=tab_id("sweeps")):

@@ -3,17 +3,19 @@
 Sampling parameters arrive as keyword arguments of their own names.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import gradio as gr
 
 from playground.errors import InvalidRequest
+from playground.lab.tokens import Fork
 from playground.protocol import AnswerBuilder
 from playground.ui.chat.layout import example_cards, welcome
 from playground.ui.chat.rating import position_of
 from playground.ui.chat.states import ChatState, answer_states, chat_request, used_tokens
+from playground.ui.chat.tokens import fork_of
 from playground.ui.chat.updates import (
     ConversationUpdate,
     ExampleUpdate,
@@ -49,6 +51,16 @@ from playground.ui.components.shown_text import byline_of
 from playground.ui.components.snippets import api_address
 from playground.ui.components.status import status_line
 from playground.ui.history.recording import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """An answer beside which a new one is kept; with ``fork`` the new one is the ``text`` of the
+    answer up to another token."""
+
+    answer: Turn
+    fork: Fork | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +102,32 @@ class ChatHandlers:
             return
         fallback = ChatState(history, note=note_of(history))
         question, before = history[: last + 1], history[last + 1 :]
+        beside = Beside(before[-1]) if before else None
         async with aclosing(
-            self._answer(question, fallback, model, system, sampling, before=before[-1:])
+            self._answer(question, fallback, model, system, sampling, beside=beside)
+        ) as updates:
+            async for update in updates:
+                yield update
+
+    async def fork(
+        self,
+        chosen: str,
+        history: History,
+        running: str,
+        model: str,
+        system: str,
+        **sampling: ControlValue,
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Answer the last message again with another token at one place, kept beside the answer as
+        it was. ``chosen`` comes from ``assets/tokens.js``."""
+        last = last_user_index(history)
+        if running or last is None:
+            return
+        place, answer = fork_of(chosen, history), text_of(history[-1]["content"])
+        fallback = ChatState(history, note=note_of(history))
+        kept = Beside(history[-1], place, answer)
+        async with aclosing(
+            self._answer(history[: last + 1], fallback, model, system, sampling, beside=kept)
         ) as updates:
             async for update in updates:
                 yield update
@@ -258,10 +294,10 @@ class ChatHandlers:
         system: str,
         sampling: ControlValues,
         draft: str | None = None,
-        before: Sequence[Turn] = (),
+        beside: "Beside | None" = None,
     ) -> AsyncGenerator[ConversationUpdate, None]:
         """``draft`` is what the message box holds once the answer has begun; None leaves it.
-        ``before`` is an answer that is kept beside the new one.
+        ``beside`` is an answer that is kept beside the new one.
         """
         values = dict(sampling)
         keeper = self.recorder.keeper(values, model, system)
@@ -272,15 +308,18 @@ class ChatHandlers:
             raise
         began, said = False, question
         conversation = await keeper.save_or_warn(question)
-        states = answer_states(self.answering, request, question, fallback)
+        events = None
+        if beside and beside.fork:
+            events = self.answering.fork(request, beside.text, beside.fork)
+        states = answer_states(self.answering, request, question, fallback, events)
         try:
             async with aclosing(states) as shown:
                 async for state in shown:
                     said = state.history if state.history != fallback.history else said
                     if request.id in self.discarded:
                         continue
-                    if not state.running and before and state.history != fallback.history:
-                        versions = [*versions_of(before[0]), state.history[-1]]
+                    if not state.running and beside and state.history != fallback.history:
+                        versions = [*versions_of(beside.answer), state.history[-1]]
                         newest = with_versions(versions, len(versions) - 1)
                         state = replace(state, history=[*state.history[:-1], newest])
                     if began and state.running:

@@ -7,7 +7,9 @@ import gradio as gr
 
 from playground.models.catalogue import find
 from playground.protocol import ModelInfo
+from playground.ui.chat.presets import PresetParts, preset_parts
 from playground.ui.chat.prompts import PanelParts, SavingParts, panel_parts, saving_parts
+from playground.ui.chat.tokens import TokenParts, token_parts
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import examples_for
 from playground.ui.components.markup import render
@@ -41,6 +43,8 @@ class ChatParts:
     preferences: gr.BrowserState
     prompt_panel: PanelParts
     saving: SavingParts
+    tokens: TokenParts
+    presets: PresetParts
 
 
 def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
@@ -76,7 +80,9 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
                 message = _message_box()
         with gr.Column(elem_id="settings"):
             system, sampling, reset = _settings(default)
+            presets = preset_parts()
             saving = saving_parts()
+            tokens = token_parts()
     return ChatParts(
         model=model,
         new_chat=new_chat,
@@ -95,6 +101,8 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         preferences=preferences_store(),
         prompt_panel=prompt_panel,
         saving=saving,
+        tokens=tokens,
+        presets=presets,
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from playground.errors import PlaygroundError
-from playground.protocol import AnswerBuilder, Message, Request
+from playground.protocol import AnswerBuilder, Message, Request, StreamEvent
 from playground.ui.components.answering import Answering
 from playground.ui.components.messages import History, Turn, answer_turns, to_messages, turn
 from playground.ui.components.sampling import ControlValues, to_sampling
@@ -45,19 +45,24 @@ def chat_request(
 
 
 async def answer_states(
-    answering: Answering, request: Request, history: History, fallback: ChatState
+    answering: Answering,
+    request: Request,
+    history: History,
+    fallback: ChatState,
+    events: AsyncGenerator[StreamEvent, None] | None = None,
 ) -> AsyncGenerator[ChatState, None]:
     """Stream states of the answer to ``history`` as it is written, about 25 a second at most.
 
-    ``fallback`` is shown when no answer comes; an answer that breaks off is kept. Raises what the
-    backend raises, after the state that keeps the conversation.
+    ``events`` is a stream of the answer, where the request is not asked as it is. ``fallback`` is
+    shown when no answer comes; an answer that breaks off is kept. Raises what the backend raises,
+    after the state that keeps the conversation.
     """
     byline = request.model
     yield ChatState([*history, turn("assistant", "", byline=byline)], running=request.id)
     builder, shown_at = AnswerBuilder(), 0.0
     try:
-        async with aclosing(answering.stream(request)) as events:
-            async for event in events:
+        async with aclosing(events or answering.stream(request)) as stream:
+            async for event in stream:
                 answer = builder.add(event)
                 if answer:
                     note = answer_note(answer)

@@ -7,8 +7,10 @@ from playground.lab.prompts import Prompts
 from playground.store import Feedback
 from playground.ui.chat.events import ChatHandlers
 from playground.ui.chat.layout import ChatParts, chat_parts
+from playground.ui.chat.presets import SettingsParts, wire_presets
 from playground.ui.chat.prompts import ChatPromptHandlers, FilledParts, wire_prompts
 from playground.ui.chat.rating import Rating
+from playground.ui.chat.tokens import ConversationParts, TokenHandlers, wire_tokens
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind, shows_errors
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
@@ -16,6 +18,7 @@ from playground.ui.components.keeping import keep
 from playground.ui.history.recording import CONVERSATION, TEMPORARY, Recorder
 
 SHOW_SYSTEM = "text => window.playgroundChip(text)"
+CHOSEN_TOKEN = "(_, ...values) => [JSON.stringify(window.playgroundFork), ...values]"
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 
 
@@ -42,6 +45,11 @@ def chat_tab(
         ),
         ChatPromptHandlers(prompts, answering),
     )  # fmt: skip
+    wire_tokens(
+        parts.tokens,
+        ConversationParts(parts.chatbot, parts.message, parts.model, parts.system, parts.sampling),
+        TokenHandlers(answering),
+    )
     parts.chatbot.like(
         **bind(Rating(feedback).rate),
         inputs=[parts.chatbot, parts.model, parts.system, parts.temporary],
@@ -49,6 +57,11 @@ def chat_tab(
         **ACTION,
     )
     restored = _wire_settings(page, parts, chat)
+    wire_presets(
+        page,
+        parts.presets,
+        SettingsParts(parts.model, parts.system, parts.sampling, parts.preferences),
+    )
     parts.view_code.click(
         **bind(chat.code, parts.code),
         inputs=[parts.chatbot, parts.message, parts.model, parts.system],
@@ -83,7 +96,13 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
     edit = parts.chatbot.edit(
         **bind(chat.edit, parts), inputs=conversation, cancels=[sent, example, retry], **options
     )
-    writing = [sent, example, retry, edit]
+    fork = parts.tokens.fork.click(
+        **bind(chat.fork, parts),
+        inputs=[parts.tokens.chosen, parts.chatbot, parts.running, *settings],
+        js=CHOSEN_TOKEN,
+        **options,
+    )
+    writing = [sent, example, retry, edit, fork]
     chosen = parts.chatbot.option_select(
         **bind(chat.choose_answer, parts), inputs=[parts.chatbot, parts.model], **UNQUEUED
     )

@@ -1,38 +1,46 @@
-"""The components of the Compare tab, without their events. Two lanes, one question."""
+"""The components of the Compare tab, without their events. Two to six lanes, one question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import gradio as gr
 
+from playground.lab import MAX_LANES, MIN_LANES
 from playground.protocol import ModelInfo
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.shown_text import LATEX
 
-LANES = 2
-SIDES = ("A", "B")
-ASK = "Ask both models"
+SIDES = ("A", "B", "C", "D", "E", "F")[:MAX_LANES]
+ASK = "Ask all lanes"
+NO_PROMPT = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneParts:
     """One lane's settings."""
 
+    group: gr.Group
     model: gr.Dropdown
+    prompt: gr.Dropdown
+    variables: gr.Textbox
     system: gr.Textbox
     temperature: gr.Slider
+    top_p: gr.Slider
     max_tokens: gr.Number
     seed: gr.Textbox
     view_code: gr.Button
 
 
-LANE_SETTINGS = tuple(field.name for field in fields(LaneParts) if field.name != "view_code")
+LANE_SETTINGS = tuple(
+    field.name for field in fields(LaneParts) if field.name not in ("group", "view_code")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SideParts:
     """Where an answer is shown and edited."""
 
+    column: gr.Column
     label: gr.HTML
     text: gr.Markdown
     answer: gr.HTML
@@ -43,10 +51,15 @@ class SideParts:
 
 @dataclass(frozen=True, slots=True)
 class CompareParts:
-    """The components that events read and write. ``comparison`` holds the last question."""
+    """The components that events read and write. ``comparison`` holds the conversation; ``earlier``
+    those of its turns that are shown above the last."""
 
+    count: gr.Radio
     lanes: tuple[LaneParts, ...]
     blind: gr.Checkbox
+    tags: gr.Textbox
+    earlier: gr.State
+    turns: gr.Column
     asked: gr.HTML
     sides: tuple[SideParts, ...]
     vote_row: gr.Row
@@ -55,6 +68,8 @@ class CompareParts:
     question: gr.Textbox
     stop: gr.Button
     comparison: gr.State
+    new: gr.Button
+    tag: gr.Dropdown
     score: gr.HTML
     preferences: gr.DownloadButton
     thumbs: gr.DownloadButton
@@ -80,14 +95,31 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
     """Build the components in the current layout."""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
-            lanes = tuple(_lane(number, models) for number in range(1, LANES + 1))
+            count = gr.Radio(
+                list(range(MIN_LANES, MAX_LANES + 1)),
+                value=MIN_LANES,
+                label="Lanes",
+                info="Another number begins a new comparison.",
+                elem_id="cmp-count",
+            )
+            lanes = tuple(_lane(number, models) for number in range(1, MAX_LANES + 1))
             blind = gr.Checkbox(
                 False,
                 label="Blind",
                 info="Sides are shuffled; models are revealed after you vote.",
                 elem_id="cmp-blind",
             )
+            tags = gr.Textbox(
+                label="Tags",
+                info="Kept with your votes, by which they are counted apart.",
+                placeholder="code, French",
+                max_lines=1,
+                elem_id="cmp-tags",
+            )
             with gr.Accordion("Votes so far", open=False, elem_id="cmp-votes"):
+                tag = gr.Dropdown(
+                    [("All votes", "")], value="", label="Votes with the tag", elem_id="cmp-tag"
+                )
                 score = gr.HTML(elem_id="cmp-score", container=False)
                 with gr.Row(elem_classes="actions"):
                     preferences = gr.DownloadButton(
@@ -96,6 +128,10 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                     good = gr.DownloadButton("Good answers (JSONL)", size="sm", elem_id="cmp-good")
                     thumbs = gr.DownloadButton("Thumbs (JSONL)", size="sm", elem_id="cmp-thumbs")
         with gr.Column(elem_classes="work scrolling compare"):
+            with gr.Row(elem_classes="work-head"):
+                new = gr.Button("New comparison", size="sm", elem_id="cmp-new")
+            with gr.Column(elem_classes="turns", elem_id="cmp-turns") as turns:
+                pass
             asked = gr.HTML(elem_id="cmp-asked", container=False)
             with gr.Row(elem_classes="sides"):
                 sides = tuple(_side(name) for name in SIDES)
@@ -115,8 +151,12 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                 )
                 stop = gr.Button("Stop", visible=False, elem_id="cmp-stop")
     return CompareParts(
+        count=count,
         lanes=lanes,
         blind=blind,
+        tags=tags,
+        earlier=gr.State(()),
+        turns=turns,
         asked=asked,
         sides=sides,
         vote_row=vote_row,
@@ -125,6 +165,8 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         question=question,
         stop=stop,
         comparison=gr.State(None),
+        new=new,
+        tag=tag,
         score=score,
         preferences=preferences,
         thumbs=thumbs,
@@ -135,7 +177,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
 
 def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
     names = [info.name for info in models]
-    with gr.Group(elem_classes="lane"):
+    with gr.Group(elem_classes="lane", visible=number <= MIN_LANES) as group:
         model = gr.Dropdown(
             names,
             value=names[min(number, len(names)) - 1],
@@ -143,10 +185,26 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
             elem_id=f"cmp-model-{number}",
         )
         with gr.Accordion("Prompt and settings", open=False):
+            prompt = gr.Dropdown(
+                [("None", NO_PROMPT)],
+                value=NO_PROMPT,
+                label="Stored prompt",
+                allow_custom_value=True,  # what the browser kept comes before the choices
+                elem_id=f"cmp-prompt-{number}",
+            )
+            variables = gr.Textbox(
+                label="Its variables",
+                info="One per line, as name: value. The question fills in “input”.",
+                lines=2,
+                max_lines=8,
+                visible=False,
+                elem_id=f"cmp-variables-{number}",
+            )
             system = gr.Textbox(
                 label="System prompt", lines=2, max_lines=8, elem_id=f"cmp-system-{number}"
             )
             temperature = gr.Slider(0, 2, 0, step=0.05, label="Temperature", buttons=[])
+            top_p = gr.Slider(0, 1, 1, step=0.01, label="Top-p", buttons=[])
             with gr.Row(elem_classes="pair"):
                 max_tokens = gr.Number(
                     256, precision=0, minimum=1, label="Max tokens", min_width=80
@@ -160,34 +218,52 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
                     elem_id=f"cmp-seed-{number}",
                 )
             view_code = gr.Button("View code", size="sm", elem_id=f"cmp-code-{number}")
-    return LaneParts(model, system, temperature, max_tokens, seed, view_code)
+    return LaneParts(
+        group=group,
+        model=model,
+        prompt=prompt,
+        variables=variables,
+        system=system,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        seed=seed,
+        view_code=view_code,
+    )
 
 
 def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:
+    """A button for each side, then for none of them."""
     with gr.Row(visible=False, elem_classes="vote", elem_id="cmp-vote") as row:
-        buttons = tuple(
-            gr.Button(text, elem_id=f"cmp-vote-{vote}")
-            for vote, text in (
-                ("a", "A is better"),
-                ("tie", "Equally good"),
-                ("bad", "Both are bad"),
-                ("b", "B is better"),
+        sides = tuple(
+            gr.Button(
+                f"{side} is better", visible=number < MIN_LANES, elem_id=f"cmp-vote-{side.lower()}"
             )
+            for number, side in enumerate(SIDES)
         )
-    return row, buttons
+        tie = gr.Button("Equally good", elem_id="cmp-vote-tie")
+        bad = gr.Button("All are bad", elem_id="cmp-vote-bad")
+    return row, (*sides, tie, bad)
+
+
+def answer_markdown(elem_id: str | None = None, value: str = "") -> gr.Markdown:
+    """Build a place for an answer's Markdown."""
+    return gr.Markdown(
+        value,
+        elem_id=elem_id,
+        elem_classes="answer-markdown",
+        container=False,
+        latex_delimiters=list(LATEX),
+        line_breaks=True,
+        sanitize_html=True,
+    )
 
 
 def _side(name: str) -> SideParts:
-    with gr.Column(elem_classes="side", min_width=280):
+    seen = SIDES.index(name) < MIN_LANES
+    with gr.Column(elem_classes="side", min_width=280, visible=seen) as column:
         label = gr.HTML(f"<h3>{name}</h3>", elem_id=f"cmp-label-{name.lower()}", container=False)
-        text = gr.Markdown(
-            elem_id=f"cmp-text-{name.lower()}",
-            elem_classes="answer-markdown",
-            container=False,
-            latex_delimiters=list(LATEX),
-            line_breaks=True,
-            sanitize_html=True,
-        )
+        text = answer_markdown(f"cmp-text-{name.lower()}")
         answer = gr.HTML(elem_id=f"cmp-answer-{name.lower()}", container=False)
         edit = gr.Button(
             "Edit this answer", size="sm", visible=False, elem_id=f"cmp-edit-{name.lower()}"
@@ -200,4 +276,4 @@ def _side(name: str) -> SideParts:
             elem_id=f"cmp-edited-{name.lower()}",
         )
         save = gr.Button("Save", size="sm", visible=False, elem_id=f"cmp-save-{name.lower()}")
-    return SideParts(label, text, answer, edit, edited, save)
+    return SideParts(column, label, text, answer, edit, edited, save)

@@ -1,12 +1,22 @@
-"""The Compare tab: one question to two lanes, a vote, and training rows made from votes."""
+"""The Compare tab: a conversation with several lanes, votes, and training rows made from votes."""
 
 from functools import partial
 
 import gradio as gr
 
+from playground.lab.prompts import Prompts
 from playground.store import Feedback
-from playground.ui.compare.events import VOTES, CompareHandlers
-from playground.ui.compare.layout import CompareParts, compare_parts, lane_inputs
+from playground.ui.compare.events import CompareHandlers
+from playground.ui.compare.feedback import VOTES, VoteHandlers
+from playground.ui.compare.lanes import LaneHandlers
+from playground.ui.compare.layout import (
+    CompareParts,
+    answer_markdown,
+    compare_parts,
+    lane_inputs,
+)
+from playground.ui.compare.updates import ShownTurn
+from playground.ui.compare.views import question_html
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
@@ -18,16 +28,18 @@ def compare_tab(
     page: gr.Blocks,
     answering: Answering,
     feedback: Feedback,
+    prompts: Prompts | None = None,
     *,
     needs_key: bool,
     recorder: Recorder | None = None,
 ) -> tuple[gr.Dropdown, ...]:
     """Build the tab in the current layout and wire its events. Returns its choices of models."""
     parts = compare_parts(answering.initial_models)
-    handlers = CompareHandlers(answering, feedback, needs_key, recorder or Recorder())
+    lanes = LaneHandlers(answering, prompts)
+    handlers = CompareHandlers(lanes, feedback, needs_key, recorder or Recorder())
     asking = parts.question.submit(
         **bind(handlers.ask, parts),
-        inputs=[parts.question, parts.blind],
+        inputs=[parts.question, parts.comparison, parts.blind, parts.count, parts.tags],
         inputs_kwargs=lane_inputs(parts.lanes),
         **STREAM,
     )
@@ -35,6 +47,9 @@ def compare_tab(
     parts.stop.click(
         **bind(handlers.reset_inputs, parts), inputs=None, cancels=[asking], **UNQUEUED
     )
+    parts.new.click(
+        **bind(handlers.new, parts), inputs=parts.count, cancels=[asking], **UNQUEUED
+    ).then(**bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED)
     for number, lane in enumerate(parts.lanes):
         lane.view_code.click(
             **bind(handlers.code, parts.code),
@@ -42,18 +57,49 @@ def compare_tab(
             inputs_kwargs=lane_inputs(parts.lanes),
             **ACTION,
         )
-    _wire_feedback(page, parts, handlers)
-    typed = {"question": parts.question, "blind": parts.blind}
-    keep("compare", lane_inputs(parts.lanes) | typed, page)
+    _wire_lanes(page, parts, lanes)
+    _wire_feedback(page, parts, VoteHandlers(feedback))
+    with parts.turns:
+
+        @gr.render(inputs=parts.earlier, show_progress="hidden", concurrency_limit=None)  # type: ignore[untyped-decorator]
+        def show_turns(turns: tuple[ShownTurn, ...]) -> None:
+            for turn in turns:
+                gr.HTML(question_html(turn.question), elem_classes="asked", container=False)
+                with gr.Row(elem_classes="sides"):
+                    for text in turn.texts:
+                        with gr.Column(elem_classes="side", min_width=280):
+                            answer_markdown(value=text)
+
     return tuple(lane.model for lane in parts.lanes)
 
 
-def _wire_feedback(page: gr.Blocks, parts: CompareParts, handlers: CompareHandlers) -> None:
+def _wire_lanes(page: gr.Blocks, parts: CompareParts, lanes: LaneHandlers) -> None:
+    """What the lanes' settings change, and that they stay over a reload."""
+    prompts = [lane.prompt for lane in parts.lanes]
+    kept = {
+        "question": parts.question,
+        "blind": parts.blind,
+        "count": parts.count,
+        "tags": parts.tags,
+    }
+    restored = keep("compare", lane_inputs(parts.lanes) | kept, page)
+    parts.count.change(**bind(lanes.show_lanes, parts), inputs=parts.count, **UNQUEUED)
+    for number, lane in enumerate(parts.lanes):
+        lane.prompt.input(
+            **bind(partial(lanes.choose_prompt, number), parts), inputs=lane.prompt, **ACTION
+        )
+        lane.prompt.focus(**bind(lanes.list_prompts, parts), inputs=None, **UNQUEUED)
+    restored.then(**bind(lanes.list_prompts, parts), inputs=None, **UNQUEUED).then(
+        **bind(lanes.show_prompts, parts), inputs=prompts, **UNQUEUED
+    )
+
+
+def _wire_feedback(page: gr.Blocks, parts: CompareParts, handlers: VoteHandlers) -> None:
     score = bind(handlers.score, parts)
     for vote, button in zip(VOTES, parts.votes, strict=True):
         button.click(
             **bind(partial(handlers.vote, vote), parts), inputs=parts.comparison, **ACTION
-        ).then(**score, inputs=None, **UNQUEUED)
+        ).then(**score, inputs=parts.tag, **UNQUEUED)
     for index, side in enumerate(parts.sides):
         side.edit.click(
             **bind(partial(handlers.begin_edit, index), parts), inputs=parts.comparison, **UNQUEUED
@@ -62,5 +108,6 @@ def _wire_feedback(page: gr.Blocks, parts: CompareParts, handlers: CompareHandle
             **bind(partial(handlers.save_edit, index), parts),
             inputs=[side.edited, parts.comparison],
             **ACTION,
-        ).then(**score, inputs=None, **UNQUEUED)
-    page.load(**score, inputs=None, **UNQUEUED)
+        ).then(**score, inputs=parts.tag, **UNQUEUED)
+    parts.tag.input(**score, inputs=parts.tag, **UNQUEUED)
+    page.load(**score, inputs=parts.tag, **UNQUEUED)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from playground.lab import LaneEvent
+from playground.lab.tally import Tally
 from playground.protocol import Answer, Sampling
 from playground.ui.components.markup import render
 from playground.ui.components.shown_text import as_markdown
@@ -40,10 +41,9 @@ def answer_html(event: LaneEvent | None, *, blind: bool) -> str:
     )
 
 
-def score_html(wins: Mapping[str, Mapping[str, int]], counts: Mapping[str, int]) -> str:
-    """Return the votes by model, the most winning first."""
-    rows = sorted(wins.items(), key=lambda item: -item[1]["won"])
-    return render("compare/score.html", rows=rows, counts=counts)
+def score_html(counted: Tally, counts: Mapping[str, int]) -> str:
+    """Return the tally by model and prompt, the strongest first."""
+    return render("compare/score.html", tally=counted, counts=counts)
 
 
 def _about(answer: Answer, sampling: Sampling) -> tuple[str, str]:

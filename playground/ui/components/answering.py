@@ -1,11 +1,13 @@
 """The one place of the page that asks for answers, tokens and models."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
-from playground.errors import InvalidRequest, ModelLoading
+from playground.errors import BackendBusy, BackendUnavailable, InvalidRequest, ModelLoading
 from playground.lab import Lane, LaneEvent, ask_lanes, lane_of
 from playground.lab.extraction import Extracted, extract_many
+from playground.lab.prompts import PromptVersion
+from playground.lab.tokens import Fork, fork
 from playground.protocol import (
     Answer,
     Backend,
@@ -41,10 +43,10 @@ class Answering:
 
     async def count_tokens(self, request: Request) -> int | None:
         """Return the tokens of a prompt; None where the model's chat template refuses
-        it, or before the model is loaded."""
+        it, before the model is loaded, and where another server does not say."""
         try:
             return await self.backend.count_tokens(request)
-        except (InvalidRequest, ModelLoading):
+        except (InvalidRequest, ModelLoading, BackendUnavailable, BackendBusy):
             return None
 
     def cancel(self, request_id: str) -> None:
@@ -60,21 +62,35 @@ class Answering:
         """Return a whole answer; one that breaks its schema is asked for again."""
         return await answer(self.backend, request)
 
+    def fork(self, request: Request, text: str, chosen: Fork) -> AsyncGenerator[StreamEvent, None]:
+        """Stream an answer again, with another token at one place."""
+        return fork(self.backend, request, text, chosen)
+
     def run_tools(
         self, request: Request, toolbox: Toolbox, permissions: Permissions
     ) -> AsyncGenerator[Step, None]:
         """Answer with tools until the model is done or a call waits for a decision."""
         return run_tools(self.backend, request, toolbox, permissions)
 
-    async def lane(self, model: str, system: str, sampling: Sampling) -> Lane:
+    async def lane(
+        self,
+        model: str,
+        system: str,
+        sampling: Sampling,
+        prompt: PromptVersion | None = None,
+        variables: Mapping[str, object] | None = None,
+    ) -> Lane:
         """Return a lane of Compare for the weights that the name stands for now."""
-        return await lane_of(self.backend, model, system, sampling)
+        return await lane_of(self.backend, model, system, sampling, prompt, variables)
 
     def ask_lanes(
-        self, lanes: Sequence[Lane], messages: Sequence[Message]
+        self,
+        lanes: Sequence[Lane],
+        messages: Sequence[Message],
+        earlier: Sequence[Sequence[Message]] = (),
     ) -> AsyncGenerator[LaneEvent, None]:
-        """Stream the answers of all lanes at once."""
-        return ask_lanes(self.backend, lanes, messages)
+        """Stream the answers of all lanes at once; ``earlier`` is each lane's own conversation."""
+        return ask_lanes(self.backend, lanes, messages, earlier=earlier)
 
     def extract_each(self, like: Request, texts: Sequence[str]) -> AsyncGenerator[Extracted, None]:
         """Extract from each text as ``like`` does from its own."""

@@ -5,6 +5,7 @@ Pure functions from numbers to text and HTML.
 
 from typing import Literal
 
+from playground.lab.tokens import what_is_cut
 from playground.protocol import Answer, Provenance
 from playground.ui.components.markup import render
 
@@ -44,6 +45,7 @@ def status_line(note: str, used_tokens: int | None, context_length: int) -> str:
         length=context_length,
         share=share,
         level=_level(share),
+        cut="" if used_tokens is None else what_is_cut(used_tokens, context_length),
     )
 
 

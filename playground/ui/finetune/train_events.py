@@ -14,7 +14,8 @@ import gradio as gr
 
 from playground.errors import InvalidSettings, PlaygroundError
 from playground.store import Feedback
-from playground.store.feedback import FeedbackRows, as_jsonl
+from playground.store.feedback import as_jsonl
+from playground.store.feedback_rows import FeedbackRows
 from playground.studio.studio import SAMPLES, Studio
 from playground.studio.training import column_names, guess_columns, read_columns
 from playground.ui.components.binding import UNCHANGED, Unchanged

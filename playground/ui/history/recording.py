@@ -104,32 +104,47 @@ class Recorder:
         return RecordUpdate(kept)
 
     def record_lanes(
-        self, question: str, lanes: Sequence[Lane], answers: Sequence[NewAnswer]
-    ) -> None:
-        """Keep a question with the answers of all lanes, side by side."""
+        self,
+        questions: Sequence[str],
+        lanes: Sequence[Lane],
+        answers: Sequence[Sequence[NewAnswer]],
+        conversation: str = "",
+    ) -> str:
+        """Keep a comparison as it is now: each lane a branch. ``answers`` are by question and lane.
+        Returns the conversation's id, empty if it was not kept."""
         if self.store is None:
-            return
-        items = [NewItem(message_item("user", question))]
-        said: set[str] = set()
-        for number, (lane, answer) in enumerate(zip(lanes, answers, strict=True)):
-            about = {
-                "lane": number,
-                "byline": lane.model,
-                "system": lane.system,
-                "settings": dict(answer.settings),
-            }
-            item = message_item("assistant", answer.text)
-            variant = str(number) if answer.text in said else ""
-            said.add(answer.text)
-            items.append(NewItem(item, about, parent=0, variant=variant))
+            return ""
         kind: Kind = "compare"
-        systems = {lane.system for lane in lanes}
-        system = systems.pop() if len(systems) == 1 else ""
-        model = " · ".join(dict.fromkeys(lane.model for lane in lanes))
+        systems = {answers[-1][number].system for number in range(len(lanes))}
+        facts = NewConversation(
+            kind=kind,
+            model=" · ".join(dict.fromkeys(lane.model for lane in lanes)),
+            system=systems.pop() if len(systems) == 1 else "",
+        )
         try:
-            self.store.add(NewConversation(items, kind=kind, model=model, system=system, head=1))
+            for number in (*range(len(lanes)), 0):  # the first lane's branch is shown
+                path = _lane_path(questions, number, answers)
+                conversation = self.store.record(conversation, path, facts)
         except PlaygroundError as error:
             _warn(error)
+        return conversation
+
+
+def _lane_path(
+    questions: Sequence[str], number: int, answers: Sequence[Sequence[NewAnswer]]
+) -> list[NewItem]:
+    path: list[NewItem] = []
+    for question, given in zip(questions, answers, strict=True):
+        answer = given[number]
+        about = {
+            "lane": number,
+            "byline": answer.model,
+            "system": answer.system,
+            "settings": dict(answer.settings),
+        } | ({"prompt": answer.prompt} if answer.prompt else {})
+        path.append(NewItem(message_item("user", question)))
+        path.append(NewItem(message_item("assistant", answer.text), about, variant=str(number)))
+    return path
 
 
 def _warn(error: PlaygroundError) -> None:

@@ -16,7 +16,7 @@ from playground.protocol import Message, Provenance, Tool, ToolCall
 from playground.store import Feedback, KeptExchange, NewAnswer
 from playground.store.conversation_tables import ConversationRow
 from playground.store.database import open_database
-from playground.store.feedback import as_jsonl
+from playground.store.feedback import Contender, as_jsonl
 from playground.store.tables import Table
 
 ASKED = (Message("user", "What is the price of the Zolpar?"),)
@@ -58,7 +58,9 @@ def test_feedback_survives_restart(tmp_path: Path) -> None:
     first.vote(exchange.id, "best", exchange.answers[1].id)
     first.close()
     again = Feedback(tmp_path)
-    assert again.wins()["embedded:prices"] == {"won": 1, "lost": 0, "even": 0}
+    (vote,) = again.votes()
+    assert vote.winner is not None
+    assert vote.contenders[vote.winner] == Contender("embedded:prices", "Be brief.")
     assert exchange.answers[1].provenance == ADAPTER.provenance
     again.close()
 
@@ -80,11 +82,36 @@ def test_votes_on_two_prompts_are_told_apart(feedback: Feedback) -> None:
     pirate = NewAnswer("embedded", "Arr!", system="You are a pirate.")
     exchange = feedback.keep(ASKED, (plain, pirate))
     feedback.vote(exchange.id, "best", exchange.answers[0].id)
-    assert feedback.wins() == {
-        "embedded · no system prompt": {"won": 1, "lost": 0, "even": 0},
-        "embedded · You are a pirate.": {"won": 0, "lost": 1, "even": 0},
-    }
+    (vote,) = feedback.votes()
+    assert vote.contenders == (
+        Contender("embedded"),
+        Contender("embedded", "You are a pirate."),
+    )
+    assert vote.winner == 0
     assert feedback.preference_rows() == []  # they answer different prompts
+
+
+def test_own_conversations_are_no_preference(feedback: Feedback) -> None:
+    asked, again = Message("user", "Price?"), Message("user", "Sure?")
+    said = [Message("assistant", text) for text in ("41.", "42.")]
+    answers = [
+        NewAnswer("embedded", f"Yes {n}.", messages=(asked, each, again))
+        for n, each in enumerate(said)
+    ]
+    exchange = feedback.keep((asked, again), answers)
+    feedback.vote(exchange.id, "best", exchange.answers[1].id)
+    assert feedback.preference_rows() == []
+    (row,) = feedback.sft_rows()
+    assert [each["content"] for each in row["messages"]] == ["Price?", "42.", "Sure?", "Yes 1."]
+
+
+def test_tags_stay_with_votes(feedback: Feedback) -> None:
+    exchange = feedback.keep(ASKED, (BASE, ADAPTER), tags=["code", " code ", ""])
+    feedback.vote(exchange.id, "tie")
+    (vote,) = feedback.votes()
+    assert (vote.tags, vote.winner) == (("code",), None)
+    with pytest.raises(InvalidRequest, match="64 characters"):
+        feedback.keep(ASKED, (BASE,), tags=["x" * 65])
 
 
 def test_edit_preferred_to_original(feedback: Feedback) -> None:

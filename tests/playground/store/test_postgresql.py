@@ -89,7 +89,7 @@ def test_postgresql_keeps_feedback_and_responses(url: str, tmp_path: Path) -> No
     answers = [NewAnswer("a", "one"), NewAnswer("b", "two")]
     kept = feedback.keep((Message("user", "Hi"),), answers)
     feedback.vote(kept.id, "best", kept.answers[0].id)
-    assert feedback.wins()["a"]["won"] == 1
+    assert [vote.winner for vote in feedback.votes()] == [0]
     responses.keep(KeptResponse("resp_1", None, [{"type": "message"}], {"output": []}))
     assert responses.find("resp_1").input == [{"type": "message"}]
     feedback.close()

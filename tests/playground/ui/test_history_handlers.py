@@ -181,11 +181,26 @@ async def test_lanes_open_as_versions(
     sidebar: HistoryHandlers, conversations: Conversations
 ) -> None:
     answers = [NewAnswer("a", "same"), NewAnswer("b", "same")]
-    Recorder(conversations).record_lanes("Which?", [Lane("a"), Lane("b")], answers)
+    Recorder(conversations).record_lanes(["Which?"], [Lane("a"), Lane("b")], [answers])
     found = only(conversations)
     opened = await sidebar.open(click(found.id), "", "")
     assert (found.summary.kind, found.summary.model) == ("compare", "a · b")
     assert len(versions_of(changed(opened.chat).chatbot[-1])) == 2
+
+
+def test_lanes_go_on_as_branches(conversations: Conversations) -> None:
+    recorder, lanes = Recorder(conversations), [Lane("a"), Lane("b")]
+    first = [NewAnswer("a", "same"), NewAnswer("b", "same")]
+    second = [NewAnswer("a", "This one."), NewAnswer("b", "That one.")]
+    kept = recorder.record_lanes(["Which?"], lanes, [first])
+    assert recorder.record_lanes(["Which?", "Sure?"], lanes, [first, second], kept) == kept
+    found = conversations.find(kept)
+    ends = [found.path(leaf.id) for leaf in found.leaves()]
+    assert [[text_of(item.item) for item in path] for path in ends] == [
+        ["Which?", "same", "Sure?", "This one."],
+        ["Which?", "same", "Sure?", "That one."],
+    ]
+    assert found.path()[-1].about["byline"] == "a"
 
 
 async def test_branch_is_shown_and_forked(

@@ -5,6 +5,8 @@ from contextlib import suppress
 import pytest
 from jinja2 import UndefinedError
 
+from playground.lab.tally import tally
+from playground.store.feedback import Contender, CountedVote
 from playground.structured.field_marks import FieldMark
 from playground.ui.compare.views import label_html, question_html, score_html
 from playground.ui.components.markup import TEMPLATES, render
@@ -23,7 +25,10 @@ EVIL = "<img src=x onerror=alert(1)>"
         status_line(EVIL, 3, 10),
         label_html("A", EVIL),
         question_html(EVIL),
-        score_html({EVIL: {"won": 1, "lost": 0, "even": 0}}, {"votes": 1, "edits": 0, "thumbs": 0}),
+        score_html(
+            tally([CountedVote((Contender(EVIL, EVIL), Contender("b")), 0)]),
+            {"votes": 1, "edits": 0, "thumbs": 0},
+        ),
         fields_table([FieldMark(EVIL, EVIL, EVIL, EVIL)]),
     ],
 )

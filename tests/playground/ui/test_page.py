@@ -24,7 +24,7 @@ CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
         ("update_token_count", 6, {"status"}),
         ("restore", 1, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
-        ("score", 7, {"cmp-score", "cmp-preferences", "cmp-good", "cmp-thumbs"}),
+        ("score", 16, {"cmp-tag", "cmp-score", "cmp-preferences", "cmp-good", "cmp-thumbs"}),
         ("report", 1, {"ft-report"}),
         ("plan", 1, {"ft-plan"}),
         ("start", 1, {"ft-rooms", "ft-job"}),
