@@ -36,7 +36,7 @@ RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     ("POST", r"/v1/(messages/count_tokens|responses/input_tokens|classify)", Area.CHAT),
     ("POST", r"/v1/(embeddings|fim/completions|agents/completions)", Area.CHAT),
     ("POST", r"/v1/responses/[^/]+/cancel", Area.CHAT),
-    ("POST", r"/tokenize|/detokenize", Area.CHAT),
+    ("POST", r"/tokenize|/detokenize|/v1/tokens/.+", Area.CHAT),
     # What people keep.
     (".*", r"/v1/(files|uploads|batches|conversations|prompts|sweeps|feedback)(/.*)?", Area.FILES),
     (".*", r"/v1/(chat/completions|responses)(/.*)?", Area.FILES),
