@@ -7,10 +7,11 @@ PYTHON ?= python3
 ARGS ?=
 RUN := $(VENV)/installed-to-run
 DEV := $(VENV)/installed-to-develop
+CLIENTS := .venv-clients
 # A process a core, and a file's tests in one of them, because they share what is slow to set up.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install install-dev hooks run test test-fast check bench embedded-model clean
+.PHONY: install install-dev hooks run test test-clients test-fast check bench embedded-model clean
 
 # What running needs, and nothing more.
 install: $(RUN)
@@ -38,6 +39,22 @@ run: $(RUN)
 test: $(DEV)
 	$(PYTEST) $(ARGS)
 
+# Clients of others, of Python and of npm, each in an environment of its own; writes docs/clients.md.
+# ARGS names some of them: make test-clients ARGS="openai_python ai_sdk".
+test-clients: $(DEV) $(CLIENTS)/sdks/installed $(CLIENTS)/frameworks/installed \
+		$(CLIENTS)/together1/installed clients/node/node_modules/installed
+	$(BIN)/python -m clients $(ARGS)
+
+# Everything is pinned, so that nothing has to be resolved.
+$(CLIENTS)/%/installed: clients/requirements/%.txt
+	$(PYTHON) -m venv $(CLIENTS)/$*
+	$(CLIENTS)/$*/bin/python -m pip install --quiet --no-deps -r $<
+	@touch $@
+
+clients/node/node_modules/installed: clients/node/package.json
+	npm --prefix clients/node install --no-package-lock --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 # No browser, no training, no notebook, nothing marked slow.
 test-fast: $(DEV)
 	$(PYTEST) -m "not slow and not browser and not training and not notebook" $(ARGS)
@@ -59,4 +76,4 @@ embedded-model: $(DEV)
 	$(BIN)/python -m recipes.tiny_mistral build $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(CLIENTS) clients/node/node_modules build dist

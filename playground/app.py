@@ -4,6 +4,7 @@
 import, so functions import them: a wrong setting or a port in use is reported before that.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from playground.files import modified_s
 from playground.settings import Settings
 
 if TYPE_CHECKING:
+    from playground.access import Access
     from playground.backends.local import LocalBackend
+    from playground.backends.openai_compatible import RemoteBackend
+    from playground.backends.router import ModelRouter
     from playground.engine import Limits
     from playground.lab.batches import Batches
     from playground.lab.prompts import Prompts
@@ -104,6 +108,57 @@ def start_backend(settings: Settings) -> "LocalBackend":
         backend.close()
         raise
     return backend
+
+
+@contextmanager
+def open_remotes(settings: Settings) -> "Iterator[tuple[RemoteBackend, ...]]":
+    """Open the other servers that the settings name; each is asked what it serves meanwhile.
+
+    Raises `InvalidSettings` for a key that is not where the settings say.
+    """
+    if not settings.backends:
+        yield ()
+        return
+    from playground.backends.openai_compatible import RemoteBackend, server_of
+    from playground.backends.openai_compatible.io_loop import IoLoop
+
+    servers = [server_of(backend) for backend in settings.backends]
+    with closing(IoLoop()) as io:
+        remotes = tuple(RemoteBackend(server, io) for server in servers)
+        try:
+            for remote in remotes:
+                remote.start()
+            yield remotes
+        finally:
+            for remote in remotes:
+                remote.close()
+
+
+@contextmanager
+def beside_remotes(settings: Settings, resident: "LocalBackend") -> "Iterator[ModelRouter]":
+    """Open the other servers beside a model of this process, each asked what it serves by now."""
+    from playground.backends.router import ModelRouter
+
+    with open_remotes(settings) as remotes:
+        for remote in remotes:
+            try:
+                asyncio.run(remote.refresh())
+            except PlaygroundError as error:  # whoever asks it hears of it, too
+                logging.getLogger(__name__).warning("%s", error.message)
+        yield ModelRouter(resident, remotes)
+
+
+@contextmanager
+def open_people(settings: Settings) -> "Iterator[Access]":
+    """Open the accounts and keys; raises `InvalidSettings` for a server open by mistake."""
+    from playground.access import open_access
+
+    access = open_access(settings)
+    try:
+        yield access
+    finally:
+        if access.people:
+            access.people.close()
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings,
-feedback, prompts, history.
+feedback, prompts, history, users, keys.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -12,11 +12,13 @@ from playground.commands.bench import bench
 from playground.commands.chat import chat
 from playground.commands.feedback import feedback
 from playground.commands.history import history
+from playground.commands.keys import keys
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
 from playground.commands.prompts import prompts
 from playground.commands.serve import serve
 from playground.commands.sweep import sweep
+from playground.commands.users import users
 from playground.errors import InvalidSettings, PlaygroundError
 
 cli = typer.Typer(
@@ -29,6 +31,8 @@ cli.callback(invoke_without_command=True)(serve)
 for command in (chat, sweep, plan, bench, models, settings, feedback):
     cli.command()(command)
 cli.add_typer(prompts)
+cli.add_typer(users)
+cli.add_typer(keys)
 cli.add_typer(history, name="history")
 
 

@@ -8,11 +8,14 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── InvalidRequest        A field of a request has a wrong value.
     │   └── ContextOverflow   Prompt and answer do not fit in the model's context window.
     ├── Unauthorized          A request does not carry the API key.
+    ├── Forbidden             Whoever asks may not do this.
     ├── UnknownModel          A request names a model that is not served.
     │   └── AdapterChanged    The adapter's name now points at another version.
     ├── UnknownAdapter        The store has no adapter, or no version, of this name.
     ├── UnknownFile           No file was uploaded under this id.
     ├── UnknownExport         There is no export of this name.
+    ├── UnknownAccount        There is no account of this name.
+    ├── UnknownKey            There is no API key of this id.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
     ├── UnknownBatch          There is no batch of this id.
@@ -22,8 +25,11 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownConversation   No conversation, or none of its items, has this id.
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
+    ├── LimitReached          A client has had its share; the message says when there is more.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
     ├── EngineStopped         The engine is shutting down, or its thread died.
+    ├── BackendUnavailable    A remote backend cannot be reached, or does not answer as it should.
+    ├── BackendBusy           A remote backend takes no more requests for now.
     ├── ModelLoading          The model is not loaded yet; the same request will do in a moment.
     ├── ToolFailed            A tool failed; the model gets the message as its result.
     ├── InvalidSettings       A setting, a recipe or an input file is wrong.
@@ -45,7 +51,14 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 Kind = Literal[
-    "invalid", "unauthorized", "not_found", "conflict", "overloaded", "unavailable", "failed"
+    "invalid",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "conflict",
+    "overloaded",
+    "unavailable",
+    "failed",
 ]
 """How a face reports an error: as a HTTP status, as the title of a message on the page."""
 
@@ -121,8 +134,15 @@ class Unauthorized(PlaygroundError):
     kind = "unauthorized"
     code = "invalid_api_key"
 
-    def __init__(self) -> None:
-        super().__init__("send the API key as 'Authorization: Bearer <key>'")
+    def __init__(self, problem: str = "send the API key as 'Authorization: Bearer <key>'") -> None:
+        super().__init__(problem)
+
+
+class Forbidden(PlaygroundError):
+    """Whoever asks may not do this."""
+
+    kind = "forbidden"
+    code = "forbidden"
 
 
 class UnknownModel(PlaygroundError):
@@ -181,6 +201,26 @@ class UnknownExport(PlaygroundError):
 
     def __init__(self, export: str) -> None:
         super().__init__(f"no export {export!r}")
+
+
+class UnknownAccount(PlaygroundError):
+    """There is no account of this name."""
+
+    kind = "not_found"
+    code = "account_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no account {name!r}")
+
+
+class UnknownKey(PlaygroundError):
+    """There is no API key of this id."""
+
+    kind = "not_found"
+    code = "key_not_found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no API key {key!r}")
 
 
 class UnknownJob(PlaygroundError):
@@ -278,6 +318,20 @@ class Overloaded(PlaygroundError):
         self.waiting = waiting
 
 
+class LimitReached(PlaygroundError):
+    """A client has had its share; the message says when there is more.
+
+    ``retry_after_s`` is when the same request may succeed, in seconds from now.
+    """
+
+    kind = "overloaded"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, problem: str, retry_after_s: float) -> None:
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
+
+
 class RequestFailed(PlaygroundError):
     """The engine could not finish this request; others are not affected."""
 
@@ -289,6 +343,32 @@ class EngineStopped(PlaygroundError):
 
     kind = "unavailable"
     code = "engine_stopped"
+
+
+class BackendUnavailable(PlaygroundError):
+    """A remote backend cannot be reached, or does not answer as it should.
+
+    ``status`` is the HTTP status that it answered with, 0 for none.
+    """
+
+    kind = "unavailable"
+    code = "backend_unavailable"
+
+    def __init__(self, alias: str, problem: str, status: int = 0) -> None:
+        super().__init__(f"backend {alias!r}: {problem}")
+        self.alias = alias
+        self.status = status
+
+
+class BackendBusy(PlaygroundError):
+    """A remote backend takes no more requests for now."""
+
+    kind = "overloaded"
+    code = "backend_busy"
+
+    def __init__(self, alias: str, problem: str) -> None:
+        super().__init__(f"backend {alias!r}: {problem}")
+        self.alias = alias
 
 
 class ModelLoading(PlaygroundError):

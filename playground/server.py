@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ from playground.app import (
     open_completions,
     open_conversations,
     open_feedback,
+    open_people,
     open_prompts,
+    open_remotes,
     open_responses,
     open_sweeps,
     open_tools,
@@ -38,6 +41,7 @@ from playground.settings import AccessSettings, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from playground.access import FairUse
     from playground.backends.deferred import DeferredBackend
     from playground.backends.local import LocalBackend
     from playground.models.resident import ResidentModel
@@ -150,16 +154,20 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=server.log_level.upper(), format="%(levelname)s %(message)s")
     for noisy in ("httpx", "gradio", "mistral_common"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    from playground.access import FairUse, check_exposure
+
+    check_exposure(settings)
     with listen(server.host, server.port) as listener:
         from playground.backends.deferred import DeferredBackend
         from playground.models.resident import ResidentModel
 
         settings.home.mkdir(parents=True, exist_ok=True)
         info = expected_model(settings)
-        backend = DeferredBackend(info)
+        fair_use = FairUse(settings.limits, settings.engine.max_sequences)
+        backend = DeferredBackend(info, fair_use.turn)
         loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
         try:
-            _serve_on(listener, settings, backend, loader)
+            _serve_on(listener, settings, backend, loader, fair_use)
         except SystemExit:
             if loader.loading:
                 # A thread inside an import of C++ aborts the interpreter that finalizes around it.
@@ -171,21 +179,28 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_on(
-    listener: socket.socket, settings: Settings, backend: "DeferredBackend", loader: ModelLoader
+    listener: socket.socket,
+    settings: Settings,
+    backend: "DeferredBackend",
+    loader: ModelLoader,
+    fair_use: "FairUse",
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.backends.router import ModelRouter
     from playground.services import Services
     from playground.studio.studio import Studio
 
     isolated = settings.training.isolated
     with (
+        open_people(settings) as access,
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
         open_responses(settings) as responses,
         open_prompts(settings) as prompts,
         open_conversations(settings) as conversations,
+        open_remotes(settings) as remotes,
         closing(backend),
-        open_sweeps(settings, backend, prompts, conversations) as sweeps,
+        open_sweeps(settings, ModelRouter(backend, remotes), prompts, conversations) as sweeps,
         closing(
             Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
         ) as studio,
@@ -193,8 +208,9 @@ def _serve_on(
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            backend,
+            ModelRouter(backend, remotes),
             settings,
+            replace(access, fair_use=fair_use),
             toolbox=toolbox,
             studio=studio,
             feedback=feedback,
@@ -213,6 +229,8 @@ def _serve_on(
             ws="none",
         )
         address = _address(listener, settings.server.host)
+        if access.asks and access.people and (token := access.people.setup_token()):
+            print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address).run(sockets=[listener])
 
 

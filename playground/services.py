@@ -56,12 +56,19 @@ class Services:
     conversations: Conversations | None = None
 
     @classmethod
-    def create(cls, backend: Backend, settings: Settings, **parts: Unpack[Parts]) -> "Services":
-        """Return the services over these parts, with access and uploads as the settings say."""
+    def create(
+        cls,
+        backend: Backend,
+        settings: Settings,
+        access: Access | None = None,
+        **parts: Unpack[Parts],
+    ) -> "Services":
+        """Return the services over these parts, with uploads as the settings say, and access too
+        if it is not given."""
         return cls(
             backend,
             settings,
-            Access.from_settings(settings.access),
+            access or Access.from_settings(settings.access),
             Uploads(settings.home),
             **parts,
         )

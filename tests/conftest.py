@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+# How many examples a property is tried on, unless it says so itself; before a release:
+# make test ARGS="--hypothesis-profile=thorough".
+settings.register_profile("suite", max_examples=100, deadline=None)
+settings.register_profile("thorough", max_examples=2_000, deadline=None)
+settings.load_profile("suite")
 
 # Tests run side by side in processes; torch's threads on top of them made the suite twice as slow.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

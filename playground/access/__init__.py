@@ -1,8 +1,25 @@
-"""Who may use this server. Knows no HTTP framework and no page; the faces ask `Access`.
-
-Today one API key for all. Accounts, roles and limits belong here when they come.
+"""Who may use this server, for what, and how much. Knows no HTTP framework and no page; the faces
+ask `Access`.
 """
 
-from playground.access.access import Access
+from playground.access.access import Access, Credentials, check_exposure, open_access
+from playground.access.fair_use import FairUse
+from playground.access.identity import LOCAL, Identity, acting_as, current_identity
+from playground.access.people import People
+from playground.access.roles import ROLES, SCOPES, Area
 
-__all__ = ["Access"]
+__all__ = [
+    "LOCAL",
+    "ROLES",
+    "SCOPES",
+    "Access",
+    "Area",
+    "Credentials",
+    "FairUse",
+    "Identity",
+    "People",
+    "acting_as",
+    "check_exposure",
+    "current_identity",
+    "open_access",
+]

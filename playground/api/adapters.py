@@ -65,7 +65,7 @@ def adapters_router(backend: Backend, settings: Settings, studio: Studio | None)
 
     @router.post("/unload_lora_adapter")
     async def unload_adapter(body: UnloadBody) -> PlainTextResponse:
-        _host(backend).unload_adapter(body.lora_name)
+        await asyncio.to_thread(_host(backend).unload_adapter, body.lora_name)
         return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
 
     return router

@@ -70,12 +70,16 @@ class ChunkMaker:
             usage = {"usage": total_usage([self.progress[index]], 1)}
         return self.head | {"choices": [shape]} | usage
 
+    def all_usage(self) -> dict[str, object]:
+        """The usage of the choices that have ended."""
+        usages = [self.usages[index] for index in sorted(self.usages)]
+        return total_usage(usages, self.parsed.n)
+
     def last_chunks(self) -> list[Chunk]:
         """The chunk with the usage of all choices, if it was asked for."""
         if not self.parsed.include_usage:
             return []
-        usages = [self.usages[index] for index in sorted(self.usages)]
-        return [self.head | {"choices": [], "usage": total_usage(usages, self.parsed.n)}]
+        return [self.head | {"choices": [], "usage": self.all_usage()}]
 
 
 Finish = Literal["stop", "length", "tool_calls", "function_call"]

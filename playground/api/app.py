@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from playground.api.account_admin import account_admin_router
 from playground.api.adapter_store import adapter_store_router, exports_router
 from playground.api.adapters import adapters_router, unpromoted_loader
 from playground.api.batches import batches_router
@@ -18,7 +19,7 @@ from playground.api.body_limit import MIB, BodyLimit
 from playground.api.chat import chat_router
 from playground.api.classify import classify_router
 from playground.api.completions import completion_router
-from playground.api.connection import key_check, loading_check
+from playground.api.connection import loading_check
 from playground.api.conversations import conversations_router
 from playground.api.delivery import Delivery
 from playground.api.dispatch import Dispatcher
@@ -28,6 +29,7 @@ from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
 from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
+from playground.api.gate import Gate
 from playground.api.messages import messages_router
 from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
@@ -37,6 +39,7 @@ from playground.api.page_policy import PagePolicy
 from playground.api.prompt_reference import PromptReferences
 from playground.api.prompts import prompts_router
 from playground.api.responses import responses_router
+from playground.api.sign_in import sign_in_router
 from playground.api.stored_chat import stored_chat_router
 from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
@@ -64,9 +67,12 @@ def create_api(services: Services) -> FastAPI:
     """
     app = FastAPI(openapi_url=None)
     app.add_middleware(PagePolicy)
-    app.add_middleware(PageGuard, access=services.access, limits=services.settings.server)
-    app.add_middleware(ApiPaths, api=_with_edge(_api(services), services.settings.server))
+    app.add_middleware(PageGuard, limits=services.settings.server)
+    app.add_middleware(Gate, access=services.access)
+    api = Gate(_api(services), services.access)
+    app.add_middleware(ApiPaths, api=_with_edge(api, services.settings.server))
     app.add_middleware(Delivery)
+    app.include_router(sign_in_router(services.access))
     return app
 
 
@@ -113,9 +119,10 @@ def _api(services: Services) -> FastAPI:
     api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
     api.include_router(_health_router(backend))
 
-    keyed = APIRouter(
-        dependencies=[Depends(key_check(services.access)), Depends(loading_check(backend))]
-    )
+    if services.access.people and services.access.needs_key:
+        api.include_router(account_admin_router(services.access.people), prefix="/v1")
+
+    keyed = APIRouter(dependencies=[Depends(loading_check(backend))])
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
     for base in ("", "/v1"):
         keyed.include_router(tokenize_router(backend), prefix=base)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from playground.api.errors import Refused
 from playground.api.paging import list_body, page_of
 from playground.api.schemas import Body, ExpiresBody, Labels
+from playground.api.together_client import is_together
 from playground.errors import InvalidRequest, UnknownFile
 from playground.lab.batches import Batches, parse_window
 from playground.store.batches import Batch, NewBatch
@@ -45,7 +46,7 @@ def batches_router(batches: Batches) -> APIRouter:
     @router.post("")
     async def create(http: Request, body: BatchBody) -> Response:
         batch = await asyncio.to_thread(_create, body, batches)
-        if _is_together(http):
+        if is_together(http):
             return JSONResponse({"job": together_batch(batch), "warning": ""})
         return JSONResponse(openai_batch(batch))
 
@@ -54,7 +55,7 @@ def batches_router(batches: Batches) -> APIRouter:
         http: Request, limit: int = Query(20, ge=1, le=100), after: str | None = None
     ) -> Response:
         found = await asyncio.to_thread(batches.all)
-        if _is_together(http):
+        if is_together(http):
             return JSONResponse([together_batch(batch) for batch in found])
         page, more = page_of(found, lambda batch: batch.id, limit, after)
         return JSONResponse(list_body([openai_batch(batch) for batch in page], more))
@@ -148,9 +149,5 @@ def _create(body: BatchBody, batches: Batches) -> Batch:
 
 
 def _shown(http: Request, batch: Batch) -> Response:
-    shape = together_batch if _is_together(http) else openai_batch
+    shape = together_batch if is_together(http) else openai_batch
     return JSONResponse(shape(batch))
-
-
-def _is_together(http: Request) -> bool:
-    return http.headers.get("user-agent", "").lower().startswith(("together/", "asynctogether/"))

@@ -25,6 +25,7 @@ from playground.api.parameters import CHAT
 from playground.api.schemas import ChatBody
 from playground.api.sse import Chunk, stream_events
 from playground.api.stored_chat import kept_completion
+from playground.api.together_client import is_together
 from playground.api.translate import ParsedRequest, chat_requests, parse_body
 from playground.protocol import (
     Answer,
@@ -63,6 +64,7 @@ def chat_router(backend: Backend, completions: Completions | None = None) -> API
                 _counted(body),
                 legacy=bool(body.functions),
                 whole_calls=wants_whole_calls(http),
+                usage_at_end=wants_whole_calls(http) or is_together(http),
                 at_end=keep if body.store else None,
             )
             events = stream_choices(backend, parsed.requests)
@@ -136,6 +138,8 @@ class ChatStream:
     With ``legacy`` a call is sent as ``function_call``.
     With ``counted_logprobs`` every token gets a chunk of its own, as Together's client reads them.
     With ``whole_calls`` a call comes in one piece, once the answer ends, as Mistral sends it.
+    With ``usage_at_end`` the last choice to end brings the usage, as Mistral and Together send it
+    unasked; a chunk without choices, which OpenAI sends if asked, breaks their clients.
     ``at_end`` gets the whole answers, before the last chunk.
     """
 
@@ -143,6 +147,7 @@ class ChatStream:
     counted_logprobs: bool = False
     legacy: bool = False
     whole_calls: bool = False
+    usage_at_end: bool = False
     at_end: Callable[[Sequence[Answer]], object] | None = None
 
     async def chunks(
@@ -172,7 +177,11 @@ class ChatStream:
 
     def _last_chunk(self, index: int, finished: Finished) -> Chunk:
         reason = finish(finished.finish_reason, legacy=self.legacy)
-        return self.maker.chunk(index, delta={}, finish_reason=reason, **extensions(finished))
+        chunk = self.maker.chunk(index, delta={}, finish_reason=reason, **extensions(finished))
+        ended = len(self.maker.usages) == len(self.maker.parsed.requests)
+        if not (self.usage_at_end and ended) or self.maker.parsed.include_usage:
+            return chunk
+        return chunk | {"usage": self.maker.all_usage()}
 
     def _whole_calls(self, index: int, answer: Answer) -> list[Chunk]:
         if not self.whole_calls:

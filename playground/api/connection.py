@@ -1,4 +1,4 @@
-"""One HTTP connection: the key, whether the model is there, the body, and the disconnect."""
+"""One HTTP connection: whether the model is there, the body, and the disconnect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -8,27 +8,12 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
-from playground.access import Access
 from playground.api.errors import Refused
 from playground.errors import ModelLoading
 from playground.protocol import Backend
 from playground.protocol.json_types import JsonObject
 
 T = TypeVar("T")
-
-
-def key_check(access: Access) -> Callable[[Request], Awaitable[None]]:
-    """Return a dependency that lets a request pass if ``access`` does; raises `Unauthorized`.
-
-    Anthropic's clients send the key as ``x-api-key``.
-    """
-
-    async def check(http: Request) -> None:
-        anthropic = http.headers.get("x-api-key")
-        header = http.headers.get("authorization")
-        access.check(header or (f"Bearer {anthropic}" if anthropic else None))
-
-    return check
 
 
 def loading_check(backend: Backend) -> Callable[[], Awaitable[None]]:

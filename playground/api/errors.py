@@ -7,6 +7,7 @@ as the last server-sent event.
 """
 
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from playground.errors import ContextOverflow, InvalidRequest, Kind, ModelLoading, PlaygroundError
+from playground.errors import (
+    ContextOverflow,
+    InvalidRequest,
+    Kind,
+    LimitReached,
+    ModelLoading,
+    PlaygroundError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +45,7 @@ STATUS_AND_TYPE: Mapping[Kind, tuple[int, str]] = MappingProxyType(
     {
         "invalid": (400, INVALID),
         "unauthorized": (401, INVALID),
+        "forbidden": (403, INVALID),
         "not_found": (404, INVALID),
         "conflict": (409, INVALID),
         "overloaded": (429, BUSY),
@@ -168,6 +177,8 @@ def _translate_ours(error: PlaygroundError) -> ErrorReply:
     headers = HEADERS.get(status, {})
     if isinstance(error, ModelLoading):
         headers = {"Retry-After": str(LOADING_RETRY_AFTER_SECONDS)}
+    if isinstance(error, LimitReached):
+        headers = {"Retry-After": str(math.ceil(error.retry_after_s))}
     return ErrorReply(status, kind, error.code, message, error.field, headers)
 
 

@@ -1,11 +1,17 @@
-"""Lists of models: ``/v1/models`` in OpenAI's form, ``/v2/projects/…/models`` in Together's."""
+"""Lists of models: ``/v1/models`` in OpenAI's form, ``/v2/projects/…/models`` in Together's.
+
+Together's clients read ``/v1/models`` as a bare list, and get it.
+"""
 
 import asyncio
 from dataclasses import replace
 
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from playground.api.errors import Refused
+from playground.api.together_client import is_together
 from playground.api.translate import model_info
 from playground.errors import UnknownModel
 from playground.protocol import AdapterHost, Backend, ModelInfo
@@ -19,8 +25,11 @@ def models_router(backend: Backend, studio: Studio | None) -> APIRouter:
     router = APIRouter()
 
     @router.get("/models")
-    async def list_models() -> dict[str, object]:
-        return {"object": "list", "data": [_openai_model(info) for info in await backend.models()]}
+    async def list_models(http: Request) -> JSONResponse:
+        models = await backend.models()
+        if is_together(http):
+            return JSONResponse([_listed_model(info) for info in models])
+        return JSONResponse({"object": "list", "data": [_openai_model(info) for info in models]})
 
     @router.get("/models/{name:path}")
     async def retrieve_model(name: str) -> dict[str, object]:
@@ -89,7 +98,23 @@ def _openai_model(info: ModelInfo) -> dict[str, object]:
             "completion_fim": False,
             "fine_tuning": info.capabilities.training,
             "vision": False,
+            "schema": info.capabilities.schema,
+            "logprobs": info.capabilities.logprobs,
         },
+    }
+
+
+def _listed_model(info: ModelInfo) -> dict[str, object]:
+    """An entry of Together's bare list."""
+    return {
+        "id": info.name,
+        "object": "model",
+        "created": info.created,
+        "type": "chat",
+        "display_name": info.name,
+        "organization": OWNER,
+        "context_length": info.context_length,
+        "pricing": {"input": 0, "output": 0, "hourly": 0, "base": 0, "finetune": 0},
     }
 
 

@@ -43,6 +43,8 @@ from playground.studio.studio import Studio
 from playground.studio.training import recipe_for
 
 ALL_STEPS = (0, 2**62)
+BYTES_PER_TOKEN = 4
+"""Of English text, roughly; what an estimate counts by."""
 TARGETS: dict[str, Target] = {"adapter": "peft", "merged": "merged", "model_output_path": "merged"}
 
 
@@ -66,10 +68,13 @@ def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -
     @router.post("/estimate-price", openapi_extra=json_body(EstimateBody))
     async def estimate_price(http: Request) -> dict[str, object]:
         body = EstimateBody.model_validate(await read_object(http))
-        await asyncio.to_thread(named_file, "training_file", body.training_file, uploads)
+        trained, evaluated = await asyncio.to_thread(_estimated_tokens, body, uploads)
         return {
             "estimation_available": True,
             "estimated_total_price": 0,
+            "estimated_train_token_count": trained,
+            "estimated_eval_token_count": evaluated,
+            "user_limit": 0,
             "allowed_to_proceed": True,
         }
 
@@ -173,6 +178,16 @@ async def _check_base(name: str, backend: Backend, studio: Studio) -> None:
                 raise Refused(
                     404, "model_not_found", f"there is no model or job {name!r}", "model_name"
                 ) from None
+
+
+def _estimated_tokens(body: EstimateBody, uploads: Uploads) -> tuple[int, int]:
+    """Return about how many tokens are trained and evaluated, by the files' sizes."""
+    trained = named_file("training_file", body.training_file, uploads).size
+    evaluated = 0
+    if body.validation_file is not None:
+        evaluated = named_file("validation_file", body.validation_file, uploads).size
+    epochs = body.n_epochs or 1
+    return trained * epochs // BYTES_PER_TOKEN, evaluated // BYTES_PER_TOKEN
 
 
 def _create_job(body: FineTuneBody, studio: Studio, uploads: Uploads) -> TrainingSnapshot:

@@ -118,10 +118,12 @@ class TrainingMethod(_Part):
 
 
 class EstimateBody(BaseModel):
-    """A job whose price is asked; only the file matters, as every job costs nothing."""
+    """A job whose price is asked: nothing, so that only what its tokens are counted by matters."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
     training_file: str
+    validation_file: str | None = None
+    n_epochs: Annotated[int | None, Field(ge=1)] = None
 
 
 class FineTuneBody(_Part):

@@ -6,8 +6,8 @@ So that page and API answer while the model loads. Knows no loader and imports n
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
 from typing import Protocol
 
@@ -34,14 +34,27 @@ class ClosableBackend(AdapterBackend, TokenizerHost, Protocol):
         ...
 
 
+class Turn(Protocol):
+    """A request whose turn it is; ``usage`` is what its answer took."""
+
+    request: Request
+    usage: Usage | None
+
+
+TakeTurn = Callable[[Request], AbstractAsyncContextManager[Turn]]
+"""Waits until a request may be answered; it is answered inside."""
+
+
 class DeferredBackend:
     """A `Backend`, `AdapterHost` and `TokenizerHost` that is ``loading`` until `open`.
 
     ``expected`` is listed until then. A stream that is asked for meanwhile waits; everything else
-    raises `ModelLoading`. May be used from any thread.
+    raises `ModelLoading`. ``take_turn`` decides when a request is passed on. May be used from any
+    thread.
     """
 
-    def __init__(self, expected: ModelInfo) -> None:
+    def __init__(self, expected: ModelInfo, take_turn: TakeTurn | None = None) -> None:
+        self._take_turn = take_turn
         self._expected = expected
         self._backend: ClosableBackend | None = None
         self._waiting: set[str] = set()
@@ -102,8 +115,18 @@ class DeferredBackend:
                 waited = time.monotonic() - asked
                 yield Finished("cancelled", Usage(0, 0), Timings(waited, waited, waited))
                 return
-        async with aclosing(self._attached.stream(request)) as events:
+        if self._take_turn is None:
+            async with aclosing(self._attached.stream(request)) as events:
+                async for event in events:
+                    yield event
+            return
+        async with (
+            self._take_turn(request) as turn,
+            aclosing(self._attached.stream(turn.request)) as events,
+        ):
             async for event in events:
+                if isinstance(event, Finished):
+                    turn.usage = event.usage
                 yield event
 
     def cancel(self, request_id: str) -> None:

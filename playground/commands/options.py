@@ -13,7 +13,7 @@ import typer
 
 from playground.settings import SETTINGS, Setting
 
-SECTIONS = tuple(dict.fromkeys(setting.section for setting in SETTINGS))
+SECTIONS = tuple(dict.fromkeys(setting.group for setting in SETTINGS))
 """All sections; "" is for the settings outside of them."""
 
 
@@ -23,7 +23,7 @@ def with_settings(*sections: str) -> Callable[[Callable[..., None]], Callable[..
     The command is called with ``flags``: its own options over those given before its name. It gets
     typer's ``context`` if it has a parameter of that name.
     """
-    settings = [setting for setting in SETTINGS if setting.section in sections]
+    settings = [setting for setting in SETTINGS if setting.group in sections]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own_parameters = inspect.signature(command, eval_str=True).parameters

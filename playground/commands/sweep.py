@@ -28,7 +28,7 @@ INTERRUPTED = 130
 """The exit status of a command that Ctrl+C ended."""
 
 
-@with_settings("", "model", "engine", "adapters", "sweeps")
+@with_settings("", "model", "engine", "adapters", "sweeps", "backends")
 def sweep(
     flags: Flags,
     file: Annotated[
@@ -75,9 +75,12 @@ def sweep(
     if unnamed:
         body["models"] = [app.expected_model(settings).name]
     asked = sweep_of(body, sources, files)  # what is wrong is said before a model is loaded
-    with app.start_backend(settings) as backend:
+    with (
+        app.start_backend(settings) as resident,
+        app.beside_remotes(settings, resident) as backend,
+    ):
         if unnamed:
-            asked = replace(asked, models=(backend.default_model.name,))
+            asked = replace(asked, models=(resident.default_model.name,))
         answers = target.with_name(f".{target.name}.answers.jsonl")
         result = _run(backend, asked, answers)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playground.errors import UnknownJob
 from playground.jobs.job import STATE_FILE, Job, read_job, write_job
+from playground.store.viewer import may_see
 
 Signature = tuple[int, ...]
 """Changes whenever a file or a folder's entries change."""
@@ -51,11 +52,11 @@ class JobIndex:
         return [job for job in jobs if job]
 
     def find(self, job_id: str) -> Job:
-        """Return a job by its id. Raises `UnknownJob`."""
+        """Return a job by its id. Raises `UnknownJob`, also where it is somebody else's."""
         with self._lock:
             is_name = job_id == Path(job_id).name and not job_id.startswith(".")
             job = self._look_up(job_id) if is_name else None
-        if job is None:
+        if job is None or not may_see(job.owner):
             raise UnknownJob(job_id)
         return job
 

@@ -27,7 +27,7 @@ class Job:
 
     ``input`` is what the kind was asked beside the files that it put into the folder, ``result``
     what came of it; both are the kind's own. ``message`` says why it failed, ``notes`` what was
-    changed or found on the way. Times are in seconds since the epoch.
+    changed or found on the way, ``owner`` whose it is. Times are in seconds since the epoch.
     """
 
     folder: Path
@@ -43,6 +43,7 @@ class Job:
     created_s: float = 0.0
     queued_s: float = 0.0
     ended_s: float | None = None
+    owner: str = ""
 
     @property
     def id(self) -> str:

@@ -24,6 +24,7 @@ from playground.jobs.kind import JobHooks, JobKind
 from playground.jobs.log import LOG_FILE, LogLine, LogReaders, progress_of
 from playground.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of, summary_of
 from playground.store.json_files import read_json_object, write_json_object
+from playground.store.viewer import Viewer, current_owner, may_see, viewed_by
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +101,11 @@ class Jobs:
         self._lock.release()
 
     def list(self, kind: str | None = None) -> tuple[JobSummary, ...]:
-        """All jobs, or those of one kind, the latest first."""
-        jobs = (job for job in reversed(self._index.jobs()) if kind in (None, job.kind))
-        return tuple(
-            summary_of(job, self._log(job) if job.state == "running" else ()) for job in jobs
-        )
+        """All jobs that the viewer may see, or those of one kind, the latest first."""
+        visible = (job for job in reversed(self._index.jobs()) if may_see(job.owner))
+        jobs = (job for job in visible if kind in (None, job.kind))
+        log = self._log
+        return tuple(summary_of(job, log(job) if job.state == "running" else ()) for job in jobs)
 
     def snapshot(self, job_id: str) -> JobSnapshot:
         """Return everything that is shown of a job, as its kind has it. Raises `UnknownJob`."""
@@ -123,7 +124,7 @@ class Jobs:
             now = time.time()
             job = Job(
                 folder=folder, kind=kind, name=name, state="queued", input=dict(request or {}),
-                created_s=now, queued_s=now,
+                created_s=now, queued_s=now, owner=current_owner(),
             )  # fmt: skip
             self._index.write(job)
             record_event(folder, "Created")
@@ -305,7 +306,8 @@ class Jobs:
         Nothing that a job does ends the queue.
         """
         try:
-            result = self._kind(job).run(job, hooks)
+            with viewed_by(Viewer(job.owner, sees_all=True)):  # what it makes is its owner's
+                result = self._kind(job).run(job, hooks)
         except PlaygroundError as error:
             message = error.message
         except Exception as error:  # the outer edge of a job: any error is the job's own

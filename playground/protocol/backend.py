@@ -1,6 +1,6 @@
 """The protocol of whatever answers requests: the local engine, a remote server, a script."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,7 +17,10 @@ class Capabilities:
     ``tools``: function calling. ``schema``: answers that meet a JSON schema. ``logprobs``: token
     log-probabilities. ``adapters``: LoRA adapters. ``training``: training of adapters.
     ``reasoning``: answers may begin with reasoning; ``reasoning_efforts``: how much of it a request
-    may ask for, empty where the model has no such setting.
+    may ask for, empty where the model has no such setting. ``enforces``: decoding cannot break a
+    schema, and the backend says of each answer whether that held; otherwise answers are checked
+    when they are complete. ``why_not`` says, by the name of a
+    capability that is missing, why it is.
     """
 
     tools: bool = True
@@ -27,6 +30,8 @@ class Capabilities:
     training: bool = False
     reasoning: bool = False
     reasoning_efforts: tuple[str, ...] = ()
+    enforces: bool = True
+    why_not: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +159,19 @@ def check_capabilities(request: Request, info: ModelInfo) -> None:
     """Raises `InvalidRequest` with the field and the reason for what ``info`` cannot do."""
     can = info.capabilities
     if request.tools and request.tool_choice.mode != "none" and not can.tools:
-        raise InvalidRequest("tools", f"the chat template of {request.model} has no tool calls")
+        reason = can.why_not.get("tools") or "its chat template has no tool calls"
+        raise InvalidRequest("tools", f"{request.model} does not call functions: {reason}")
     if request.response_format and not can.schema:
-        raise InvalidRequest("response_format", f"{request.model} cannot be held to a JSON schema")
+        reason = can.why_not.get("schema", "")
+        problem = f"{request.model} cannot be held to a JSON schema"
+        raise InvalidRequest("response_format", f"{problem}: {reason}" if reason else problem)
     _check_effort(request, can)
     sampling = request.sampling
     asks = sampling.logprobs is not None or sampling.prompt_logprobs is not None
     if asks and not can.logprobs:
-        raise InvalidRequest("logprobs", f"{request.model} does not report log-probabilities")
+        reason = can.why_not.get("logprobs", "")
+        problem = f"{request.model} does not report log-probabilities"
+        raise InvalidRequest("logprobs", f"{problem}: {reason}" if reason else problem)
 
 
 def _check_effort(request: Request, can: Capabilities) -> None:

@@ -5,12 +5,14 @@ follow from that field. Knows no model, no server and no command line; says of e
 where it came from.
 """
 
+from playground.settings.backends import BackendKind, BackendSettings
 from playground.settings.catalog import SETTINGS, Setting
 from playground.settings.load import Flags, load_settings, origin
 from playground.settings.sections import (
     AccessSettings,
     AdapterSettings,
     EngineSettings,
+    LimitSettings,
     ModelSettings,
     Precision,
     Quantization,
@@ -25,8 +27,11 @@ __all__ = [
     "SETTINGS",
     "AccessSettings",
     "AdapterSettings",
+    "BackendKind",
+    "BackendSettings",
     "EngineSettings",
     "Flags",
+    "LimitSettings",
     "ModelSettings",
     "Precision",
     "Quantization",

@@ -10,6 +10,9 @@ from pydantic.fields import FieldInfo
 from playground.settings.sections import Flag, Settings
 from playground.settings.sources import variable_of
 
+LISTED = "Backends"
+"""The heading of settings that are lists of sections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -27,6 +30,11 @@ class Setting:
     def path(self) -> str:
         """Its name in ``playground.yaml``, with a dot for each level."""
         return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def group(self) -> str:
+        """What commands choose it by: its section, or its name where it is a list of sections."""
+        return self.name if self.heading == LISTED else self.section
 
     @property
     def variable(self) -> str:
@@ -106,7 +114,7 @@ def _flatten() -> tuple[Setting, ...]:
             heading = kind.__doc__ or name
             settings += [Setting(name, heading, *member) for member in kind.model_fields.items()]
         else:
-            settings.append(Setting("", "Data", name, field))
+            settings.append(Setting("", LISTED if name == "backends" else "Data", name, field))
     return tuple(settings)
 
 

@@ -65,6 +65,8 @@ def _holds(values: object, path: str) -> bool:
 
 
 def _describe(fault: ErrorDetails, flags: Flags) -> str:
+    if fault["loc"][:1] == ("backends",):
+        return _describe_backend(fault, flags)
     path = ".".join(part for part in fault["loc"] if isinstance(part, str)) or SETTINGS_FILE
     where = origin(path, flags)
     setting = next((setting for setting in SETTINGS if setting.path == path), None)
@@ -78,3 +80,13 @@ def _describe(fault: ErrorDetails, flags: Flags) -> str:
     if members:
         return f"{path} ({where}) is a section with {', '.join(members)}, not {fault['input']!r}"
     return f"{path} ({where}): there is no such setting"
+
+
+def _describe_backend(fault: ErrorDetails, flags: Flags) -> str:
+    """``backends[0].url (playground.yaml): …``"""
+    steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
+    where = "".join(steps).removeprefix(".")
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        message = "there is no such setting"
+    return f"{where} ({origin('backends', flags)}): {message}"

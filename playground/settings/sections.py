@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from playground.settings.backends import AnyBackend, check_aliases
 from playground.settings.sources import (
     ENV_PREFIX,
     NESTED_DELIMITER,
@@ -211,6 +212,52 @@ class AccessSettings(Section):
     api_key: ApiKey | None = Field(
         default=None, description="API requests must carry this key if it is set"
     )
+    password: ApiKey | None = Field(
+        default=None, description="people sign in; this is the password of the account admin"
+    )
+    accounts: bool = Field(
+        default=False,
+        description="people sign in; the first start prints a link for the administrator",
+    )
+    demo: bool = Field(
+        default=False, description="visitors who do not sign in may chat and compare, as guests"
+    )
+    open: bool = Field(
+        default=False, description="listen to a network without asking anybody who they are"
+    )
+    session_hours: float = Field(
+        default=168.0, gt=0, le=8760, description="hours until people have to sign in again"
+    )
+
+    @property
+    def asks(self) -> bool:
+        """Whether people sign in."""
+        return self.password is not None or self.accounts or self.demo
+
+
+class LimitSettings(Section):
+    """Limits"""
+
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="answers that one client may ask for in a minute"
+    )
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="tokens of one client, prompts and answers, in a minute"
+    )
+    tokens_per_day: int | None = Field(
+        default=None, ge=1, description="tokens of one client in a day"
+    )
+    concurrent_answers: int | None = Field(
+        default=None, ge=1, description="answers that are written for one client at once"
+    )
+    queue_per_client: int = Field(
+        default=128, ge=1, description="requests of one client that may wait for their turn"
+    )
+    max_answer_tokens: int | None = Field(
+        default=None, ge=1, description="longest answer in tokens that a request may ask for"
+    )
+    max_tools: int = Field(default=128, ge=1, description="most tools in one request")
+    max_schema_kib: float = Field(default=256.0, gt=0, description="largest JSON schema, KiB")
 
 
 class Settings(BaseSettings):
@@ -241,6 +288,13 @@ class Settings(BaseSettings):
     tools: ToolSettings = ToolSettings()
     sweeps: SweepSettings = SweepSettings()
     access: AccessSettings = AccessSettings()
+    backends: Annotated[Several[AnyBackend], AfterValidator(check_aliases), Flag("--backend")] = (
+        Field(
+            default=(),
+            description="server that answers, too: ALIAS=URL, ALIAS=KIND+URL or a mapping",
+        )
+    )
+    limits: LimitSettings = LimitSettings()
 
     @classmethod
     def settings_customise_sources(

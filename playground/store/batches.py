@@ -44,7 +44,8 @@ class NewBatch:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A batch as it stands. ``times`` are in seconds since the epoch, by state; ``problems`` are
-    OpenAI's error objects; ``usage`` is summed up over the answers."""
+    OpenAI's error objects; ``usage`` is summed up over the answers;
+    ``owner`` is whose it is."""
 
     id: str
     status: BatchStatus
@@ -58,6 +59,7 @@ class Batch:
     completed: int
     failed: int
     usage: Mapping[str, int]
+    owner: str = ""
 
     @property
     def expires(self) -> int:
@@ -244,4 +246,5 @@ def _batch(row: StoredBatch) -> Batch:
         completed=row.completed,
         failed=row.failed,
         usage=row.usage,
+        owner=row.owner,
     )

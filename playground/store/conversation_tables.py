@@ -3,10 +3,11 @@
 from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from playground.store.owned import Owned
 from playground.store.tables import Table
 
 
-class ConversationRow(Table):
+class ConversationRow(Owned, Table):
     """A conversation. ``head_id`` is the item that it is shown up to; times are seconds since the
     epoch; ``folder`` is empty for none."""
 

@@ -49,6 +49,7 @@ from playground.store.conversation_types import (
     Wanted,
 )
 from playground.store.database import WAIT_S, Database
+from playground.store.owned import EVERYBODYS
 
 OF_A_SUMMARY = load_only(
     ConversationRow.id, ConversationRow.title, ConversationRow.kind, ConversationRow.folder,
@@ -110,7 +111,7 @@ class Conversations:
             rows = list(session.scalars(_selection(session, wanted, dialect)))
             shown, has_more = rows[: wanted.limit], len(rows) > wanted.limit
             numbers = [row.number for row in shown]
-            lines = snippets(session, dialect, query, numbers) if query else {}
+            lines = snippets(session, query, numbers) if query else {}
             tags = tags_of(session, numbers)
             return Page(
                 tuple(
@@ -270,7 +271,10 @@ class Conversations:
     def tags(self) -> dict[str, int]:
         """Return the tags with their numbers of conversations."""
         column = ConversationTagRow.tag
-        return self._counts(select(column, func.count()).group_by(column).order_by(column))
+        counted = select(column, func.count()).join(
+            ConversationRow, ConversationRow.number == ConversationTagRow.conversation
+        )
+        return self._counts(counted.group_by(column).order_by(column))
 
     def _counts(self, counts: Select[str, int]) -> dict[str, int]:
         with self._database.reading() as session:
@@ -279,7 +283,7 @@ class Conversations:
 
 def _is_known(session: Session, conversation_id: str) -> bool:
     wanted = select(ConversationRow.number).where(ConversationRow.id == conversation_id)
-    return session.scalar(wanted) is not None
+    return session.scalar(wanted, execution_options={EVERYBODYS: True}) is not None
 
 
 def _selection(session: Session, wanted: Wanted, dialect: str) -> Select[ConversationRow]:

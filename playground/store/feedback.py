@@ -27,6 +27,7 @@ from playground.store.feedback_rows import (
     pairs,
 )
 from playground.store.tables import Answer, Edit, Exchange, Thumb, Vote
+from playground.store.viewer import current_owner
 
 Verdict = Literal["best", "tie", "all bad"]
 LONGEST_PROMPT = 40
@@ -118,7 +119,8 @@ class Feedback:
 
     def rate(self, messages: Sequence[Message], answer: NewAnswer, *, up: bool) -> None:
         """Keep an answer with a thumb; a later thumb on the same answer replaces it."""
-        content = json.dumps([[m.to_openai() for m in messages], answer.model, answer.text])
+        said = [[m.to_openai() for m in messages], answer.model, answer.text]
+        content = json.dumps(said) + current_owner()  # everybody rates their own copy
         exchange_id = hashlib.sha256(content.encode()).hexdigest()[:32]
         with self._database.writing() as session:
             exchange = session.get(Exchange, exchange_id)

@@ -18,6 +18,7 @@ from playground.errors import Conflict, InvalidRequest, UnknownFile
 from playground.files import write_atomic
 from playground.store.json_files import read_json_object, write_json_object
 from playground.store.uploads import Upload, Uploads
+from playground.store.viewer import current_owner, may_see
 
 EXPIRES_S = 3600
 """How long parts are taken, in seconds: OpenAI's hour."""
@@ -43,6 +44,7 @@ class PartUpload:
     file_expires_s: int | None = None
     status: PartUploadStatus = "pending"
     file_id: str = ""
+    owner: str = ""
 
     @property
     def expires(self) -> int:
@@ -67,7 +69,9 @@ class PartUploads:
             raise InvalidRequest("bytes", f"{size} is not between 1 and {self._max_bytes}")
         self._remove_old()
         upload_id = f"upload_{uuid.uuid4().hex[:24]}"
-        made = PartUpload(upload_id, name, size, purpose, int(time.time()), file_expires_s)
+        made = PartUpload(
+            upload_id, name, size, purpose, int(time.time()), file_expires_s, owner=current_owner()
+        )
         self._write(made)
         return made
 
@@ -78,6 +82,8 @@ class PartUploads:
         if not metadata:
             raise UnknownFile(upload_id)
         found = PartUpload(**metadata)  # type: ignore[arg-type]
+        if not may_see(found.owner):
+            raise UnknownFile(upload_id)
         if found.status == "pending" and found.expires <= time.time():
             return replace(found, status="expired")
         return found

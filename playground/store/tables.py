@@ -5,6 +5,8 @@ import datetime
 from sqlalchemy import JSON, Boolean, DateTime, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from playground.store.owned import Owned
+
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
@@ -14,7 +16,7 @@ class Table(DeclarativeBase):
     """All tables."""
 
 
-class Exchange(Table):
+class Exchange(Owned, Table):
     """A conversation and its answers, one of each compared model. ``messages`` and ``tools`` are in
     OpenAI's form; the system prompt is each answer's own. ``tags`` say what was compared."""
 
@@ -90,7 +92,7 @@ class Edit(Table):
     __table_args__ = (Index("edits_by_answer", "answer_id"),)
 
 
-class StoredResponse(Table):
+class StoredResponse(Owned, Table):
     """A response of ``/v1/responses`` with its own input items. ``number`` grows; ``size`` is in
     bytes of JSON."""
 
@@ -145,7 +147,7 @@ class PromptLabel(Table):
     number: Mapped[int] = mapped_column(Integer)
 
 
-class StoredBatch(Table):
+class StoredBatch(Owned, Table):
     """A batch of requests. ``number`` grows; ``times`` holds by name the seconds since the epoch at
     which it came to a state; ``problems`` are OpenAI's error objects, each with its line."""
 
@@ -182,7 +184,7 @@ class BatchResult(Table):
     text: Mapped[str] = mapped_column(Text)
 
 
-class StoredCompletion(Table):
+class StoredCompletion(Owned, Table):
     """A chat completion that was to be stored, with the messages that it answered, each with an
     id. ``number`` grows; ``size`` is in bytes of JSON."""
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from playground.errors import InvalidRequest, Overloaded, UnknownFile
 from playground.files import atomic_folder
 from playground.store.json_files import StoredObject, read_json_object, write_json_object
+from playground.store.viewer import Viewer, current_owner, may_see, viewed_by
 
 ID = re.compile(r"file-[0-9a-f]{24}")
 METADATA_FILE, CONTENT = "about.json", "content"
@@ -32,7 +33,7 @@ MAX_ANNOUNCED = 100
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file as it was uploaded. ``created`` and ``expires`` are in seconds since the epoch; one
-    that does not expire stays until it is deleted."""
+    that does not expire stays until it is deleted. ``owner`` is whose it is."""
 
     id: str
     name: str
@@ -41,6 +42,7 @@ class Upload:
     created: int
     path: Path
     expires: int | None = None
+    owner: str = ""
 
 
 class Uploads:
@@ -108,6 +110,7 @@ class Uploads:
         file_id, token = _new_id(), secrets.token_urlsafe(24)
         announced: StoredObject = {
             "name": name, "purpose": purpose, "sha256": sha256, "token": _digest(token),
+            "owner": current_owner(),
         }  # fmt: skip
         write_json_object(folder / f"{file_id}.json", announced)
         return file_id, token
@@ -123,8 +126,10 @@ class Uploads:
         if not hmac.compare_digest(str(announced.get("token", "")), _digest(token)):
             raise UnknownFile(file_id)
         name, purpose = str(announced["name"]), str(announced["purpose"])
+        viewer = Viewer(str(announced.get("owner", "")), sees_all=True)
         try:
-            upload = await self._save(file_id, name, purpose, chunks, str(announced["sha256"]))
+            with viewed_by(viewer):  # the token stands for whoever announced it
+                upload = await self._save(file_id, name, purpose, chunks, str(announced["sha256"]))
         except FileExistsError:  # sent twice at once
             raise UnknownFile(file_id) from None
         path.unlink(missing_ok=True)
@@ -177,6 +182,8 @@ class Uploads:
             raise UnknownFile(file_id)
         path = folder / CONTENT / str(metadata["name"])
         upload = Upload(file_id, path=path, **metadata)  # type: ignore[arg-type]
+        if not may_see(upload.owner):
+            raise UnknownFile(file_id)
         if upload.expires is not None and upload.expires <= time.time():
             shutil.rmtree(folder, ignore_errors=True)
             raise UnknownFile(file_id)
@@ -207,6 +214,8 @@ def _write_metadata(
     folder: Path, name: str, size: int, purpose: str, expires_s: int | None = None
 ) -> None:
     now = int(time.time())
-    metadata: StoredObject = {"name": name, "size": size, "purpose": purpose, "created": now}
+    metadata: StoredObject = {
+        "name": name, "size": size, "purpose": purpose, "created": now, "owner": current_owner(),
+    }  # fmt: skip
     expires: StoredObject = {} if expires_s is None else {"expires": now + expires_s}
     write_json_object(folder / METADATA_FILE, metadata | expires)

@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from playground import __version__
 from playground.protocol import ModelInfo
 from playground.services import Services
+from playground.ui.admin.tab import admin_tab
 from playground.ui.chat.tab import chat_tab
 from playground.ui.compare.tab import compare_tab
 from playground.ui.components.answering import Answering
@@ -17,6 +18,7 @@ from playground.ui.components.binding import bind
 from playground.ui.components.events import UNQUEUED
 from playground.ui.components.loading import loading_notice
 from playground.ui.components.markup import render
+from playground.ui.components.visiting import ASKS_NOBODY
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
@@ -26,6 +28,7 @@ from playground.ui.json.tab import json_tab
 from playground.ui.prompts.tab import prompts_tab
 from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
+from playground.ui.visitor import show_visitor, tab_id
 
 TITLE = "Mistral Playground"
 SCRIPTS = (
@@ -38,6 +41,8 @@ SCRIPTS = (
     "tokens.js",
     "keys.js",
 )
+ROOMS = ("chat", "functions", "json", "prompts", "compare", "sweeps", "finetune", "admin")
+"""The tabs, by the packages of their handlers."""
 
 
 def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
@@ -54,30 +59,37 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
     needs_key, store = services.access.needs_key, services.conversations
     recorder = Recorder(store)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        setattr(page, ASKS_NOBODY, not services.access.needs_key)
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
+        name = gr.HTML(visible=services.access.asks, elem_id="visitor", container=False)
         loading = loading_notice(page, services.backend)
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Chat", id="chat"):
+            with gr.Tab("Chat", id="chat", elem_id=tab_id("chat")):
                 chat, restored = chat_tab(
                     page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
-            with gr.Tab("Functions", id="functions"):
+            with gr.Tab("Functions", id="functions", elem_id=tab_id("functions")):
                 functions = functions_tab(
                     page, answering, toolbox, needs_key=needs_key, recorder=recorder
                 )
-            with gr.Tab("JSON", id="json"):
+            with gr.Tab("JSON", id="json", elem_id=tab_id("json")):
                 structured = json_tab(page, answering, needs_key=needs_key)
-            with gr.Tab("Prompts", id="prompts"):
+            with gr.Tab("Prompts", id="prompts", elem_id=tab_id("prompts")):
                 tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
-            with gr.Tab("Compare", id="compare"):
+            with gr.Tab("Compare", id="compare", elem_id=tab_id("compare")):
                 lanes = compare_tab(
                     page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
                 )
             if services.sweeps:
-                with gr.Tab("Evaluate", id="evaluate"):
+                with gr.Tab("Evaluate", id="evaluate", elem_id=tab_id("sweeps")):
                     swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
-            with gr.Tab("Fine-tune", id="finetune"):
+            with gr.Tab("Fine-tune", id="finetune", elem_id=tab_id("finetune")):
                 finetune_tab(page, answering, studio, feedback)
+            if services.access.asks and services.access.people:
+                with gr.Tab("Admin", id="admin", elem_id=tab_id("admin")) as admin:
+                    admin_tab(admin, services.access.people)
+        if services.access.asks:
+            show_visitor(page, name, ROOMS)
         if store is not None:
             history_sidebar(page, store, answering, tabs, chat, functions, restored)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load

@@ -204,3 +204,37 @@ def test_unreachable_default_leaves_the_embedded_model(
 def test_unreachable_chosen_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NoNetwork, match="smollm2 is not on this disk"):
         load_model(load_settings({"home": tmp_path, "model.name": "smollm2"}))
+
+
+BACKENDS = """
+backends:
+  - {alias: box, url: "http://box:8000/v1/", kind: vllm, models: [a, {id: b/c, name: c}]}
+  - desk=ollama+http://localhost:11434
+"""
+
+
+def test_backends_are_mappings_or_text(folder: Path) -> None:
+    (folder / "playground.yaml").write_text(BACKENDS)
+    box, desk = load_settings().backends
+    assert (box.url, [model.name or model.id for model in box.models]) == (
+        "http://box:8000/v1",
+        ["a", "c"],
+    )
+    assert (desk.alias, desk.kind, desk.url) == ("desk", "ollama", "http://localhost:11434")
+
+
+@pytest.mark.parametrize(
+    ("backends", "message"),
+    [
+        (["x"], "backends[0] (--backend): write ALIAS=URL"),
+        (["x=ftp://h"], "backends[0].url (--backend): write http://"),
+        (["x=http://user:secret@h"], "no user, password or query"),
+        (["x=http://a", "x=http://b"], "alias 'x' is given twice"),
+        (["t=together+https://api.together.xyz"], "name those to offer here"),
+    ],
+)
+def test_wrong_backends_are_named(folder: Path, backends: list[str], message: str) -> None:
+    with pytest.raises(InvalidSettings) as failure:
+        load_settings({"backends": backends})
+    assert message in str(failure.value)
+    assert "secret" not in str(failure.value)

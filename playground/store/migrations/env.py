@@ -2,7 +2,10 @@
 
 from alembic import context
 
-from playground.store import conversation_tables  # noqa: F401 - its tables belong to it
+from playground.store import (
+    account_tables,  # noqa: F401 - its tables belong to it
+    conversation_tables,  # noqa: F401 - its tables belong to it
+)
 from playground.store.tables import Table
 
 context.configure(

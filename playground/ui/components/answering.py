@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
-from playground.errors import InvalidRequest, ModelLoading
+from playground.errors import BackendBusy, BackendUnavailable, InvalidRequest, ModelLoading
 from playground.lab import Lane, LaneEvent, ask_lanes, lane_of
 from playground.lab.extraction import Extracted, extract_many
 from playground.lab.prompts import PromptVersion
@@ -43,10 +43,10 @@ class Answering:
 
     async def count_tokens(self, request: Request) -> int | None:
         """Return the tokens of a prompt; None where the model's chat template refuses
-        it, or before the model is loaded."""
+        it, before the model is loaded, and where another server does not say."""
         try:
             return await self.backend.count_tokens(request)
-        except (InvalidRequest, ModelLoading):
+        except (InvalidRequest, ModelLoading, BackendUnavailable, BackendBusy):
             return None
 
     def cancel(self, request_id: str) -> None:

@@ -19,7 +19,10 @@ from typing import Final, TypedDict, cast, get_args, get_origin, get_type_hints
 import gradio as gr
 from gradio.blocks import Block
 
+from playground.access import acting_as
+from playground.access.paths import area_of_handler
 from playground.ui.components.errors import error_toasts
+from playground.ui.components.visiting import is_hidden_from_visitor, visitor_for
 
 Handler = Callable[..., object]
 GradioUpdates = dict[Block, object]
@@ -33,6 +36,10 @@ class Unchanged(Enum):
 
 UNCHANGED: Final = Unchanged.UNCHANGED
 """The update that leaves a component as it is."""
+
+
+END: Final = object()
+"""What stands for the end of a stream of updates."""
 
 
 class Bound(TypedDict):
@@ -67,15 +74,22 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
     The wrapper keeps the handler's signature and annotations, by which Gradio passes
     ``inputs_kwargs`` and its own arguments (`gr.Request`, `gr.EditData` and the like).
     """
+    nothing = UNCHANGED if convert else None
     convert = convert or (lambda update: update)
+    area = area_of_handler(_module_of(handler))
     if inspect.isasyncgenfunction(handler):
         stream = cast("Callable[..., AsyncGenerator[object, None]]", handler)
 
         @functools.wraps(handler)
         async def streaming(*args: object, **kwargs: object) -> AsyncGenerator[object, None]:
             with error_toasts():
+                identity = visitor_for(area)
                 async with aclosing(stream(*args, **kwargs)) as updates:
-                    async for update in updates:
+                    while True:
+                        with acting_as(identity):  # each step: contexts may differ
+                            update = await anext(updates, END)
+                        if update is END:
+                            return
                         yield convert(update)
 
         return streaming
@@ -84,17 +98,26 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def awaiting(*args: object, **kwargs: object) -> object:
-            with error_toasts():
+            if is_hidden_from_visitor(area):
+                return convert(nothing)
+            with error_toasts(), acting_as(visitor_for(area)):
                 return convert(await coroutine(*args, **kwargs))
 
         return awaiting
 
     @functools.wraps(handler)
     def plain(*args: object, **kwargs: object) -> object:
-        with error_toasts():
+        if is_hidden_from_visitor(area):
+            return convert(nothing)
+        with error_toasts(), acting_as(visitor_for(area)):
             return convert(handler(*args, **kwargs))
 
     return plain
+
+
+def _module_of(handler: Handler) -> str:
+    function = handler.func if isinstance(handler, functools.partial) else handler
+    return str(function.__module__)
 
 
 def _update_class(handler: Handler) -> type | None:

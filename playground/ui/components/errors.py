@@ -20,6 +20,7 @@ TITLES: Mapping[Kind, str] = MappingProxyType(
     {
         "invalid": "Not accepted",
         "unauthorized": "Not allowed",
+        "forbidden": "Not allowed",
         "not_found": "Not found",
         "conflict": "Not possible now",
         "overloaded": "Too busy",

@@ -189,7 +189,7 @@ class FunctionHandlers:
         _read(tools)
         return DefinitionsUpdate(tools=with_tools(tools, tools_of_text(source or "")), paste="")
 
-    def check(self, tools: str, choice: str) -> DefinitionsUpdate:
+    async def check(self, tools: str, choice: str, model: str | None) -> DefinitionsUpdate:
         """Say what is wrong with the functions, and offer them as tool choices."""
         try:
             definitions = _read(tools)
@@ -199,7 +199,9 @@ class FunctionHandlers:
         names = [tool.name for tool in definitions]
         options = choice_options(names)
         known = choice if choice in [value for _, value in options] else "auto"
-        text = f"{len(names)} function{'' if len(names) == 1 else 's'} · arguments always valid"
+        enforced = (await self.answering.model(model)).capabilities.enforces
+        arguments = "always valid" if enforced else "checked when they are complete"
+        text = f"{len(names)} function{'' if len(names) == 1 else 's'} · arguments {arguments}"
         return DefinitionsUpdate(
             verdict=verdict(text, good=True), choice=gr.Dropdown(options, value=known)
         )

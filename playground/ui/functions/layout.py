@@ -9,6 +9,7 @@ import gradio as gr
 
 from playground.protocol import ModelInfo
 from playground.tools import Toolbox
+from playground.ui.components.ability import ability_line
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import FunctionExample, examples_for
 from playground.ui.components.markup import render
@@ -36,6 +37,7 @@ class FunctionParts:
     paste: gr.Textbox
     add: gr.Button
     verdict: gr.HTML
+    ability: gr.HTML
     timeline: gr.State
     stored: gr.Textbox
     conversation: gr.Textbox
@@ -66,7 +68,9 @@ def function_parts(
     first = examples[0].tools if examples else ("get_weather",)
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
-            form, gallery, paste, add, verdict = _setup(models, toolbox, tools_json(first))
+            form, gallery, paste, add, (verdict, ability) = _setup(
+                models, toolbox, tools_json(first)
+            )
         with gr.Column(elem_classes="work"):
             with gr.Row(elem_classes="work-head"):
                 note = gr.HTML("", elem_classes="work-note", container=False)
@@ -95,6 +99,7 @@ def function_parts(
         paste=paste,
         add=add,
         verdict=verdict,
+        ability=ability,
         timeline=gr.State(Timeline()),
         stored=stored,
         conversation=conversation,
@@ -139,10 +144,11 @@ def _call_panel() -> tuple[gr.Column, gr.Dropdown, gr.Textbox, tuple[gr.Button, 
 
 def _setup(
     models: Sequence[ModelInfo], toolbox: Toolbox, tools: str
-) -> tuple[dict[str, gr.Component], gr.Dropdown, gr.Textbox, gr.Button, gr.HTML]:
+) -> tuple[dict[str, gr.Component], gr.Dropdown, gr.Textbox, gr.Button, tuple[gr.HTML, gr.HTML]]:
     model = gr.Dropdown(
         [info.name for info in models], value=models[0].name, label="Model", elem_id="fn-model"
     )
+    ability = ability_line("fn-ability")
     gallery = gr.Dropdown(
         gallery_names(),
         value=None,
@@ -188,7 +194,7 @@ def _setup(
         "temperature": temperature,
         "max_tokens": max_tokens,
     }
-    return form, gallery, paste, add, verdict
+    return form, gallery, paste, add, (verdict, ability)
 
 
 def _permissions(runnable: Sequence[str]) -> tuple[gr.Dropdown, gr.Dropdown]:

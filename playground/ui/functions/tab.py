@@ -4,6 +4,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from playground.tools import Toolbox
+from playground.ui.components.ability import AbilityParts, watch_ability
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import STREAM, UNQUEUED
@@ -28,6 +29,8 @@ def functions_tab(
     parts = function_parts(answering.initial_models, toolbox, examples)
     handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
     _wire_definitions(page, parts, handlers)
+    ability = AbilityParts(parts.ability, (parts.message,))
+    watch_ability(page, answering, parts.model, ability, "tools")
     conversation_ends = _wire_conversation(parts, handlers)
     for event in conversation_ends:
         event.then(**bind(handlers.store, parts), inputs=parts.timeline, **UNQUEUED)
@@ -62,9 +65,9 @@ def _wire_definitions(page: gr.Blocks, parts: FunctionParts, handlers: FunctionH
         **bind(handlers.add_pasted, parts), inputs=[parts.paste, parts.tools], **UNQUEUED
     )
     gr.on(
-        [parts.tools.change, page.load],
+        [parts.tools.change, parts.form["model"].change, page.load],
         **bind(handlers.check, parts),
-        inputs=[parts.tools, parts.choice],
+        inputs=[parts.tools, parts.choice, parts.model],
         trigger_mode="always_last",
         **UNQUEUED,
     )

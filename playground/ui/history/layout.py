@@ -9,12 +9,14 @@ from playground.lab.history import FORMATS
 EVERYTHING = "all"
 ARCHIVED = "archived"
 SELECT = """
+const toggle = element.closest('.sidebar')?.querySelector('.toggle-button');
+for (const name of ['aria-label', 'title']) toggle?.setAttribute(name, 'Conversations');
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button?.dataset.conversation) {
     trigger('select', {conversation: button.dataset.conversation});
     if (matchMedia('(max-width: 640px)').matches)
-      element.closest('.sidebar')?.querySelector('.toggle-button')?.click();
+      toggle?.click();
   }
   if (button?.dataset.more) trigger('like');
 });

@@ -131,17 +131,20 @@ class JsonHandlers:
     examples: tuple[JsonExample, ...]
     needs_key: bool
 
-    def check(self, schema: str) -> SchemaUpdate:
+    async def check(self, schema: str, model: str | None) -> SchemaUpdate:
         """Say how far the schema can be enforced, or what is wrong with it."""
         try:
             compiled = compile_schema(read_schema(schema))
         except InvalidRequest as error:
             return SchemaUpdate(verdict=verdict(error.problem, good=False))
-        text = (
-            "Constrained in part; checked when the answer is complete"
-            if compiled.needs_check
-            else "Constrained strictly: every token fits the schema"
-        )
+        text = "Constrained strictly: every token fits the schema"
+        if compiled.needs_check:
+            text = "Constrained in part; checked when the answer is complete"
+        can = (await self.answering.model(model)).capabilities
+        if not can.enforces:
+            text = "Asked of the model's server; checked here when the answer is complete"
+        if not can.schema:
+            text = "The schema is valid"
         return SchemaUpdate(verdict=verdict(text, good=True))
 
     def make_schema(self, source: str | None) -> SchemaUpdate:

@@ -10,6 +10,7 @@ import gradio as gr
 from playground.lab.extraction import INSTRUCTION
 from playground.protocol import ModelInfo
 from playground.protocol.json_types import JsonObject
+from playground.ui.components.ability import ability_line
 from playground.ui.components.code_panel import CodeParts, code_panel
 from playground.ui.components.examples import JsonExample
 
@@ -29,6 +30,7 @@ class JsonParts:
     form: dict[str, gr.Component]
     schema: gr.Code
     verdict: gr.HTML
+    ability: gr.HTML
     source: gr.Textbox
     make: gr.Button
     text: gr.Textbox
@@ -59,7 +61,7 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
     first = examples[0] if examples else JsonExample("", "", EMPTY_SCHEMA)
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
-            form, verdict, source, make = _setup(models, first)
+            form, (verdict, ability), source, make = _setup(models, first)
         with gr.Column(elem_classes="work scrolling"):
             text = gr.Textbox(
                 first.text,
@@ -89,6 +91,7 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
         form=form,
         schema=form["schema"],
         verdict=verdict,
+        ability=ability,
         source=source,
         make=make,
         text=text,
@@ -117,10 +120,11 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
 
 def _setup(
     models: Sequence[ModelInfo], first: JsonExample
-) -> tuple[dict[str, gr.Component], gr.HTML, gr.Textbox, gr.Button]:
+) -> tuple[dict[str, gr.Component], tuple[gr.HTML, gr.HTML], gr.Textbox, gr.Button]:
     model = gr.Dropdown(
         [info.name for info in models], value=models[0].name, label="Model", elem_id="json-model"
     )
+    ability = ability_line("json-ability")
     schema = gr.Code(
         json.dumps(first.schema, indent=2),
         language="json",
@@ -157,7 +161,7 @@ def _setup(
         "model": model, "schema": schema, "instruction": instruction, "temperature": temperature,
         "max_tokens": max_tokens,
     }  # fmt: skip
-    return form, verdict, source, make
+    return form, (verdict, ability), source, make
 
 
 def _answer_views() -> tuple[gr.HTML, gr.JSON, gr.Dataframe, gr.Code]:

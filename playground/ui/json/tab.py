@@ -4,6 +4,7 @@ from functools import partial
 
 import gradio as gr
 
+from playground.ui.components.ability import AbilityParts, watch_ability
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import STREAM, UNQUEUED
@@ -19,12 +20,14 @@ def json_tab(page: gr.Blocks, answering: Answering, *, needs_key: bool) -> gr.Dr
     parts = json_parts(answering.initial_models, examples)
     handlers = JsonHandlers(answering, examples, needs_key)
     gr.on(
-        [parts.schema.change, page.load],
+        [parts.schema.change, parts.form["model"].change, page.load],
         **bind(handlers.check, parts),
-        inputs=parts.schema,
+        inputs=[parts.schema, parts.form["model"]],
         trigger_mode="always_last",
         **UNQUEUED,
     )
+    ability = AbilityParts(parts.ability, (parts.extract, parts.extract_all))
+    watch_ability(page, answering, parts.form["model"], ability, "schema")
     parts.make.click(**bind(handlers.make_schema, parts), inputs=parts.source, **UNQUEUED)
     # What was extracted is of another text or schema now.
     gr.on(

@@ -170,9 +170,7 @@ WHOLE = [
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     which=st.integers(0, 2),
     cuts=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 12), PIECES), max_size=3),

@@ -86,9 +86,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=VALUES, cut=st.integers(0, 60), flip=st.integers(0, 255))
 def test_no_line_is_lost(tmp_path: Path, value: Any, cut: int, flip: int) -> None:
     mutated = json.dumps(GOOD).encode()

@@ -1,18 +1,23 @@
-"""`Access`: the API key, without a server."""
+"""`Access`: who asks, and what is open to them, without a server."""
 
 import pytest
 from pydantic import SecretStr
 
-from playground.access import Access
-from playground.errors import Unauthorized
-from playground.settings import AccessSettings
+from playground.access import LOCAL, Access, Area, Credentials, check_exposure
+from playground.access.paths import area_of, area_of_handler
+from playground.errors import Forbidden, InvalidSettings, Unauthorized
+from playground.settings import AccessSettings, load_settings
 
-KEYED = Access.from_settings(AccessSettings(api_key=SecretStr("sesame")))
+MODELS = ("GET", "/v1/models")
+
+
+def keyed(key: str = "sesame") -> Access:
+    return Access.from_settings(AccessSettings(api_key=SecretStr(key)))
 
 
 @pytest.mark.parametrize("header", ["Bearer sesame", "bearer sesame", "Bearer  sesame "])
 def test_access_passes_right_key(header: str) -> None:
-    KEYED.check(header)
+    assert keyed().admit(*MODELS, Credentials(header)).via == "key"
 
 
 @pytest.mark.parametrize(
@@ -20,47 +25,78 @@ def test_access_passes_right_key(header: str) -> None:
 )
 def test_access_refuses_other_headers(header: str | None) -> None:
     with pytest.raises(Unauthorized, match="Authorization: Bearer"):
-        KEYED.check(header)
+        keyed().admit(*MODELS, Credentials(header))
 
 
 def test_access_without_key_passes_all() -> None:
     access = Access.from_settings(AccessSettings())
     assert not access.needs_key
-    access.check(None)
-    access.check("Bearer anything")
+    assert access.admit(*MODELS, Credentials("Bearer anything")) is LOCAL
 
 
 def test_access_takes_key_in_utf8() -> None:
     header = "Bearer schlüssel".encode().decode("latin-1")  # as a server decodes what was sent
-    Access("schlüssel").check(header)
+    keyed("schlüssel").admit(*MODELS, Credentials(header))
 
 
 def test_access_does_not_print_key() -> None:
-    assert "sesame" not in repr(KEYED)
-
-
-def keyed(key: str) -> Access:
-    return Access.from_settings(AccessSettings(api_key=SecretStr(key)))
+    assert "sesame" not in repr(keyed())
 
 
 def test_a_page_session_outlives_a_restart() -> None:
-    keyed("sesame").check_page(None, keyed("sesame").new_page_session())
+    session = keyed().new_page_session()
+    assert keyed().admit("POST", "/gradio_api/queue/join", Credentials(page=session))
 
 
 def test_a_page_session_ends_with_its_key() -> None:
-    session = keyed("sesame").new_page_session()
+    session = keyed().new_page_session()
     with pytest.raises(Unauthorized):
-        keyed("another").check_page(None, session)
+        keyed("another").admit("POST", "/gradio_api/queue/join", Credentials(page=session))
 
 
 def test_a_page_session_is_no_key() -> None:
     with pytest.raises(Unauthorized):
-        KEYED.check(f"Bearer {KEYED.new_page_session()}")
+        keyed().admit(*MODELS, Credentials(f"Bearer {keyed().new_page_session()}"))
 
 
-def test_the_key_opens_the_page_too() -> None:
-    KEYED.check_page("Bearer sesame", None)
+def test_a_page_session_downloads_exports() -> None:
+    page = Credentials(page=keyed().new_page_session())
+    assert keyed().admit("GET", "/v1/exports/x.zip", page)
+    with pytest.raises(Unauthorized):
+        keyed().admit("DELETE", "/v1/files/x", page)
 
 
 def test_no_two_page_sessions_are_alike() -> None:
-    assert KEYED.new_page_session() != KEYED.new_page_session()
+    assert keyed().new_page_session() != keyed().new_page_session()
+
+
+def test_unknown_paths_are_the_administrators() -> None:
+    assert area_of("GET", "/v1/something/new") is Area.ADMIN
+    assert area_of("GET", "/gradio_api/proxy=http://169.254.169.254/") is Area.ADMIN
+    assert area_of_handler("playground.ui.something.events") is Area.ADMIN
+
+
+def test_an_alias_is_the_same_path() -> None:
+    assert area_of("POST", "/v1/v1/fine_tuning/jobs") is area_of("POST", "/v1/fine_tuning/jobs")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_an_open_network_is_refused(host: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"--password.*--demo.*--open"):
+        check_exposure(load_settings({"server.host": host, "access.api_key": "sesame"}))
+
+
+@pytest.mark.parametrize("flag", ["password", "accounts", "demo", "open"])
+def test_each_named_flag_mends_it(flag: str) -> None:
+    value = "correct-horse" if flag == "password" else True
+    check_exposure(load_settings({"server.host": "0.0.0.0", f"access.{flag}": value}))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
+def test_loopback_asks_nothing(host: str) -> None:
+    check_exposure(load_settings({"server.host": host}))
+
+
+def test_a_forbidden_area_names_the_role() -> None:
+    with pytest.raises(Forbidden, match="the role trainer"):
+        LOCAL.__class__("ana", "a", frozenset(), via="session", role="user").require(Area.FINE_TUNE)

@@ -70,6 +70,10 @@ def test_all_other_paths_are_left_to_the_page(serve) -> None:
     app = create_api(Services.create(ScriptedBackend(lambda request: []), settings))
     app.mount("/", page)
     url = serve(app=app)
-    for path in ("/", "/nothing", "/v10", "/healthy"):
-        assert httpx.get(url + path).text == "a page"
-    assert httpx.get(f"{url}/v1/nothing").json()["error"]["code"] == "unknown_url"
+    assert httpx.get(url).text == "a page"
+    key = {"Authorization": "Bearer sesame"}
+    for path in ("/nothing", "/v10", "/healthy"):
+        assert httpx.get(url + path).status_code == 401
+        assert httpx.get(url + path, headers=key).text == "a page"
+    reply = httpx.get(f"{url}/v1/nothing", headers=key)
+    assert reply.json()["error"]["code"] == "unknown_url"

@@ -64,3 +64,15 @@ def test_unsupported_paths_refused_by_name(server_url: str, path: str, code: str
     body = {"model": "embedded", "prompt": "def", "agent_id": "a", "messages": []}
     reply = httpx.post(f"{server_url}/v1/{path}/completions", json=body)
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("agent", ["mistral-client-python/3.7.0", "Together/JS 0.52.0"])
+def test_usage_ends_their_streams(server_url: str, agent: str) -> None:
+    body = {**ASKED, "tools": [], "tool_choice": "none", "max_tokens": 4, "n": 2}
+    reply = httpx.post(
+        f"{server_url}/v1/chat/completions", json=body, headers={"user-agent": agent}, timeout=60
+    )
+    chunks = [json.loads(line[6:]) for line in reply.text.splitlines() if "{" in line]
+    assert all(len(chunk["choices"]) == 1 for chunk in chunks)
+    assert ["usage" in chunk for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1]["usage"]["completion_tokens"] == 8

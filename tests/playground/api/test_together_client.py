@@ -1,5 +1,6 @@
 """The unmodified `together` client over the embedded model, with either base URL."""
 
+import httpx
 import pytest
 import together
 
@@ -98,3 +99,10 @@ def test_an_answer_beyond_the_context_is_an_error_if_asked(together_client, mode
     with pytest.raises(together.BadRequestError, match="were requested"):
         create(**change, context_length_exceeded_behavior="error")
     assert create(**change, context_length_exceeded_behavior="truncate").choices
+
+
+@pytest.mark.parametrize("agent", ["Together/v1 PythonBindings/1.6.0", "Together/JS 0.52.0"])
+def test_other_clients_get_a_bare_list_of_models(server_url, model, agent):
+    reply = httpx.get(f"{server_url}/v1/models", headers={"user-agent": agent})
+    (first, *_) = reply.json()
+    assert (first["id"], first["object"], first["pricing"]["input"]) == (model, "model", 0)

@@ -274,10 +274,11 @@ def test_cancel_then_delete(server: openai.OpenAI, client: together.Together, fi
         client.fine_tuning.retrieve(made.id)
 
 
-def test_price_is_zero(client: together.Together, file_id: str) -> None:
+def test_price_is_zero(client: together.Together, file_id: str, rows: Path) -> None:
     estimate: Any = client.fine_tuning.estimate_price(training_file=file_id, model="embedded")
     assert estimate.estimation_available
     assert (estimate.estimated_total_price, estimate.allowed_to_proceed) == (0, True)
+    assert estimate.estimated_train_token_count == rows.stat().st_size // 4
 
 
 def test_limits_name_modules(client: together.Together) -> None:

@@ -178,11 +178,11 @@ def test_an_example_brings_its_functions(tab: FunctionHandlers) -> None:
     assert update.choice == "auto"
 
 
-def test_a_pasted_signature_joins_the_functions(tab: FunctionHandlers) -> None:
+async def test_a_pasted_signature_joins_the_functions(tab: FunctionHandlers) -> None:
     update = tab.add_pasted("def ring_bell(times: int = 1): ...", tools_json(["get_weather"]))
     assert "ring_bell" in str(update.tools)
     assert update.paste == ""
-    assert "2 functions" in str(tab.check(str(update.tools), "auto").verdict)
+    assert "2 functions" in str((await tab.check(str(update.tools), "auto", None)).verdict)
 
 
 def test_a_gallery_function_replaces_one_of_its_name(tab: FunctionHandlers) -> None:
@@ -194,17 +194,17 @@ def test_a_gallery_function_replaces_one_of_its_name(tab: FunctionHandlers) -> N
     assert {"get_weather", "check_parcel"} <= set(gallery_names())
 
 
-def test_wrong_functions_are_said_and_choices_kept(tab: FunctionHandlers) -> None:
-    update = tab.check("[{", "auto")
+async def test_wrong_functions_are_said_and_choices_kept(tab: FunctionHandlers) -> None:
+    update = await tab.check("[{", "auto", None)
     assert 'class="bad"' in str(update.verdict)
     assert update.choice is UNCHANGED
     with pytest.raises(InvalidRequest):
         tab.add_pasted("def f(): ...", "[{")
 
 
-def test_tool_choices_follow_the_functions(tab: FunctionHandlers) -> None:
+async def test_tool_choices_follow_the_functions(tab: FunctionHandlers) -> None:
     for name, value in (("get_weather", "name:get_weather"), ("book_hotel", "auto")):
-        choice = tab.check(tools_json([name]), "name:get_weather").choice
+        choice = (await tab.check(tools_json([name]), "name:get_weather", None)).choice
         assert isinstance(choice, gr.Dropdown)
         assert choice.value == value
 

@@ -45,8 +45,8 @@ def handlers(answering: Answering, *examples: JsonExample) -> JsonHandlers:
         ("[]", "must be a JSON object"),
     ],
 )
-def test_a_schema_is_checked_as_it_is_typed(schema: str, said: str) -> None:
-    update = handlers(scripted(lambda request: [])).check(schema)
+async def test_a_schema_is_checked_as_it_is_typed(schema: str, said: str) -> None:
+    update = await handlers(scripted(lambda request: [])).check(schema, None)
     assert said in str(update.verdict)
     assert update.schema is UNCHANGED
 

@@ -1,0 +1,85 @@
+"""Who asks: what a request or an event of the page may use, and whose the things are it makes.
+
+Knows no HTTP and no database.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from playground.access.roles import EVERY_AREA, Area
+from playground.errors import Forbidden, Unauthorized
+from playground.store.viewer import Viewer, viewed_by
+
+Via = Literal["local", "key", "session", "visit"]
+"""How it is known: nobody is asked, an API key, a session that signed in, a mere visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks. ``name`` is for people; ``client`` is whom limits count; ``owner`` is written on
+    what they make, empty for the server's own. ``signed_in`` is false for a visit."""
+
+    name: str
+    client: str
+    areas: frozenset[Area] = EVERY_AREA
+    owner: str = ""
+    role: str = "admin"
+    via: Via = "local"
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether it is known who this is."""
+        return self.via != "visit"
+
+    @property
+    def viewer(self) -> Viewer:
+        """For whom the store is read."""
+        return Viewer(self.owner, sees_all=Area.ADMIN in self.areas)
+
+    def may_use(self, area: Area) -> bool:
+        """Whether the area is open to them."""
+        return area in self.areas
+
+    def require(self, area: Area) -> None:
+        """Raises `Forbidden` for an area that is not open to them, `Unauthorized` where signing in
+        might help."""
+        if area in self.areas:
+            return
+        if not self.signed_in:
+            raise Unauthorized("sign in to use this")
+        what = f"an API key without the scope {area.value}" if self.via == "key" else self.role
+        raise Forbidden(f"{self.name} ({what}) may not use this; it takes {_takes(area)}")
+
+
+LOCAL: Final = Identity("this machine", "local")
+"""Whoever uses a server that asks nobody."""
+_current: ContextVar[Identity] = ContextVar("identity", default=LOCAL)
+
+
+def current_identity() -> Identity:
+    """Return who asks, here."""
+    return _current.get()
+
+
+@contextmanager
+def acting_as(identity: Identity) -> Iterator[None]:
+    """Answer for this one inside: limits count for them, and the store shows what is theirs."""
+    token = _current.set(identity)
+    try:
+        with viewed_by(identity.viewer):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def _takes(area: Area) -> str:
+    match area:
+        case Area.FINE_TUNE:
+            return "the role trainer"
+        case Area.ADMIN:
+            return "the role admin"
+        case _:
+            return "the role user"

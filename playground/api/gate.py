@@ -1,0 +1,112 @@
+"""The gate before page and API: who asks is known, and may do it, before anything of it runs.
+
+ASGI middleware over `Access`, the same for both; knows no endpoint. What passes runs as its
+identity: limits count for it, and the store shows what is its own.
+"""
+
+import asyncio
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from playground.access import Access, Area, Credentials, FairUse, Identity, acting_as
+from playground.access.access import PAGE
+from playground.access.paths import area_of
+from playground.api.edge import plain_path
+from playground.api.errors import ANTHROPIC_PATH, translate
+from playground.errors import Forbidden, PlaygroundError, Unauthorized
+
+PAGE_COOKIE, SESSION_COOKIE = "playground_page", "playground_session"
+IDENTITY = "playground.identity"
+"""Key of the scope under which the page's events find who sent them."""
+READS = ("GET", "HEAD", "OPTIONS")
+SAME = ("same-origin", "none")
+
+
+class Gate:
+    """Lets a request pass as its identity, or answers it with 401 or 403; who loads the page and
+    is not signed in is sent to where that is done.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path, given = plain_path(scope["path"]), credentials_of(scope)
+        try:
+            identity = await self._admit(scope["method"], path, given)
+            _refuse_other_sites(scope, path, identity)
+        except PlaygroundError as error:
+            response = translate(error).response(of_anthropic=bool(ANTHROPIC_PATH.search(path)))
+            if isinstance(error, Unauthorized) and path == PAGE:
+                response = RedirectResponse("login", 303)
+            await response(scope, receive, send)
+            return
+        if path == PAGE and identity.via == "visit" and not self._access.knows_page(given.page):
+            send = self._with_page_session(send)
+        if self._access.fair_use and area_of(scope["method"], path) is Area.CHAT:
+            send = self._with_limits(send, self._access.fair_use, identity)
+        with acting_as(identity):
+            await self._app({**scope, IDENTITY: identity}, receive, send)
+
+    async def _admit(self, method: str, path: str, given: Credentials) -> Identity:
+        if self._access.people is None:
+            return self._access.admit(method, path, given)
+        return await asyncio.to_thread(self._access.admit, method, path, given)  # a database
+
+    def _with_limits(self, send: Send, fair_use: FairUse, identity: Identity) -> Send:
+        async def with_limits(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(fair_use.headers(identity))
+            await send(message)
+
+        return with_limits
+
+    def _with_page_session(self, send: Send) -> Send:
+        session = self._access.new_page_session()
+        cookie = f"{PAGE_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict"
+
+        async def with_session(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("set-cookie", cookie)
+            await send(message)
+
+        return with_session
+
+
+def credentials_of(scope: Scope) -> Credentials:
+    """Return what a request brings. Anthropic's clients send the key as ``x-api-key``."""
+    headers = Headers(scope=scope)
+    anthropic = headers.get("x-api-key")
+    header = headers.get("authorization") or (f"Bearer {anthropic}" if anthropic else None)
+    cookies: SimpleCookie = SimpleCookie()
+    try:
+        cookies.load(headers.get("cookie", ""))
+    except CookieError:
+        cookies.clear()
+    session, page = cookies.get(SESSION_COOKIE), cookies.get(PAGE_COOKIE)
+    client = scope.get("client")
+    return Credentials(
+        header,
+        session.value if session else None,
+        page.value if page else None,
+        client[0] if client else "",
+    )
+
+
+def _refuse_other_sites(scope: Scope, path: str, identity: Identity) -> None:
+    """A cookie is sent along with what a page of the same site asks for, on another port too."""
+    if scope["method"] in READS or identity.via == "key":
+        return
+    if identity.via == "local" and not path.startswith("/gradio_api/"):
+        return  # CORS and the content type hold for the API
+    origin = Headers(scope=scope).get("sec-fetch-site", "same-origin")
+    if origin not in SAME:
+        raise Forbidden("this request comes from a page of another origin")

@@ -1,0 +1,80 @@
+"""Signing in and out, and the link of the first start: forms without a script."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from jinja2 import Environment, PackageLoader
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from playground.access import Access, People
+from playground.api.errors import translate
+from playground.api.gate import SESSION_COOKIE, credentials_of
+from playground.errors import PlaygroundError
+
+Field = Annotated[str, Form(max_length=2048)]
+
+
+def sign_in_router(access: Access) -> APIRouter:
+    """``/login``, ``/logout`` and ``/setup``; none where nobody signs in."""
+    router = APIRouter()
+    people = access.people
+    if people is None or not access.asks:
+        return router
+    environment = Environment(loader=PackageLoader("playground.api"), autoescape=True)
+    template = environment.get_template("sign_in.html")
+
+    def form(problem: str = "", status: int = 200, **values: str) -> HTMLResponse:
+        shown = {"token": "", "name": "", "demo": access.demo, **values}
+        return HTMLResponse(template.render(problem=problem, **shown), status)
+
+    def answered(http: Request, sign_in: Callable[[], str], **values: str) -> Response:
+        try:
+            token = sign_in()
+        except PlaygroundError as error:
+            reply = translate(error)
+            response = form(
+                error.message.partition(": ")[2] or error.message, reply.status, **values
+            )
+            response.headers.update(reply.headers)
+            return response
+        signed_in = RedirectResponse("./", 303)
+        secure = http.url.scheme == "https"
+        signed_in.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
+        return signed_in
+
+    @router.get("/login")
+    async def show() -> Response:
+        return form()
+
+    @router.post("/login")
+    def sign_in(http: Request, name: Field = "", password: Field = "") -> Response:
+        address = credentials_of(http.scope).address
+        return answered(http, lambda: people.sign_in(name, password, address), name=name)
+
+    @router.get("/setup")
+    def show_setup(token: str = "") -> Response:
+        return _setup_form(people, form, token)
+
+    @router.post("/setup")
+    def set_up(
+        http: Request, token: Field = "", name: Field = "", password: Field = ""
+    ) -> Response:
+        made = {"name": name, "token": token}
+        return answered(http, lambda: people.set_up(token, name, password), **made)
+
+    @router.post("/logout")
+    def sign_out(http: Request) -> Response:
+        people.sign_out(credentials_of(http.scope).session or "")
+        response = RedirectResponse("login", 303)
+        response.delete_cookie(SESSION_COOKIE)
+        return response
+
+    return router
+
+
+def _setup_form(people: People, form: Callable[..., HTMLResponse], token: str) -> Response:
+    if people.setup_token() is None:
+        return RedirectResponse("login", 303)
+    return form(token=token)

@@ -1,0 +1,13 @@
+"""Knows Together's clients, whose lists and batches have shapes of their own, by their requests."""
+
+from typing import Final
+
+from starlette.requests import Request
+
+USER_AGENTS: Final = ("together/", "asynctogether/")
+"""How the ``User-Agent`` of Together's clients for Python and JavaScript begins, in lower case."""
+
+
+def is_together(http: Request) -> bool:
+    """Whether one of Together's clients sent the request."""
+    return http.headers.get("user-agent", "").lower().startswith(USER_AGENTS)

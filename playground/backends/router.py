@@ -1,0 +1,106 @@
+"""`ModelRouter`: one backend over the resident model and other servers, chosen by the model's name.
+
+Knows no HTTP; what begins with a server's alias and a slash is that server's, all else the
+resident's.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Protocol
+
+from playground.errors import InvalidRequest
+from playground.protocol import (
+    AdapterBackend,
+    ModelInfo,
+    Request,
+    StreamEvent,
+    TokenizerHost,
+)
+
+
+class ResidentBackend(AdapterBackend, TokenizerHost, Protocol):
+    """The backend of the model of this process."""
+
+
+class NamedBackend(AdapterBackend, Protocol):
+    """A backend whose models' names begin with its alias and a slash."""
+
+    @property
+    def alias(self) -> str:
+        """What its models' names begin with."""
+        ...
+
+
+class ModelRouter:
+    """A `Backend`, `AdapterHost` and `TokenizerHost`. It closes nothing."""
+
+    def __init__(self, resident: ResidentBackend, others: Sequence[NamedBackend]) -> None:
+        self._resident = resident
+        self._others = tuple(others)
+
+    @property
+    def running(self) -> bool:
+        """Whether the resident model takes requests."""
+        return self._resident.running
+
+    @property
+    def loading(self) -> bool:
+        """Whether the resident model is still being loaded."""
+        return self._resident.loading
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """The resident models, then those of each server."""
+        found = list(await self._resident.models())
+        for other in self._others:
+            found += await other.models()
+        return found
+
+    async def count_tokens(self, request: Request) -> int:
+        """Tokens of the request's prompt; see `Backend`."""
+        return await self._of(request.model).count_tokens(request)
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        """Answer piece by piece; see `Backend`."""
+        async with aclosing(self._of(request.model).stream(request)) as events:
+            async for event in events:
+                yield event
+
+    def cancel(self, request_id: str) -> None:
+        """End a request wherever it is."""
+        for backend in (self._resident, *self._others):
+            backend.cancel(request_id)
+
+    def load_adapter(
+        self, folder: Path, name: str | None = None, *, listed: bool = True
+    ) -> ModelInfo:
+        """Serve an adapter: by the server whose alias its name begins with; see `AdapterHost`."""
+        return self._of(name or "").load_adapter(folder, name, listed=listed)
+
+    def unload_adapter(self, name: str) -> None:
+        """Take an adapter away from new requests; see `AdapterHost`."""
+        self._of(name).unload_adapter(name)
+
+    def uses_of(self, content_hash: str) -> int:
+        """Requests running with this version of an adapter; see `AdapterHost`."""
+        return self._resident.uses_of(content_hash)
+
+    async def tokenize(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt, of a resident model only. Raises `InvalidRequest`."""
+        if self._of(request.model) is not self._resident:
+            raise InvalidRequest("model", f"{request.model} does not show its tokenizer here")
+        return await self._resident.tokenize(request)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of text alone, by the resident tokenizer."""
+        return self._resident.encode_plain(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, by the resident tokenizer."""
+        return self._resident.decode(token_ids)
+
+    def _of(self, model: str) -> AdapterBackend:
+        for other in self._others:
+            if model.startswith(f"{other.alias}/"):
+                return other
+        return self._resident

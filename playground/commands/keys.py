@@ -1,0 +1,66 @@
+"""`playground keys`: API keys of this home. A running server knows of a change at once."""
+
+import datetime
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from playground.commands.options import with_settings
+from playground.commands.users import opened_people
+from playground.settings import Flags
+
+keys = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
+
+
+@keys.command("list")
+@with_settings("", "store")
+def list_keys(flags: Flags) -> None:
+    """List the keys, the newest first; of each its first characters are known."""
+    table = Table(box=box.SIMPLE)
+    for column in ("id", "name", "key", "scopes", "account", "expires", "last used", "state"):
+        table.add_column(column, overflow="fold")
+    with opened_people(flags) as people:
+        names = {account.id: account.name for account in people.accounts()}
+        for key in people.api_keys():
+            state = "revoked" if key.revoked else "valid" if key.is_valid else "expired"
+            table.add_row(
+                key.id, key.name, f"{key.hint}…", ", ".join(key.scopes),
+                names.get(key.account_id or "", ""), _date(key.expires), _date(key.last_used),
+                state,
+            )  # fmt: skip
+    Console().print(table)
+
+
+@keys.command()
+@with_settings("", "store")
+def create(
+    flags: Flags,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="chat, files, fine-tune or admin; several times for several."),
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="The account that it is for.")] = None,
+    days: Annotated[float | None, typer.Option(help="It expires after that many days.")] = None,
+) -> None:
+    """Make a key and print it, this once: of it only a hash is kept."""
+    with opened_people(flags) as people:
+        print(people.add_key(name, scope or ["chat"], account=user, days=days).secret)
+
+
+@keys.command()
+@with_settings("", "store")
+def revoke(
+    flags: Flags, key: Annotated[str, typer.Argument(help="The key's id or first characters.")]
+) -> None:
+    """Make a key open nothing from now on."""
+    with opened_people(flags) as people:
+        print(f"{people.revoke_key(key).name} is revoked")
+
+
+def _date(seconds: float | None) -> str:
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC) if seconds else None
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "never"

@@ -1,0 +1,59 @@
+"""The tables of accounts, their sessions on the page, and API keys. Secrets are kept as hashes."""
+
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from playground.store.tables import Table
+
+
+class AccountRow(Table):
+    """A person's account. ``password`` is argon2's encoded hash, null before the first sign-in;
+    times are seconds since the epoch."""
+
+    __tablename__ = "accounts"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str | None] = mapped_column(Text)
+    created: Mapped[float] = mapped_column(Float)
+    disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    __table_args__ = (Index("accounts_by_name", "name", unique=True),)
+
+
+class SessionRow(Table):
+    """A browser that has signed in; ``digest`` is the SHA-256 of what its cookie holds."""
+
+    __tablename__ = "sessions"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    created: Mapped[float] = mapped_column(Float)
+    expires: Mapped[float] = mapped_column(Float)
+    __table_args__ = (Index("sessions_by_account", "account_id"),)
+
+
+class ApiKeyRow(Table):
+    """An API key; ``digest`` is the SHA-256 of the key, ``hint`` its first characters."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    hint: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(128))
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created: Mapped[float] = mapped_column(Float)
+    expires: Mapped[float | None] = mapped_column(Float)
+    last_used: Mapped[float | None] = mapped_column(Float)
+    revoked: Mapped[float | None] = mapped_column(Float)
+    __table_args__ = (Index("api_keys_by_digest", "digest", unique=True),)
+
+
+class AuditRow(Table):
+    """Who did what: a sign-in, a key made or revoked, an account changed."""
+
+    __tablename__ = "audit_log"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    time: Mapped[float] = mapped_column(Float)
+    who: Mapped[str] = mapped_column(String(128))
+    what: Mapped[str] = mapped_column(String(64))
+    about: Mapped[str] = mapped_column(String(256), default="")

@@ -1,0 +1,1 @@
+"""The Admin tab: accounts, API keys and who did what."""

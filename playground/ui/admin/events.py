@@ -1,0 +1,106 @@
+"""What the Admin tab does: the same calls as ``/v1/admin`` and the commands."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import gradio as gr
+
+from playground.access import People
+from playground.errors import InvalidRequest
+from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.markup import render
+from playground.ui.components.status import verdict
+
+SHOWN_OF_AUDIT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AdminUpdate:
+    """What the tab shows after an action."""
+
+    accounts: str
+    account: gr.Dropdown
+    key_account: gr.Dropdown
+    keys: str
+    key: gr.Dropdown
+    audit: str
+    note: str = ""
+    secret: gr.Textbox | Unchanged = UNCHANGED
+    password: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class AdminHandlers:
+    """The handlers of the tab."""
+
+    people: People
+
+    def refresh(self) -> AdminUpdate:
+        """Show accounts, keys and the audit log as they are now."""
+        return self._shown()
+
+    def add_account(self, name: str, role: str, password: str) -> AdminUpdate:
+        """Make an account."""
+        account = self.people.add_account(name.strip(), role, password)
+        return replace(self._shown(f"{account.name} can sign in now"), password="")
+
+    def change_role(self, name: str | None, role: str) -> AdminUpdate:
+        """Give an account another role."""
+        account = self.people.change_account(_chosen(name), role=role)
+        return self._shown(f"{account.name} is {account.role} now and has to sign in again")
+
+    def disable(self, name: str | None) -> AdminUpdate:
+        """Let an account in no more."""
+        return self._shown(f"{self._switch(name, disabled=True)} is disabled and signed out")
+
+    def enable(self, name: str | None) -> AdminUpdate:
+        """Let an account in again."""
+        return self._shown(f"{self._switch(name, disabled=False)} can sign in again")
+
+    def remove(self, name: str | None) -> AdminUpdate:
+        """Remove an account with its keys."""
+        account = self.people.remove_account(_chosen(name))
+        return self._shown(f"{account.name} is removed, and its keys")
+
+    def add_key(
+        self, name: str, scopes: list[str], account: str | None, days: float | None
+    ) -> AdminUpdate:
+        """Make a key and show it, this once."""
+        made = self.people.add_key(name, scopes, account=account or None, days=days or None)
+        secret = gr.Textbox(made.secret, visible=True)
+        return replace(self._shown(f"The key {made.key.name} is created"), secret=secret)
+
+    def revoke(self, key: str | None) -> AdminUpdate:
+        """Make a key open nothing from now on."""
+        if not key:
+            raise InvalidRequest("key", "choose one first")
+        return self._shown(f"The key {self.people.revoke_key(key).name} is revoked")
+
+    def _switch(self, name: str | None, *, disabled: bool) -> str:
+        return self.people.change_account(_chosen(name), disabled=disabled).name
+
+    def _shown(self, text: str = "") -> AdminUpdate:
+        accounts, keys = self.people.accounts(), self.people.api_keys()
+        names = [account.name for account in accounts]
+        owners = {account.id: account.name for account in accounts}
+        valid = [(f"{key.name} ({key.hint}…)", key.id) for key in keys if key.is_valid]
+        return AdminUpdate(
+            accounts=render("admin/accounts.html", accounts=accounts, date=_date),
+            account=gr.Dropdown(names),
+            key_account=gr.Dropdown([("None", ""), *names]),
+            keys=render("admin/keys.html", keys=keys, owners=owners, date=_date),
+            key=gr.Dropdown(valid, value=None),
+            audit=render("admin/audit.html", lines=self.people.audit(SHOWN_OF_AUDIT), date=_date),
+            note=verdict(text, good=True) if text else "",
+            secret=gr.Textbox("", visible=False),
+        )
+
+
+def _chosen(name: str | None) -> str:
+    if not name:
+        raise InvalidRequest("account", "choose one first")
+    return name
+
+
+def _date(seconds: float | None) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}" if seconds else "–"
