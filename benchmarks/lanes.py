@@ -2,8 +2,8 @@
 
     python -m benchmarks.lanes [--rounds 5]
 
-The embedded model, one thread, the lanes as the Compare tab asks them: each with a prompt of its own
-and a seed of its own, the same number of tokens. One lane and four in turn; prints the median of each
+The embedded model, one thread, the lanes as the Compare tab asks them: each with a prompt and a
+seed of its own, the same number of tokens. One lane and four in turn; prints the median of each
 and their quotient.
 """
 

@@ -18,17 +18,16 @@ from playground.ui.compare.updates import (
     Comparison,
     IdleUpdate,
     LanesTurn,
-    ShownTurn,
     SideUpdate,
 )
 from playground.ui.compare.views import (
     answer_html,
     answer_text,
     label_html,
+    past_text,
     question_html,
 )
 from playground.ui.components.code_panel import CodeUpdate, code_update
-from playground.ui.components.shown_text import as_markdown
 from playground.ui.components.snippets import api_address
 from playground.ui.history.recording import Recorder
 
@@ -108,12 +107,12 @@ class CompareHandlers:
         """Begin a new comparison with so many lanes."""
         shown = lanes_of(count)
         return AnswersUpdate(
-            earlier=(),
             asked="",
             sides=tuple(
                 SideUpdate(
                     column=gr.Column(visible=number < shown),
                     label=label_html(side, ""),
+                    past="",
                     text="",
                     answer="",
                     edit=gr.Button(visible=False),
@@ -228,23 +227,17 @@ def _started(comparison: Comparison) -> AnswersUpdate:
         SideUpdate(
             column=gr.Column(visible=True),
             label=label,
+            past=past_text(comparison.turns, lane),
             text="",
             answer="",
             edit=gr.Button(visible=False),
             edited=gr.Textbox(visible=False),
             save=gr.Button(visible=False),
         )
-        for label in labels(comparison)
+        for label, lane in zip(labels(comparison), comparison.order, strict=True)
     ]
     hidden = SideUpdate(column=gr.Column(visible=False))
     return AnswersUpdate(
-        earlier=tuple(
-            ShownTurn(
-                turn.question,
-                tuple(as_markdown(turn.answers[lane].text) for lane in comparison.order),
-            )
-            for turn in comparison.turns
-        ),
         asked=question_html(comparison.question),
         sides=_padded(sides, hidden),
         comparison=comparison,

@@ -42,6 +42,7 @@ class SideParts:
 
     column: gr.Column
     label: gr.HTML
+    past: gr.Markdown
     text: gr.Markdown
     answer: gr.HTML
     edit: gr.Button
@@ -51,15 +52,12 @@ class SideParts:
 
 @dataclass(frozen=True, slots=True)
 class CompareParts:
-    """The components that events read and write. ``comparison`` holds the conversation; ``earlier``
-    those of its turns that are shown above the last."""
+    """The components that events read and write. ``comparison`` holds the conversation."""
 
     count: gr.Radio
     lanes: tuple[LaneParts, ...]
     blind: gr.Checkbox
     tags: gr.Textbox
-    earlier: gr.State
-    turns: gr.Column
     asked: gr.HTML
     sides: tuple[SideParts, ...]
     vote_row: gr.Row
@@ -130,8 +128,6 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         with gr.Column(elem_classes="work scrolling compare"):
             with gr.Row(elem_classes="work-head"):
                 new = gr.Button("New comparison", size="sm", elem_id="cmp-new")
-            with gr.Column(elem_classes="turns", elem_id="cmp-turns") as turns:
-                pass
             asked = gr.HTML(elem_id="cmp-asked", container=False)
             with gr.Row(elem_classes="sides"):
                 sides = tuple(_side(name) for name in SIDES)
@@ -155,8 +151,6 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         lanes=lanes,
         blind=blind,
         tags=tags,
-        earlier=gr.State(()),
-        turns=turns,
         asked=asked,
         sides=sides,
         vote_row=vote_row,
@@ -246,10 +240,8 @@ def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:
     return row, (*sides, tie, bad)
 
 
-def answer_markdown(elem_id: str | None = None, value: str = "") -> gr.Markdown:
-    """Build a place for an answer's Markdown."""
+def _markdown(elem_id: str) -> gr.Markdown:
     return gr.Markdown(
-        value,
         elem_id=elem_id,
         elem_classes="answer-markdown",
         container=False,
@@ -263,7 +255,8 @@ def _side(name: str) -> SideParts:
     seen = SIDES.index(name) < MIN_LANES
     with gr.Column(elem_classes="side", min_width=280, visible=seen) as column:
         label = gr.HTML(f"<h3>{name}</h3>", elem_id=f"cmp-label-{name.lower()}", container=False)
-        text = answer_markdown(f"cmp-text-{name.lower()}")
+        past = _markdown(f"cmp-past-{name.lower()}")
+        text = _markdown(f"cmp-text-{name.lower()}")
         answer = gr.HTML(elem_id=f"cmp-answer-{name.lower()}", container=False)
         edit = gr.Button(
             "Edit this answer", size="sm", visible=False, elem_id=f"cmp-edit-{name.lower()}"
@@ -276,4 +269,4 @@ def _side(name: str) -> SideParts:
             elem_id=f"cmp-edited-{name.lower()}",
         )
         save = gr.Button("Save", size="sm", visible=False, elem_id=f"cmp-save-{name.lower()}")
-    return SideParts(column, label, text, answer, edit, edited, save)
+    return SideParts(column, label, past, text, answer, edit, edited, save)

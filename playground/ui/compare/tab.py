@@ -11,12 +11,9 @@ from playground.ui.compare.feedback import VOTES, VoteHandlers
 from playground.ui.compare.lanes import LaneHandlers
 from playground.ui.compare.layout import (
     CompareParts,
-    answer_markdown,
     compare_parts,
     lane_inputs,
 )
-from playground.ui.compare.updates import ShownTurn
-from playground.ui.compare.views import question_html
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
@@ -59,17 +56,6 @@ def compare_tab(
         )
     _wire_lanes(page, parts, lanes)
     _wire_feedback(page, parts, VoteHandlers(feedback))
-    with parts.turns:
-
-        @gr.render(inputs=parts.earlier, show_progress="hidden", concurrency_limit=None)  # type: ignore[untyped-decorator]
-        def show_turns(turns: tuple[ShownTurn, ...]) -> None:
-            for turn in turns:
-                gr.HTML(question_html(turn.question), elem_classes="asked", container=False)
-                with gr.Row(elem_classes="sides"):
-                    for text in turn.texts:
-                        with gr.Column(elem_classes="side", min_width=280):
-                            answer_markdown(value=text)
-
     return tuple(lane.model for lane in parts.lanes)
 
 

@@ -65,19 +65,12 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownTurn:
-    """An earlier turn as it is shown: its answers' Markdown by side."""
-
-    question: str
-    texts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SideUpdate:
     """Changes of one side."""
 
     column: gr.Column | Unchanged = UNCHANGED
     label: str | Unchanged = UNCHANGED
+    past: str | Unchanged = UNCHANGED
     text: str | Unchanged = UNCHANGED
     answer: str | Unchanged = UNCHANGED
     edit: gr.Button | Unchanged = UNCHANGED
@@ -89,7 +82,6 @@ class SideUpdate:
 class AnswersUpdate:
     """Changes while lanes answer."""
 
-    earlier: tuple[ShownTurn, ...] | Unchanged = UNCHANGED
     asked: str | Unchanged = UNCHANGED
     sides: tuple[SideUpdate, ...] | Unchanged = UNCHANGED
     comparison: Comparison | Unchanged | None = UNCHANGED

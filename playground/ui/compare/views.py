@@ -1,13 +1,14 @@
 """Answers and scores of the Compare tab as HTML. Pure functions."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from playground.lab import LaneEvent
 from playground.lab.tally import Tally
 from playground.protocol import Answer, Sampling
+from playground.ui.compare.updates import LanesTurn
 from playground.ui.components.markup import render
-from playground.ui.components.shown_text import as_markdown
+from playground.ui.components.shown_text import as_markdown, as_typed
 from playground.ui.components.status import answer_note
 
 
@@ -19,6 +20,14 @@ def label_html(side: str, model: str) -> str:
 def question_html(question: str) -> str:
     """Return the question as it was written."""
     return render("compare/question.html", question=question)
+
+
+def past_text(turns: Sequence[LanesTurn], lane: int) -> str:
+    """Return a lane's earlier turns as Markdown, each question over its answer."""
+    return "".join(
+        f"> {as_typed(turn.question)}\n\n{as_markdown(turn.answers[lane].text)}\n\n---\n\n"
+        for turn in turns
+    )
 
 
 def answer_text(event: LaneEvent | None) -> str:

@@ -91,6 +91,7 @@ async def test_perplexity_follows_its_definition(backend: LocalBackend) -> None:
     assert scored.perplexity == pytest.approx(math.exp(-sum(logprobs) / len(logprobs)))
     noise = await score_text(backend, backend.default_model.name, "qzx vkj wpf?")
     assert noise.perplexity
+    assert scored.perplexity
     assert noise.perplexity > scored.perplexity
 
 

@@ -17,6 +17,7 @@ from playground.ui.compare.lanes import LaneHandlers
 from playground.ui.compare.layout import input_name
 from playground.ui.compare.updates import AnswersUpdate, Comparison
 from playground.ui.components.binding import UNCHANGED
+from playground.ui.components.shown_text import spoken
 from tests.playground.ui.helpers import changed, drain, drain_failing, page_request, scripted
 
 
@@ -69,7 +70,7 @@ async def compared(
 
 
 async def test_both_lanes_answer_and_are_kept(tab: CompareHandlers, feedback: Feedback) -> None:
-    first, *_, last = await drain(tab.ask("Who?", None, False, 2, **settings(seed="7")))
+    first, *_, last = await drain(tab.ask("Who?", None, False, 2, "", **settings(seed="7")))
     assert [side.label for side in changed(first.sides)[:2]] == [
         "<h3>A <span>left</span></h3>",
         "<h3>B <span>right</span></h3>",
@@ -90,7 +91,7 @@ async def test_both_lanes_answer_and_are_kept(tab: CompareHandlers, feedback: Fe
 async def test_a_blind_comparison_reveals_models_after_the_vote(
     tab: CompareHandlers, votes: VoteHandlers, feedback: Feedback
 ) -> None:
-    updates = await drain(tab.ask("Who?", None, True, 2, **settings()))
+    updates = await drain(tab.ask("Who?", None, True, 2, "", **settings()))
     for side in changed(updates[0].sides)[:2]:
         assert "left" not in str(side.label)
         assert "right" not in str(side.label)
@@ -179,7 +180,7 @@ async def test_a_lane_that_fails_shows_why_and_nothing_is_voted_on(
         return answers(request)
 
     tab = CompareHandlers(LaneHandlers(scripted(half, "left", "right")), feedback)
-    last = (await drain(tab.ask("Who?", None, False, 2, **settings())))[-1]
+    last = (await drain(tab.ask("Who?", None, False, 2, "", **settings())))[-1]
     left, right = changed(last.sides)[:2]
     assert "the adapter &lt;b&gt; is gone" in str(left.answer)
     assert "From right" in str(right.text)
@@ -189,13 +190,13 @@ async def test_a_lane_that_fails_shows_why_and_nothing_is_voted_on(
 
 
 async def test_an_unknown_model_is_refused(tab: CompareHandlers) -> None:
-    _, error = await drain_failing(tab.ask("Who?", None, False, 2, **settings("left", "gone")))
+    _, error = await drain_failing(tab.ask("Who?", None, False, 2, "", **settings("left", "gone")))
     assert isinstance(error, UnknownModel)
     assert tab.reset_inputs().question.interactive is True
 
 
 async def test_an_empty_question_is_not_asked(tab: CompareHandlers) -> None:
-    assert await drain(tab.ask(" ", None, False, 2, **settings())) == []
+    assert await drain(tab.ask(" ", None, False, 2, "", **settings())) == []
 
 
 async def test_lane_is_shown_as_code(tab: CompareHandlers) -> None:
@@ -222,8 +223,9 @@ async def test_each_lane_goes_on_from_its_own_answers(feedback: Feedback) -> Non
         "Who?", "From right", "Why?",
     ]  # fmt: skip
     assert [turn.question for turn in second.done] == ["Who?", "Why?"]
-    started = (await drain(tab.ask("So?", second, False, 2, **settings())))[0]
-    assert [turn.question for turn in changed(started.earlier)] == ["Who?", "Why?"]
+    started = (await drain(tab.ask("So?", second, False, 2, "", **settings())))[0]
+    past = spoken(changed(changed(started.sides)[1].past))
+    assert past.index("Who?") < past.index("From right") < past.index("Why?")
     assert changed(last.vote_row).visible is True
 
 
@@ -282,7 +284,7 @@ async def test_lane_asks_a_stored_prompt(
         "Answer as a pirate.", "Briefly: Who?",
     ]  # fmt: skip
     assert (request.sampling.top_k, request.sampling.temperature) == (7, 0.0)
-    last = (await drain(tab.ask("Who?", None, False, 2, **chosen)))[-1]
+    last = (await drain(tab.ask("Who?", None, False, 2, "", **chosen)))[-1]
     assert changed(last.comparison) is not None
     update = await tab.lanes.choose_prompt(1, "brief@1")
     assert changed(update.lanes[1].temperature) == 0.5
@@ -296,7 +298,7 @@ async def test_missing_variable_fails_its_lane(tab: CompareHandlers, prompts: Pr
     }
     prompts.create("who", PromptContent.from_json(content))
     chosen = settings() | {input_name(0, "prompt"): "who"}
-    last = (await drain(tab.ask("Who?", None, False, 2, **chosen)))[-1]
+    last = (await drain(tab.ask("Who?", None, False, 2, "", **chosen)))[-1]
     left, right = changed(last.sides)[:2]
     assert "variables.who" in str(left.answer)
     assert "From right" in str(right.text)
