@@ -87,9 +87,13 @@ class ModelRouter:
 
     async def tokenize(self, request: Request) -> list[int]:
         """Token ids of the request's prompt, of a resident model only. Raises `InvalidRequest`."""
-        if self._of(request.model) is not self._resident:
-            raise InvalidRequest("model", f"{request.model} does not show its tokenizer here")
+        self._require_resident(request.model)
         return await self._resident.tokenize(request)
+
+    async def tokenize_answer(self, request: Request, text: str) -> list[int]:
+        """Token ids of a whole answer, of a resident model only. Raises `InvalidRequest`."""
+        self._require_resident(request.model)
+        return await self._resident.tokenize_answer(request, text)
 
     def encode_plain(self, text: str) -> list[int]:
         """Token ids of text alone, by the resident tokenizer."""
@@ -98,6 +102,10 @@ class ModelRouter:
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, by the resident tokenizer."""
         return self._resident.decode(token_ids)
+
+    def _require_resident(self, model: str) -> None:
+        if self._of(model) is not self._resident:
+            raise InvalidRequest("model", f"{model} does not show its tokenizer here")
 
     def _of(self, model: str) -> AdapterBackend:
         for other in self._others:
