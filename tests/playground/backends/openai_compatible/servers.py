@@ -1,8 +1,8 @@
 """What each kind of server says, as far as known: shapes, not recordings of a running server.
 
-Together's are those of its Python client's types, Ollama's partly those of its docs/api.md; two error
-messages, of vLLM and of llama.cpp, were looked up in their source. The others are written from
-knowledge of these APIs (2026) and were not compared with a running server.
+Together's are those of its Python client's types, Ollama's partly those of its docs/api.md; two
+error messages, of vLLM and of llama.cpp, were looked up in their source. The others are written
+from knowledge of these APIs (2026) and were not compared with a running server.
 """
 
 from tests.playground.backends.openai_compatible.recorded import chunk, sse, used, whole
