@@ -86,10 +86,12 @@ def test_addresses_of_clients_are_not_fetched(url: str) -> None:
     body = {"model": "embedded", "messages": [{"role": "user", "content": [image]}]}
     reply = httpx.post(f"{url}/v1/chat/completions", json=body)
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "unsupported_content")
-    # Nor is there a module before the users that could: only what downloads models and MCP do.
+    # Nor is there a module before the users that could: only what downloads models, and what asks
+    # the servers that the settings name, without following redirects.
     assert {name for name, imported in imports() if imported in FETCHERS} <= {
         "playground.bench.clients", "playground.bench.peers", "playground.bench.served",
         "playground.models.wheel_model", "playground.models.download",
+        "playground.backends.openai_compatible.wire",
     }  # fmt: skip
 
 
