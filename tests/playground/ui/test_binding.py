@@ -15,6 +15,7 @@ from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.errors import InvalidRequest
 from playground.ui.components.binding import UNCHANGED, Bound, Unchanged, bind
+from playground.ui.components.visiting import ASKS_NOBODY
 from playground.ui.page import mount_page
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import drain
@@ -222,6 +223,7 @@ class ReplyParts:
 def served(reverse: bool) -> Iterator[Client]:
     """A page with these handlers, its outputs in this order or the other."""
     with gr.Blocks(analytics_enabled=False) as page:
+        setattr(page, ASKS_NOBODY, True)  # else its handlers take nobody's word
         first, second = gr.Textbox(), gr.Textbox()
         text, loud, times = gr.Textbox(), gr.Checkbox(), gr.Number()
         parts, button = ReplyParts(first, second), gr.Button()
