@@ -166,11 +166,8 @@ def open_feedback(settings: Settings) -> "Iterator[Feedback]":
     """Open the votes, edits and thumbs that people gave to answers."""
     from playground.store import Feedback
 
-    feedback = Feedback(settings.home, settings.store.url)
-    try:
+    with closing(Feedback(settings.home, settings.store.url)) as feedback:
         yield feedback
-    finally:
-        feedback.close()
 
 
 @contextmanager
@@ -178,11 +175,8 @@ def open_responses(settings: Settings) -> "Iterator[Responses]":
     """Open the stored responses of the API."""
     from playground.store.responses import Responses
 
-    responses = Responses(settings.home, settings.store.url)
-    try:
+    with closing(Responses(settings.home, settings.store.url)) as responses:
         yield responses
-    finally:
-        responses.close()
 
 
 @contextmanager
@@ -190,11 +184,8 @@ def open_prompts(settings: Settings) -> "Iterator[Prompts]":
     """Open the stored prompts."""
     from playground.lab.prompts import Prompts
 
-    prompts = Prompts(settings.home, settings.store.url)
-    try:
+    with closing(Prompts(settings.home, settings.store.url)) as prompts:
         yield prompts
-    finally:
-        prompts.close()
 
 
 @contextmanager
@@ -243,11 +234,8 @@ def open_conversations(settings: Settings) -> "Iterator[Conversations]":
     """Open the history: the conversations of page and API."""
     from playground.store.conversations import Conversations
 
-    conversations = Conversations(settings.home, settings.store.url)
-    try:
+    with closing(Conversations(settings.home, settings.store.url)) as conversations:
         yield conversations
-    finally:
-        conversations.close()
 
 
 @contextmanager

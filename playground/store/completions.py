@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from playground.errors import UnknownCompletion
 from playground.store.database import Database
+from playground.store.retention import remove_oldest
 from playground.store.tables import StoredCompletion
 
 MAX_COMPLETIONS = 10_000
@@ -68,7 +69,7 @@ class Completions:
                 )
             )
             session.flush()
-            self._remove_oldest(session)
+            remove_oldest(session, StoredCompletion, self._most, self._most_bytes)
 
     def find(self, completion_id: str) -> KeptCompletion:
         """Return a completion. Raises `UnknownCompletion`."""
@@ -110,20 +111,6 @@ class Completions:
         """Remove a completion. Raises `UnknownCompletion`."""
         with self._database.writing() as session:
             session.delete(_row(session, completion_id))
-
-    def _remove_oldest(self, session: Session) -> None:
-        """By size summed up from the latest on; the latest one always stays."""
-        order = StoredCompletion.number.desc()
-        numbered = select(
-            StoredCompletion.id,
-            func.row_number().over(order_by=order).label("place"),
-            func.sum(StoredCompletion.size).over(order_by=order).label("bytes"),
-        ).subquery()
-        beyond = select(numbered.c.id).where(
-            (numbered.c.place > self._most)
-            | ((numbered.c.bytes > self._most_bytes) & (numbered.c.place > 1))
-        )
-        session.execute(delete(StoredCompletion).where(StoredCompletion.id.in_(beyond)))
 
 
 def _row(session: Session, completion_id: str) -> StoredCompletion:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from playground.errors import UnknownResponse
 from playground.store.database import Database
+from playground.store.retention import remove_oldest
 from playground.store.tables import StoredResponse
 
 MAX_RESPONSES = 10_000
@@ -72,7 +73,7 @@ class Responses:
                 )
             )
             session.flush()
-            self._remove_oldest(session)
+            remove_oldest(session, StoredResponse, self._most, self._most_bytes)
 
     def find(self, response_id: str) -> KeptResponse:
         """Return a response. Raises `UnknownResponse`."""
@@ -107,20 +108,6 @@ class Responses:
                 chain.append(_kept(_row(session, wanted)))
                 wanted = chain[-1].previous_id
         return chain[::-1]
-
-    def _remove_oldest(self, session: Session) -> None:
-        """By size summed up from the latest on; the latest one always stays."""
-        order = StoredResponse.number.desc()
-        numbered = select(
-            StoredResponse.id,
-            func.row_number().over(order_by=order).label("place"),
-            func.sum(StoredResponse.size).over(order_by=order).label("bytes"),
-        ).subquery()
-        beyond = select(numbered.c.id).where(
-            (numbered.c.place > self._most)
-            | ((numbered.c.bytes > self._most_bytes) & (numbered.c.place > 1))
-        )
-        session.execute(delete(StoredResponse).where(StoredResponse.id.in_(beyond)))
 
 
 def _row(session: Session, response_id: str) -> StoredResponse:
