@@ -67,7 +67,7 @@ class ModelRouter:
                 yield event
 
     def cancel(self, request_id: str) -> None:
-        """End a request wherever it is."""
+        """End a request, on whichever server it runs."""
         for backend in (self._resident, *self._others):
             backend.cancel(request_id)
 

@@ -166,7 +166,7 @@ class _Worker:
         await asyncio.gather(*running.values(), return_exceptions=True)
 
     async def _run(self, batch: Batch) -> None:
-        """Take a batch to its end, from wherever it is."""
+        """Answer what is left of a batch, and end it."""
         try:
             with viewed_by(Viewer(batch.owner, sees_all=True)):
                 await self._take_to_end(batch)
