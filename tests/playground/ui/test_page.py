@@ -3,11 +3,13 @@
 import re
 
 import gradio as gr
+import httpx
 import pytest
 from fastapi import FastAPI
 from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.ui import mount_page
+from playground.ui.gradio_script import changed_script
 from playground.ui.theme import STYLESHEET
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import elem_ids, events_of
@@ -66,3 +68,16 @@ def test_gradio_can_prefix_each_selector() -> None:
     rules = STYLESHEET.read_text("utf-8")
     assert ":has(" in rules
     assert not re.findall(r":has\([^(){]*(?:\([^()]*\)[^(){]*)*,[^{]*", rules)
+
+
+async def test_gradio_tells_components_once(page: gr.Blocks) -> None:
+    changed = changed_script()
+    assert changed is not None, "a new Gradio: see gradio_script.py"
+    name, text = changed
+    app = mount_page(FastAPI(), page)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://here"
+    ) as client:
+        served = await client.get(f"/assets/{name}")
+    assert served.text == text
+    assert served.headers["content-type"].startswith("text/javascript")
