@@ -7,7 +7,7 @@ import gradio as gr
 
 from playground.lab import MAX_LANES, MIN_LANES
 from playground.protocol import ModelInfo
-from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.shown_text import LATEX
 
 SIDES = ("A", "B", "C", "D", "E", "F")[:MAX_LANES]
@@ -89,7 +89,7 @@ def lane_inputs(lanes: Sequence[LaneParts]) -> dict[str, gr.Component]:
     }
 
 
-def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
+def compare_parts(models: Sequence[ModelInfo], code: CodeParts) -> CompareParts:
     """Build the components in the current layout."""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
@@ -165,7 +165,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         preferences=preferences,
         thumbs=thumbs,
         good=good,
-        code=code_panel("cmp"),
+        code=code,
     )
 
 
