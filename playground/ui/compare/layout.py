@@ -97,7 +97,7 @@ def compare_parts(models: Sequence[ModelInfo], code: CodeParts) -> CompareParts:
                 list(range(MIN_LANES, MAX_LANES + 1)),
                 value=MIN_LANES,
                 label="Lanes",
-                info="Another number begins a new comparison.",
+                info="Changing this starts a new comparison.",
                 elem_id="cmp-count",
             )
             lanes = tuple(_lane(number, models) for number in range(1, MAX_LANES + 1))
@@ -109,7 +109,7 @@ def compare_parts(models: Sequence[ModelInfo], code: CodeParts) -> CompareParts:
             )
             tags = gr.Textbox(
                 label="Tags",
-                info="Kept with your votes, by which they are counted apart.",
+                info="Saved with your votes, to tally them by tag.",
                 placeholder="code, French",
                 max_lines=1,
                 elem_id="cmp-tags",
@@ -187,7 +187,7 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
                 elem_id=f"cmp-prompt-{number}",
             )
             variables = gr.Textbox(
-                label="Its variables",
+                label="Prompt variables",
                 info="One per line, as name: value. The question fills in “input”.",
                 lines=2,
                 max_lines=8,
