@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from playground.services import Services
     from playground.studio.studio import Studio
 
-DRAIN_SECONDS = 0.5
+DRAIN_POLL_S = 0.05
+LAST_EVENT_S = 0.5
 """Time for running streams to send their last event."""
 SHUTDOWN_SECONDS = 3
 """Time for requests that still run after that, before they are cancelled."""
@@ -143,7 +145,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; then end running streams and close the engine.
+    """Serve until SIGINT or SIGTERM; then end running streams and close the engine. After SIGTERM
+    they have `ServerSettings.drain_s` to come to their own end, until a second signal.
 
     Page and API answer while the model loads. Raises why it cannot be loaded.
     """
@@ -231,7 +234,7 @@ def _serve_on(
         address = _address(listener, settings.server.host)
         if access.asks and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
-        Server(config, backend, loader, studio, address).run(sockets=[listener])
+        Server(config, backend, loader, studio, address, settings.server.drain_s).run([listener])
 
 
 @contextmanager
@@ -255,7 +258,7 @@ def served_api(backend: "LocalBackend") -> Iterator[str]:
 class Server(uvicorn.Server):
     """Prints its address when it answers, and the model when it is loaded; ends if that fails.
 
-    Running streams end when it shuts down.
+    Running streams end when it shuts down: after SIGTERM by themselves, within ``drain_s``.
     """
 
     def __init__(
@@ -265,8 +268,11 @@ class Server(uvicorn.Server):
         loader: ModelLoader,
         studio: "Studio",
         address: str,
+        drain_s: float,
     ) -> None:
         super().__init__(config)
+        self._drain_s = drain_s
+        self._signals: list[int] = []
         self._backend = backend
         self._loader = loader
         self._studio = studio
@@ -291,13 +297,30 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End running streams, then close the pages' connections: their heartbeats never end."""
+        self._backend.drain()
+        interrupted = asyncio.create_task(asyncio.to_thread(self._studio.close))
+        if self._signals == [signal.SIGTERM]:
+            await self._drain()
         await asyncio.to_thread(self._backend.close)
         stopping = asyncio.create_task(super().shutdown(sockets))
-        await asyncio.wait([stopping], timeout=DRAIN_SECONDS)
+        await asyncio.wait([stopping], timeout=LAST_EVENT_S)
         for connection in list(self.server_state.connections):
             if connection.transport:
                 connection.transport.close()
         await stopping
+        await interrupted
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Shut down; the second signal ends the time that running answers have."""
+        self._signals.append(sig)
+        super().handle_exit(sig, frame)
+
+    async def _drain(self) -> None:
+        deadline = time.monotonic() + self._drain_s
+        if live := self._backend.live:
+            print(f"Shutting down: {live} answers have {self._drain_s:g} s to end", flush=True)
+        while self._backend.live and len(self._signals) == 1 and time.monotonic() < deadline:
+            await asyncio.sleep(DRAIN_POLL_S)
 
 
 def _handle_signal(_number: int, _frame: FrameType | None) -> None:

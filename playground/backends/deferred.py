@@ -6,8 +6,8 @@ So that page and API answer while the model loads. Knows no loader and imports n
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from playground.protocol import (
 )
 
 POLL_S = 0.05
+SHUTTING_DOWN = "the server is shutting down"
 
 
 class ClosableBackend(AdapterBackend, TokenizerHost, Protocol):
@@ -58,7 +59,8 @@ class DeferredBackend:
         self._expected = expected
         self._backend: ClosableBackend | None = None
         self._waiting: set[str] = set()
-        self._opened = self._closed = False
+        self._opened = self._closed = self._draining = False
+        self._live = 0
         self._lock = threading.Lock()
 
     def attach(self, backend: ClosableBackend) -> None:
@@ -72,6 +74,15 @@ class DeferredBackend:
     def open(self) -> None:
         """Let requests through."""
         self._opened = True
+
+    def drain(self) -> None:
+        """Take no new requests: from now on they raise `EngineStopped`. Running streams go on."""
+        self._draining = True
+
+    @property
+    def live(self) -> int:
+        """Streams that are running, or wait for the model or their turn."""
+        return self._live
 
     def close(self) -> None:
         """End running streams; those that wait raise `EngineStopped`."""
@@ -94,7 +105,7 @@ class DeferredBackend:
     @property
     def running(self) -> bool:
         """Whether requests are taken."""
-        return self._opened and self._attached.running
+        return self._opened and not self._draining and self._attached.running
 
     async def models(self) -> Sequence[ModelInfo]:
         """The models of the backend; before it is open, the expected one."""
@@ -107,7 +118,15 @@ class DeferredBackend:
         return await self._attached.count_tokens(request)
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        """Wait for the model, then answer piece by piece."""
+        """Wait for the model, then answer piece by piece. Raises `EngineStopped` at the end."""
+        if self._draining:
+            raise EngineStopped(SHUTTING_DOWN)
+        with self._counted():
+            async with aclosing(self._stream(request)) as events:
+                async for event in events:
+                    yield event
+
+    async def _stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         if not self._opened:
             asked = time.monotonic()
             await self._wait(request.id)
@@ -171,13 +190,23 @@ class DeferredBackend:
             raise ModelLoading(self._expected.name)
         return self._backend
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._live += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._live -= 1
+
     async def _wait(self, request_id: str) -> None:
         """Return once the backend is open or the request is cancelled."""
         self._waiting.add(request_id)
         try:
             while not self._opened and request_id in self._waiting:
                 if self._closed:
-                    raise EngineStopped("the server is shutting down")
+                    raise EngineStopped(SHUTTING_DOWN)
                 await asyncio.sleep(POLL_S)
         finally:
             self._waiting.discard(request_id)

@@ -22,6 +22,8 @@ attention, and with it the last bit of its logits, then depends on that sequence
 
 BATCH_TURN = 16
 """While others run, sequences of a batch take part in one of so many steps."""
+BATCH_TOKENS = 64
+"""In such a step, no prompt of a batch is begun or goes on after so many of the batch's tokens."""
 
 Schedule = dict[Sequence, list[ScheduledChunk]]
 """The chunks of a step by sequence, in order of position, drafted tokens last."""
@@ -89,18 +91,26 @@ class Scheduler:
         self._admit()
         schedule: Schedule = {}
         tokens_left = self._step_tokens
+        is_mixed = not all(map(_is_batch, self._running))
+        batch_tokens_left = BATCH_TOKENS if is_mixed else self._step_tokens
         batch_pauses = self._batch_pauses()
-        for sequence in sorted(self._running, key=_is_prefilling):
+        for sequence in sorted(
+            self._running, key=lambda seq: (_is_prefilling(seq), _is_batch(seq))
+        ):
             if sequence not in self._running:  # preempted to make room for an earlier one
                 continue
             if batch_pauses and _is_batch(sequence):
                 continue
-            if tokens_left <= 0 and _is_prefilling(sequence):
+            left = min(tokens_left, batch_tokens_left) if _is_batch(sequence) else tokens_left
+            if left <= 0 and _is_prefilling(sequence):
                 break
             if not self._make_room(sequence):
                 continue
-            schedule[sequence] = _chunks(sequence, tokens_left, self._chunk_tokens)
-            tokens_left -= schedule[sequence][-1].stop - sequence.num_computed
+            schedule[sequence] = _chunks(sequence, left, self._chunk_tokens)
+            num_tokens = schedule[sequence][-1].stop - sequence.num_computed
+            tokens_left -= num_tokens
+            if _is_batch(sequence):
+                batch_tokens_left -= num_tokens
         running = set(self._running)
         schedule = {seq: chunks for seq, chunks in schedule.items() if seq in running}
         if self._drafts:
@@ -207,6 +217,11 @@ def _is_batch(sequence: Sequence) -> bool:
 
 def _is_prefilling(sequence: Sequence) -> bool:
     return len(sequence.tokens) - sequence.num_computed > 1
+
+
+def _turn(sequence: Sequence) -> tuple[bool, bool]:
+    """What comes first in a step: answers, then prompts; of each, those of a batch last."""
+    return _is_prefilling(sequence), _is_batch(sequence)
 
 
 def _chunks(sequence: Sequence, budget: int, chunk_tokens: int) -> list[ScheduledChunk]:

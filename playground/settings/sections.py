@@ -104,6 +104,9 @@ class ServerSettings(Section):
     stream_interval_ms: float = Field(
         default=40.0, ge=0, description="least time between two chunks of a stream, ms"
     )
+    drain_s: float = Field(
+        default=8.0, ge=0, description="time for running answers to end after SIGTERM, s"
+    )
     cors_origins: Annotated[Several[str], Flag("--cors-origin")] = Field(
         default=(),
         description='origin whose pages may call the API, as http://localhost:3000; "*" for all',

@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import httpx
+import openai
 import pytest
 
 from playground.settings import SETTINGS
@@ -141,7 +143,7 @@ def test_serve_names_folder_without_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_serve_exits_0_on_sigterm(tmp_path: Path) -> None:
+def test_sigterm_lets_running_answers_end(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--port", "0", "--home", str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -151,7 +153,15 @@ def test_serve_exits_0_on_sigterm(tmp_path: Path) -> None:
         assert found is not None
         assert process.stdout.readline().startswith("Ready: model embedded")
         for path in ("/health", "/"):
-            with urllib.request.urlopen(found.group() + path, timeout=30) as reply:
-                assert reply.status == 200
+            assert httpx.get(found.group() + path, timeout=30).status_code == 200
+        client = openai.OpenAI(base_url=f"{found.group()}/v1", api_key="any", max_retries=0)
+        ask = partial(client.completions.create, model="embedded", prompt="Once")
+        stream = ask(max_tokens=600, temperature=0, stream=True, extra_body={"ignore_eos": True})
+        assert next(stream).choices
         process.send_signal(signal.SIGTERM)
+        while httpx.get(f"{found.group()}/health").status_code == 200:
+            pass
+        with pytest.raises(openai.InternalServerError, match="shutting down"):
+            ask(max_tokens=1)
+        assert [chunk.choices[0].finish_reason for chunk in stream][-1] == "length"
         assert process.wait(30) == 0

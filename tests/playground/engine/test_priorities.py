@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from playground.engine import Engine, Limits
-from playground.engine.scheduler import BATCH_TURN
+from playground.engine.kv_cache import CacheBudget
+from playground.engine.scheduler import BATCH_TOKENS, BATCH_TURN, Scheduler
+from playground.engine.sequence import Sequence
 from playground.models.loaded import LoadedModel
 from playground.protocol import Priority
 from tests.playground.engine.driver import GREEDY, CollectingSink, Prompt, generate
@@ -46,3 +48,27 @@ def test_full_batch_gives_up_a_place(loaded: LoadedModel) -> None:
         other.wait()
         assert any(len(seen) < 300 for _, seen in batch)
         assert [sink.wait().token_ids for sink, _ in batch] == [expected] * 2
+
+
+def queued(scheduler: Scheduler, prompt: list[int], priority: Priority) -> Sequence:
+    request = replace(Prompt(prompt).request(CollectingSink()), priority=priority)
+    sequence = Sequence.begin(request, 60, 100, frozenset(), None)
+    scheduler.add(sequence)
+    return sequence
+
+
+def test_prompts_of_a_batch_are_spread() -> None:
+    length = BATCH_TOKENS // 2 + 1
+    scheduler = Scheduler(CacheBudget(10_000), max_sequences=16, step_tokens=512, drafts=False)
+    other = queued(scheduler, [8, 9], Priority.INTERACTIVE)
+    batch = [queued(scheduler, [n] * length, Priority.BATCH) for n in range(10, 16)]
+    sizes = []
+    for _ in range(3 * BATCH_TURN):
+        schedule = scheduler.next_step()
+        assert other in schedule
+        sizes.append(len(schedule.keys() & set(batch)))
+        for sequence, chunks in schedule.items():
+            sequence.num_computed = chunks[-1].stop
+            if chunks[-1].wants_logits:
+                sequence.tokens.append(5)
+    assert sorted(sizes) == [0] * (3 * BATCH_TURN - 3) + [2, 4, 6]

@@ -1,11 +1,14 @@
 """The page as Gradio sees it: which event changes what, and its one public endpoint."""
 
+import re
+
 import gradio as gr
 import pytest
 from fastapi import FastAPI
 from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.ui import mount_page
+from playground.ui.theme import STYLESHEET
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import elem_ids, events_of
 
@@ -55,3 +58,11 @@ async def test_a_client_asks_the_page_for_a_stream(page: gr.Blocks) -> None:
         with pytest.raises(Exception, match="Cannot find a function"):
             client.predict("Hi", api_name="/send")
         client.close()
+
+
+def test_gradio_can_prefix_each_selector() -> None:
+    """Gradio puts its own classes after each comma of a selector, so within `:has(…)`, where the
+    rest is looked for inside the element, nothing is found any more."""
+    rules = STYLESHEET.read_text("utf-8")
+    assert ":has(" in rules
+    assert not re.findall(r":has\([^(){]*(?:\([^()]*\)[^(){]*)*,[^{]*", rules)

@@ -7,10 +7,12 @@ Chat and Functions show a conversation of all forty, as after a reload; Compare 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from playground.protocol import Message
 from playground.ui.components.messages import History, turn
@@ -79,6 +81,12 @@ SEEN = """([places, active]) => places.map(place =>
 })))"""
 KEEP = """kept => Object.entries(kept).forEach(([name, values]) =>
     sessionStorage.setItem(`mistral-playground.kept.${name}`, values))"""
+MARK_OLD = """() => document.querySelectorAll('#cmp-text-a .md *, #cmp-text-b .md *')
+    .forEach(element => { element.dataset.old = 'yes'; })"""
+WHOLE = """([asked, wanted]) => !document.querySelector('.md [data-old]')
+    && document.querySelector('#cmp-asked')?.innerText.trim() === asked
+    && ['a', 'b'].every(lane => document.querySelector(`#cmp-text-${lane}`).innerText
+        .replace(/[^\\p{L}\\p{N}]+/gu, '').includes(wanted))"""
 HARMLESS = "whole, inert"
 Shown = Mapping[str, str | int]
 
@@ -95,17 +103,21 @@ def judge_question(shown: Shown, text: str) -> str:
     return HARMLESS if str(shown["text"]).strip() == text.strip() else f"shown as {shown['text']}"
 
 
+def wanted_of(text: str) -> str:
+    """What of an answer must be seen once its Markdown is drawn, as `words` gives it."""
+    if "mermaid" in text or "$$" in text:  # drawn as a picture
+        return ""
+    # A definition of a link, and the address of one, are not drawn; nor is a fence's language.
+    has_address = "](" in text or "[ref]" in text
+    return words("after" if has_address and "<" not in text else re.sub(r"```\w*", "", text))
+
+
 def judge_answer(shown: Shown, text: str) -> str:
     """Say how a text is shown whose Markdown is drawn."""
     if shown["acts"]:
         return "acts"
-    if "mermaid" in text or "$$" in text:  # drawn as a picture
-        return HARMLESS
-    # A definition of a link, and the address of one, are not drawn; nor is a fence's language.
-    has_address = "](" in text or "[ref]" in text
-    wanted = "after" if has_address and "<" not in text else re.sub(r"```\w*", "", text)
     seen = str(shown["text"])
-    return HARMLESS if words(wanted) in words(seen) else f"shown as {seen[:80]}"
+    return HARMLESS if wanted_of(text) in words(seen) else f"shown as {seen[:80]}"
 
 
 def conversation() -> tuple[History, Timeline]:
@@ -141,13 +153,11 @@ def judged(page: Page, asked: str, answered: str) -> tuple[Sequence[str], Sequen
 
 def judged_in_compare(page: Page, text: str) -> tuple[str, str]:
     """Ask it, and say how question and answers are shown."""
+    page.evaluate(MARK_OLD)
     page.fill("#cmp-question textarea", text)
     page.press("#cmp-question textarea", "Enter")
-    page.wait_for_function(
-        """text => document.querySelector('#cmp-asked')?.innerText.trim() === text
-            && document.querySelector('#cmp-vote')?.offsetParent""",
-        arg=text.strip(),
-    )
+    with suppress(PlaywrightTimeoutError):  # then the table says what is shown instead
+        page.wait_for_function(WHOLE, arg=[text.strip(), wanted_of(text)], timeout=3_000)
     [asked], [one], [other] = page.evaluate(
         SEEN, [["#cmp-asked .question", "#cmp-text-a", "#cmp-text-b"], ACTIVE]
     )
