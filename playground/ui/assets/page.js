@@ -155,7 +155,7 @@
     for (const upload of document.querySelectorAll("button.upload-container[aria-label], button:has(> .upload-container)[aria-label]"))
       upload.removeAttribute("aria-label"); // its text says more
     for (const scroller of document.querySelectorAll(".cm-scroller, .code-panel pre"))
-      if (!scroller.hasAttribute("tabindex")) scroller.tabIndex = 0;
+      if (scroller.tabIndex < 0 && !scroller.querySelector('[contenteditable="true"]')) scroller.tabIndex = 0;
     watchPanels();
   }
 
