@@ -53,11 +53,18 @@
     if (tab && tab.getAttribute("aria-selected") !== "true") tab.click();
     return Boolean(tab);
   }
-  document.addEventListener("click", (event) => {
-    const tab = event.target.closest('#tabs > .tab-wrapper [role="tab"]');
+  function recordTab(tab) {
     const id = tab?.dataset.tabId;
     if (!id || `#${id}` === (location.hash || "#chat")) return;
     history.pushState(null, "", id === "chat" ? location.pathname : `#${id}`);
+  }
+  document.addEventListener("click", (event) => {
+    recordTab(event.target.closest('#tabs > .tab-wrapper [role="tab"]'));
+    // On a phone most tabs are in a menu whose items do not say which.
+    if (event.target.closest("#tabs > .tab-wrapper .overflow-dropdown button"))
+      setTimeout(() =>
+        recordTab(document.querySelector('#tabs > .tab-wrapper [role="tab"][aria-selected="true"]')),
+      );
   });
   window.addEventListener("popstate", () => {
     if (location.hash) showTab();

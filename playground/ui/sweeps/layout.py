@@ -96,7 +96,7 @@ def _setup(models: Sequence[ModelInfo], saved: bool, history: bool) -> SetupPart
     )
     message = gr.Textbox(
         label="Message",
-        info="{{ field }} stands for a row's field. If empty, each row's own conversation or input is sent.",
+        info="{{ field }} is a field of the row. Empty sends the row's own conversation or input.",
         placeholder="{{ input }}",
         lines=2,
         max_lines=10,
