@@ -1,11 +1,12 @@
 """How the page's files reach a browser: compressed, and kept by it where a name has a hash in it.
 
-Gradio compresses the files whose path has an ending, the page's HTML and its JSON not, and says
-nothing of how long its files may be kept. ASGI middleware; knows nothing of what the files are.
-Event streams pass as they are, unbuffered.
+Gradio compresses the files whose path has an ending, the page's HTML and its JSON not, says nothing
+of how long its files may be kept, and gives the page itself no ETag. ASGI middleware; knows nothing
+of what the files are. Event streams pass as they are, unbuffered.
 """
 
 import re
+from hashlib import sha256
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,6 +21,8 @@ REVALIDATE = "no-cache"
 COMPRESS_LEVEL = 6
 MIN_BYTES = 500
 NOT_MODIFIED = 304
+PAGE = "/"
+OF_ONE_PERSON = "private, no-cache"
 FILES = ("/assets/", "/static/", "/theme.css", "/favicon", "/svelte/")
 
 
@@ -46,6 +49,9 @@ class Caching:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if scope["type"] == "http" and scope["path"] == PAGE and scope["method"] == "GET":
+            await self._send_page(scope, receive, send)
+            return
         if scope["type"] != "http" or not scope["path"].startswith(FILES):
             await self._app(scope, receive, send)
             return
@@ -71,6 +77,33 @@ class Caching:
             await send(message)
 
         await self._app(scope, receive, cached)
+
+    async def _send_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The page is the same until a server is started anew or its people change: by its hash."""
+        known = Headers(scope=scope).get("if-none-match", "")
+        start: Message = {}
+        body = bytearray()
+
+        async def hashed(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            if start["status"] == 200:
+                headers = MutableHeaders(scope=start)
+                headers["cache-control"] = OF_ONE_PERSON
+                headers["etag"] = f'"{sha256(body).hexdigest()[:32]}"'
+                if names_etag(known, headers["etag"]):
+                    del headers["content-length"]
+                    body.clear()
+                    start["status"] = NOT_MODIFIED
+            await send(start)
+            await send({"type": "http.response.body", "body": bytes(body)})
+
+        await self._app(scope, receive, hashed)
 
 
 def names_etag(known: str, etag: str) -> bool:

@@ -119,8 +119,8 @@ def _trained_rows(card: ReportCard, facts: TrainingFacts) -> Iterator[Advice]:
     if facts.recipe.method != "sft" or trained is None or known is None or known >= KNOWN:
         return
     problem = (
-        f"of {trained.rows} rows that it was trained on it knows {100 * known:.0f}% "
-        f"({trained.metric})"
+        f"it scores only {100 * known:.0f}% ({trained.metric}) on the {trained.rows} rows it was "
+        "trained on"
     )
     if facts.epochs < SHORT_OF * facts.suited_epochs:
         yield Advice(

@@ -15,6 +15,7 @@ from playground.ui.chat.tab import chat_tab
 from playground.ui.compare.tab import compare_tab
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
+from playground.ui.components.code_panel import code_panel
 from playground.ui.components.events import UNQUEUED
 from playground.ui.components.loading import loading_notice
 from playground.ui.components.markup import render
@@ -64,22 +65,35 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         name = gr.HTML(visible=services.access.asks, elem_id="visitor", container=False)
         loading = loading_notice(page, services.backend)
+        code = code_panel()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat", elem_id=tab_id("chat")):
                 chat, restored = chat_tab(
-                    page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
+                    page,
+                    answering,
+                    feedback,
+                    prompts,
+                    needs_key=needs_key,
+                    recorder=recorder,
+                    code=code,
                 )
             with gr.Tab("Functions", id="functions", elem_id=tab_id("functions")):
                 functions = functions_tab(
-                    page, answering, toolbox, needs_key=needs_key, recorder=recorder
+                    page, answering, toolbox, needs_key=needs_key, recorder=recorder, code=code
                 )
             with gr.Tab("JSON", id="json", elem_id=tab_id("json")):
-                structured = json_tab(page, answering, needs_key=needs_key)
+                structured = json_tab(page, answering, needs_key=needs_key, code=code)
             with gr.Tab("Prompts", id="prompts", elem_id=tab_id("prompts")):
-                tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
+                tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key, code=code)
             with gr.Tab("Compare", id="compare", elem_id=tab_id("compare")):
                 lanes = compare_tab(
-                    page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
+                    page,
+                    answering,
+                    feedback,
+                    prompts,
+                    needs_key=needs_key,
+                    recorder=recorder,
+                    code=code,
                 )
             if services.sweeps:
                 with gr.Tab("Evaluate", id="evaluate", elem_id=tab_id("sweeps")):

@@ -3,7 +3,7 @@
 (() => {
   const PREFIX = "mistral-playground.kept.";
   const DELAY_MS = 300;
-  const open = new Set();
+  const current = new Map(); // by name, once restored
   const waiting = new Map();
   let timer = 0;
 
@@ -21,10 +21,12 @@
   }
 
   window.playgroundKeeper = {
-    // Called at each change. Before what is kept was restored, a change is only a component's start.
+    // Called at each change, with some of the values. Before what is kept was restored, a change is
+    // only a component's start.
     keep(name, keys, values, unless) {
-      if (!open.has(name)) return;
-      const kept = Object.fromEntries(keys.map((key, index) => [key, values[index]]));
+      const kept = current.get(name);
+      if (!kept) return;
+      keys.forEach((key, index) => (kept[key] = values[index]));
       waiting.set(name, kept[unless] ? {} : kept);
       timer ||= setTimeout(flush, DELAY_MS);
     },
@@ -35,8 +37,9 @@
       } catch {
         sessionStorage.removeItem(PREFIX + name);
       }
-      open.add(name);
-      return keys.map((key, index) => (key in kept ? kept[key] : values[index]));
+      const restored = keys.map((key, index) => (key in kept ? kept[key] : values[index]));
+      current.set(name, Object.fromEntries(keys.map((key, index) => [key, restored[index]])));
+      return restored;
     },
   };
   window.addEventListener("pagehide", flush);
@@ -50,11 +53,18 @@
     if (tab && tab.getAttribute("aria-selected") !== "true") tab.click();
     return Boolean(tab);
   }
-  document.addEventListener("click", (event) => {
-    const tab = event.target.closest('#tabs > .tab-wrapper [role="tab"]');
+  function recordTab(tab) {
     const id = tab?.dataset.tabId;
     if (!id || `#${id}` === (location.hash || "#chat")) return;
     history.pushState(null, "", id === "chat" ? location.pathname : `#${id}`);
+  }
+  document.addEventListener("click", (event) => {
+    recordTab(event.target.closest('#tabs > .tab-wrapper [role="tab"]'));
+    // On a phone most tabs are in a menu whose items do not say which.
+    if (event.target.closest("#tabs > .tab-wrapper .overflow-dropdown button"))
+      setTimeout(() =>
+        recordTab(document.querySelector('#tabs > .tab-wrapper [role="tab"][aria-selected="true"]')),
+      );
   });
   window.addEventListener("popstate", () => {
     if (location.hash) showTab();

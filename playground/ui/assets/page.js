@@ -154,8 +154,21 @@
     }
     for (const upload of document.querySelectorAll("button.upload-container[aria-label], button:has(> .upload-container)[aria-label]"))
       upload.removeAttribute("aria-label"); // its text says more
+    for (const again of document.querySelectorAll('button[aria-label="common.upload"]')) {
+      again.removeAttribute("aria-label"); // a button around the button that opens the files
+      again.setAttribute("role", "group");
+      again.tabIndex = -1;
+      again.title = "Choose other files";
+      again.querySelector("button")?.setAttribute("aria-label", again.title);
+    }
+    for (const header of document.querySelectorAll('.toast-header[role="button"]'))
+      header.setAttribute("role", "group"); // there is a button in it
+    for (const wide of document.querySelectorAll(".fields, .scroll"))
+      if (wide.scrollWidth > wide.clientWidth && wide.tabIndex < 0) wide.tabIndex = 0;
     for (const scroller of document.querySelectorAll(".cm-scroller, .code-panel pre"))
-      if (!scroller.hasAttribute("tabindex")) scroller.tabIndex = 0;
+      if (scroller.tabIndex < 0 && !scroller.querySelector('[contenteditable="true"]')) scroller.tabIndex = 0;
+    for (const editor of document.querySelectorAll('.cm-content[contenteditable="true"]:not([tabindex])'))
+      editor.tabIndex = 0;
     watchPanels();
   }
 

@@ -10,7 +10,7 @@ from playground.protocol import ModelInfo
 from playground.ui.chat.presets import PresetParts, preset_parts
 from playground.ui.chat.prompts import PanelParts, SavingParts, panel_parts, saving_parts
 from playground.ui.chat.tokens import TokenParts, token_parts
-from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.examples import examples_for
 from playground.ui.components.markup import render
 from playground.ui.components.preferences import preferences_store
@@ -47,7 +47,7 @@ class ChatParts:
     presets: PresetParts
 
 
-def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
+def chat_parts(models: Sequence[ModelInfo], code: CodeParts) -> ChatParts:
     """Build the components in the current layout, set up for the first of ``models``.
 
     Nothing can be sent or set yet (no example cards; message box and settings are disabled): until
@@ -97,7 +97,7 @@ def chat_parts(models: Sequence[ModelInfo]) -> ChatParts:
         system=system,
         sampling=sampling,
         reset=reset,
-        code=code_panel("chat"),
+        code=code,
         preferences=preferences_store(),
         prompt_panel=prompt_panel,
         saving=saving,

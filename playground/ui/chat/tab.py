@@ -13,6 +13,7 @@ from playground.ui.chat.rating import Rating
 from playground.ui.chat.tokens import ConversationParts, TokenHandlers, wire_tokens
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind, shows_errors
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
 from playground.ui.history.recording import CONVERSATION, TEMPORARY, Recorder
@@ -30,10 +31,11 @@ def chat_tab(
     *,
     needs_key: bool,
     recorder: Recorder | None = None,
+    code: CodeParts,
 ) -> tuple[ChatParts, Dependency]:
     """Build the tab in the current layout and wire its events. Returns also the event after which
     it shows what the browser kept."""
-    parts = chat_parts(answering.initial_models)
+    parts = chat_parts(answering.initial_models, code)
     chat = ChatHandlers(answering, needs_key, recorder or Recorder())
     _wire_conversation(parts, chat)
     wire_prompts(

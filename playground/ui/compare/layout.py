@@ -7,7 +7,7 @@ import gradio as gr
 
 from playground.lab import MAX_LANES, MIN_LANES
 from playground.protocol import ModelInfo
-from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.shown_text import LATEX
 
 SIDES = ("A", "B", "C", "D", "E", "F")[:MAX_LANES]
@@ -89,7 +89,7 @@ def lane_inputs(lanes: Sequence[LaneParts]) -> dict[str, gr.Component]:
     }
 
 
-def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
+def compare_parts(models: Sequence[ModelInfo], code: CodeParts) -> CompareParts:
     """Build the components in the current layout."""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
@@ -97,7 +97,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
                 list(range(MIN_LANES, MAX_LANES + 1)),
                 value=MIN_LANES,
                 label="Lanes",
-                info="Another number begins a new comparison.",
+                info="Changing this starts a new comparison.",
                 elem_id="cmp-count",
             )
             lanes = tuple(_lane(number, models) for number in range(1, MAX_LANES + 1))
@@ -109,7 +109,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
             )
             tags = gr.Textbox(
                 label="Tags",
-                info="Kept with your votes, by which they are counted apart.",
+                info="Saved with your votes, to tally them by tag.",
                 placeholder="code, French",
                 max_lines=1,
                 elem_id="cmp-tags",
@@ -165,7 +165,7 @@ def compare_parts(models: Sequence[ModelInfo]) -> CompareParts:
         preferences=preferences,
         thumbs=thumbs,
         good=good,
-        code=code_panel("cmp"),
+        code=code,
     )
 
 
@@ -187,7 +187,7 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
                 elem_id=f"cmp-prompt-{number}",
             )
             variables = gr.Textbox(
-                label="Its variables",
+                label="Prompt variables",
                 info="One per line, as name: value. The question fills in “input”.",
                 lines=2,
                 max_lines=8,

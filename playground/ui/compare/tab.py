@@ -16,6 +16,7 @@ from playground.ui.compare.layout import (
 )
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
 from playground.ui.history.recording import Recorder
@@ -29,9 +30,10 @@ def compare_tab(
     *,
     needs_key: bool,
     recorder: Recorder | None = None,
+    code: CodeParts,
 ) -> tuple[gr.Dropdown, ...]:
     """Build the tab in the current layout and wire its events. Returns its choices of models."""
-    parts = compare_parts(answering.initial_models)
+    parts = compare_parts(answering.initial_models, code)
     lanes = LaneHandlers(answering, prompts)
     handlers = CompareHandlers(lanes, feedback, needs_key, recorder or Recorder())
     asking = parts.question.submit(

@@ -48,10 +48,10 @@ class CodeUpdate:
     yaml: str | Unchanged = UNCHANGED
 
 
-def code_panel(tab: str) -> CodeParts:
-    """Build the panel in the current layout, closed; ``tab`` prefixes the ids of its elements."""
+def code_panel() -> CodeParts:
+    """Build the panel in the current layout, closed. One serves all tabs."""
     codes = {}
-    with gr.Column(visible=False, elem_id=f"{tab}-code", elem_classes="code-panel") as panel:
+    with gr.Column(visible=False, elem_id="code-panel", elem_classes="code-panel") as panel:
         with gr.Row(elem_classes="code-head"):
             gr.HTML("<h2>The same through the API</h2>", container=False)
             close = gr.Button("Close", size="sm", elem_classes="code-close")

@@ -5,13 +5,17 @@ for that. What is preferred from one visit to the next is in `preferences`.
 """
 
 import json
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
 
 import gradio as gr
 from gradio.events import Dependency
 
 from playground.ui.components.events import UNQUEUED
+
+BATCH: Final = 8
+"""How many components are read when one of them changes. Gradio 6.31 searches the page for each,
+and all events for each component of the page: neither one by one nor all at once."""
 
 
 def keep(
@@ -26,17 +30,29 @@ def keep(
     With ``after`` they are restored once that event is over. While the component named ``unless``
     is true, nothing of them is kept. Returns the event that restores.
     """
-    parts = list(components.values())
-    keys = json.dumps(list(components))
-    call = f"window.playgroundKeeper.{{}}({json.dumps(name)}, {keys}, values, {json.dumps(unless)})"
-    for part in parts:
-        part.change(
+    call = f"window.playgroundKeeper.{{}}({json.dumps(name)}, {{}}, values, {json.dumps(unless)})"
+    names = list(components)
+    for some in batched([each for each in names if each != unless], BATCH):
+        keys = [*some, unless] if unless else list(some)
+        gr.on(
+            [components[key].change for key in keys],
             None,
-            parts,
+            [components[key] for key in keys],
             None,
-            js=f"(...values) => {{ {call.format('keep')}; return []; }}",
+            js=f"(...values) => {{ {call.format('keep', json.dumps(keys))}; return []; }}",
             **UNQUEUED,
         )
     start = after.then if after else page.load
-    restored = start(None, parts, parts, js=f"(...values) => {call.format('restore')}", **UNQUEUED)
+    restored = start(
+        None,
+        list(components.values()),
+        list(components.values()),
+        js=f"(...values) => {call.format('restore', json.dumps(names))}",
+        **UNQUEUED,
+    )
     return cast("Dependency", restored)
+
+
+def batched(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Split names into parts of at most ``size``."""
+    return (names[start : start + size] for start in range(0, len(names), size))

@@ -8,7 +8,7 @@ from typing import Final
 from playground.ui.components.markup import render
 
 WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 76, 16, 14, 30
 TICKS = 4
 MOST_POINTS = 400
 MOST_DOTS = 31

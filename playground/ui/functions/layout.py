@@ -10,7 +10,7 @@ import gradio as gr
 from playground.protocol import ModelInfo
 from playground.tools import Toolbox
 from playground.ui.components.ability import ability_line
-from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.examples import FunctionExample, examples_for
 from playground.ui.components.markup import render
 from playground.ui.functions.gallery import gallery_names, tools_json
@@ -62,7 +62,10 @@ class FunctionParts:
 
 
 def function_parts(
-    models: Sequence[ModelInfo], toolbox: Toolbox, examples: Sequence[FunctionExample]
+    models: Sequence[ModelInfo],
+    toolbox: Toolbox,
+    examples: Sequence[FunctionExample],
+    code: CodeParts,
 ) -> FunctionParts:
     """Build the components in the current layout, set up for the first example."""
     first = examples[0].tools if examples else ("get_weather",)
@@ -115,7 +118,7 @@ def function_parts(
         use=use,
         clear=clear,
         view_code=view_code,
-        code=code_panel("functions"),
+        code=code,
     )
 
 

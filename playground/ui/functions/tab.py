@@ -7,6 +7,7 @@ from playground.tools import Toolbox
 from playground.ui.components.ability import AbilityParts, watch_ability
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import STREAM, UNQUEUED
 from playground.ui.components.examples import examples_for
 from playground.ui.components.keeping import keep
@@ -22,11 +23,12 @@ def functions_tab(
     *,
     needs_key: bool,
     recorder: Recorder | None = None,
+    code: CodeParts,
 ) -> FunctionParts:
     """Build the tab in the current layout and wire its events."""
     recorder = recorder or Recorder()
     examples = examples_for(answering.initial_models[0].name).functions
-    parts = function_parts(answering.initial_models, toolbox, examples)
+    parts = function_parts(answering.initial_models, toolbox, examples, code)
     handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
     _wire_definitions(page, parts, handlers)
     ability = AbilityParts(parts.ability, (parts.message,))

@@ -11,7 +11,7 @@ from playground.lab.extraction import INSTRUCTION
 from playground.protocol import ModelInfo
 from playground.protocol.json_types import JsonObject
 from playground.ui.components.ability import ability_line
-from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.examples import JsonExample
 
 EMPTY_SCHEMA: Final[JsonObject] = {
@@ -56,7 +56,9 @@ class JsonParts:
     csv: gr.DownloadButton
 
 
-def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> JsonParts:
+def json_parts(
+    models: Sequence[ModelInfo], examples: Sequence[JsonExample], code: CodeParts
+) -> JsonParts:
     """Build the components in the current layout, set up for the first example."""
     first = examples[0] if examples else JsonExample("", "", EMPTY_SCHEMA)
     with gr.Row(elem_classes="studio"):
@@ -105,7 +107,7 @@ def json_parts(models: Sequence[ModelInfo], examples: Sequence[JsonExample]) -> 
         tree=tree,
         table=table,
         raw=raw,
-        code=code_panel("json"),
+        code=code,
         file=file,
         column=column,
         texts=texts,

@@ -7,6 +7,7 @@ import gradio as gr
 from playground.ui.components.ability import AbilityParts, watch_ability
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import STREAM, UNQUEUED
 from playground.ui.components.examples import examples_for
 from playground.ui.components.keeping import keep
@@ -14,10 +15,12 @@ from playground.ui.json.events import JsonHandlers
 from playground.ui.json.layout import JsonParts, json_parts
 
 
-def json_tab(page: gr.Blocks, answering: Answering, *, needs_key: bool) -> gr.Dropdown:
+def json_tab(
+    page: gr.Blocks, answering: Answering, *, needs_key: bool, code: CodeParts
+) -> gr.Dropdown:
     """Build the tab in the current layout and wire its events. Returns its choice of model."""
     examples = examples_for(answering.initial_models[0].name).json
-    parts = json_parts(answering.initial_models, examples)
+    parts = json_parts(answering.initial_models, examples, code)
     handlers = JsonHandlers(answering, examples, needs_key)
     gr.on(
         [parts.schema.change, parts.form["model"].change, page.load],

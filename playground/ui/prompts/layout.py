@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.protocol import ModelInfo
-from playground.ui.components.code_panel import CodeParts, code_panel
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.shown_text import LATEX
 from playground.ui.prompts.editor import DEFAULT_MODEL
 
@@ -51,7 +51,9 @@ class PromptParts:
     tabs: gr.Tabs
 
 
-def prompt_parts(models: Sequence[ModelInfo], tabs: gr.Tabs) -> tuple[PromptParts, gr.Column]:
+def prompt_parts(
+    models: Sequence[ModelInfo], tabs: gr.Tabs, code: CodeParts
+) -> tuple[PromptParts, gr.Column]:
     """Build the components in the current layout; the column is where the variables are asked
     for."""
     names = [info.name for info in models]
@@ -117,7 +119,7 @@ def prompt_parts(models: Sequence[ModelInfo], tabs: gr.Tabs) -> tuple[PromptPart
         compared=compared,
         diff=diff,
         link=gr.Textbox("", visible=False, label="Link"),
-        code=code_panel("pr"),
+        code=code,
         tabs=tabs,
     )
     return parts, values

@@ -5,6 +5,7 @@ import gradio as gr
 from playground.lab.prompts import Prompts
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
+from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.prompts.events import PromptHandlers
 from playground.ui.prompts.inputs import variable_inputs, variables_in
@@ -12,10 +13,16 @@ from playground.ui.prompts.layout import PromptParts, prompt_parts
 
 
 def prompts_tab(
-    page: gr.Blocks, answering: Answering, prompts: Prompts, tabs: gr.Tabs, *, needs_key: bool
+    page: gr.Blocks,
+    answering: Answering,
+    prompts: Prompts,
+    tabs: gr.Tabs,
+    *,
+    needs_key: bool,
+    code: CodeParts,
 ) -> gr.Dropdown:
     """Build the tab in the current layout and wire its events. Returns its choice of model."""
-    parts, values = prompt_parts(answering.initial_models, tabs)
+    parts, values = prompt_parts(answering.initial_models, tabs, code)
     handlers = PromptHandlers(prompts, answering, needs_key)
     _wire_library(page, parts, handlers)
     _wire_editor(parts, handlers)

@@ -96,7 +96,7 @@ def _setup(models: Sequence[ModelInfo], saved: bool, history: bool) -> SetupPart
     )
     message = gr.Textbox(
         label="Message",
-        info="{{ field }} stands for a row's field. Empty: the row's own conversation or input.",
+        info="{{ field }} is a field of the row. Empty sends the row's own conversation or input.",
         placeholder="{{ input }}",
         lines=2,
         max_lines=10,
@@ -153,7 +153,7 @@ def _setup(models: Sequence[ModelInfo], saved: bool, history: bool) -> SetupPart
 def _rows(history: bool) -> tuple[gr.Textbox, gr.File, gr.Button, gr.Button]:
     rows = gr.Textbox(
         label="Rows",
-        info="JSON lines, or CSV with a header. Field expected: the answer that is wanted.",
+        info="JSON lines, or CSV with a header. The field “expected” holds the reference answer.",
         placeholder='{"input": "What is the capital of France?", "expected": "Paris"}',
         lines=5,
         max_lines=16,

@@ -41,7 +41,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
         return StreamingResponse(pieces(), media_type="text/event-stream")
 
-    paths = {"/text": text, "/assets/{name}": asset, "/take": take, "/events": events}
+    paths = {"/": text, "/text": text, "/assets/{name}": asset, "/take": take, "/events": events}
     app = Starlette(routes=[Route(path, handler) for path, handler in paths.items()])
     with running(Delivery(app)) as address:
         yield address
@@ -86,6 +86,13 @@ def test_a_known_etag_is_304(url: str) -> None:
 def test_another_etag_is_200(url: str) -> None:
     reply = httpx.get(f"{url}/assets/index.js", headers={"If-None-Match": '"other"'})
     assert (reply.status_code, reply.text) == (200, TEXT)
+
+
+def test_an_unchanged_page_is_304(url: str) -> None:
+    first = httpx.get(url)
+    assert (first.text, first.headers["cache-control"]) == (TEXT, "private, no-cache")
+    again = httpx.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_no_etag_is_never_known() -> None:

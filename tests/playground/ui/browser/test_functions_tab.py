@@ -27,7 +27,7 @@ def test_weather_is_called_approved_run_and_answered_from(tab: Page) -> None:
 def test_the_request_is_shown_as_code(tab: Page) -> None:
     tab.locator("#fn-message textarea").fill("What is the weather in Rome?")
     tab.locator("#fn-code-button").click()
-    expect(tab.locator("#functions-code")).to_contain_text("tools=")
-    expect(tab.locator("#functions-code")).to_contain_text("weather in Rome")
+    expect(tab.locator("#code-panel")).to_contain_text("tools=")
+    expect(tab.locator("#code-panel")).to_contain_text("weather in Rome")
     tab.keyboard.press("Escape")
-    expect(tab.locator("#functions-code")).to_be_hidden()
+    expect(tab.locator("#code-panel")).to_be_hidden()
