@@ -274,7 +274,9 @@ class PromptHandlers:
         messages = await asyncio.to_thread(rendered, content, given)
         info = await self.answering.model(tried_on)
         sampling = sampling_of(content.sampling, info.defaults)
-        return request_of(content, messages, model=info.name, sampling=sampling)
+        request = request_of(content, messages, model=info.name, sampling=sampling)
+        known = await asyncio.to_thread(self.prompts.reference_of, content)
+        return replace(request, prompt_version=known)
 
     def _labelled(self, name: str, version: int | None) -> OpenUpdate:
         opened = self._opened(self.prompts.version(name, version))
