@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import openai
@@ -98,4 +97,4 @@ def test_openais_client_reads_usage(keys: dict[str, str]) -> None:
             "embedded, input_tokens", "embedded, cached_input_tokens", "embedded, output_tokens"
         }  # fmt: skip
         written = items["embedded, output_tokens"]
-        assert written.amount.value == pytest.approx(4e-6 * written.quantity)  # type: ignore[union-attr]
+        assert written.amount.value == pytest.approx(4e-6 * written.quantity)  # type: ignore[union-attr, operator]

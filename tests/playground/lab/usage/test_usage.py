@@ -40,7 +40,8 @@ from playground.settings import UsageSettings
 from playground.store.usage import AnswerUsage, UsageStore
 meter = UsageMeter(UsageStore(Path(sys.argv[1])), UsageSettings())
 for number in range(50):
-    meter.add(AnswerUsage(ended=time.time(), model=sys.argv[2], prompt_tokens=1, completion_tokens=1))
+    model = sys.argv[2]
+    meter.add(AnswerUsage(ended=time.time(), model=model, prompt_tokens=1, completion_tokens=1))
 meter.close()
 """
 
@@ -52,14 +53,14 @@ def meter(tmp_path: Path) -> Iterator[UsageMeter]:
         yield meter
 
 
-def asked(text: str = "Hi! How are you?", **more: str) -> Request:
+def asked() -> Request:
     sampling = Sampling(temperature=0, max_tokens=8)
-    return Request("embedded", (Message("user", text),), sampling=sampling, **more)
+    return Request("embedded", (Message("user", "Hi! How are you?"),), sampling=sampling)
 
 
 def test_an_answer_is_counted(meter: UsageMeter, backend: LocalBackend) -> None:
     async def ask() -> Finished:
-        request = asked(conversation="conv_1", prompt_version="greet@2")
+        request = replace(asked(), conversation="conv_1", prompt_version="greet@2")
         with coming_from("chat", "key_1"):
             async with aclosing(ModelRouter(backend, (), meter.watch).stream(request)) as events:
                 *_, last = [event async for event in events]
@@ -125,7 +126,8 @@ def test_own_cost_counts_overlaps_once(meter: UsageMeter) -> None:
     meter.add(replace(ANSWER, server="far", running_s=100.0))
     own = usage_report(meter).own
     assert own
-    assert (own.tokens, own.busy_s) == (3 * 1101, pytest.approx(5.0))
+    assert own.tokens == 3 * 1101
+    assert own.busy_s == pytest.approx(5.0)
     assert own.usd_per_million == pytest.approx(3.6 / 3600 * 5 / 3303 * 1e6)
 
 
