@@ -77,7 +77,9 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
             with gr.Tab("JSON", id="json", elem_id=tab_id("json")):
                 structured = json_tab(page, answering, needs_key=needs_key)
             with gr.Tab("Prompts", id="prompts", elem_id=tab_id("prompts")):
-                tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key)
+                tried = prompts_tab(
+                    page, answering, prompts, tabs, chat.prompt_panel, needs_key=needs_key
+                )
             with gr.Tab("Compare", id="compare", elem_id=tab_id("compare")):
                 lanes = compare_tab(
                     page, answering, feedback, prompts, needs_key=needs_key, recorder=recorder
