@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from playground.lab.batches import Batches
     from playground.lab.prompts import Prompts
     from playground.lab.sweeps.sweeps import Sweeps
+    from playground.lab.usage import UsageMeter
     from playground.models.loaded import LoadedModel
     from playground.models.spec import ModelSpec
     from playground.protocol import Backend, ModelInfo
@@ -135,17 +136,25 @@ def open_remotes(settings: Settings) -> "Iterator[tuple[RemoteBackend, ...]]":
 
 
 @contextmanager
-def beside_remotes(settings: Settings, resident: "LocalBackend") -> "Iterator[ModelRouter]":
-    """Open the other servers beside a model of this process, each asked what it serves by now."""
+def beside_remotes(
+    settings: Settings, resident: "LocalBackend", source: str
+) -> "Iterator[ModelRouter]":
+    """Open the other servers beside a model of this process, each asked what it serves by now.
+    Answers are counted as those of ``source``."""
     from playground.backends.router import ModelRouter
+    from playground.protocol.origin import coming_from
 
-    with open_remotes(settings) as remotes:
+    with (
+        open_usage(settings, resident.default_model.name) as usage,
+        open_remotes(settings) as remotes,
+        coming_from(source),
+    ):
         for remote in remotes:
             try:
                 asyncio.run(remote.refresh())
             except PlaygroundError as error:  # whoever asks it hears of it, too
                 logging.getLogger(__name__).warning("%s", error.message)
-        yield ModelRouter(resident, remotes)
+        yield ModelRouter(resident, remotes, usage.watch)
 
 
 @contextmanager
@@ -236,6 +245,21 @@ def open_conversations(settings: Settings) -> "Iterator[Conversations]":
 
     with closing(Conversations(settings.home, settings.store.url)) as conversations:
         yield conversations
+
+
+@contextmanager
+def open_usage(settings: Settings, base: str) -> "Iterator[UsageMeter]":
+    """Open what answers take; ``base`` is the resident model's name. Close the backends before."""
+    from playground.lab.usage import UsageMeter
+    from playground.store.usage import UsageStore
+
+    chosen = settings.usage
+    store = UsageStore(
+        settings.home, settings.store.url, keep_days=chosen.keep_days,
+        keep_answers=chosen.keep_answers,
+    )  # fmt: skip
+    with closing(UsageMeter(store, chosen, base)) as meter:
+        yield meter
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings,
-feedback, prompts, history, users, keys.
+feedback, prompts, history, users, keys, usage.
 
 Its options are generated from the settings; see `playground.commands.options`.
 """
@@ -18,6 +18,7 @@ from playground.commands.plan import plan
 from playground.commands.prompts import prompts
 from playground.commands.serve import serve
 from playground.commands.sweep import sweep
+from playground.commands.usage import usage
 from playground.commands.users import users
 from playground.errors import InvalidSettings, PlaygroundError
 
@@ -28,7 +29,7 @@ cli = typer.Typer(
     add_completion=False,
 )
 cli.callback(invoke_without_command=True)(serve)
-for command in (chat, sweep, plan, bench, models, settings, feedback):
+for command in (chat, sweep, plan, bench, models, settings, feedback, usage):
     cli.command()(command)
 cli.add_typer(prompts)
 cli.add_typer(users)

@@ -33,6 +33,7 @@ from playground.app import (
     open_responses,
     open_sweeps,
     open_tools,
+    open_usage,
     start_backend,
 )
 from playground.errors import PortInUse
@@ -201,17 +202,26 @@ def _serve_on(
         open_responses(settings) as responses,
         open_prompts(settings) as prompts,
         open_conversations(settings) as conversations,
+        open_usage(settings, loader.resident.name) as usage,
         open_remotes(settings) as remotes,
         closing(backend),
-        open_sweeps(settings, ModelRouter(backend, remotes), prompts, conversations) as sweeps,
+        open_sweeps(
+            settings, ModelRouter(backend, remotes, usage.watch), prompts, conversations
+        ) as sweeps,
         closing(
-            Studio(settings.home, loader.resident, backend, loader.throttle, isolated=isolated)
+            Studio(
+                settings.home,
+                loader.resident,
+                ModelRouter(backend, (), usage.watch),
+                loader.throttle,
+                isolated=isolated,
+            )
         ) as studio,
         open_batches(settings) as batches,
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            ModelRouter(backend, remotes),
+            ModelRouter(backend, remotes, usage.watch),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -223,6 +233,7 @@ def _serve_on(
             batches=batches,
             completions=completions,
             conversations=conversations,
+            usage=usage,
         )
         config = uvicorn.Config(
             build_app(services),

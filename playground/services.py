@@ -7,6 +7,7 @@ from playground.access import Access
 from playground.lab.batches import Batches
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
+from playground.lab.usage import UsageMeter
 from playground.protocol import Backend
 from playground.settings import Settings
 from playground.store import Feedback
@@ -30,6 +31,7 @@ class Parts(TypedDict, total=False):
     batches: Batches | None
     completions: Completions | None
     conversations: Conversations | None
+    usage: UsageMeter | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Services:
     batches: Batches | None = None
     completions: Completions | None = None
     conversations: Conversations | None = None
+    usage: UsageMeter | None = None
 
     @classmethod
     def create(

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from playground.access.roles import EVERY_AREA, Area
 from playground.errors import Forbidden, Unauthorized
+from playground.protocol.origin import coming_from
 from playground.store.viewer import Viewer, viewed_by
 
 Via = Literal["local", "key", "session", "visit"]
@@ -39,6 +40,11 @@ class Identity:
         """For whom the store is read."""
         return Viewer(self.owner, sees_all=Area.ADMIN in self.areas)
 
+    @property
+    def key(self) -> str:
+        """The id of the API key that was used, empty without one."""
+        return self.client.removeprefix("key:") if self.via == "key" else ""
+
     def may_use(self, area: Area) -> bool:
         """Whether the area is open to them."""
         return area in self.areas
@@ -65,11 +71,12 @@ def current_identity() -> Identity:
 
 
 @contextmanager
-def acting_as(identity: Identity) -> Iterator[None]:
-    """Answer for this one inside: limits count for them, and the store shows what is theirs."""
+def acting_as(identity: Identity, source: str = "") -> Iterator[None]:
+    """Answer for this one inside: limits count for them, the store shows what is theirs, and their
+    usage is that of ``source``, a tab or an endpoint."""
     token = _current.set(identity)
     try:
-        with viewed_by(identity.viewer):
+        with viewed_by(identity.viewer), coming_from(source, identity.key):
             yield
     finally:
         _current.reset(token)

@@ -37,6 +37,7 @@ RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     ("POST", r"/v1/(embeddings|fim/completions|agents/completions)", Area.CHAT),
     ("POST", r"/v1/responses/[^/]+/cancel", Area.CHAT),
     ("POST", r"/tokenize|/detokenize|/v1/tokens/.+", Area.CHAT),
+    ("GET", r"/v1/usage|/v1/organization/(usage/completions|costs)", Area.CHAT),
     # What people keep.
     (".*", r"/v1/(files|uploads|batches|conversations|prompts|sweeps|feedback)(/.*)?", Area.FILES),
     (".*", r"/v1/(chat/completions|responses)(/.*)?", Area.FILES),
@@ -71,6 +72,7 @@ AREAS_OF_TABS: Final[tuple[tuple[str, Area], ...]] = (
     ("compare", Area.CHAT),
     ("history", Area.CHAT),
     ("components", Area.CHAT),
+    ("usage", Area.CHAT),
     ("page", Area.PAGE),
     ("visitor", Area.PAGE),
     ("functions", Area.FILES),
@@ -80,8 +82,12 @@ AREAS_OF_TABS: Final[tuple[tuple[str, Area], ...]] = (
 )
 
 
+def room_of_handler(module: str) -> str:
+    """Return the room of a handler's module: ``chat`` of ``playground.ui.chat.events``."""
+    return module.partition("playground.ui.")[2].partition(".")[0]
+
+
 def area_of_handler(module: str) -> Area:
     """Return the area of an event of the page by the module of its handler."""
-    _, _, inside = module.partition("playground.ui.")
-    room = inside.partition(".")[0]
+    room = room_of_handler(module)
     return next((area for name, area in AREAS_OF_TABS if name == room), Area.ADMIN)

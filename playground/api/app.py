@@ -46,6 +46,7 @@ from playground.api.together_tuning import together_download_router, together_tu
 from playground.api.tokenize import tokenize_router
 from playground.api.tokens import tokens_router
 from playground.api.uploads import uploads_router
+from playground.api.usage import usage_router
 from playground.backends.low_priority import LowPriority
 from playground.protocol import Backend
 from playground.services import Services
@@ -137,6 +138,7 @@ def _api(services: Services) -> FastAPI:
             *([prompts_router(services.prompts)] if services.prompts else []),
             *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
             *([conversations_router(services.conversations)] if services.conversations else []),
+            *([usage_router(services.usage)] if services.usage else []),
             *(_tuning_routers(backend, studio, uploads) if studio else []),
         ):
             keyed.include_router(router, prefix=f"{base}/v1")

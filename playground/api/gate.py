@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playground.access import Access, Area, Credentials, FairUse, Identity, acting_as
 from playground.access.access import PAGE
-from playground.access.paths import area_of
+from playground.access.paths import ALIAS, area_of
 from playground.api.edge import plain_path
 from playground.api.errors import ANTHROPIC_PATH, translate
 from playground.errors import Forbidden, PlaygroundError, Unauthorized
@@ -53,7 +53,7 @@ class Gate:
             send = self._with_page_session(send)
         if self._access.fair_use and area_of(scope["method"], path) is Area.CHAT:
             send = self._with_limits(send, self._access.fair_use, identity)
-        with acting_as(identity):
+        with acting_as(identity, _source(path)):
             await self._app({**scope, IDENTITY: identity}, receive, send)
 
     async def _admit(self, method: str, path: str, given: Credentials) -> Identity:
@@ -79,6 +79,11 @@ class Gate:
             await send(message)
 
         return with_session
+
+
+def _source(path: str) -> str:
+    """The endpoint; on the page the tab is (`playground.ui.components.binding`)."""
+    return ALIAS.sub("", path) if path.startswith("/v1/") else ""
 
 
 def credentials_of(scope: Scope) -> Credentials:

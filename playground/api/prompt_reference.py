@@ -24,12 +24,13 @@ MAX_FILE_BYTES = 4_000_000
 class UsedPrompt:
     """A rendered prompt: messages in chat's form, and settings that a response has no name for.
 
-    ``shown`` is what the response says of it.
+    ``shown`` is what the response says of it, ``reference`` is ``NAME@VERSION``.
     """
 
     messages: list[JsonObject] = field(default_factory=list)
     settings: JsonObject = field(default_factory=dict)
     shown: JsonObject | None = None
+    reference: str = ""
 
 
 NO_PROMPT = UsedPrompt()
@@ -66,6 +67,7 @@ class PromptReferences:
             [message.to_openai() for message in messages],
             {k: v for k, v in found.content.sampling.items() if k not in OF_RESPONSES},
             {"id": found.prompt_id, "version": str(found.number), "variables": variables or None},
+            found.reference,
         )
         return _defaults(found.content) | rest, used
 

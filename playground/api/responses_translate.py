@@ -4,6 +4,7 @@ Items become messages: reasoning, text and calls of one answer are one message o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from playground.api.errors import Refused, spelled
@@ -60,7 +61,16 @@ async def response_request(
         raise InvalidRequest("input", "is needed, as text or a list of items")
     chat = ChatBody.model_validate(prompt.settings | _chat(body, messages))
     with spelled(_names(body)):
-        return await chat_requests(chat, backend)
+        parsed = await chat_requests(chat, backend)
+    counted = [
+        replace(
+            request,
+            conversation=body.conversation_id or "",
+            prompt_version=prompt.reference,
+        )
+        for request in parsed.requests
+    ]
+    return replace(parsed, requests=tuple(counted))
 
 
 def names_of(body: ResponsesBody, parsed: ParsedRequest) -> dict[str, str]:

@@ -4,7 +4,7 @@ Knows no HTTP; what begins with a server's alias and a slash is that server's, a
 resident's.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,11 @@ from playground.protocol import (
     StreamEvent,
     TokenizerHost,
 )
+
+Watch = Callable[
+    [Request, str, AsyncGenerator[StreamEvent, None]], AsyncGenerator[StreamEvent, None]
+]
+"""Passes the stream of an answer on; the text is the alias of another server, or empty."""
 
 
 class ResidentBackend(AdapterBackend, TokenizerHost, Protocol):
@@ -33,11 +38,18 @@ class NamedBackend(AdapterBackend, Protocol):
 
 
 class ModelRouter:
-    """A `Backend`, `AdapterHost` and `TokenizerHost`. It closes nothing."""
+    """A `Backend`, `AdapterHost` and `TokenizerHost`. It closes nothing. ``watch`` sees all
+    answers, to count them."""
 
-    def __init__(self, resident: ResidentBackend, others: Sequence[NamedBackend]) -> None:
+    def __init__(
+        self,
+        resident: ResidentBackend,
+        others: Sequence[NamedBackend],
+        watch: Watch | None = None,
+    ) -> None:
         self._resident = resident
         self._others = tuple(others)
+        self._watch = watch
 
     @property
     def running(self) -> bool:
@@ -62,7 +74,12 @@ class ModelRouter:
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; see `Backend`."""
-        async with aclosing(self._of(request.model).stream(request)) as events:
+        backend = self._of(request.model)
+        stream = backend.stream(request)
+        if self._watch:
+            alias = next((each.alias for each in self._others if each is backend), "")
+            stream = self._watch(request, alias, stream)
+        async with aclosing(stream) as events:
             async for event in events:
                 yield event
 

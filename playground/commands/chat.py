@@ -11,7 +11,7 @@ from playground.runtime import quiet_libraries
 from playground.settings import Flags, load_settings
 
 
-@with_settings("", "model", "engine")
+@with_settings("", "model", "engine", "usage")
 def chat(
     flags: Flags,
     message: Annotated[
@@ -27,15 +27,18 @@ def chat(
     from playground import app, terminal
 
     quiet_libraries()
-    with app.start_backend(settings) as backend:
-        sampling = backend.default_model.defaults
+    with (
+        app.start_backend(settings) as resident,
+        app.beside_remotes(settings, resident, "terminal") as backend,
+    ):
+        sampling = resident.default_model.defaults
         if temperature is not None:
             sampling = replace(sampling, temperature=temperature)
         if max_tokens is not None:
             sampling = replace(sampling, max_tokens=max_tokens)
         if seed is not None:
             sampling = replace(sampling, seed=seed)
-        conversation = terminal.Conversation(backend, backend.default_model, sampling, system)
+        conversation = terminal.Conversation(backend, resident.default_model, sampling, system)
         if not message:
             terminal.converse(conversation, sys.stdout)
             return

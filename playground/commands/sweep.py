@@ -28,7 +28,7 @@ INTERRUPTED = 130
 """The exit status of a command that Ctrl+C ended."""
 
 
-@with_settings("", "model", "engine", "adapters", "sweeps", "backends")
+@with_settings("", "model", "engine", "adapters", "sweeps", "backends", "usage")
 def sweep(
     flags: Flags,
     file: Annotated[
@@ -77,7 +77,7 @@ def sweep(
     asked = sweep_of(body, sources, files)  # what is wrong is said before a model is loaded
     with (
         app.start_backend(settings) as resident,
-        app.beside_remotes(settings, resident) as backend,
+        app.beside_remotes(settings, resident, "sweep") as backend,
     ):
         if unnamed:
             asked = replace(asked, models=(resident.default_model.name,))

@@ -23,6 +23,7 @@ from playground.jobs.job import STATE_FILE, Job, State
 from playground.jobs.kind import JobHooks, JobKind
 from playground.jobs.log import LOG_FILE, LogLine, LogReaders, progress_of
 from playground.jobs.snapshot import JobSnapshot, JobSummary, snapshot_of, summary_of
+from playground.protocol.origin import coming_from
 from playground.store.json_files import read_json_object, write_json_object
 from playground.store.viewer import Viewer, current_owner, may_see, viewed_by
 
@@ -306,7 +307,8 @@ class Jobs:
         Nothing that a job does ends the queue.
         """
         try:
-            with viewed_by(Viewer(job.owner, sees_all=True)):  # what it makes is its owner's
+            # What it makes is its owner's.
+            with viewed_by(Viewer(job.owner, sees_all=True)), coming_from(job.kind):
                 result = self._kind(job).run(job, hooks)
         except PlaygroundError as error:
             message = error.message

@@ -25,6 +25,7 @@ from playground.lab.batch_lines import (
     unanswered,
 )
 from playground.protocol.json_types import JsonObject
+from playground.protocol.origin import coming_from
 from playground.store.batches import Batch, BatchStatus, BatchStore, LineResult, NewBatch
 from playground.store.uploads import Uploads
 from playground.store.viewer import Viewer, viewed_by
@@ -32,6 +33,7 @@ from playground.store.viewer import Viewer, viewed_by
 Dispatch = Callable[[str, JsonObject], Awaitable[BatchReply]]
 """Answers the body of a request to an endpoint, with a low priority."""
 
+BATCH = "batch"
 OUTPUT_PURPOSE = "batch_output"
 TRY_AGAIN = (429, 503)
 """Statuses after which the same request may succeed: the queue is full, or the model loads."""
@@ -168,7 +170,7 @@ class _Worker:
     async def _run(self, batch: Batch) -> None:
         """Answer what is left of a batch, and end it."""
         try:
-            with viewed_by(Viewer(batch.owner, sees_all=True)):
+            with viewed_by(Viewer(batch.owner, sees_all=True)), coming_from(BATCH):
                 await self._take_to_end(batch)
         except Exception as error:
             log.exception("batch %s failed", batch.id)

@@ -66,7 +66,11 @@ class Lane:
             asked = self._rendered(self.prompt, messages)
             content = self.prompt.content
             request = request_of(content, asked, model=self.model, sampling=self.sampling)
-        return replace(request, adapter_hash=self.provenance.adapter_hash)
+        return replace(
+            request,
+            adapter_hash=self.provenance.adapter_hash,
+            prompt_version=self.prompt_name,
+        )
 
     def _rendered(self, prompt: PromptVersion, messages: Sequence[Message]) -> tuple[Message, ...]:
         """The prompt's messages, the first question in their variable if they have one for it, and

@@ -12,7 +12,7 @@ import datetime
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,18 @@ class PromptVersion:
         ``model`` is asked in place of the version's own. Settings are ``sampling`` over the
         version's over ``defaults``. Raises `InvalidRequest`.
         """
-        return request_of(
+        request = request_of(
             self.content,
             (*self.messages(variables), *more),
             model=model,
             sampling=sampling_of({**self.content.sampling, **(sampling or {})}, defaults),
         )
+        return replace(request, prompt_version=self.reference)
+
+    @property
+    def reference(self) -> str:
+        """The version as ``NAME@NUMBER``."""
+        return f"{self.name}@{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,17 @@ class Prompts:
         """Return a version by number (3 or "3"), label or ``latest``; None means the one labelled
         ``production``, or the newest without such a label. Raises `UnknownPrompt`."""
         return _version(self._store.find(reference).version(version))
+
+    def reference_of(self, content: PromptContent) -> str:
+        """Return the version that says this as ``NAME@NUMBER``, the newest if there are several;
+        empty if none does."""
+        same = [
+            version
+            for prompt in self.all()
+            for version in prompt.versions
+            if version.content == content
+        ]
+        return max(same, key=lambda version: version.created).reference if same else ""
 
     def create(
         self, name: str, content: PromptContent, message: str = "", tags: Sequence[str] = ()

@@ -40,7 +40,9 @@ async def answer(backend: Backend, request: Request, tries: int = MAX_TRIES) -> 
         )
         other = await collect(backend.stream(again))
         usage = got.usage.with_retry(other.usage)
-        got = replace(other, usage=usage, tries=got.tries + 1)
+        costs = [each.cost_usd for each in (got, other) if each.cost_usd is not None]
+        cost_usd = sum(costs) if costs else None
+        got = replace(other, usage=usage, cost_usd=cost_usd, tries=got.tries + 1)
     return got
 
 

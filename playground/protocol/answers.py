@@ -144,6 +144,7 @@ class Finished:
     the grammar close the answer, whose form is complete and whose content is not; the reason is
     ``length`` then. ``fitted_max_tokens`` is the token limit that held where the one asked for was
     beyond the context. ``schema_in_prompt``: the model was shown the schema that was asked for.
+    ``cost_usd`` is what it costs by the table of prices, None where nobody counts.
     """
 
     finish_reason: FinishReason
@@ -154,6 +155,7 @@ class Finished:
     closed_early: bool = False
     fitted_max_tokens: int | None = None
     schema_in_prompt: bool = False
+    cost_usd: float | None = None
 
 
 StreamEvent: TypeAlias = Delta | Finished
@@ -165,8 +167,8 @@ class Answer:
 
     ``calls`` are complete; they are to be run only if the reason is ``tool_calls``. ``cut_call`` is
     one whose arguments the token limit broke off or made the grammar close: never to be run.
-    ``tries`` is how often it was asked for: ``usage`` counts them all, and all else is the last
-    one's.
+    ``tries`` is how often it was asked for: ``usage`` and ``cost_usd`` count them all, and all else
+    is the last one's.
     """
 
     text: str
@@ -183,6 +185,7 @@ class Answer:
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_logprobs: tuple[TokenLogprob, ...] = ()
     fitted_max_tokens: int | None = None
+    cost_usd: float | None = None
     tries: int = 1
 
 
@@ -215,6 +218,7 @@ class AnswerBuilder:
                 logprobs=tuple(self._logprobs),
                 prompt_logprobs=self._prompt_logprobs,
                 fitted_max_tokens=event.fitted_max_tokens,
+                cost_usd=event.cost_usd,
             )
         self.text += event.text
         self.reasoning += event.reasoning

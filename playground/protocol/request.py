@@ -197,7 +197,9 @@ class Request:
     before it answers, empty for its default. With ``fit_max_tokens`` a token limit beyond the
     context is lowered to what fits, otherwise it raises `ContextOverflow`. ``adapter_hash``, if
     given, is the version that has to answer: where ``model`` stands for another one by then, the
-    request raises `AdapterChanged` instead. ``user`` names the caller's own user.
+    request raises `AdapterChanged` instead. ``user`` names the caller's own user. ``conversation``
+    (an id) and ``prompt_version`` (``NAME@VERSION`` of a stored prompt) say what the answer belongs
+    to, for whoever counts answers; no backend reads them.
     Raises `InvalidRequest` unless exactly one of messages and prompt is given.
     """
 
@@ -216,6 +218,8 @@ class Request:
     priority: Priority = Priority.INTERACTIVE
     id: str = field(default_factory=new_request_id)
     user: str = ""
+    conversation: str = ""
+    prompt_version: str = ""
 
     def __post_init__(self) -> None:
         if self.prompt is None and not self.messages:

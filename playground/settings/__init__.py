@@ -21,7 +21,9 @@ from playground.settings.sections import (
     StructuredSettings,
     ToolSettings,
     TrainingSettings,
+    UsageSettings,
 )
+from playground.settings.usage import ModelPrice
 
 __all__ = [
     "SETTINGS",
@@ -32,6 +34,7 @@ __all__ = [
     "EngineSettings",
     "Flags",
     "LimitSettings",
+    "ModelPrice",
     "ModelSettings",
     "Precision",
     "Quantization",
@@ -41,6 +44,7 @@ __all__ = [
     "StructuredSettings",
     "ToolSettings",
     "TrainingSettings",
+    "UsageSettings",
     "load_settings",
     "origin",
 ]

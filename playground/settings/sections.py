@@ -24,6 +24,7 @@ from playground.settings.sources import (
     Environment,
     SettingsFile,
 )
+from playground.settings.usage import AnyPrice, ModelPrice, price_of
 
 T = TypeVar("T")
 
@@ -263,6 +264,27 @@ class LimitSettings(Section):
     max_schema_kib: float = Field(default=256.0, gt=0, description="largest JSON schema, KiB")
 
 
+class UsageSettings(Section):
+    """Usage"""
+
+    prices: Annotated[Several[AnyPrice], Flag("--price")] = Field(
+        default=(),
+        description="MODEL=INPUT/OUTPUT or MODEL=INPUT/OUTPUT/CACHED, USD per million tokens; "
+        "0.30/0.80 for a model that none names",
+    )
+    gpu_usd_per_hour: float | None = Field(
+        default=None, ge=0, description="what an hour of this machine costs, USD"
+    )
+    keep_days: int = Field(default=400, ge=1, description="days that usage is kept")
+    keep_answers: int = Field(
+        default=1_000_000, ge=1, description="answers whose usage is kept; the oldest go first"
+    )
+
+    def price_of(self, model: str) -> ModelPrice:
+        """Return the price of a model's tokens."""
+        return price_of(self.prices, model)
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Sources, strongest first: flags (the constructor's arguments),
     environment, ``playground.yaml`` in the working directory, the defaults here.
@@ -298,6 +320,7 @@ class Settings(BaseSettings):
         )
     )
     limits: LimitSettings = LimitSettings()
+    usage: UsageSettings = UsageSettings()
 
     @classmethod
     def settings_customise_sources(

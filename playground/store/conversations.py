@@ -7,7 +7,7 @@ conversation: each adds its items, and none removes another's.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Select, delete, func, select, tuple_
@@ -260,6 +260,13 @@ class Conversations:
             tools=origin.tools,
         )
         return self.add(forked)
+
+    def titles(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return titles by id, of those conversations that are there."""
+        row = ConversationRow
+        wanted = select(row.id, row.title).where(row.id.in_(list(ids)))
+        with self._database.reading() as session:
+            return {found: title or "Untitled" for found, title in session.execute(wanted)}
 
     def folders(self) -> dict[str, int]:
         """Return the folders with their numbers of conversations."""

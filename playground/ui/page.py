@@ -30,6 +30,8 @@ from playground.ui.json.tab import json_tab
 from playground.ui.prompts.tab import prompts_tab
 from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
+from playground.ui.usage.events import UsageHandlers
+from playground.ui.usage.tab import usage_tab
 from playground.ui.visitor import show_visitor, tab_id
 
 TITLE = "Mistral Playground"
@@ -43,7 +45,7 @@ SCRIPTS = (
     "tokens.js",
     "keys.js",
 )
-ROOMS = ("chat", "functions", "json", "prompts", "compare", "sweeps", "finetune", "admin")
+ROOMS = ("chat", "functions", "json", "prompts", "compare", "sweeps", "finetune", "usage", "admin")
 """The tabs, by the packages of their handlers."""
 
 
@@ -84,7 +86,15 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
             with gr.Tab("JSON", id="json", elem_id=tab_id("json")):
                 structured = json_tab(page, answering, needs_key=needs_key, code=code)
             with gr.Tab("Prompts", id="prompts", elem_id=tab_id("prompts")):
-                tried = prompts_tab(page, answering, prompts, tabs, needs_key=needs_key, code=code)
+                tried = prompts_tab(
+                    page,
+                    answering,
+                    prompts,
+                    tabs,
+                    chat.prompt_panel,
+                    needs_key=needs_key,
+                    code=code,
+                )
             with gr.Tab("Compare", id="compare", elem_id=tab_id("compare")):
                 lanes = compare_tab(
                     page,
@@ -100,6 +110,10 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                     swept = (evaluate_tab(page, answering, services.sweeps, feedback),)
             with gr.Tab("Fine-tune", id="finetune", elem_id=tab_id("finetune")):
                 finetune_tab(page, answering, studio, feedback)
+            if services.usage:
+                with gr.Tab("Usage", id="usage", elem_id=tab_id("usage")) as used:
+                    people = services.access.people
+                    usage_tab(used, UsageHandlers(services.usage, people, store))
             if services.access.asks and services.access.people:
                 with gr.Tab("Admin", id="admin", elem_id=tab_id("admin")) as admin:
                     admin_tab(admin, services.access.people)

@@ -62,6 +62,7 @@ def request_for(cell: Cell, row: SweepRow, adapter_hash: str = "") -> Request:
         sampling=sampling_of(cell.settings),
         adapter_hash=adapter_hash,
         priority=Priority.BATCH,
+        prompt_version=cell.prompt.name if "@" in cell.prompt.name else "",
     )
 
 

@@ -308,6 +308,7 @@ class ChatHandlers:
             raise
         began, said = False, question
         conversation = await keeper.save_or_warn(question)
+        request = replace(request, conversation=conversation)
         events = None
         if beside and beside.fork:
             events = self.answering.fork(request, beside.text, beside.fork)

@@ -51,6 +51,7 @@ class PanelParts:
     about: gr.HTML
     close: gr.Button
     insert: gr.Button
+    elsewhere: gr.Button
     slash: gr.Button
     names: gr.HTML
     content: gr.JSON
@@ -96,6 +97,7 @@ class PanelUpdate:
     version: gr.Dropdown | Unchanged = UNCHANGED
     about: str | Unchanged = UNCHANGED
     content: Mapping[str, object] | Unchanged = UNCHANGED
+    elsewhere: gr.Button | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,17 @@ class ChatPromptHandlers:
         ]
         content = found.content
         parts = ["schema"] * bool(content.schema) + ["tools"] * bool(content.tools)
-        left_out = f"Its {' and '.join(parts)} stay in the Prompts tab." if parts else ""
+        what = " and ".join(parts)
+        left_out = (
+            f"Inserting it leaves out its {what}; the Prompts tab uses them." if parts else ""
+        )
         return PanelUpdate(
             panel=gr.Column(visible=True),
             prompt=gr.Dropdown([each.name for each in self.prompts.all()], value=prompt.name),
             version=gr.Dropdown(numbers, value=found.number),
             about=note(" ".join(filter(None, [found.message, left_out]))),
             content=content.to_json(),
+            elsewhere=gr.Button(visible=bool(parts)),
         )
 
     def close(self) -> PanelUpdate:
@@ -250,6 +256,9 @@ def panel_parts() -> PanelParts:
             pass
         with gr.Row(elem_classes="actions"):
             insert = gr.Button("Insert", variant="primary", size="sm", elem_id="chat-insert")
+            elsewhere = gr.Button(
+                "Open in the Prompts tab", size="sm", visible=False, elem_id="chat-prompt-elsewhere"
+            )
             close = gr.Button("Cancel", size="sm", elem_id="chat-prompt-close")
     return PanelParts(
         panel=panel,
@@ -258,6 +267,7 @@ def panel_parts() -> PanelParts:
         about=about,
         close=close,
         insert=insert,
+        elsewhere=elsewhere,
         slash=gr.Button("Open", visible="hidden", elem_id="slash"),
         names=gr.HTML("", elem_id="slash-names", visible="hidden", container=False),
         content=gr.JSON({}, visible="hidden"),

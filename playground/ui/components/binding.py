@@ -20,7 +20,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from playground.access import acting_as
-from playground.access.paths import area_of_handler
+from playground.access.paths import area_of_handler, room_of_handler
 from playground.ui.components.errors import error_toasts
 from playground.ui.components.visiting import is_hidden_from_visitor, visitor_for
 
@@ -76,7 +76,8 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
     """
     nothing = UNCHANGED if convert else None
     convert = convert or (lambda update: update)
-    area = area_of_handler(_module_of(handler))
+    module = _module_of(handler)
+    area, room = area_of_handler(module), room_of_handler(module)
     if inspect.isasyncgenfunction(handler):
         stream = cast("Callable[..., AsyncGenerator[object, None]]", handler)
 
@@ -86,7 +87,7 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
                 identity = visitor_for(area)
                 async with aclosing(stream(*args, **kwargs)) as updates:
                     while True:
-                        with acting_as(identity):  # each step: contexts may differ
+                        with acting_as(identity, room):  # each step: contexts may differ
                             update = await anext(updates, END)
                         if update is END:
                             return
@@ -100,7 +101,7 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
         async def awaiting(*args: object, **kwargs: object) -> object:
             if is_hidden_from_visitor(area):
                 return convert(nothing)
-            with error_toasts(), acting_as(visitor_for(area)):
+            with error_toasts(), acting_as(visitor_for(area), room):
                 return convert(await coroutine(*args, **kwargs))
 
         return awaiting
@@ -109,7 +110,7 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
     def plain(*args: object, **kwargs: object) -> object:
         if is_hidden_from_visitor(area):
             return convert(nothing)
-        with error_toasts(), acting_as(visitor_for(area)):
+        with error_toasts(), acting_as(visitor_for(area), room):
             return convert(handler(*args, **kwargs))
 
     return plain

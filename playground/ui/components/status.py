@@ -3,6 +3,7 @@
 Pure functions from numbers to text and HTML.
 """
 
+import math
 from typing import Literal
 
 from playground.lab.tokens import what_is_cut
@@ -16,7 +17,7 @@ Level = Literal["calm", "high", "full"]
 
 
 def answer_note(answer: Answer) -> str:
-    """Return tokens, speed, time to the first token and, if it was cut short, by what."""
+    """Return tokens, speed, time to the first token, cost and, if it was cut short, by what."""
     count, timings = answer.usage.completion_tokens, answer.timings
     parts = [f"{count:,} token{'' if count == 1 else 's'}"]
     speed = timings.tokens_per_second(count)
@@ -24,6 +25,8 @@ def answer_note(answer: Answer) -> str:
         parts.append(f"{speed:,.1f} tokens/s" if speed < 100 else f"{speed:,.0f} tokens/s")
     if count:
         parts.append(f"first token after {_duration(timings.first_token_s)}")
+    if answer.cost_usd:
+        parts.append(usd(answer.cost_usd))
     endings = {"length": "stopped at max tokens", "cancelled": "stopped by you"}
     if answer.finish_reason in endings:
         parts.append(endings[answer.finish_reason])
@@ -57,6 +60,13 @@ def verdict(text: str, *, good: bool) -> str:
 def note(text: str, *, bad: bool = False) -> str:
     """Return a small line of text."""
     return render("note.html", text=text, bad=bad)
+
+
+def usd(amount: float) -> str:
+    """Return money with two significant digits, cents at least: ``$12.34``, ``$0.000016``."""
+    if amount == 0 or amount >= 0.1:
+        return f"${amount:,.2f}"
+    return f"${amount:.{1 - math.floor(math.log10(amount))}f}"
 
 
 def _level(share: float) -> Level:

@@ -19,7 +19,7 @@ from playground.lab.prompt_files import export_prompts, import_prompts
 from playground.lab.prompts import Prompts, PromptVersion, diff_lines, rendered, request_of
 from playground.protocol import AnswerBuilder, Request
 from playground.ui.components.answering import Answering
-from playground.ui.components.binding import UNCHANGED, Unchanged
+from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.downloads import download_file
 from playground.ui.components.markup import render
@@ -34,71 +34,15 @@ from playground.ui.prompts.editor import (
     with_used_variables,
 )
 from playground.ui.prompts.inputs import values_of
-
-
-@dataclass(frozen=True, slots=True)
-class ListUpdate:
-    """The names of the prompts."""
-
-    prompt: gr.Dropdown
-
-
-@dataclass(frozen=True, slots=True)
-class OpenUpdate:
-    """Another version in the editor."""
-
-    prompt: gr.Dropdown | Unchanged = UNCHANGED
-    version: gr.Dropdown | Unchanged = UNCHANGED
-    about: str | Unchanged = UNCHANGED
-    name: str | Unchanged = UNCHANGED
-    tags: str | Unchanged = UNCHANGED
-    form: EditorForm | Unchanged = UNCHANGED
-    problem: str | Unchanged = UNCHANGED
-    message: str | Unchanged = UNCHANGED
-    tried: dict[str, object] | Unchanged = UNCHANGED
-    compared: gr.Dropdown | Unchanged = UNCHANGED
-    diff: str | Unchanged = UNCHANGED
-
-
-@dataclass(frozen=True, slots=True)
-class LinkUpdate(OpenUpdate):
-    """What a permalink opens; with it, the tab."""
-
-    tabs: gr.Tabs | Unchanged = UNCHANGED
-
-
-@dataclass(frozen=True, slots=True)
-class CheckUpdate:
-    """The variables that the texts use, and what is wrong with the editor's fields."""
-
-    form: dict[str, str] | Unchanged = UNCHANGED
-    problem: str | Unchanged = UNCHANGED
-    tried: dict[str, object] | Unchanged = UNCHANGED
-
-
-@dataclass(frozen=True, slots=True)
-class DiffUpdate:
-    """Two versions side by side."""
-
-    diff: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExportUpdate:
-    """The file to download."""
-
-    export: gr.DownloadButton
-
-
-@dataclass(frozen=True, slots=True)
-class RunUpdate:
-    """The answer as it is written."""
-
-    answer: str | Unchanged = UNCHANGED
-    note: str | Unchanged = UNCHANGED
-    run: gr.Button | Unchanged = UNCHANGED
-    stop: gr.Button | Unchanged = UNCHANGED
-    running: str | Unchanged = UNCHANGED
+from playground.ui.prompts.updates import (
+    CheckUpdate,
+    DiffUpdate,
+    ExportUpdate,
+    LinkUpdate,
+    ListUpdate,
+    OpenUpdate,
+    RunUpdate,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +75,7 @@ class PromptHandlers:
             version=nothing,
             about="",
             name="",
+            opened="",
             tags="",
             form=EMPTY,
             problem="",
@@ -140,14 +85,35 @@ class PromptHandlers:
             diff="",
         )
 
-    def open_link(self, link: str) -> LinkUpdate:
-        """Open what the address of the page names: ``?prompt=NAME&version=3``."""
+    def restore(self, opened: str) -> OpenUpdate:
+        """After a reload: the lists go with what the browser kept of the editor, which stays."""
+        name, _, number = opened.rpartition("@")
+        try:
+            found = self._opened(self.prompts.version(name, number)) if name else None
+        except UnknownPrompt:
+            found = None
+        if found is None:
+            return OpenUpdate(prompt=self.refresh(None).prompt, opened="")
+        return replace(
+            found, name=UNCHANGED, opened=UNCHANGED, tags=UNCHANGED, form=UNCHANGED,
+            problem=UNCHANGED, tried=UNCHANGED,
+        )  # fmt: skip
+
+    def open_elsewhere(self, name: str, version: int | None) -> LinkUpdate:
+        """Open a version that another tab has only in part, and this tab."""
+        return self._linked(self.prompts.version(name, version))
+
+    def open_link(self, link: str, kept: str = "") -> LinkUpdate:
+        """Open what the address of the page names: ``?prompt=NAME&version=3``. After a reload
+        ``kept`` is what the editor began with: its text stays, if that is of the same prompt."""
         asked = parse_qs(link.removeprefix("?"))
         name, version = asked.get("prompt", [""])[0], asked.get("version", [None])[0]
         if not name:
             return LinkUpdate()
+        if kept.rpartition("@")[0] == name:
+            return LinkUpdate(tabs=gr.Tabs(selected="prompts"))
         try:
-            found = self.prompts.version(name, version)
+            return self._linked(self.prompts.version(name, version))
         except UnknownPrompt as error:
             names = [prompt.name for prompt in self.prompts.all()]
             return LinkUpdate(
@@ -155,9 +121,6 @@ class PromptHandlers:
                 about=note(f"The link leads nowhere: {error.message}.", bad=True),
                 tabs=gr.Tabs(selected="prompts"),
             )
-        opened = self._opened(found)
-        fields = {each: getattr(opened, each) for each in OpenUpdate.__dataclass_fields__}
-        return LinkUpdate(**fields, tabs=gr.Tabs(selected="prompts"))
 
     def save(
         self, prompt: str | None, name: str, tags: str, message: str, **form: Unpack[EditorForm]
@@ -172,6 +135,13 @@ class PromptHandlers:
             made = self.prompts.create(wanted, content, message, labels)
         gr.Info(f"{made.name} v{made.number} is saved.")
         return replace(self._opened(made), message="", tried=UNCHANGED)
+
+    def rename(self, prompt: str | None, version: int | None, name: str) -> OpenUpdate:
+        """Give the prompt another name; versions, labels and the text in the editor stay."""
+        renamed = self.prompts.change(_chosen(prompt), name=name.strip())
+        number = version or renamed.versions[-1].number
+        gr.Info(f"{prompt} is now {renamed.name}.")
+        return replace(self.restore(f"{renamed.name}@{number}"), opened=f"{renamed.name}@{number}")
 
     def set_label(self, prompt: str | None, version: int | None, label: str) -> OpenUpdate:
         """Point a label at the version that is open."""
@@ -274,11 +244,18 @@ class PromptHandlers:
         messages = await asyncio.to_thread(rendered, content, given)
         info = await self.answering.model(tried_on)
         sampling = sampling_of(content.sampling, info.defaults)
-        return request_of(content, messages, model=info.name, sampling=sampling)
+        request = request_of(content, messages, model=info.name, sampling=sampling)
+        known = await asyncio.to_thread(self.prompts.reference_of, content)
+        return replace(request, prompt_version=known)
 
     def _labelled(self, name: str, version: int | None) -> OpenUpdate:
         opened = self._opened(self.prompts.version(name, version))
         return OpenUpdate(version=opened.version, about=opened.about, compared=opened.compared)
+
+    def _linked(self, version: PromptVersion) -> LinkUpdate:
+        opened = self._opened(version)
+        fields = {each: getattr(opened, each) for each in OpenUpdate.__dataclass_fields__}
+        return LinkUpdate(**fields, tabs=gr.Tabs(selected="prompts"))
 
     def _opened(self, version: PromptVersion) -> OpenUpdate:
         prompt = self.prompts.find(version.prompt_id)
@@ -295,6 +272,7 @@ class PromptHandlers:
             version=gr.Dropdown(choices, value=version.number),
             about=render("prompts/about.html", version=version),
             name=prompt.name,
+            opened=version.reference,
             tags=", ".join(prompt.tags),
             form=form_of_content(version.content),
             problem="",

@@ -16,7 +16,8 @@ VARIABLES_HELP = "Found in the texts; types: text, long_text, number, choice, da
 @dataclass(frozen=True, slots=True)
 class PromptParts:
     """The components that events read and write. ``form`` holds the editor's fields by the names of
-    `EditorForm`; ``tried`` a content with the variables that are asked for, as JSON. It is a hidden
+    `EditorForm`; ``opened`` the version that the editor began with, as ``NAME@NUMBER``; ``tried`` a
+    content with the variables that are asked for, as JSON. It is a hidden
     component, as nothing hears of a state that an unqueued event changes (Gradio 6.31).
     """
 
@@ -28,6 +29,8 @@ class PromptParts:
     set_label: gr.Button
     remove_label: gr.Button
     name: gr.Textbox
+    rename: gr.Button
+    opened: gr.Textbox
     tags: gr.Textbox
     import_file: gr.UploadButton
     export: gr.DownloadButton
@@ -109,6 +112,7 @@ def prompt_parts(
         message=message,
         save=save,
         view_code=view_code,
+        opened=gr.Textbox("", visible="hidden", label="Opened", elem_id="pr-opened"),
         tried=gr.JSON({}, visible="hidden", elem_id="pr-tried"),
         tried_on=tried_on,
         run=run,
@@ -135,10 +139,11 @@ def _library() -> dict[str, gr.components.Component]:
     name = gr.Textbox(
         label="Name",
         placeholder="summarize",
-        info="Letters, digits and . _ -; a new name makes a new prompt.",
+        info="Letters, digits and . _ -; saving under a new name makes a new prompt.",
         max_lines=1,
         elem_id="pr-name",
     )
+    rename = gr.Button("Rename this prompt", size="sm", elem_id="pr-rename")
     tags = gr.Textbox(label="Tags", placeholder="support, english", max_lines=1, elem_id="pr-tags")
     label = gr.Dropdown(
         ["production", "staging"],
@@ -159,7 +164,8 @@ def _library() -> dict[str, gr.components.Component]:
         delete = gr.Button("Delete", size="sm", elem_classes="asks-first", elem_id="pr-delete")
     return {
         "prompt": prompt, "new": new, "version": version, "about": about, "label": label,
-        "set_label": set_label, "remove_label": remove_label, "name": name, "tags": tags,
+        "set_label": set_label, "remove_label": remove_label, "name": name, "rename": rename,
+        "tags": tags,
         "import_file": import_file, "export": export, "delete": delete,
     }  # fmt: skip
 

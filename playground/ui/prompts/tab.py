@@ -3,13 +3,20 @@
 import gradio as gr
 
 from playground.lab.prompts import Prompts
+from playground.ui.chat.prompts import PanelParts
 from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
+from playground.ui.components.keeping import keep
 from playground.ui.prompts.events import PromptHandlers
 from playground.ui.prompts.inputs import variable_inputs, variables_in
 from playground.ui.prompts.layout import PromptParts, prompt_parts
+
+LINK_AND_KEPT = """(_, opened) => {
+  const [visit] = performance.getEntriesByType("navigation");
+  return [window.location.search, visit?.type === "reload" ? opened : ""];
+}"""
 
 
 def prompts_tab(
@@ -17,26 +24,35 @@ def prompts_tab(
     answering: Answering,
     prompts: Prompts,
     tabs: gr.Tabs,
+    panel: PanelParts,
     *,
     needs_key: bool,
     code: CodeParts,
 ) -> gr.Dropdown:
-    """Build the tab in the current layout and wire its events. Returns its choice of model."""
+    """Build the tab in the current layout and wire its events; ``panel`` is Chat's, which hands
+    over prompts that it has only in part. Returns the tab's choice of model."""
     parts, values = prompt_parts(answering.initial_models, tabs, code)
     handlers = PromptHandlers(prompts, answering, needs_key)
     _wire_library(page, parts, handlers)
     _wire_editor(parts, handlers)
+    panel.elsewhere.click(
+        **bind(handlers.open_elsewhere, parts), inputs=[panel.prompt, panel.version], **ACTION
+    )
     with values:
         _wire_values(parts, handlers)
     return parts.tried_on
 
 
 def _wire_library(page: gr.Blocks, parts: PromptParts, handlers: PromptHandlers) -> None:
-    refreshed = page.load(**bind(handlers.refresh, parts), inputs=parts.prompt, **UNQUEUED)
-    refreshed.then(
+    kept = {"opened": parts.opened, "name": parts.name, "tags": parts.tags}
+    kept |= {"message": parts.message, **parts.form}
+    restored = keep("prompts", kept, page)
+    restored.then(**bind(handlers.restore, parts), inputs=parts.opened, **UNQUEUED).then(
+        **bind(handlers.check, parts), inputs=parts.tried, inputs_kwargs=parts.form, **UNQUEUED
+    ).then(
         **bind(handlers.open_link, parts),
-        inputs=parts.link,
-        js="() => [window.location.search]",
+        inputs=[parts.link, parts.opened],
+        js=LINK_AND_KEPT,
         **UNQUEUED,
     )
     parts.tabs.select(**bind(handlers.refresh, parts), inputs=parts.prompt, **UNQUEUED)
@@ -45,6 +61,11 @@ def _wire_library(page: gr.Blocks, parts: PromptParts, handlers: PromptHandlers)
         **bind(handlers.choose_version, parts), inputs=[parts.prompt, parts.version], **ACTION
     )
     parts.new.click(**bind(handlers.new, parts), inputs=None, **UNQUEUED)
+    parts.rename.click(
+        **bind(handlers.rename, parts),
+        inputs=[parts.prompt, parts.version, parts.name],
+        **ACTION,
+    )
     labelled = [parts.prompt, parts.version, parts.label]
     parts.set_label.click(**bind(handlers.set_label, parts), inputs=labelled, **ACTION)
     parts.remove_label.click(**bind(handlers.remove_label, parts), inputs=labelled, **ACTION)

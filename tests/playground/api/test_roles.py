@@ -22,6 +22,7 @@ from playground.backends.scripted import ScriptedBackend
 from playground.lab.batches import Batches
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
+from playground.lab.usage import UsageMeter
 from playground.models.resident import ResidentModel
 from playground.models.spec import ModelSpec
 from playground.services import Services
@@ -32,6 +33,7 @@ from playground.store.completions import Completions
 from playground.store.conversations import Conversations
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
+from playground.store.usage import UsageStore
 from playground.studio.studio import Studio
 
 ROLES = ("nobody", "guest", "user", "trainer", "admin")
@@ -72,6 +74,7 @@ def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             conversations=conversations,
             sweeps=stack.enter_context(Sweeps(home, backend, {}, None)),
             batches=stack.enter_context(closing(Batches(home, Uploads(home)))),
+            usage=stack.enter_context(closing(UsageMeter(UsageStore(home), settings.usage))),
         )
 
 

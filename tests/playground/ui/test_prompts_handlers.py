@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from playground.errors import InvalidRequest
+from playground.errors import Conflict, InvalidRequest
 from playground.lab.prompt_content import PromptContent
 from playground.lab.prompts import Prompts
 from playground.protocol import Request
@@ -217,3 +217,42 @@ async def test_chat_is_saved_as_prompt(chat: ChatPromptHandlers) -> None:
     assert [message.content for message in first.messages({"name": "Ann"})] == ["{% odd", "Hi Ann"]
     assert first.content.sampling["seed"] == 5
     assert chat.prompts.version("mine").content.messages[0].content == "Next"
+
+
+def test_renaming_keeps_versions_and_text(tab: PromptHandlers) -> None:
+    tab.save(None, "greet", "", "First", **FORM)
+    tab.save("greet", "greet", "", "Second", **FORM | {"user": "Hey {{ name }}"})
+    update = tab.rename("greet", 1, " welcome ")
+    assert (changed(update.prompt).value, changed(update.version).value) == ("welcome", 1)
+    assert update.opened == "welcome@1"
+    assert update.form is UNCHANGED
+    assert not tab.prompts.exists("greet")
+    assert len(tab.prompts.find("welcome").versions) == 2
+    tab.save(None, "other", "", "", **FORM)
+    with pytest.raises(Conflict, match="welcome"):
+        tab.rename("other", 1, "welcome")
+    with pytest.raises(InvalidRequest, match="choose one"):
+        tab.rename(None, None, "welcome")
+
+
+def test_a_reload_leaves_the_editor_alone(tab: PromptHandlers) -> None:
+    tab.save(None, "greet", "", "First", **FORM)
+    update = tab.restore("greet@1")
+    assert (changed(update.prompt).value, changed(update.version).value) == ("greet", 1)
+    assert (update.form, update.name, update.tried) == (UNCHANGED,) * 3
+    assert tab.open_link("?prompt=greet", "greet@1").form is UNCHANGED
+    assert changed(tab.open_link("?prompt=greet").form)["user"] == FORM["user"]
+    gone = tab.restore("deleted@4")
+    assert (changed(gone.prompt).value, gone.form, gone.opened) == (None, UNCHANGED, "")
+
+
+def test_chat_hands_over_what_it_leaves_out(tab: PromptHandlers, chat: ChatPromptHandlers) -> None:
+    tab.prompts.create("full", FULL)
+    tab.save(None, "plain", "", "", **FORM)
+    panel = chat.choose("full")
+    assert "leaves out its schema and tools" in str(panel.about)
+    assert changed(panel.elsewhere).visible
+    assert not changed(chat.choose("plain").elsewhere).visible
+    opened = tab.open_elsewhere("full", 1)
+    assert content_of_form(changed(opened.form)) == FULL
+    assert changed(opened.tabs).selected == "prompts"

@@ -44,7 +44,7 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 def router(playground_url: str, backend: LocalBackend) -> Iterator[ModelRouter]:
     """The resident model, and the one of the other process."""
     settings = load_settings({"backends": [f"far=playground+{playground_url}"]})
-    with beside_remotes(settings, backend) as made:
+    with beside_remotes(settings, backend, "sweep") as made:
         yield made
 
 

@@ -1,0 +1,1 @@
+"""The Usage tab: what answers took and cost."""
