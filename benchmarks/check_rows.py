@@ -2,9 +2,10 @@
 
     python -m benchmarks.check_rows --megabytes 100
 
-Writes invented rows, prepares and checks them with the calls of a job and of `finetune check`,
-while a server in a process of its own streams answers. Memory is the sum of all checking
-processes' proportional set sizes, looked at twice a second.
+Writes invented rows, prepares and checks them with the calls of a job and of `finetune check`:
+first alone, for seconds and memory; then so many as ``--beside`` says while a server in a process
+of its own streams one answer after another, for the longest gap in them. Memory is the sum of all
+checking processes' proportional set sizes, looked at twice a second.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import random
 import re
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,13 +22,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import openai
 import psutil
 
 from finetune.check import CheckedRows, check_rows
-from finetune.data.dataset import PrepareHooks, prepare
+from finetune.child_process import NICENESS
+from finetune.data.dataset import PROCESS_BYTES, PrepareHooks, prepare
 from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
@@ -43,13 +47,12 @@ MIB = 2**20
 
 
 class Memory(threading.Thread):
-    """The peak of this process and of all that it started, in bytes; servers left out."""
+    """The peak of this process and of all that it started, in bytes."""
 
-    def __init__(self, excluded: int) -> None:
+    def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak = 0
         self.ended = threading.Event()
-        self._excluded = excluded
 
     def run(self) -> None:
         """Look until `ended` is set."""
@@ -58,8 +61,7 @@ class Memory(threading.Thread):
             total = 0
             for process in (own, *own.children(recursive=True)):
                 with suppress(psutil.NoSuchProcess):
-                    if process.pid != self._excluded:
-                        total += process.memory_full_info().pss
+                    total += process.memory_full_info().pss
             self.peak = max(self.peak, total)
 
 
@@ -108,8 +110,8 @@ def write_rows(path: Path, size: int) -> int:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[tuple[str, int]]:
-    """Start a server; yields the API's address and the process's id."""
+def served(home: Path) -> Iterator[str]:
+    """Start a server; yields the API's address."""
     environment = {**os.environ, "PLAYGROUND_HOME": str(home)}
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None
@@ -117,7 +119,7 @@ def served(home: Path) -> Iterator[tuple[str, int]]:
             for line in server.stdout:
                 if found := re.search(r"http://[\w.:]+", line):
                     threading.Thread(target=server.stdout.read, daemon=True).start()
-                    yield f"{found[0]}/v1", server.pid
+                    yield f"{found[0]}/v1"
                     return
             raise RuntimeError("the server has ended")
         finally:
@@ -130,42 +132,79 @@ def cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def check(file: Path, home: Path) -> CheckedRows:
+@dataclass
+class Pauses:
+    """The longest time without a count of rows, in seconds: between two, and before the first."""
+
+    longest: float = 0.0
+    last: float = field(default_factory=time.monotonic)
+
+    def count(self, rows: int) -> None:
+        """Print a count."""
+        now = time.monotonic()
+        self.longest, self.last = max(self.longest, now - self.last), now
+        print(f"\r{rows:,} rows", end="", flush=True)
+
+
+def check(file: Path, home: Path, pauses: Pauses) -> CheckedRows:
     """Prepare and check as a job does."""
     tokenizer = MistralTokenizer(EMBEDDED_FOLDER)
-    hooks = PrepareHooks(lambda rows: print(f"\r{rows:,} rows", end="", flush=True), niceness=5)
+    hooks = PrepareHooks(pauses.count, niceness=NICENESS)
     dataset = prepare([file], tokenizer, home, hooks=hooks)
-    print()
-    return check_rows(dataset, embedded_cpu(), niceness=5)
+    print("\r", end="")
+    return check_rows(dataset, embedded_cpu(), niceness=NICENESS)
 
 
-def main() -> None:
-    """Print what the check took, and the longest gap of a chat before it and beside it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=100.0)
-    size = round(parser.parse_args().megabytes * 1e6)
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "server") as (url, pid):
-        file = Path(folder) / "rows.jsonl"
-        rows = write_rows(file, size)
-        print(f"{rows:,} rows, {size / 1e6:g} MB; load {os.getloadavg()[0]:.1f}")
-        chat, memory = Chat(url), Memory(pid)
+def check_alone(folder: Path, size: int) -> None:
+    """Print what the check takes with nothing beside it."""
+    file = folder / "rows.jsonl"
+    rows = write_rows(file, size)
+    print(f"{rows:,} rows, {size / 1e6:g} MB; load {os.getloadavg()[0]:.1f}")
+    memory, pauses = Memory(), Pauses()
+    memory.start()
+    began, cpu = time.monotonic(), cpu_seconds()
+    found = check(file, folder, pauses)
+    seconds, cpu = time.monotonic() - began, cpu_seconds() - cpu
+    memory.ended.set()
+    assert found.rows == rows
+    print(f"alone: checked in {seconds:.1f} s; load {os.getloadavg()[0]:.1f}")
+    print(f"CPU time of all processes: {cpu:.1f} s, {cpu / rows * 1e3:.2f} ms a row")
+    print(f"peak memory of the checking processes: {memory.peak / MIB:.0f} MiB")
+    print(f"longest time without a new count of rows: {pauses.longest:.1f} s")
+
+
+def check_beside_chat(folder: Path, size: int) -> None:
+    """Print what a chat notices of a check."""
+    file = folder / "beside.jsonl"
+    rows = write_rows(file, size)
+    with served(folder / "server") as url:
+        chat = Chat(url)
         chat.start()
         time.sleep(QUIET_S)
         before = len(chat.gaps)
-        memory.start()
-        began, cpu = time.monotonic(), cpu_seconds()
-        found = check(file, Path(folder))
-        seconds, cpu = time.monotonic() - began, cpu_seconds() - cpu
-        memory.ended.set()
+        began = time.monotonic()
+        found = check(file, folder, Pauses())
+        seconds, beside = time.monotonic() - began, len(chat.gaps)
         chat.ended.set()
-        beside = len(chat.gaps)
         chat.join()
-        assert found.rows == rows
-        print(f"checked in {seconds:.1f} s, {cpu:.1f} s of CPU (this chat's client included)")
-        print(f"peak memory of the checking processes: {memory.peak / MIB:.0f} MiB")
-        print(f"longest gap between tokens: {max(chat.gaps[:before], default=0):.3f} s before, "
-              f"{max(chat.gaps[before:beside], default=0):.3f} s beside it")  # fmt: skip
-        print(f"load {os.getloadavg()[0]:.1f}")
+    assert found.rows == rows
+    print(f"beside a chat: {size / 1e6:g} MB checked in {seconds:.1f} s; "
+          f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    for name, gaps in (("before", chat.gaps[:before]), ("beside", chat.gaps[before:beside])):
+        print(f"gaps between tokens {name} it: {statistics.median(gaps):.3f} s in the middle, "
+              f"{max(gaps):.3f} s the longest of {len(gaps):,}")  # fmt: skip
+
+
+def main() -> None:
+    """Print what a check takes alone, and what a chat notices of one."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=float, default=100.0)
+    parser.add_argument("--beside", type=float, help="megabytes beside a chat; a tenth, at most 10")
+    arguments = parser.parse_args()
+    beside = arguments.beside or min(10.0, arguments.megabytes / 10)
+    with tempfile.TemporaryDirectory() as folder:
+        check_alone(Path(folder), round(arguments.megabytes * 1e6))
+        check_beside_chat(Path(folder), round(max(beside * 1e6, PROCESS_BYTES)))
 
 
 if __name__ == "__main__":

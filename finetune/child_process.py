@@ -21,6 +21,9 @@ from playground.errors import RequestFailed
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.1
+NICENESS = 10
+"""Of processes beside a server: while its engine is busy, each gets a tenth of what the engine gets
+of a core, and otherwise all of it."""
 
 
 class WorkStopped(Exception):

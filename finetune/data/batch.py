@@ -5,6 +5,7 @@ many processes made it. Knows rows and tokens; knows no file and no recipe.
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -176,8 +177,13 @@ def _token_columns(examples: Sequence[AnyExample]) -> tuple[list[IntArray], list
             token_ids += [example.prompt, example.completion]
         else:
             token_ids.append(example.token_ids)
-            trained.append(np.asarray(example.labels, np.int32) != MASKED)
-    return [np.asarray(ids, np.int32) for ids in token_ids], trained
+            trained.append(_integers(example.labels) != MASKED)
+    return [_integers(ids) for ids in token_ids], trained
+
+
+def _integers(values: Sequence[int]) -> IntArray:
+    """An array, which Python's own makes in half of numpy's time."""
+    return np.frombuffer(array("i", values), np.int32)
 
 
 def _to_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:

@@ -25,8 +25,12 @@ UNSURE = 0.2
 """How far the share of equal hashes may lie below the similarity: three standard deviations."""
 KNOWN_WORDS = 1_000_000
 """Words whose hash is kept."""
+WORDS_AT_ONCE = 16_384
+"""Their arrays fit a processor's cache."""
 _PRIME = (1 << 31) - 1
 IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
+_NONE: IntArray = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,11 @@ class TextHashes:
     """What `RepeatFinder` keeps of some texts: digests, shingles and MinHash signatures."""
 
     digests: tuple[bytes, ...]
-    shingles: tuple[npt.NDArray[np.int32], ...]
-    signatures: npt.NDArray[np.int32]
+    shingles: Int32Array
+    """Those of all texts, one text after the other; each text's own are sorted."""
+    counts: IntArray
+    """How many shingles each text has."""
+    signatures: Int32Array
     """[texts, HASHES]"""
 
 
@@ -75,23 +82,62 @@ class TextHasher:
             hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
             for text in texts
         ]
-        shingles = tuple(map(self._shingles_of, texts))
-        signatures = np.empty((len(texts), HASHES), np.int32)
-        for at, each in enumerate(shingles):
-            values = (each.astype(np.int64)[:, None] * self._factors + self._shifts) % _PRIME
-            signatures[at] = values.min(axis=0)
-        return TextHashes(tuple(digests), shingles, signatures)
+        parts = [self._shingles_of(hashes, ends) for hashes, ends in self._hashed_words(texts)]
+        shingles = np.concatenate([_NONE, *(part for part, _ in parts)])
+        counts = np.concatenate([_NONE, *(count for _, count in parts)])
+        signatures = [self._signatures_of(*part) for part in parts]
+        empty = np.empty((0, HASHES), np.int32)
+        return TextHashes(
+            tuple(digests),
+            shingles.astype(np.int32),
+            counts,
+            np.concatenate([empty, *signatures]),
+        )
 
-    def _shingles_of(self, text: str) -> npt.NDArray[np.int32]:
-        """Return the hashes of all runs of words, each once."""
-        if len(self._words) > KNOWN_WORDS:
-            self._words.clear()
-        hashes = [self._words.get(word) or self._hash(word) for word in words(text)]
-        hashes += [0] * (SHINGLE - len(hashes))
-        runs = np.lib.stride_tricks.sliding_window_view(np.array(hashes, np.int64), SHINGLE)
-        mixed = (runs * self._word_factors % _PRIME).sum(axis=1) % _PRIME
-        unique: npt.NDArray[np.int32] = np.unique(mixed).astype(np.int32)
-        return unique
+    def _hashed_words(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield the words of so many texts as fill numpy's vectors and no cache: their hashes,
+        and where each text ends."""
+        hashes: list[int] = []
+        ends: list[int] = []
+        for text in texts:
+            if len(self._words) > KNOWN_WORDS:
+                self._words.clear()
+            of_text = [self._words.get(word) or self._hash(word) for word in words(text)]
+            hashes += of_text
+            hashes += [0] * (SHINGLE - len(of_text))
+            ends.append(len(hashes))
+            if len(hashes) >= WORDS_AT_ONCE:
+                yield hashes, ends
+                hashes, ends = [], []
+        if ends:
+            yield hashes, ends
+
+    def _shingles_of(self, hashes: list[int], ends: list[int]) -> tuple[IntArray, IntArray]:
+        """Return the hashes of all runs of words, each once a text, and how many a text has."""
+        values, last = np.array(hashes, np.int64), len(hashes) - SHINGLE + 1
+        mixed = np.zeros(last, np.int64)
+        for at, factor in enumerate(self._word_factors):
+            mixed += values[at : at + last] * factor % _PRIME
+        mixed %= _PRIME
+        texts = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        is_within = texts[:last] == texts[SHINGLE - 1 :]
+        unique = np.unique(texts[:last][is_within] << 31 | mixed[is_within])
+        return unique & _PRIME, np.bincount(unique >> 31, minlength=len(ends))
+
+    def _signatures_of(self, shingles: IntArray, counts: IntArray) -> Int32Array:
+        """Return each text's smallest values of all hash functions: [texts, HASHES].
+
+        The remainder by a Mersenne prime is taken without dividing: high and low bits are added.
+        """
+        starts = np.cumsum(counts) - counts
+        signatures = np.empty((HASHES, len(counts)), np.int32)
+        for at, (factor, shift) in enumerate(zip(self._factors, self._shifts, strict=True)):
+            values = shingles * factor + shift
+            values = (values & _PRIME) + (values >> 31)
+            folded = ((values & _PRIME) + (values >> 31)).astype(np.uint32)
+            remainders = np.minimum(folded, folded - np.uint32(_PRIME))  # wraps if it is smaller
+            signatures[at] = np.minimum.reduceat(remainders, starts)
+        return np.ascontiguousarray(signatures.T)
 
     def _hash(self, word: str) -> int:
         digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
@@ -108,36 +154,39 @@ class RepeatFinder:
         self._first: dict[bytes, int] = {}
         self._exact: list[tuple[int, int]] = []
         self._places: list[int] = []
-        self._shingles: list[npt.NDArray[np.int32]] = []
-        self._signatures: list[npt.NDArray[np.int32]] = []
+        self._shingles: list[Int32Array] = []
+        self._counts: list[IntArray] = []
+        self._signatures: list[Int32Array] = []
 
     def add(self, texts: TextHashes) -> None:
         """Add the next texts."""
-        for at, digest in enumerate(texts.digests):
-            place = self._num_texts
-            self._num_texts += 1
-            first = self._first.setdefault(digest, place)
-            if first != place:
-                self._exact.append((place, first))
+        is_new = np.zeros(len(texts.digests), np.bool_)
+        for at, digest in enumerate(texts.digests, start=self._num_texts):
+            first = self._first.setdefault(digest, at)
+            if first != at:
+                self._exact.append((at, first))
                 continue
-            self._places.append(place)
-            self._shingles.append(texts.shingles[at])
-            self._signatures.append(texts.signatures[at])
+            self._places.append(at)
+            is_new[at - self._num_texts] = True
+        self._num_texts += len(texts.digests)
+        self._shingles.append(texts.shingles[np.repeat(is_new, texts.counts)])
+        self._counts.append(texts.counts[is_new])
+        self._signatures.append(texts.signatures[is_new])
 
     def find(self, similar: float = SIMILAR) -> Repeats:
         """Return the repeats among all texts so far."""
         near: dict[int, int] = {}
-        if self._signatures:
-            signatures = np.stack(self._signatures)
-            for band in np.split(signatures, BANDS, axis=1):
+        if self._places:
+            texts = _Texts(*map(np.concatenate, (self._signatures, self._shingles, self._counts)))
+            for band in np.split(texts.signatures, BANDS, axis=1):
                 for members in _groups(band):
-                    self._compare(members, signatures, similar, near)
+                    self._compare(members, texts, similar, near)
         return Repeats(tuple(self._exact), tuple(sorted(near.items())))
 
     def _compare(
         self,
         members: IntArray,
-        signatures: npt.NDArray[np.int32],
+        texts: "_Texts",
         similar: float,
         near: dict[int, int],
     ) -> None:
@@ -146,26 +195,43 @@ class RepeatFinder:
             if self._places[index] in near:
                 continue
             earlier = members[: min(at, LARGEST_BAND)]
-            shares = (signatures[earlier] == signatures[index]).mean(axis=1)
+            shares = (texts.signatures[earlier] == texts.signatures[index]).mean(axis=1)
             for candidate in np.argsort(-shares, kind="stable")[:CHECKED_EXACTLY]:
                 if shares[candidate] < similar - UNSURE:
                     break
                 other = earlier[candidate]
-                if _jaccard(self._shingles[index], self._shingles[other]) >= similar:
+                if _jaccard(texts.shingles_of(index), texts.shingles_of(other)) >= similar:
                     near[self._places[index]] = self._places[other]
                     break
 
 
-def _groups(band: npt.NDArray[np.int32]) -> Iterator[IntArray]:
+class _Texts:
+    """Texts that repeat no other word for word."""
+
+    def __init__(self, signatures: Int32Array, shingles: Int32Array, counts: IntArray) -> None:
+        self.signatures = signatures
+        self._shingles = shingles
+        self._ends = np.cumsum(counts)
+        self._counts = counts
+
+    def shingles_of(self, at: int) -> Int32Array:
+        """One text's shingles, sorted."""
+        end = self._ends[at]
+        return self._shingles[end - self._counts[at] : end]
+
+
+def _groups(band: Int32Array) -> Iterator[IntArray]:
     """Yield the places of equal rows, each group in order."""
-    keys = np.ascontiguousarray(band).view(np.dtype((np.void, band.shape[1] * band.itemsize)))
-    _, inverse, counts = np.unique(keys.ravel(), return_inverse=True, return_counts=True)
-    order = np.argsort(inverse, kind="stable")
-    ends = np.cumsum(counts)
+    keys = np.ascontiguousarray(band).view(np.int64).T
+    order = np.lexsort(keys)
+    ends = np.array([len(order)])
+    for key in keys[:, order]:
+        ends = np.union1d(ends, np.flatnonzero(key[1:] != key[:-1]) + 1)
+    counts = np.diff(ends, prepend=0)
     for group in np.flatnonzero(counts > 1):
         yield order[ends[group] - counts[group] : ends[group]]
 
 
-def _jaccard(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32]) -> float:
+def _jaccard(left: Int32Array, right: Int32Array) -> float:
     both = np.intersect1d(left, right, assume_unique=True).size
     return both / (len(left) + len(right) - both)

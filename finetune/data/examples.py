@@ -26,7 +26,7 @@ class TrainingExample:
     @property
     def num_trained_tokens(self) -> int:
         """How many tokens the loss is over."""
-        return sum(label != MASKED for label in self.labels)
+        return len(self.labels) - self.labels.count(MASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _for_each_answer(
         before = conversation.messages[:place]
         prompt = tokenizer.render(before, conversation.tools)
         answer = tokenizer.render_answer(conversation.messages[place], before, conversation.tools)
-        labels = (*(MASKED for _ in prompt), *answer)
+        labels = (*(MASKED,) * len(prompt), *answer)
         yield TrainingExample((*prompt, *answer), labels)
 
 

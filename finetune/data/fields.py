@@ -139,7 +139,7 @@ def check_unicode(value: object, place: str = "") -> None:
             except UnicodeEncodeError as error:
                 problem = f"not valid Unicode at character {error.start}"
                 raise FormatError(_printable(place) or "line", problem) from None
-    elif isinstance(value, Mapping):
+    elif isinstance(value, (dict, Mapping)):  # a Mapping is looked up slowly
         for name, inner in value.items():
             check_unicode(name, place)
             check_unicode(inner, f"{place}.{name}" if place else str(name))

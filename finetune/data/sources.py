@@ -86,7 +86,7 @@ def parse(text: bytes) -> Record:
     if isinstance(decoded, UnreadableRecord):
         return decoded
     try:
-        return _an_object(json.loads(decoded, parse_constant=_no_constant))
+        return _an_object(_DECODER.decode(decoded))
     except RecursionError:
         return UnreadableRecord("line", "is nested too deeply")
     except ValueError as error:
@@ -104,6 +104,9 @@ def _an_object(value: object) -> Record:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _json_file(path: Path) -> Numbered:
@@ -178,12 +181,11 @@ def _json_values(text: str) -> Numbered:
     if text[at : at + 1] == "[":
         yield from _elements(text, at + 1, 1)
         return
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
     line, counted = 1, 0
     while at < len(text):
         line, counted = line + text.count("\n", counted, at), at
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             problem = f"is not JSON: {reason}; nothing was read up to the next object"
@@ -206,13 +208,12 @@ def _sized(value: object, size: int) -> Record:
 
 def _elements(text: str, at: int, line: int) -> Numbered:
     """Yield the elements of a list that begins before ``at``."""
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
     line, counted = line + text.count("\n", 0, at), at
     at = _skip(text, at, "")
     while at < len(text) and text[at] != "]":
         line, counted = line + text.count("\n", counted, at), at
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, at)
         except RecursionError:
             yield line, UnreadableRecord("line", "is nested too deeply; nothing after it was read")
             return

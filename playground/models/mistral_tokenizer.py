@@ -78,6 +78,7 @@ class MistralTokenizer:
         if self._version.has_settings and self._settings is None:
             raise UnsupportedModel(f"{path} has no model_settings_builder, which its version needs")
         self._normalizer = get_normalizer(tokenizer.version, self._settings)
+        self._blank = ChatCompletionRequest.model_construct(messages=[])
         self._control_tokens = control_names(tokenizer)
         self._id_of = {name: token for token, name in self._control_tokens.items()}
         self._thinking = self._find_thinking()
@@ -205,8 +206,7 @@ class MistralTokenizer:
         held = answer if self._thinking else replace(answer, reasoning="")
         if not (held.content or held.tool_calls or held.reasoning):
             return sorted(self.end_ids)
-        last = self._normalized([Message("user", "?"), held], (), {}).messages[-1]
-        assert isinstance(last, AssistantMessage)
+        last = self._normalized_answer(held)
         if self._version.call_format in ("mistral_v3", "mistral", "mistral_v11"):
             for call in last.tool_calls or ():
                 call.id = NO_ID
@@ -217,6 +217,14 @@ class MistralTokenizer:
         except (MistralCommonException, ValueError) as error:
             raise InvalidRequest("messages", str(error)) from error
         return tokens
+
+    def _normalized_answer(self, answer: Message) -> AssistantMessage:
+        """Return mistral-common's message; plain text is one already, and stays as it is."""
+        if _is_plain(answer):
+            return AssistantMessage(content=answer.content)
+        last = self._normalized([Message("user", "?"), answer], (), {}).messages[-1]
+        assert isinstance(last, AssistantMessage)
+        return last
 
     def _checked_settings(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the version's settings as mistral-common's request has them."""
@@ -261,7 +269,7 @@ class MistralTokenizer:
                     **settings,
                 )
             else:
-                request = _plain_request(conversation, continue_final=continue_final)
+                request = self._plain_request(conversation, continue_final=continue_final)
             normalized: InstructRequest[Any, Any] = self._normalizer.from_chat_completion_request(
                 request
             )
@@ -272,6 +280,18 @@ class MistralTokenizer:
         except (MistralCommonException, ValueError) as error:
             raise InvalidRequest("messages", str(error)) from error
         return normalized
+
+    def _plain_request(
+        self, messages: Sequence[Message], *, continue_final: bool
+    ) -> ChatCompletionRequest[ChatMessage]:
+        """Return mistral-common's request of plain text, without its conversion from OpenAI's form
+        and without setting its defaults anew, which take as long as tokenizing."""
+        last = len(messages) - 1
+        plain = [
+            _plain_message(message, is_prefix=continue_final and place == last)
+            for place, message in enumerate(messages)
+        ]
+        return self._blank.model_copy(update={"messages": plain})
 
     def _openai(self, message: Message, names: Mapping[str, str]) -> OpenAIMessage:
         """The message with short ids, results with the names of their calls, which version 2 shows,
@@ -322,19 +342,6 @@ def _no_text(*_: object, **__: object) -> str:
 
 def _is_plain(message: Message) -> bool:
     return not (message.tool_calls or message.reasoning or message.role == "tool")
-
-
-def _plain_request(
-    messages: Sequence[Message], *, continue_final: bool
-) -> ChatCompletionRequest[ChatMessage]:
-    """Return mistral-common's request of plain text without its conversion from OpenAI's form,
-    which takes as long as tokenizing."""
-    last = len(messages) - 1
-    plain = [
-        _plain_message(message, is_prefix=continue_final and place == last)
-        for place, message in enumerate(messages)
-    ]
-    return ChatCompletionRequest.model_construct(messages=plain)
 
 
 def _plain_message(message: Message, *, is_prefix: bool) -> ChatMessage:

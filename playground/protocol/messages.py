@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from playground.errors import InvalidRequest
 
 Role = Literal["system", "user", "assistant", "tool"]
+ROLES: tuple[str, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Message:
     reasoning: str = ""
 
     def __post_init__(self) -> None:
-        if self.role not in get_args(Role):
-            roles = ", ".join(get_args(Role))
+        if self.role not in ROLES:
+            roles = ", ".join(ROLES)
             raise InvalidRequest("messages.role", f"{self.role!r} is none of {roles}")
         if self.role == "tool" and not self.tool_call_id:
             raise InvalidRequest(
@@ -94,6 +95,8 @@ class Message:
         if self.reasoning and self.role != "assistant":
             raise InvalidRequest("messages.reasoning_content", "only the assistant reasons")
         for field, text in (("content", self.content), ("reasoning_content", self.reasoning)):
+            if text.isascii():
+                continue
             try:
                 text.encode("utf-8")
             except UnicodeEncodeError as error:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from finetune.child_process import NICENESS
 from finetune.data.dataset import Dataset, PrepareHooks, TrainingData, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.methods import method_of
@@ -44,8 +45,6 @@ from playground.studio.run_lock import training_lock
 
 REPLAY_FILE = "replay.jsonl"
 RUNS_FOLDER, RUN_FILE = "runs", "run.json"
-NICENESS = 5
-"""Of processes that check rows beside a server."""
 
 
 @dataclass(frozen=True, slots=True)

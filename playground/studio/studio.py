@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import finetune
 from finetune.check import check_rows
+from finetune.child_process import NICENESS
 from finetune.data.dataset import PrepareHooks, prepare
 from finetune.data.formats import NO_COLUMNS
 from finetune.data.preview import ExamplePreview, preview_of, preview_row
@@ -47,7 +48,7 @@ from playground.studio.model_names import (
     parse_version_name,
     version_name,
 )
-from playground.studio.runs import NICENESS, RUNS_FOLDER, new_run
+from playground.studio.runs import RUNS_FOLDER, new_run
 from playground.studio.store_watch import StoreWatch
 from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials

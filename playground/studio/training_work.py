@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.check import check_rows
-from finetune.child_process import WorkStopped
+from finetune.child_process import NICENESS, WorkStopped
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
@@ -26,7 +26,7 @@ from playground.store.uploads import Uploads
 from playground.studio.evaluation_rows import run_evaluation_sets
 from playground.studio.kinds.train import MadeCard, Published
 from playground.studio.kinds.training_process import train_in_subprocess
-from playground.studio.runs import NICENESS, Run, execute, open_dataset
+from playground.studio.runs import Run, execute, open_dataset
 from playground.studio.training_advice import (
     TrainingFacts,
     num_trained_rows,

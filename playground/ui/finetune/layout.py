@@ -41,6 +41,7 @@ class TrainParts:
     plan: gr.HTML
     unavailable: gr.HTML
     start: gr.Button
+    counted: gr.HTML
     report: gr.HTML
     line: gr.Number
     preview: gr.HTML
@@ -148,6 +149,7 @@ def _train(preset: str) -> TrainParts:
             unavailable = gr.HTML(elem_id="ft-unavailable", container=False)
             with gr.Row(elem_classes="actions start"):
                 start = gr.Button("Start training", variant="primary", elem_id="ft-start")
+            counted = gr.HTML(elem_id="ft-counted", container=False)
             with gr.Row(elem_classes="report-and-plan"):
                 report = gr.HTML(elem_id="ft-report", container=False)
                 plan = gr.HTML(elem_id="ft-plan", container=False)
@@ -168,6 +170,7 @@ def _train(preset: str) -> TrainParts:
         plan=plan,
         unavailable=unavailable,
         start=start,
+        counted=counted,
         report=report,
         line=line,
         preview=preview,

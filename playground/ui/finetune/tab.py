@@ -70,6 +70,7 @@ def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> 
         inputs=[*rows, new.evaluation, *columns],
         **options,
     )
+    parts.jobs.timer.tick(**bind(train.count, new), inputs=[new.counted, new.files], **UNQUEUED)
     gr.on(
         [page.load, *(control.change for control in fields.values())],
         **bind(train.plan, new),

@@ -6,7 +6,7 @@ The recipe's fields arrive as keyword arguments.
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -76,6 +76,13 @@ class ReportUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class CountUpdate:
+    """How many rows are read so far."""
+
+    counted: str | Unchanged = UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
 class PlanUpdate:
     """The memory that training needs."""
 
@@ -117,6 +124,8 @@ class TrainHandlers:
 
     studio: Studio
     feedback: Feedback
+    counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Rows read so far of the files that are being checked."""
 
     def use_sample(self) -> SourceUpdate:
         """Choose the sample dataset, its evaluation rows, and a name."""
@@ -163,6 +172,7 @@ class TrainHandlers:
         **fields: FieldValue,
     ) -> ReportUpdate:
         """Say what is in the rows."""
+        key = tuple(files or ())
         try:
             paths = self._files(source, files)
             if not paths:
@@ -173,10 +183,20 @@ class TrainHandlers:
                 recipe,
                 Path(evaluation) if evaluation else None,
                 _mapping(question, answer),
+                lambda rows: self.counts.update({key: rows}),
             )
         except (PlaygroundError, OSError) as error:
             return ReportUpdate(note(str(error), bad=True))
+        finally:
+            self.counts.pop(key, None)
         return ReportUpdate(report_html(report))
+
+    def count(self, shown: str, files: list[str] | None) -> CountUpdate:
+        """Say how many rows of the files are read, as long as they are being checked."""
+        rows = self.counts.get(tuple(files or ()))
+        if rows is None:
+            return CountUpdate("" if shown else UNCHANGED)
+        return CountUpdate(note(f"Checking: {rows:,} rows read so far"))
 
     def plan(self, **fields: FieldValue) -> PlanUpdate:
         """Sum the memory that the recipe needs."""

@@ -5,12 +5,14 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 import pytest_asyncio
 
 from finetune.recipe import PRESETS, Recipe
+from finetune.report import DataReport
 from playground.backends.local import LocalBackend
 from playground.errors import BrokenAdapter, Conflict, InvalidSettings, UnknownJob
 from playground.jobs import Jobs
@@ -121,6 +123,25 @@ def test_the_sample_dataset_is_ready_to_train(train: TrainHandlers) -> None:
     assert "250" in report
     assert "Every row can be trained on." in report
     assert "Fits" in train.plan(**FIELDS).plan
+
+
+def test_rows_are_counted_during_a_check(
+    train: TrainHandlers, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, seen, check = [str(catalogue)], list[object](), train.studio.check
+
+    def checked(*given: Any) -> DataReport:
+        def told(rows: int) -> None:
+            given[-1](rows)
+            seen.append(train.count("", files).counted)
+
+        return check(*given[:-1], told)
+
+    monkeypatch.setattr(train.studio, "check", checked)
+    train.report(UPLOADED, files, None, *NO_COLUMNS, **FIELDS)
+    rows = len(catalogue.read_text().splitlines())
+    assert f"{rows} rows read" in str(seen[-1])
+    assert train.count(str(seen[-1]), files).counted == ""
 
 
 def test_without_rows_the_tab_says_what_to_do(train: TrainHandlers) -> None:
