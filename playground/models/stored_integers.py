@@ -29,6 +29,8 @@ AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Of a word's eight outputs, the one in each place from the lowest bits on."""
 WORD_BITS = 32
 BITS = (4, 8)
+ONES: Mapping[int, int] = MappingProxyType({4: 0x11111111, 8: 0x01010101})
+"""A word whose numbers are all one."""
 ANCHORS: Mapping[Layout, str] = MappingProxyType(
     {
         "gptq": "qweight",
@@ -126,8 +128,11 @@ def unpack(form: IntegerFormat, read: ReadPart) -> IntegerMatrix:
     return _unpack_gptq(form, read)
 
 
-def _gptq(_: str, fields: Mapping[str, Any]) -> IntegerFormat:
+def _gptq(source: str, fields: Mapping[str, Any]) -> IntegerFormat:
     written = str(fields.get("checkpoint_format") or fields.get("format") or "gptq").lower()
+    if written not in ("gptq", "gptq_v2") or fields.get("dynamic"):
+        what = f"the format {written!r}" if written not in ("gptq", "gptq_v2") else "several formats"
+        raise UnsupportedModel(f"{source} is stored by GPTQ in {what}, not read here: {INSTEAD}")
     layout: Layout = "gptq_v2" if written == "gptq_v2" else "gptq"
     group_size = int(fields.get("group_size") or 128)
     return IntegerFormat("GPTQ", layout, int(fields.get("bits") or 0), group_size)
@@ -182,7 +187,10 @@ READERS: Mapping[str, Callable[[str, Mapping[str, Any]], IntegerFormat]] = Mappi
 
 def _unpack_gptq(form: IntegerFormat, read: ReadPart) -> IntegerMatrix:
     integers = _along(read("qweight"), form.bits, 0).T
-    zeros = _along(read("qzeros"), form.bits, 1).T.float()
+    words = read("qzeros")
+    if form.layout == "gptq":  # whole words, as they were written: a zero of 0 borrowed from the next
+        words = words + ONES[form.bits]
+    zeros = _along(words, form.bits, 1).T.float()
     scales = read("scales").float().T
     groups = _optional(read, "g_idx")
     size = _size(form.group_size, integers.shape[1])
@@ -190,8 +198,6 @@ def _unpack_gptq(form: IntegerFormat, read: ReadPart) -> IntegerMatrix:
         groups = groups.long()
         in_order = torch.arange(len(groups), device=groups.device) // size
         groups = None if torch.equal(groups, in_order) else groups
-    if form.layout == "gptq":
-        zeros += 1
     return _checked(IntegerMatrix(integers, scales, zeros, groups), size)
 
 

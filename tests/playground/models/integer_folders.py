@@ -56,10 +56,11 @@ def words(numbers: Tensor, bits: int, axis: int) -> Tensor:
 
 
 def gptq(stored: Quantized, less: int = 1) -> Parts:
-    """As AutoGPTQ writes: zeros are one less."""
+    """As GPTQModel writes: each word of zeros has one taken from all of its numbers."""
+    ones = words(torch.full_like(stored.zeros.T, less), stored.bits, 1)
     return {
         "qweight": words(stored.integers.T, stored.bits, 0),
-        "qzeros": words(stored.zeros.T - less, stored.bits, 1),
+        "qzeros": words(stored.zeros.T, stored.bits, 1) - ones,
         "scales": stored.scales.T.contiguous(),
         "g_idx": stored.groups.to(torch.int32),
     }
@@ -156,7 +157,7 @@ def quantize(weight: Tensor, form: Form) -> Quantized:
         low = -high
     scales = ((high - low) / top).clamp_min(1e-6).half()
     middle = torch.full_like(low, (top + 1) // 2)
-    zeros = middle if form.symmetric else (-low / scales.float()).round().clamp(1, top)
+    zeros = middle if form.symmetric else (-low / scales.float()).round().clamp(0, top)
     spread = (weight / scales.float()[:, groups] + zeros[:, groups]).round().clamp(0, top)
     return Quantized(spread.long(), scales, zeros.long(), groups, form.bits)
 

@@ -42,8 +42,17 @@ def test_integers_are_unpacked_exactly(original: Original, tmp_path: Path, name:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("has_kernels", [False, True])
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    ("name", "has_kernels"),
+    [
+        ("gptq", False),
+        ("w8a8", False),
+        ("gptq, act-order", True),
+        ("awq", True),
+        ("w4a16, zeros", True),
+        ("gptq, 8 bits", True),
+    ],
+)
 def test_integers_are_loaded(
     original: Original,
     tmp_path: Path,
@@ -108,6 +117,8 @@ def test_stored_groups_are_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     ("fields", "named"),
     [
         (GPTQ | {"bits": 3}, "by GPTQ in 3 bits"),
+        (GPTQ | {"checkpoint_format": "marlin"}, "'marlin'"),
+        (GPTQ | {"dynamic": {"-:.*down_proj": {}}}, "several formats"),
         (AWQ | {"version": "gemv"}, "'gemv'"),
         (scheme("pack-quantized", 2, symmetric=True), "in 2 bits"),
         (scheme("marlin-24", 4, symmetric=True), "marlin-24"),
