@@ -62,7 +62,11 @@ def _linear(
 
     plain = model.get_submodule(path)
     assert isinstance(plain, nn.Linear)
-    sizes, biased, dtype = (plain.in_features, plain.out_features), plain.bias is not None, model.dtype
+    sizes, biased, dtype = (
+        (plain.in_features, plain.out_features),
+        plain.bias is not None,
+        model.dtype,
+    )
     values = _fitting(f"{path}.weight", stored.matrix(f"{path}.weight", device), plain.weight.shape)
     made: nn.Module
     if kind == "nf4":

@@ -47,6 +47,9 @@ FORM = 1
 RECORD_FILE = "packed.json"
 FILE_BYTES = 512 * 2**20
 SPARE_DISK = 1.05
+ALIGNMENT = 64
+"""Bytes. torch's kernel for int8 weights dies of a segmentation fault where they lie between
+(docs/log.md, "int8 weights that are mapped")."""
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +168,7 @@ def read_packed(folder: Path) -> dict[str, Tensor] | None:
         files = [folder / name for name in record["files"]]
         if weights_hash(files) != record["hash"]:
             raise ValueError("its content is not what was written")
-        return {name: value for file in files for name, value in load_file(file).items()}
+        return {name: _aligned(each) for file in files for name, each in load_file(file).items()}
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         log.warning("%s is broken (%s); the weights are packed again", folder, error)
         shutil.rmtree(folder, ignore_errors=True)
@@ -180,6 +183,7 @@ def _write(folder: Path, tensors: Iterator[tuple[str, Tensor]]) -> None:
     def flush() -> None:
         files.append(folder / f"{len(files):05}.safetensors")
         save_file(waiting, files[-1])
+        _align(files[-1])
         waiting.clear()
 
     for name, tensor in tensors:
@@ -190,6 +194,26 @@ def _write(folder: Path, tensors: Iterator[tuple[str, Tensor]]) -> None:
         flush()
     record: Mapping[str, Any] = {"files": [f.name for f in files], "hash": weights_hash(files)}
     write_atomic(folder / RECORD_FILE, json.dumps(record))
+
+
+def _align(path: Path) -> None:
+    """Let a file's tensors begin at a multiple of `ALIGNMENT`, by spaces behind its header."""
+    with path.open("rb") as written:
+        size = int.from_bytes(written.read(8), "little")
+        spaces = -(8 + size) % ALIGNMENT
+        if not spaces:
+            return
+        copy_path = path.with_suffix(".aligned")
+        with copy_path.open("wb") as copied:
+            copied.write((size + spaces).to_bytes(8, "little"))
+            copied.write(written.read(size) + b" " * spaces)
+            shutil.copyfileobj(written, copied, 16 * 2**20)
+    copy_path.replace(path)
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Return a tensor as it is mapped, or a copy of one that the kernels cannot read there."""
+    return tensor.clone() if tensor.data_ptr() % ALIGNMENT else tensor
 
 
 def _pack(stored: StoredWeights, model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:

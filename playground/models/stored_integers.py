@@ -131,7 +131,9 @@ def unpack(form: IntegerFormat, read: ReadPart) -> IntegerMatrix:
 def _gptq(source: str, fields: Mapping[str, Any]) -> IntegerFormat:
     written = str(fields.get("checkpoint_format") or fields.get("format") or "gptq").lower()
     if written not in ("gptq", "gptq_v2") or fields.get("dynamic"):
-        what = f"the format {written!r}" if written not in ("gptq", "gptq_v2") else "several formats"
+        what = (
+            f"the format {written!r}" if written not in ("gptq", "gptq_v2") else "several formats"
+        )
         raise UnsupportedModel(f"{source} is stored by GPTQ in {what}, not read here: {INSTEAD}")
     layout: Layout = "gptq_v2" if written == "gptq_v2" else "gptq"
     group_size = int(fields.get("group_size") or 128)
@@ -188,7 +190,9 @@ READERS: Mapping[str, Callable[[str, Mapping[str, Any]], IntegerFormat]] = Mappi
 def _unpack_gptq(form: IntegerFormat, read: ReadPart) -> IntegerMatrix:
     integers = _along(read("qweight"), form.bits, 0).T
     words = read("qzeros")
-    if form.layout == "gptq":  # whole words, as they were written: a zero of 0 borrowed from the next
+    if (
+        form.layout == "gptq"
+    ):  # whole words, as they were written: a zero of 0 borrowed from the next
         words = words + ONES[form.bits]
     zeros = _along(words, form.bits, 1).T.float()
     scales = read("scales").float().T

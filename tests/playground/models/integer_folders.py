@@ -81,9 +81,7 @@ def awq(stored: Quantized) -> Parts:
 
 def compressed(stored: Quantized) -> Parts:
     """As compressed-tensors packs, with zeros of their own."""
-    return compressed_symmetric(stored) | {
-        "weight_zero_point": words(stored.zeros, stored.bits, 0)
-    }
+    return compressed_symmetric(stored) | {"weight_zero_point": words(stored.zeros, stored.bits, 0)}
 
 
 def compressed_symmetric(stored: Quantized) -> Parts:
@@ -131,7 +129,9 @@ FORMS: Mapping[str, Form] = {
     ),
     "gptq, 8 bits": Form(GPTQ | {"bits": 8}, gptq, bits=8),
     "awq": Form(AWQ, awq),
-    "w4a16": Form(scheme("pack-quantized", 4, symmetric=True), compressed_symmetric, symmetric=True),
+    "w4a16": Form(
+        scheme("pack-quantized", 4, symmetric=True), compressed_symmetric, symmetric=True
+    ),
     "w4a16, zeros": Form(scheme("pack-quantized", 4, symmetric=False), compressed),
     "w8a8": Form(
         scheme("int-quantized", 8, symmetric=True, strategy="channel"),
