@@ -128,7 +128,7 @@ def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> 
         tokens=recipe.micro_batch_size * recipe.max_length * method_of(recipe).sequences_per_row,
         bytes_per_token=per_token,
         head_bytes_per_token=8 * config.vocab_size,
-        unpacked=0 if recipe.quantization == "none" else 2 * largest * element,
+        unpacked=0 if serving.quantization == "none" else 2 * largest * element,
         runtime=serving.runtime_bytes,
         adapter_parameters=trained,
     )

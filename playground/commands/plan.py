@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 from rich import box
@@ -12,6 +12,9 @@ from rich.table import Table
 from playground.commands.options import with_settings
 from playground.runtime import quiet_libraries
 from playground.settings import Flags, Quantization, Settings, load_settings
+
+if TYPE_CHECKING:
+    from playground.models.plan import MemoryPlan
 
 ALL_QUANTIZATIONS: tuple[Quantization, ...] = ("none", "int8", "nf4")
 
@@ -49,30 +52,39 @@ def plan(
 ) -> None:
     """Show how much memory serving a model and training on it take.
 
-    Nothing is loaded. All quantizations are shown unless --quantization names one.
+    Nothing is loaded. All quantizations are shown unless --quantization names one, or the model is
+    stored in one.
     """
     settings = load_settings({**flags, "model.name": model} if model else flags)
     quiet_libraries()
-    chosen = "model.quantization" in flags
-    kinds = (settings.model.quantization,) if chosen else ALL_QUANTIZATIONS
-    _print_serving(settings, kinds)
-    _print_training(settings, kinds)
+    plans = _serving_plans(settings, chosen="model.quantization" in flags)
+    _print_serving(settings, plans)
+    _print_training(settings, tuple(plans))
 
 
-def _print_serving(settings: Settings, kinds: Sequence[Quantization]) -> None:
+def _serving_plans(settings: Settings, *, chosen: bool) -> "dict[Quantization, MemoryPlan]":
     from playground import app
-    from playground.models.config import choose_device
-    from playground.models.plan import available_bytes
     from playground.models.plan import plan as plan_memory
 
     spec = app.model_spec(settings)
-    device = choose_device(spec.device)
-    free = available_bytes(device)
-    plans = {
-        kind: plan_memory(replace(spec, quantization=kind), home=settings.home) for kind in kinds
+    given = plan_memory(spec, home=settings.home)
+    if chosen or given.stored_as:
+        return {given.quantization: given}
+    return {
+        kind: plan_memory(replace(spec, quantization=kind), home=settings.home)
+        for kind in ALL_QUANTIZATIONS
     }
-    parameters = next(iter(plans.values())).parameters
-    title = f"{settings.model.name}: {parameters:,} parameters"
+
+
+def _print_serving(settings: Settings, plans: "dict[Quantization, MemoryPlan]") -> None:
+    from playground.models.config import choose_device
+    from playground.models.plan import available_bytes
+
+    device = choose_device(settings.model.device)
+    free = available_bytes(device)
+    given = next(iter(plans.values()))
+    stored = f", stored as {given.stored_as}" if given.stored_as else ""
+    title = f"{settings.model.name}: {given.parameters:,} parameters{stored}"
 
     unit = _unit(plans)
     fitting = [_count(plan.largest_context(free)) for plan in plans.values()]

@@ -115,6 +115,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
     own. Sampling is what the model's card recommends, where that was found (docs/models.md).
     """
     small, large = 16_384, 32_768
+    low, lowest = Sampling(temperature=0.15), Sampling(temperature=0.05)
     thinking = Sampling(temperature=0.7, top_p=0.95)
     return (
         CatalogueEntry(
@@ -122,7 +123,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
             source="mistralai/Mistral-Small-3.1-24B-Instruct-2503",
             description="Mistral Small 3.1, 24 billion parameters (March 2025); its text tower.",
             context_length=large,
-            sampling=Sampling(),
+            sampling=low,
             config=mistral_small_3_1_config,
             recipe="mistral_small_24b_qlora",
         ),
@@ -131,7 +132,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
             source="mistralai/Mistral-Small-3.2-24B-Instruct-2506",
             description="Mistral Small 3.2, 24 billion parameters (June 2025); its text tower.",
             context_length=large,
-            sampling=Sampling(temperature=0.15),
+            sampling=low,
             config=mistral_small_3_1_config,
             recipe="mistral_small_24b_qlora",
         ),
@@ -149,7 +150,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
             source="mistralai/Devstral-Small-2507",
             description="Devstral Small 1.1, 24 billion parameters, for programming (July 2025).",
             context_length=large,
-            sampling=Sampling(),
+            sampling=low,
             config=mistral_small_3_1_config,
             recipe="mistral_small_24b_qlora",
         ),
@@ -158,7 +159,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
             source="mistralai/Devstral-Small-2-24B-Instruct-2512",
             description="Devstral Small 2, 24 billion parameters, for programming (December 2025).",
             context_length=large,
-            sampling=Sampling(),
+            sampling=low,
             config=devstral_small_2_config,
             recipe="mistral_small_24b_qlora",
         ),
@@ -168,7 +169,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
                 source=f"mistralai/Ministral-3-{size.upper()}-Instruct-2512",
                 description=f"Ministral 3 {size.upper()}, instruction-tuned (December 2025).",
                 context_length=large,
-                sampling=Sampling(),
+                sampling=lowest,
                 config=config,
             )
             for size, config in MINISTRAL_3.items()
@@ -179,7 +180,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
                 source=f"mistralai/Ministral-3-{size.upper()}-Reasoning-2512",
                 description=f"Ministral 3 {size.upper()}, which reasons (December 2025).",
                 context_length=large,
-                sampling=Sampling(),
+                sampling=thinking,
                 config=config,
             )
             for size, config in MINISTRAL_3.items()
@@ -189,7 +190,7 @@ def _newer() -> tuple[CatalogueEntry, ...]:
             source="mistralai/Mistral-Nemo-Instruct-2407",
             description="Mistral Nemo, 12 billion parameters (July 2024).",
             context_length=large,
-            sampling=Sampling(),
+            sampling=Sampling(temperature=0.3),
             config=mistral_nemo_config,
         ),
         CatalogueEntry(

@@ -14,6 +14,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, PretrainedConf
 
 from playground.errors import UnsupportedModel
 from playground.models.spec import ModelSpec
+from playground.models.stored_integers import IntegerFormat, read_format
 from playground.settings import Quantization
 
 SMALL_MODEL = 1_000_000_000
@@ -79,29 +80,45 @@ def _text_config(config: PretrainedConfig, raw: Mapping[str, Any]) -> Pretrained
 
 
 def as_stored(spec: ModelSpec, config: PretrainedConfig) -> ModelSpec:
-    """Return the spec with the quantization in which the folder's weights lie, if they do.
+    """Return the spec with the quantization in which the folder's weights are held, if they are
+    stored quantized: packed integers become "nf4" or "int8", whichever has their bits.
 
-    Raises `UnsupportedModel` for any method but bitsandbytes', and if another quantization than the
+    Raises `UnsupportedModel` for a method that is not read, and if another quantization than the
     stored one is asked for.
     """
-    stored = getattr(config, "quantization_config", None)
-    if not stored:
+    fields = stored_fields(config)
+    if not fields:
         return spec
-    fields = stored if isinstance(stored, dict) else stored.to_dict()
-    method = str(fields.get("quant_method") or "unknown")
-    if method != "bitsandbytes":
-        raise UnsupportedModel(
-            f"{spec.source} is stored quantized by {method}, whose weights are not unpacked here: "
-            "take its unquantized original with --quantization nf4, a folder of bitsandbytes, FP8 "
-            "or a GGUF file"
-        )
-    quantization: Quantization = "nf4" if fields.get("load_in_4bit") else "int8"
+    form = integer_format(spec.source, config)
+    if form is None:
+        quantization: Quantization = "nf4" if fields.get("load_in_4bit") else "int8"
+    else:
+        quantization = "nf4" if form.bits == 4 else "int8"
     if spec.quantization not in ("none", quantization):
         raise UnsupportedModel(
             f"{spec.source} is stored as {quantization} and cannot be loaded as "
             f"{spec.quantization}; leave --quantization out"
         )
     return replace(spec, quantization=quantization)
+
+
+def integer_format(source: str, config: PretrainedConfig) -> IntegerFormat | None:
+    """Return how other programs packed the folder's integers; None if its weights are not
+    quantized, or by bitsandbytes. Raises `UnsupportedModel` for a method that is not read.
+    """
+    fields = stored_fields(config)
+    if not fields or fields.get("quant_method") == "bitsandbytes":
+        return None
+    return read_format(source, fields)
+
+
+def stored_fields(config: PretrainedConfig) -> Mapping[str, Any]:
+    """Return what a config says of quantized weights; empty if they are not quantized."""
+    stored = getattr(config, "quantization_config", None)
+    if not stored:
+        return {}
+    fields: Mapping[str, Any] = stored if isinstance(stored, dict) else stored.to_dict()
+    return fields
 
 
 def window_of(config: PretrainedConfig) -> int:

@@ -24,6 +24,8 @@ from playground.settings import Quantization
 
 GROUPS = (64, 32)
 """Inputs that share a scale, the first that divides their number; 4.5 bits a weight with 64."""
+KERNEL_GROUPS = (32, 64, 128, 256)
+"""Groups that the kernel has; longer ones are taken where weights are stored so."""
 ROW_BLOCK = 64
 """Output rows are padded to a multiple, of which every CPU's packed layout is made."""
 MAX_FUSED_ROWS = 32
@@ -81,6 +83,14 @@ def group_of(in_features: int) -> int:
     return next((group for group in GROUPS if in_features % group == 0), 0)
 
 
+def usable_group(in_features: int, group_size: int) -> int:
+    """Return ``group_size`` if the kernel has groups of this size and they divide the inputs;
+    what `group_of` says otherwise.
+    """
+    is_usable = group_size in KERNEL_GROUPS and in_features % group_size == 0
+    return group_size if is_usable else group_of(in_features)
+
+
 def _unpack(packed: Tensor, block_rows: int) -> Tensor:
     """Turn packed weights ``[rows, inputs / 2]`` into integers ``[inputs, rows]``, uint8."""
     rows, inputs = packed.shape[0], 2 * packed.shape[1]
@@ -106,8 +116,7 @@ class IntLinear(nn.Linear):
         self.out_features = out_features
         self.bias = _frozen(torch.empty(out_features)) if bias else None  # type: ignore[assignment]
 
-    @staticmethod
-    def quantize(weight: Tensor) -> dict[str, Tensor]:
+    def quantize(self, weight: Tensor) -> dict[str, Tensor]:
         """Return the parameters for a matrix ``[out, in]``, by name."""
         raise NotImplementedError
 
@@ -133,33 +142,47 @@ class IntLinear(nn.Linear):
 
 
 class Int4Linear(IntLinear):
-    """4-bit weights; ``scales_and_zeros`` is bf16 ``[in / group, padded out, 2]``."""
+    """4-bit weights; ``scales_and_zeros`` is bf16 ``[in / group, padded out, 2]``.
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool) -> None:
+    ``group_size`` is of `KERNEL_GROUPS`; `group_of` says it where it is none of these.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bias: bool, group_size: int = 0
+    ) -> None:
         super().__init__(in_features, out_features, bias=bias)
         padded = -(-out_features // ROW_BLOCK) * ROW_BLOCK
-        self.group = group_of(in_features)
+        self.group = usable_group(in_features, group_size)
         self.weight = _frozen(torch.empty(padded, in_features // 2, dtype=torch.uint8))
         self.scales_and_zeros = _frozen(
             torch.empty(in_features // self.group, padded, 2, dtype=torch.bfloat16)
         )
 
-    @staticmethod
-    def quantize(weight: Tensor) -> dict[str, Tensor]:
+    def quantize(self, weight: Tensor) -> dict[str, Tensor]:
         """See `IntLinear`."""
-        outputs, inputs = weight.shape
-        group = group_of(inputs)
-        padded = nn.functional.pad(weight, (0, 0, 0, -outputs % ROW_BLOCK))
-        packed, scales_and_zeros = [], []
-        for rows in torch.split(padded, FIT_ROWS):
-            groups = rows.float().view(len(rows), inputs // group, group)
-            integers, scales, zeros = fit_groups(groups)
-            as_int = integers.view(len(rows), inputs).to(torch.int32)
-            packed.append(torch.ops.aten._convert_weight_to_int4pack_for_cpu(as_int, 1))
-            scales_and_zeros.append(torch.stack((scales, zeros), dim=-1).transpose(0, 1))
+        integers, scales, zeros = [], [], []
+        for rows in torch.split(weight, FIT_ROWS):
+            fitted = fit_groups(rows.float().unflatten(1, (-1, self.group)))
+            integers.append(fitted[0].flatten(1).to(torch.uint8))
+            scales.append(fitted[1])
+            zeros.append(fitted[2])
+        return self.from_integers(torch.cat(integers), torch.cat(scales), torch.cat(zeros))
+
+    def from_integers(self, integers: Tensor, scales: Tensor, zeros: Tensor) -> dict[str, Tensor]:
+        """Return the parameters for integers 0 … 15 ``[out, in]``, by name.
+
+        ``scales`` and ``zeros`` are ``[out, in / group]``, and are rounded to bf16.
+        """
+        padding = (0, 0, 0, -len(integers) % ROW_BLOCK)
+        packed = [
+            torch.ops.aten._convert_weight_to_int4pack_for_cpu(rows.to(torch.int32), 1)
+            for rows in torch.split(nn.functional.pad(integers, padding), FIT_ROWS)
+        ]
+        both = torch.stack((scales, zeros), dim=-1).to(torch.bfloat16)
+        padded = nn.functional.pad(both, (0, 0, *padding))
         return {
             "weight": torch.cat(packed),
-            "scales_and_zeros": torch.cat(scales_and_zeros, dim=1).contiguous(),
+            "scales_and_zeros": padded.transpose(0, 1).contiguous(),
         }
 
     def fused(self, x: Tensor) -> Tensor:
@@ -188,8 +211,7 @@ class Int8Linear(IntLinear):
         self.weight = _frozen(torch.empty(out_features, in_features, dtype=torch.int8))
         self.scales = _frozen(torch.empty(out_features, dtype=torch.bfloat16))
 
-    @staticmethod
-    def quantize(weight: Tensor) -> dict[str, Tensor]:
+    def quantize(self, weight: Tensor) -> dict[str, Tensor]:
         """See `IntLinear`."""
         values = weight.float()
         scales = (values.abs().amax(dim=1) / 127).clamp_min(1e-12).to(torch.bfloat16)

@@ -2,8 +2,8 @@
 
 bf16, fp16, fp32, 8 and 4 bits; safetensors only; never remote code. Quantized weights are
 bitsandbytes' int8 and NF4 with double quantization on a GPU, and integers packed for its kernels on
-a CPU that has them (`packed_weights`). A model that does not fit into memory is refused before
-anything is loaded.
+a CPU that has them (`packed_weights`), whether they are stored in 16 bits or as integers of GPTQ, AWQ
+or compressed-tensors. A model that does not fit into memory is refused before anything is loaded.
 """
 
 import logging
@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from playground.errors import BrokenWeights, NotEnoughMemory
+from playground.models.bitsandbytes_weights import load_as_bitsandbytes
 from playground.models.catalogue import find, served_name
 from playground.models.config import (
     SMALL_MODEL,
@@ -26,6 +27,7 @@ from playground.models.config import (
     as_stored,
     choose_device,
     choose_dtype,
+    integer_format,
     is_wrapped,
     read_config,
     window_of,
@@ -35,10 +37,11 @@ from playground.models.int_linear import uses_int_weights
 from playground.models.loaded import LoadedModel
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.models.mistral_vocabulary import find_file
-from playground.models.packed_weights import empty_model, load_packed
+from playground.models.packed_weights import empty_model, load_packed, with_int_linears
 from playground.models.plan import available_bytes, count_parameters, plan_for_config, suggest
 from playground.models.progress import progress_bar
 from playground.models.spec import ModelSpec
+from playground.models.stored_weights import StoredWeights
 from playground.models.template_tokenizer import TemplateTokenizer
 from playground.models.tokenizer import ChatTokenizer
 from playground.models.weights import find_weights, weights_hash
@@ -59,8 +62,9 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     context_length = min(wanted, window_of(config))
     device = choose_device(spec.device)
     _check_memory(spec, config, device, context_length)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     tokenizer = load_tokenizer(folder)
-    model = _load_packed(spec, folder, files, config, home) if device.type == "cpu" else None
+    model = _load_quantized(spec, folder, files, config, home)
     model = model or _load_weights(spec, folder, config, device)
     return LoadedModel(
         name=served_name(spec.source),
@@ -96,16 +100,24 @@ def _check_memory(
         )
 
 
-def _load_packed(
+def _load_quantized(
     spec: ModelSpec, folder: Path, files: list[Path], config: PretrainedConfig, home: Path | None
 ) -> PreTrainedModel | None:
-    """Load integer weights for this CPU; None if they are not wanted or it has no kernels."""
-    device = torch.device("cpu")
-    if spec.quantization == "none" or not uses_int_weights(spec.quantization, device):
+    """Load integer weights for this CPU, or packed integers for any device; None if neither the
+    device has kernels nor the folder such integers, or if quantized weights are not wanted.
+    """
+    device, kind = choose_device(spec.device), spec.quantization
+    form = integer_format(spec.source, config)
+    has_kernels = uses_int_weights(kind, device)
+    if kind == "none" or not (form or has_kernels):
         return None
     dtype = choose_dtype(spec, count_parameters(config).total, device)
-    model = empty_model(config, spec.quantization, dtype, spec.attention)
-    return load_packed(folder, files, model, spec.quantization, home)
+    model = empty_model(config, dtype, spec.attention)
+    stored = StoredWeights(files, TEXT_TOWER_KEYS if is_wrapped(folder) else {}, form)
+    if not has_kernels:
+        return load_as_bitsandbytes(folder, stored, model, kind, device)
+    model = with_int_linears(model, kind, form.group_size if form else 0)
+    return load_packed(folder, files, stored, model, kind, home)
 
 
 def _quantization(spec: ModelSpec, dtype: torch.dtype) -> BitsAndBytesConfig | None:
@@ -130,7 +142,6 @@ def _load_weights(
     if is_wrapped(folder):
         options["key_mapping"] = dict(TEXT_TOWER_KEYS)
     is_stored = bool(getattr(config, "quantization_config", None))
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
     try:
         with progress_bar(shown=parameters >= SMALL_MODEL):
             model, report = AutoModelForCausalLM.from_pretrained(

@@ -1,10 +1,11 @@
 """Integer weights of a model folder for a CPU: packed at the first start, mapped from then on.
 
-Packing goes through the folder one matrix at a time, whether its weights are stored in 16 or 32
-bits or in bitsandbytes' NF4 or int8, and writes ``HOME/packed/KEY``. The key covers the stored
-weights, the form, the dtype of the rest and the layout of this CPU's kernels. What does not open,
-or is not what was written, is packed again. Folders whose tensors have other names than the model's
-own are left to transformers and bitsandbytes.
+Packing goes through the folder one matrix at a time, however its weights are stored
+(`stored_weights`), and writes ``HOME/packed/KEY``. The key covers the stored weights, the form, the
+dtype of the rest and the layout of this CPU's kernels. What does not open, or is not what was
+written, is packed again. 4-bit integers of other programs stay the integers that they are, and
+their scales are rounded to bf16. Folders whose tensors have other names than the model's own are
+left to transformers and bitsandbytes.
 
 Knows no device but the CPU.
 """
@@ -23,14 +24,22 @@ from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from playground.errors import BrokenWeights
 from playground.files import atomic_folder, write_atomic
-from playground.models.int_linear import CLASSES, IntLinear, Kind, group_of, packed_layout
+from playground.models.int_linear import (
+    CLASSES,
+    Int4Linear,
+    IntLinear,
+    Kind,
+    group_of,
+    packed_layout,
+)
+from playground.models.stored_weights import StoredWeights
 from playground.models.weights import weights_hash
 
 FORM = 1
@@ -38,6 +47,9 @@ FORM = 1
 RECORD_FILE = "packed.json"
 FILE_BYTES = 512 * 2**20
 SPARE_DISK = 1.05
+ALIGNMENT = 64
+"""Bytes. torch's kernel for int8 weights dies of a segmentation fault where they lie between
+(docs/log.md, "int8 weights that are mapped")."""
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +57,22 @@ log = logging.getLogger(__name__)
 def load_packed(
     folder: Path,
     files: Sequence[Path],
+    stored: StoredWeights,
     model: PreTrainedModel,
     kind: Kind,
     home: Path | None,
 ) -> PreTrainedModel | None:
-    """Fill an empty model (`empty_model`) with packed weights, from ``home`` if they are there.
+    """Fill an empty model (`with_int_linears`) with packed weights, from ``home`` if they are there.
 
     Without a home nothing is kept. Returns None if the folder's tensors do not fit the model's
-    names and shapes. Raises `BrokenWeights` if a file cannot be read.
+    names. Raises `BrokenWeights` if a file cannot be read, or if integers are incomplete.
     """
     try:
-        stored = StoredWeights(files)
-        if not _fits(model, stored):
+        missing = _missing(model, stored)
+        if missing and stored.form is None:
             return None
+        if missing:
+            raise ValueError(f"missing keys: {missing}")
         tensors = _tensors(stored, files, model, kind, home)
         model.load_state_dict(tensors, strict=False, assign=True)
     except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
@@ -66,78 +81,49 @@ def load_packed(
     return model.requires_grad_(False).eval()
 
 
-def empty_model(
-    config: PretrainedConfig, kind: Kind, dtype: torch.dtype, attention: str
-) -> PreTrainedModel:
-    """Return the model with integer linears and without weights: its parameters are on meta."""
+def empty_model(config: PretrainedConfig, dtype: torch.dtype, attention: str) -> PreTrainedModel:
+    """Return the unquantized model without weights: its parameters are on meta."""
     plain = copy.deepcopy(config)
     if hasattr(plain, "quantization_config"):
         del plain.quantization_config
     chosen = {} if attention == "auto" else {"attn_implementation": attention}
     with init_empty_weights(include_buffers=False):
-        model = AutoModelForCausalLM.from_config(
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
             plain, dtype=dtype, trust_remote_code=False, **chosen
         )
     model.tie_weights()
+    return model
+
+
+def with_int_linears(model: PreTrainedModel, kind: Kind, group_size: int = 0) -> PreTrainedModel:
+    """Replace an empty model's linears by those with integers.
+
+    ``group_size`` is in inputs, for 4 bits; `group_of` says it where a kernel has none of this
+    size.
+    """
     head = model.get_output_embeddings()
     for path, module in list(model.named_modules()):
         if isinstance(module, nn.Linear) and module is not head and group_of(module.in_features):
+            sizes, biased = (module.in_features, module.out_features), module.bias is not None
             with torch.device("meta"):
-                integer = CLASSES[kind](
-                    module.in_features, module.out_features, bias=module.bias is not None
+                integer = (
+                    Int4Linear(*sizes, bias=biased, group_size=group_size)
+                    if kind == "nf4"
+                    else CLASSES[kind](*sizes, bias=biased)
                 )
             model.set_submodule(path, integer)
     return model
 
 
-class StoredWeights:
-    """The tensors of safetensors files by name, read when asked for."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = {}
-        for path in files:
-            with safe_open(path, framework="pt") as opened:
-                self._files.update(dict.fromkeys(opened.keys(), path))
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._files
-
-    def tensor(self, name: str) -> Tensor:
-        """Return a tensor as it is stored. Raises `KeyError`."""
-        with safe_open(self._files[name], framework="pt") as opened:
-            return opened.get_tensor(name)  # type: ignore[no-any-return]
-
-    def matrix(self, name: str) -> Tensor:
-        """Return a matrix ``[out, in]`` of floating-point numbers, however it is stored."""
-        stored = self.tensor(name)
-        scales = f"{name.removesuffix('weight')}SCB"
-        if stored.dtype == torch.int8 and scales in self:
-            return stored * (self.tensor(scales)[:, None] / 127)
-        if stored.dtype == torch.uint8:
-            return self._dequantized(name, stored)
-        return stored
-
-    def _dequantized(self, name: str, stored: Tensor) -> Tensor:
-        from bitsandbytes.functional import QuantState, dequantize_4bit  # takes seconds to import
-
-        prefix = f"{name}."
-        state = {key.removeprefix(prefix): self.tensor(key) for key in self._parts(prefix)}
-        matrix: Tensor = dequantize_4bit(stored, QuantState.from_dict(state, torch.device("cpu")))
-        return matrix
-
-    def _parts(self, prefix: str) -> list[str]:
-        return [key for key in self._files if key.startswith(prefix)]
-
-
-def _fits(model: PreTrainedModel, stored: StoredWeights) -> bool:
-    """Say whether all of the model's parameters are stored under their own names."""
+def _missing(model: PreTrainedModel, stored: StoredWeights) -> str | None:
+    """Return the first of the model's parameters that is not stored under its own name."""
     packed = {path for path, module in model.named_modules() if isinstance(module, IntLinear)}
     for name, _ in model.named_parameters():
         path, _, part = name.rpartition(".")
         is_made = path in packed and part in ("scales", "scales_and_zeros")
         if not is_made and name not in stored:
-            return False
-    return True
+            return name
+    return None
 
 
 def _tensors(
@@ -151,6 +137,7 @@ def _tensors(
     if home is None:
         return dict(_pack(stored, model))
     form = f"{FORM} {kind} {model.dtype} {packed_layout()} {weights_hash(list(files))}"
+    form += f" {stored.form}" if stored.form else ""
     target = home / "packed" / hashlib.sha256(form.encode()).hexdigest()[:16]
     kept = read_packed(target)
     if kept is not None:
@@ -181,7 +168,7 @@ def read_packed(folder: Path) -> dict[str, Tensor] | None:
         files = [folder / name for name in record["files"]]
         if weights_hash(files) != record["hash"]:
             raise ValueError("its content is not what was written")
-        return {name: value for file in files for name, value in load_file(file).items()}
+        return {name: _aligned(each) for file in files for name, each in load_file(file).items()}
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         log.warning("%s is broken (%s); the weights are packed again", folder, error)
         shutil.rmtree(folder, ignore_errors=True)
@@ -196,6 +183,7 @@ def _write(folder: Path, tensors: Iterator[tuple[str, Tensor]]) -> None:
     def flush() -> None:
         files.append(folder / f"{len(files):05}.safetensors")
         save_file(waiting, files[-1])
+        _align(files[-1])
         waiting.clear()
 
     for name, tensor in tensors:
@@ -208,6 +196,26 @@ def _write(folder: Path, tensors: Iterator[tuple[str, Tensor]]) -> None:
     write_atomic(folder / RECORD_FILE, json.dumps(record))
 
 
+def _align(path: Path) -> None:
+    """Let a file's tensors begin at a multiple of `ALIGNMENT`, by spaces behind its header."""
+    with path.open("rb") as written:
+        size = int.from_bytes(written.read(8), "little")
+        spaces = -(8 + size) % ALIGNMENT
+        if not spaces:
+            return
+        copy_path = path.with_suffix(".aligned")
+        with copy_path.open("wb") as copied:
+            copied.write((size + spaces).to_bytes(8, "little"))
+            copied.write(written.read(size) + b" " * spaces)
+            shutil.copyfileobj(written, copied, 16 * 2**20)
+    copy_path.replace(path)
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Return a tensor as it is mapped, or a copy of one that the kernels cannot read there."""
+    return tensor.clone() if tensor.data_ptr() % ALIGNMENT else tensor
+
+
 def _pack(stored: StoredWeights, model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     """Yield the model's parameters by name, a matrix for each core at once."""
     modules = [(p, m) for p, m in model.named_modules() if isinstance(m, IntLinear)]
@@ -215,12 +223,14 @@ def _pack(stored: StoredWeights, model: PreTrainedModel) -> Iterator[tuple[str, 
     for name, parameter in model.named_parameters():
         path, _, part = name.rpartition(".")
         if path not in paths or part == "bias":
-            yield name, _checked(name, stored.tensor(name), parameter.shape).to(model.dtype)
+            yield name, _checked(name, stored.matrix(name), parameter.shape).to(model.dtype)
 
     def packed(item: tuple[str, IntLinear]) -> dict[str, Tensor]:
         path, module = item
         name, shape = f"{path}.weight", (module.out_features, module.in_features)
-        parts = module.quantize(_checked(name, stored.matrix(name), shape))
+        parts = _as_stored(module, stored, name) or module.quantize(
+            _checked(name, stored.matrix(name), shape)
+        )
         return {f"{path}.{part}": tensor for part, tensor in parts.items()}
 
     workers = max(1, torch.get_num_threads())
@@ -229,6 +239,21 @@ def _pack(stored: StoredWeights, model: PreTrainedModel) -> Iterator[tuple[str, 
         while batch := list(itertools.islice(remaining, workers)):
             for parts in executor.map(packed, batch):
                 yield from parts.items()
+
+
+def _as_stored(module: IntLinear, stored: StoredWeights, name: str) -> dict[str, Tensor] | None:
+    """Return the parameters of 4-bit integers whose groups are those of the module, or longer."""
+    if not isinstance(module, Int4Linear) or stored.form is None or stored.form.bits != 4:
+        return None
+    found = stored.integers(name)
+    if found is None or not found.group_size or found.group_size % module.group:
+        return None
+    _checked(name, found.integers, (module.out_features, module.in_features))
+    repeated = found.group_size // module.group
+    scales = found.scales.repeat_interleave(repeated, dim=1)
+    return module.from_integers(
+        found.integers, scales, (8 - found.zeros.repeat_interleave(repeated, dim=1)) * scales
+    )
 
 
 def _checked(name: str, tensor: Tensor, shape: Sequence[int]) -> Tensor:

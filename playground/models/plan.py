@@ -9,6 +9,8 @@ stores 4.127 bits per parameter (measured on a full-size layer of the 24B: 4 bit
 per block of 64, and an fp32 scale per 256 blocks; QLoRA, arXiv:2305.14314). int8 stores 8 bits and
 an fp32 scale per row (LLM.int8(), arXiv:2208.07339). On a CPU with kernels for integers
 (`int_linear`), "nf4" stores 4 bits and two bf16 numbers per group of 64, and int8 a bf16 scale.
+Packed integers of GPTQ, AWQ and compressed-tensors keep their groups there, and become
+bitsandbytes' everywhere else.
 """
 
 from dataclasses import dataclass, replace
@@ -21,15 +23,24 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from playground.models.catalogue import find
-from playground.models.config import as_stored, choose_device, choose_dtype, window_of
+from playground.models.config import (
+    as_stored,
+    choose_device,
+    choose_dtype,
+    integer_format,
+    stored_fields,
+    window_of,
+)
 from playground.models.conversion.convert import planned_config
 from playground.models.download import fetch
-from playground.models.int_linear import uses_int_weights
+from playground.models.int_linear import KERNEL_GROUPS, uses_int_weights
 from playground.models.spec import ModelSpec
 from playground.settings import Quantization
 
 NF4_BITS = 4.127
 INT4_BITS = 4.5
+SCALE_AND_ZERO_BITS = 32
+"""Of a group, two bf16 numbers."""
 STEP_TOKENS = 512
 SMALLEST_USEFUL_CONTEXT = 1024
 GPU_RUNTIME_BYTES = 700 * 2**20
@@ -52,7 +63,9 @@ class ParameterCount:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes that serving takes. ``context_length`` is in tokens, over all sequences."""
+    """Bytes that serving takes. ``context_length`` is in tokens, over all sequences; ``stored_as``
+    names the program whose quantized weights the folder has, if it has any.
+    """
 
     model: str
     quantization: Quantization
@@ -63,6 +76,7 @@ class MemoryPlan:
     context_length: int
     step_bytes: int
     runtime_bytes: int
+    stored_as: str = ""
 
     @property
     def weights(self) -> int:
@@ -88,8 +102,9 @@ class MemoryPlan:
 
     def rows(self) -> list[tuple[str, int]]:
         """Return the plan as (label, bytes), the total last."""
+        held = f"{self.quantization}, stored as {self.stored_as}" if self.stored_as else None
         return [
-            (f"decoder linears ({self.quantization})", self.linear_bytes),
+            (f"decoder linears ({held or self.quantization})", self.linear_bytes),
             ("embeddings, head, norms", self.other_bytes),
             (f"KV cache, {self.context_length:,} tokens", self.kv_cache),
             ("one step", self.step_bytes),
@@ -138,10 +153,15 @@ def plan_for_config(
     count = count_parameters(config)
     element = choose_dtype(spec, count.total, device).itemsize
     integers = uses_int_weights(spec.quantization, device)
+    form = integer_format(spec.source, config)
+    four_bits = NF4_BITS
+    if integers:
+        group = form.group_size if form and form.bits == 4 else 0
+        four_bits = 4 + SCALE_AND_ZERO_BITS / group if group in KERNEL_GROUPS else INT4_BITS
     linear_bytes = {
         "none": count.linear * element,
         "int8": count.linear + (2 if integers else 4) * count.linear_rows,
-        "nf4": round(count.linear * (INT4_BITS if integers else NF4_BITS) / 8),
+        "nf4": round(count.linear * four_bits / 8),
     }[spec.quantization]
     return MemoryPlan(
         model=spec.source,
@@ -154,6 +174,7 @@ def plan_for_config(
         step_bytes=STEP_TOKENS * element * (8 * config.hidden_size + 3 * _intermediate_size(config))
         + 4 * 32 * config.vocab_size,
         runtime_bytes=GPU_RUNTIME_BYTES if device.type == "cuda" else 0,
+        stored_as=form.name if form else str(stored_fields(config).get("quant_method", "")),
     )
 
 

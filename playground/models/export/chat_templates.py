@@ -4,6 +4,7 @@ By version of the tekken file. mistral-common renders it from code, so that ther
 copy; tests compare the Jinja form with `MistralTokenizer`, token by token.
 """
 
+import json
 from collections.abc import Mapping
 
 _SYSTEM = """\
@@ -48,6 +49,22 @@ _THINKING_V13 = """\
 """
 
 
+_SETTINGS_V15 = """\
+        {%- if loop.index0 == ns.first_user %}
+            {%- set wanted = reasoning_effort if reasoning_effort is defined else DEFAULT %}
+            {%- set effort = '"reasoning_effort": "' + wanted + '"' if wanted else "" %}
+            {%- set schema = "" %}
+            {%- if json_schema is defined and json_schema %}
+                {%- set schema = '"json_schema": ' + (json_schema | tojson) %}
+            {%- endif %}
+            {%- if effort or schema %}
+                {{- "[MODEL_SETTINGS]{" + schema }}
+                {{- (", " if schema and effort else "") + effort + "}[/MODEL_SETTINGS]" }}
+            {%- endif %}
+        {%- endif %}
+"""
+
+
 def _jinja(
     calls: str,
     result: str,
@@ -55,6 +72,7 @@ def _jinja(
     question: str = "",
     thinking: str = "",
     tools_at: str = "last_user",
+    settings: str = "",
 ) -> str:
     return f"""\
 {{{{- bos_token }}}}
@@ -71,7 +89,7 @@ def _jinja(
         {{%- if tools and loop.index0 == ns.{tools_at} %}}
             {{{{- "[AVAILABLE_TOOLS]" + (tools | tojson) + "[/AVAILABLE_TOOLS]" }}}}
         {{%- endif %}}
-        {{{{- "[INST]" }}}}
+{settings}        {{{{- "[INST]" }}}}
 {question}        {{{{- message.content + "[/INST]" }}}}
     {{%- elif message.role == "assistant" %}}
 {thinking}        {{{{- message.content or "" }}}}
@@ -94,6 +112,21 @@ JINJA_TEMPLATES: Mapping[str, str] = {
 }
 """Arguments of calls, and v3's results that are JSON, are written as they come: mistral-common's
 spaces between their keys are not made."""
+
+
+def settings_template(default_effort: str | None) -> str:
+    """Return version 15's template for a file with this default of ``reasoning_effort``.
+
+    ``reasoning_effort`` and ``json_schema`` are variables of it, as of the model's settings.
+    """
+    return _jinja(
+        _CALLS_V13,
+        _RESULT_V13,
+        thinking=_THINKING_V13,
+        tools_at="first_user",
+        settings=_SETTINGS_V15.replace("DEFAULT", json.dumps(default_effort or "")),
+    )
+
 
 GO_V7 = """\
 {{- $lastUser := -1 }}

@@ -15,7 +15,7 @@ from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import UnsupportedModel
-from playground.models.export.chat_templates import JINJA_TEMPLATES
+from playground.models.export.chat_templates import JINJA_TEMPLATES, settings_template
 from playground.models.mistral_vocabulary import TEKKEN_FILE
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
@@ -57,7 +57,7 @@ class TekkenVocabulary:
         if not isinstance(vocabulary, Tekkenizer):
             raise UnsupportedModel(f"{path} is not a tekken vocabulary")
         self._vocabulary = vocabulary
-        self.template = JINJA_TEMPLATES.get(vocabulary.version.value)
+        self.template = _tekken_template(vocabulary)
         pattern = json.loads(path.read_text(encoding="utf-8"))["config"]["pattern"]
         self.notes = _tekken_notes(pattern, vocabulary.version.value, self.template)
 
@@ -159,6 +159,16 @@ _CHARACTERS = tuple(bytes_to_unicode()[byte] for byte in range(256))
 def _in_characters(piece: bytes) -> str:
     """GPT-2's stand-ins for bytes."""
     return "".join(_CHARACTERS[byte] for byte in piece)
+
+
+def _tekken_template(vocabulary: Tekkenizer) -> str | None:
+    """Return the Jinja form of the version's template; version 15's has the file's settings."""
+    settings = vocabulary.model_settings_builder
+    if settings is None:
+        return JINJA_TEMPLATES.get(vocabulary.version.value)
+    effort = settings.reasoning_effort
+    default = effort.default if effort else None
+    return settings_template(str(default) if default else None)
 
 
 def _tekken_notes(pattern: str, version: str, template: str | None) -> tuple[str, ...]:

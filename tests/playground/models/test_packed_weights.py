@@ -14,6 +14,7 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.packed_weights import read_packed
 from playground.models.spec import ModelSpec
+from playground.models.weights import weights_hash
 from playground.settings import Quantization
 
 pytestmark = pytest.mark.skipif(not has_int_kernels(), reason="this CPU has no integer kernels")
@@ -45,6 +46,23 @@ def test_second_start_maps_the_same(
     assert torch.equal(logits_of(first), logits_of(second))
     assert torch.equal(logits_of(second), logits_of(loaded_from(mistral_folder, None, kind)))
     assert before == {path: path.stat().st_mtime_ns for path in packed_folder(tmp_path).iterdir()}
+
+
+@pytest.mark.parametrize("shift", [0, 8])
+def test_mapped_weights_are_aligned(mistral_folder: Path, tmp_path: Path, shift: int) -> None:
+    """A file whose tensors begin elsewhere would end the process in torch's kernel for int8."""
+    loaded_from(mistral_folder, tmp_path, "int8")
+    path = packed_folder(tmp_path) / "00000.safetensors"
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    assert (8 + size) % 64 == 0
+    shifted = (size + shift).to_bytes(8, "little") + content[8 : 8 + size] + b" " * shift
+    path.write_bytes(shifted + content[8 + size :])
+    record = path.with_name("packed.json")
+    record.write_text(json.dumps({"files": [path.name], "hash": weights_hash([path])}))
+    found = read_packed(path.parent)
+    assert found is not None
+    assert all(tensor.data_ptr() % 64 == 0 for tensor in found.values())
 
 
 @pytest.mark.parametrize("breakage", ["truncated", "changed", "no record", "bad record"])

@@ -69,7 +69,7 @@ def test_stored_24b_is_planned_in_four_bits() -> None:
 
 def test_stored_other_methods_are_refused() -> None:
     config = mistral_small_config()
-    for method in ("gptq", "awq", "compressed-tensors"):
+    for method in ("hqq", "aqlm", "quark"):
         config.quantization_config = {"quant_method": method}
         with pytest.raises(UnsupportedModel, match=f"stored quantized by {method}"):
             plan_for_config(ModelSpec("folder"), config, torch.device("cpu"), 0)

@@ -9,7 +9,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy
 
 from playground.models.catalogue import EMBEDDED_FOLDER
-from playground.models.export.chat_templates import GO_TEMPLATES, JINJA_TEMPLATES
+from playground.models.export.chat_templates import (
+    GO_TEMPLATES,
+    JINJA_TEMPLATES,
+    settings_template,
+)
 from playground.models.export.gguf_vocabulary import TekkenVocabulary, merges
 from playground.models.mistral_tokenizer import MistralTokenizer
 from playground.protocol import Message, Tool, ToolCall
@@ -39,7 +43,10 @@ def conversation(draw: random.Random) -> list[Message]:
     return messages
 
 
-@pytest.fixture(scope="module", params=JINJA_TEMPLATES)
+TEMPLATES = JINJA_TEMPLATES | {"v15": settings_template("none")}
+
+
+@pytest.fixture(scope="module", params=TEMPLATES)
 def version(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, MistralTokenizer]:
@@ -57,16 +64,22 @@ def test_jinja_template_renders_as_tokenizer(
     messages, tools = conversation(draw), TOOLS[: draw.randint(0, 2)]
     if tokenizer.thinking and messages[-1].role == "user":
         messages += [Message("assistant", "4", reasoning="2 + 2"), Message("user", "Why?")]
+    settings = {}
+    if tokenizer.reasoning_efforts:
+        schema = {"type": "object", "properties": {"b": {}, "a": {}}}
+        choices = ({}, {"reasoning_effort": "high"}, {"json_schema": schema})
+        settings = draw.choice(choices)
     environment = ImmutableSandboxedEnvironment()
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": False}
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
-    text = environment.from_string(JINJA_TEMPLATES[name]).render(
+    text = environment.from_string(TEMPLATES[name]).render(
         messages=[message.to_openai() for message in messages],
         tools=[tool.to_openai() for tool in tools] or None,
         bos_token="<s>",
         eos_token="</s>",
+        **settings,
     )
-    ids = tokenizer.render(messages, tools)
+    ids = tokenizer.render(messages, tools, template_kwargs=settings)
     assert text == tokenizer._tokenizer.decode(ids, special_token_policy=SpecialTokenPolicy.KEEP)
 
 
@@ -75,6 +88,12 @@ def test_go_template_has_the_same_tokens() -> None:
     for version, template in GO_TEMPLATES.items():
         for name in ("[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[TOOL_RESULTS]"):
             assert (name in template) == (name in JINJA_TEMPLATES[version])
+
+
+def test_settings_of_a_file_are_in_its_template(tmp_path: Path) -> None:
+    vocabulary = TekkenVocabulary(write_tokenizer(tmp_path, "v15"))
+    assert vocabulary.template == settings_template("none")
+    assert not any("no chat template" in note for note in vocabulary.notes)
 
 
 def test_merges_join_known_pieces() -> None:

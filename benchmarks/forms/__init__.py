@@ -1,0 +1,1 @@
+"""Every form of weights, used in every way, in one table: see `benchmarks.forms.__main__`."""
