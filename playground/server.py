@@ -41,14 +41,20 @@ from playground.runtime import freeze_heap, quiet_libraries, replaced_at_import,
 from playground.settings import AccessSettings, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from fastapi import FastAPI
 
     from playground.access import FairUse
     from playground.backends.deferred import DeferredBackend
     from playground.backends.local import LocalBackend
+    from playground.engine.stats import EngineStats
     from playground.models.resident import ResidentModel
+    from playground.protocol import Request, StreamEvent
     from playground.services import Services
     from playground.studio.studio import Studio
+
+    Events = AsyncGenerator[StreamEvent, None]
 
 DRAIN_POLL_S = 0.05
 LAST_EVENT_S = 0.5
@@ -105,6 +111,10 @@ class ModelLoader:
         """Let decoding go before training; see `TrainingThrottle`."""
         if self._local:
             self._local.throttle.wait(stop_event)
+
+    def engine_stats(self) -> "EngineStats | None":
+        """What the engine is doing; None until it is there."""
+        return self._local.engine.stats() if self._local else None
 
     def _run(self, studio: "Studio", then: Callable[[], None]) -> None:
         try:
@@ -191,10 +201,16 @@ def _serve_on(
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
     from playground.backends.router import ModelRouter
+    from playground.lab.metrics import Metrics
     from playground.services import Services
     from playground.studio.studio import Studio
 
     isolated = settings.training.isolated
+    metrics = Metrics(loader.resident.name, loader.engine_stats, lambda: studio.jobs.list())
+
+    def watch(request: "Request", server: str, events: "Events") -> "Events":
+        return metrics.watch(request, server, usage.watch(request, server, events))
+
     with (
         open_people(settings) as access,
         open_tools(settings) as toolbox,
@@ -206,13 +222,13 @@ def _serve_on(
         open_remotes(settings) as remotes,
         closing(backend),
         open_sweeps(
-            settings, ModelRouter(backend, remotes, usage.watch), prompts, conversations
+            settings, ModelRouter(backend, remotes, watch), prompts, conversations
         ) as sweeps,
         closing(
             Studio(
                 settings.home,
                 loader.resident,
-                ModelRouter(backend, (), usage.watch),
+                ModelRouter(backend, (), watch),
                 loader.throttle,
                 isolated=isolated,
             )
@@ -221,7 +237,7 @@ def _serve_on(
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            ModelRouter(backend, remotes, usage.watch),
+            ModelRouter(backend, remotes, watch),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -234,6 +250,7 @@ def _serve_on(
             completions=completions,
             conversations=conversations,
             usage=usage,
+            metrics=metrics,
         )
         config = uvicorn.Config(
             build_app(services),

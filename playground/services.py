@@ -5,6 +5,7 @@ from typing import TypedDict, Unpack
 
 from playground.access import Access
 from playground.lab.batches import Batches
+from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
 from playground.lab.usage import UsageMeter
@@ -32,6 +33,7 @@ class Parts(TypedDict, total=False):
     completions: Completions | None
     conversations: Conversations | None
     usage: UsageMeter | None
+    metrics: Metrics | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Services:
     completions: Completions | None = None
     conversations: Conversations | None = None
     usage: UsageMeter | None = None
+    metrics: Metrics | None = None
 
     @classmethod
     def create(

@@ -15,7 +15,7 @@ HIDDEN_KEY: Final = "/gradio_api/(run|api)/predict"
 
 RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     # Nobody is asked.
-    ("GET", r"/health|/docs|/v1/openapi\.json|/version", Area.PUBLIC),
+    ("GET", r"/health|/ready|/docs|/v1/openapi\.json|/version", Area.PUBLIC),
     ("GET|POST", r"/login|/setup", Area.PUBLIC),
     ("POST", r"/logout", Area.PUBLIC),
     ("GET", r"/favicon\.ico|/robots\.txt|/manifest\.json|/theme\.css|/pwa_icon.*", Area.PUBLIC),

@@ -31,6 +31,7 @@ from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.gate import Gate
 from playground.api.messages import messages_router
+from playground.api.metrics import metrics_router
 from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
 from playground.api.openapi import install_document
@@ -57,7 +58,9 @@ from playground.studio.studio import Studio
 
 __all__ = ["create_api"]
 
-API_PATHS = ("/v1", "/v2", "/health", "/tokenize", "/detokenize", "/version", "/docs")
+API_PATHS = (
+    "/v1", "/v2", "/health", "/ready", "/metrics", "/tokenize", "/detokenize", "/version", "/docs",
+)  # fmt: skip
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
@@ -119,6 +122,8 @@ def _api(services: Services) -> FastAPI:
     install_error_handlers(api)
     api.add_middleware(BodyLimit, max_mib=server.max_body_mib, max_upload_mib=server.max_upload_mib)
     api.include_router(_health_router(backend))
+    if services.metrics:
+        api.include_router(metrics_router(services.metrics))
 
     if services.access.people and services.access.needs_key:
         api.include_router(account_admin_router(services.access.people), prefix="/v1")
@@ -206,6 +211,7 @@ def _health_router(backend: Backend) -> APIRouter:
     began = time.monotonic()
 
     @router.get("/health")
+    @router.get("/ready")
     async def health() -> Response:
         running = backend.running
         reply: dict[str, object] = {

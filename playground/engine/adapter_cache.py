@@ -26,6 +26,11 @@ class AdapterCache:
     def __init__(self, bank: AdapterBank) -> None:
         self._bank = bank
         self._resident: OrderedDict[str, CachedAdapter] = OrderedDict()  # by last use
+        self.loads = 0
+
+    def __len__(self) -> int:
+        """How many versions are resident."""
+        return len(self._resident)
 
     def acquire(self, adapter: Adapter) -> int | None:
         """Return the slot of a version, placing it if need be; None while all are in use."""
@@ -35,6 +40,7 @@ class AdapterCache:
             if slot is None:
                 return None
             self._bank.put(slot, adapter)
+            self.loads += 1
             resident = self._resident[adapter.content_hash] = CachedAdapter(slot)
         self._resident.move_to_end(adapter.content_hash)
         resident.users += 1

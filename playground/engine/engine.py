@@ -23,6 +23,7 @@ from playground.engine.request import GenerationRequest
 from playground.engine.runner import Layout, choose_runner
 from playground.engine.scheduler import Schedule, Scheduler
 from playground.engine.sequence import Sequence
+from playground.engine.stats import EngineStats
 from playground.engine.throttle import TrainingPriority, TrainingThrottle
 from playground.engine.verification import score_prompts, verify_drafts_and_append
 from playground.errors import (
@@ -93,6 +94,7 @@ class Engine:
         wanted = loaded.context_length if context_length is None else context_length
         budget = self._runner.budget(self._cache_tokens(wanted), wanted)
         self.context_length = min(wanted, budget.total)
+        self._cache_capacity = budget.total
         batching = self._runner.supports_batching
         self._scheduler = Scheduler(
             budget,
@@ -132,6 +134,25 @@ class Engine:
     def live_requests(self) -> int:
         """Requests waiting or being answered."""
         return len(self._live)
+
+    def stats(self) -> EngineStats:
+        """What it is doing now; may be called from any thread."""
+        running = self._scheduler.running
+        device = self.loaded.model.device
+        free, total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (0, 0)
+        return EngineStats(
+            running=len(running),
+            waiting=max(0, len(self._live) - len(running)),
+            cache_tokens=sum(sequence.cache.capacity for sequence in running),
+            cache_capacity=self._cache_capacity,
+            prompt_tokens=self._scheduler.prompt_tokens,
+            cached_tokens=self._scheduler.cached_tokens,
+            preemptions=self._scheduler.preemptions,
+            adapters=len(self._adapter_cache),
+            adapter_loads=self._adapter_cache.loads,
+            gpu_used_bytes=total - free,
+            gpu_total_bytes=total,
+        )
 
     def submit(self, request: GenerationRequest) -> None:
         """Queue a request; its sink hears from the engine's thread from now on.

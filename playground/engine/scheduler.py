@@ -60,6 +60,7 @@ class Scheduler:
         self._arrivals = itertools.count()
         self._running: list[Sequence] = []
         self._steps_without_batch = 0
+        self.prompt_tokens = self.cached_tokens = self.preemptions = 0
 
     @property
     def idle(self) -> bool:
@@ -85,6 +86,11 @@ class Scheduler:
         if any(entry[-1] in leaving for entry in self._waiting):
             self._waiting = [entry for entry in self._waiting if entry[-1] not in leaving]
             heapq.heapify(self._waiting)
+
+    @property
+    def running(self) -> list[Sequence]:
+        """Sequences that have a place in the batch."""
+        return list(self._running)
 
     def next_step(self) -> Schedule:
         """Schedule the next step, with room for all of its chunks in the caches."""
@@ -161,6 +167,8 @@ class Scheduler:
                     sequence.adapter_hash, sequence.tokens, self._running_alike(sequence)
                 )
                 sequence.num_cached = max(sequence.num_cached, sequence.num_computed)
+                self.prompt_tokens += len(sequence.tokens)
+                self.cached_tokens += sequence.num_computed
             capacity = sequence.cache.capacity
             if capacity <= len(sequence.tokens):
                 capacity = capacity_for(len(sequence.tokens) + 1)
@@ -201,6 +209,7 @@ class Scheduler:
         return True
 
     def _preempt(self, sequence: Sequence) -> None:
+        self.preemptions += 1
         self._running.remove(sequence)
         self._budget.release(sequence.cache)
         self.add(sequence)

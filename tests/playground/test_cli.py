@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -155,13 +154,15 @@ def test_sigterm_lets_running_answers_end(tmp_path: Path) -> None:
         for path in ("/health", "/"):
             assert httpx.get(found.group() + path, timeout=30).status_code == 200
         client = openai.OpenAI(base_url=f"{found.group()}/v1", api_key="any", max_retries=0)
-        ask = partial(client.completions.create, model="embedded", prompt="Once")
-        stream = ask(max_tokens=600, temperature=0, stream=True, extra_body={"ignore_eos": True})
+        stream = client.completions.create(
+            model="embedded", prompt="Once", max_tokens=600, temperature=0, stream=True,
+            extra_body={"ignore_eos": True},
+        )  # fmt: skip
         assert next(stream).choices
         process.send_signal(signal.SIGTERM)
         while httpx.get(f"{found.group()}/health").status_code == 200:
             pass
         with pytest.raises(openai.InternalServerError, match="shutting down"):
-            ask(max_tokens=1)
+            client.completions.create(model="embedded", prompt="Once", max_tokens=1)
         assert [chunk.choices[0].finish_reason for chunk in stream][-1] == "length"
         assert process.wait(30) == 0

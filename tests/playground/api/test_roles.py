@@ -20,6 +20,7 @@ from playground.api.app import _api
 from playground.api.gate import SESSION_COOKIE, Gate
 from playground.backends.scripted import ScriptedBackend
 from playground.lab.batches import Batches
+from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
 from playground.lab.usage import UsageMeter
@@ -75,6 +76,7 @@ def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             sweeps=stack.enter_context(Sweeps(home, backend, {}, None)),
             batches=stack.enter_context(closing(Batches(home, Uploads(home)))),
             usage=stack.enter_context(closing(UsageMeter(UsageStore(home), settings.usage))),
+            metrics=Metrics("scripted", lambda: None, lambda: ()),
         )
 
 
