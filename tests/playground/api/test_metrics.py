@@ -1,12 +1,15 @@
 """What Prometheus reads, by its own parser, from a server in a process of its own."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana" / "playground.json"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -51,5 +54,10 @@ def test_answers_are_counted_once(playground_url: str) -> None:
     assert "context_length_exceeded" in codes
     running = after["vllm:num_requests_running", (("model_name", "embedded"),)]
     assert running == 0
+    dashboard = DASHBOARD.read_text(encoding="utf-8")
+    shown = set(re.findall(r"(?:vllm:|playground_|process_)\w+", dashboard))
+    assert len(shown) > 15
+    # Of jobs there are none here.
+    assert shown - {name for name, _ in after} == {"playground_jobs", "playground_job_steps"}
     share = after["vllm:kv_cache_usage_perc", (("model_name", "embedded"),)]
     assert share == 0
