@@ -43,6 +43,7 @@ WORDS = (
 )
 ANSWER_WORDS = (12, 90)
 LOOK_S, QUIET_S = 0.5, 10.0
+LOADING_RETRIES = 60
 MIB = 2**20
 
 
@@ -72,7 +73,7 @@ class Chat(threading.Thread):
         super().__init__(daemon=True)
         self.gaps: list[float] = []
         self.ended = threading.Event()
-        self._client = openai.OpenAI(base_url=base_url, api_key="none")
+        self._client = openai.OpenAI(base_url=base_url, api_key="none", max_retries=LOADING_RETRIES)
 
     def run(self) -> None:
         """Chat until `ended` is set."""
@@ -180,6 +181,8 @@ def check_beside_chat(folder: Path, size: int) -> None:
     with served(folder / "server") as url:
         chat = Chat(url)
         chat.start()
+        while not chat.gaps and chat.is_alive():  # the model is loading
+            time.sleep(LOOK_S)
         time.sleep(QUIET_S)
         before = len(chat.gaps)
         began = time.monotonic()

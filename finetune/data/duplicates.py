@@ -177,7 +177,11 @@ class RepeatFinder:
         """Return the repeats among all texts so far."""
         near: dict[int, int] = {}
         if self._places:
-            texts = _Texts(*map(np.concatenate, (self._signatures, self._shingles, self._counts)))
+            texts = _Texts(
+                np.concatenate(self._signatures),
+                np.concatenate(self._shingles),
+                np.concatenate(self._counts),
+            )
             for band in np.split(texts.signatures, BANDS, axis=1):
                 for members in _groups(band):
                     self._compare(members, texts, similar, near)

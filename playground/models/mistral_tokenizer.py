@@ -78,7 +78,9 @@ class MistralTokenizer:
         if self._version.has_settings and self._settings is None:
             raise UnsupportedModel(f"{path} has no model_settings_builder, which its version needs")
         self._normalizer = get_normalizer(tokenizer.version, self._settings)
-        self._blank = ChatCompletionRequest.model_construct(messages=[])
+        self._blank: ChatCompletionRequest[ChatMessage] = ChatCompletionRequest.model_construct(
+            messages=[]
+        )
         self._control_tokens = control_names(tokenizer)
         self._id_of = {name: token for token, name in self._control_tokens.items()}
         self._thinking = self._find_thinking()

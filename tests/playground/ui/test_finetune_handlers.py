@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def test_the_sample_dataset_is_ready_to_train(train: TrainHandlers) -> None:
 def test_rows_are_counted_during_a_check(
     train: TrainHandlers, catalogue: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files, seen, check = [str(catalogue)], list[object](), train.studio.check
+    files, seen = [str(catalogue)], list[object]()
+    check: Callable[..., DataReport] = train.studio.check
 
     def checked(*given: Any) -> DataReport:
         def told(rows: int) -> None:
