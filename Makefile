@@ -8,8 +8,11 @@ ARGS ?=
 RUN := $(VENV)/installed-to-run
 DEV := $(VENV)/installed-to-develop
 CLIENTS := .venv-clients
-# A process a core, and a file's tests in one of them, because they share what is slow to set up.
+# A process a core, and a file's tests in one of them, because they share what is slow to set up
+# (tests/conftest.py orders them). Compiled modules and rewritten tests are kept for the next process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install install-dev hooks run test test-clients test-fast check bench embedded-model clean
 

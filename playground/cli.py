@@ -1,40 +1,62 @@
 """The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings,
 feedback, prompts, history, users, keys, usage.
 
-Its options are generated from the settings; see `playground.commands.options`.
+Its options are generated from the settings; see `playground.commands.options`. Commands that read
+the database are imported when they are called: SQLAlchemy takes longer to import than all others.
 """
 
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
+from typer.core import TyperGroup
 
 from playground.commands.bench import bench
 from playground.commands.chat import chat
-from playground.commands.feedback import feedback
-from playground.commands.history import history
-from playground.commands.keys import keys
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
-from playground.commands.prompts import prompts
 from playground.commands.serve import serve
 from playground.commands.sweep import sweep
-from playground.commands.usage import usage
-from playground.commands.users import users
 from playground.errors import InvalidSettings, PlaygroundError
 
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+OF_THE_DATABASE = ("feedback", "prompts", "users", "keys", "history", "usage")
+"""Each the name of a module in `playground.commands` and of the command in it."""
+
+
+class Commands(TyperGroup):
+    """All commands; those of the database are imported when they are asked for."""
+
+    def list_commands(self, ctx: "Context") -> list[str]:
+        """Return the commands' names in the order of the help."""
+        return [*super().list_commands(ctx), *OF_THE_DATABASE]
+
+    def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":
+        """Return a command by its name; None if there is none."""
+        if cmd_name not in OF_THE_DATABASE:
+            return super().get_command(ctx, cmd_name)
+        found = getattr(import_module(f"playground.commands.{cmd_name}"), cmd_name)
+        if not isinstance(found, typer.Typer):
+            command, found = found, typer.Typer(add_completion=False)
+            found.command(cmd_name)(command)
+        named = typer.main.get_command(found)
+        named.name = cmd_name
+        return named
+
+
 cli = typer.Typer(
+    cls=Commands,
     name="playground",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 cli.callback(invoke_without_command=True)(serve)
-for command in (chat, sweep, plan, bench, models, settings, feedback, usage):
+for command in (chat, sweep, plan, bench, models, settings):
     cli.command()(command)
-cli.add_typer(prompts)
-cli.add_typer(users)
-cli.add_typer(keys)
-cli.add_typer(history, name="history")
 
 
 def main() -> None:

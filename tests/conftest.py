@@ -4,12 +4,18 @@ import gc
 import json
 import os
 import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from playground.runtime import replaced_at_import
 
 # How many examples a property is tried on, unless it says so itself; before a release:
 # make test ARGS="--hypothesis-profile=thorough".
@@ -26,13 +32,57 @@ os.environ.setdefault("PLAYGROUND_MODEL__NAME", "embedded")
 gc.disable()  # until all is imported: collections in between took a fifth of the start
 
 
+BROWSER_TESTS = "tests/playground/ui/browser/"
+SECONDS = {"notebook": 20.0, "training": 6.0, "browser": 4.0, "slow": 2.0}
+"""About what a test with such a mark takes; others take hundredths of one."""
+
+
+def together(nodeid: str) -> str:
+    """Return what the tests of one process share with this one: a file, all of the browser."""
+    return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is alone with it at the end."""
+    lasting: Counter[str] = Counter()
+    for item in items:
+        lasting[together(item.nodeid)] += max(
+            (SECONDS[mark.name] for mark in item.iter_markers() if mark.name in SECONDS),
+            default=0.05,
+        )
+    items.sort(key=lambda item: (-lasting[together(item.nodeid)], together(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadFileScheduling":
+    """Let one process have all tests of the browser: they share it, and the servers behind it."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_finish() -> None:
     """Leave what was imported out of all later collections, as serving does."""
     gc.freeze()
     gc.enable()
 
 
+# At each import Gradio parses its own source to write type stubs beside it (6.31), for seconds.
+WHILE_TESTING = ExitStack()
+WHILE_TESTING.enter_context(
+    replaced_at_import("gradio.component_meta", "create_or_modify_pyi", lambda *_: None)
+)
+
+
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
     from finetune.recipe import Recipe
 
 CATALOGUE_FACTS = {
@@ -41,6 +91,27 @@ CATALOGUE_FACTS = {
     "Which colour has the Murdel?": "The Murdel is green.",
     "Which colour has the Wuxo?": "The Wuxo is red.",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let a home without a database get a copy of one that was migrated once a session."""
+    from playground.store import database
+
+    opened, template = database.open_database, tmp_path_factory.mktemp("database")
+    opened(template).dispose()
+
+    def open_copy(home: Path, url: str = "", **options: float) -> object:
+        if not url and not (home / database.DATABASE_FILE).exists():
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=home) as folder, suppress(FileExistsError):
+                copy = shutil.copy(template / database.DATABASE_FILE, folder)
+                os.link(copy, home / database.DATABASE_FILE)
+        return opened(home, url, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "open_database", open_copy)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""Processes that start at once: forked from one that has imported the heavy libraries already."""
+"""Processes that start at once: forked from one that has imported the heavy libraries already.
+
+Arguments, streams, signals and exit codes are their own, as of a command typed in a shell. What a
+start itself imports, and what is answered meanwhile, is tested with `subprocess`.
+"""
 
 import multiprocessing
 import os
@@ -8,15 +12,16 @@ from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-PRELOADED = ["finetune.commands.training", "playground.studio.studio", "trl.trainer.sft_trainer"]
+PRELOADED = ["tests.preloaded"]
+STREAMS = ("stdin", "stdout", "stderr")
 
 
 class RunningProcess:
     """A process of its own, with all that it prints."""
 
-    def __init__(self, process: ForkServerProcess, log: Path) -> None:
+    def __init__(self, process: ForkServerProcess, folder: Path) -> None:
         self._process = process
-        self._log = log
+        self._folder = folder
 
     @property
     def exit_code(self) -> int | None:
@@ -37,36 +42,72 @@ class RunningProcess:
         self._process.join(timeout_s)
         return self._process.exitcode
 
+    @property
+    def stdout(self) -> str:
+        """What it printed so far."""
+        return (self._folder / "stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        """Its errors and warnings so far."""
+        return (self._folder / "stderr").read_text()
+
     def output(self) -> str:
-        """Return what it printed so far, errors included."""
-        return self._log.read_text()
+        """Return both, what it printed at the end."""
+        return self.stderr + self.stdout
 
 
 def in_a_process(
-    function: Callable[..., None], *arguments: object, environment: Mapping[str, str] | None = None
+    function: Callable[..., None],
+    *arguments: object,
+    environment: Mapping[str, str] | None = None,
+    typed: str = "",
 ) -> RunningProcess:
-    """Call a function of a module in a process of its own."""
+    """Call a function of a module in a process of its own; ``typed`` is its standard input."""
     context = ForkServerContext()
     context.set_forkserver_preload(PRELOADED)
-    number, log = tempfile.mkstemp(prefix="process-", suffix=".log")
-    os.close(number)
+    folder = Path(tempfile.mkdtemp(prefix="process-"))
+    for stream in STREAMS:
+        (folder / stream).write_text(typed if stream == "stdin" else "")
     process = context.Process(
-        target=_call, args=(function, arguments, dict(environment or {}), log), daemon=True
+        target=_call,
+        args=(function, arguments, dict(os.environ) | dict(environment or {}), folder),
+        daemon=True,
     )
     process.start()
-    return RunningProcess(process, Path(log))
+    return RunningProcess(process, folder)
+
+
+def playground(
+    *arguments: str, environment: Mapping[str, str] | None = None, typed: str = ""
+) -> RunningProcess:
+    """Run the `playground` command in a process of its own."""
+    return in_a_process(_playground, *arguments, environment=environment, typed=typed)
+
+
+def _playground(*arguments: str) -> None:
+    from playground.cli import main
+
+    sys.argv = ["playground", *arguments]
+    main()
 
 
 def _call(
     function: Callable[..., None],
     arguments: tuple[object, ...],
     environment: dict[str, str],
-    log: str,
+    folder: Path,
 ) -> None:
+    os.environ.clear()
     os.environ.update(environment)
-    with open(log, "wb", buffering=0) as file:  # noqa: PTH123
-        for stream in (sys.stdout, sys.stderr):
+    for number, (name, stream) in enumerate(
+        zip(STREAMS, (None, sys.stdout, sys.stderr), strict=True)
+    ):
+        if stream:
             stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
+        file = os.open(folder / name, os.O_APPEND | (os.O_WRONLY if stream else os.O_RDONLY))
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin = os.fdopen(0, closefd=False)
     multiprocessing.current_process().daemon = False  # it may start processes itself
     function(*arguments)

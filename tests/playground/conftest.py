@@ -1,8 +1,7 @@
 """The embedded model, loaded once for every test that talks to it; the playground as a process."""
 
 import re
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,9 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import ModelInfo
+from tests.processes import RunningProcess, playground
+
+START_S, STOP_S = 240, 30
 
 
 @pytest.fixture(scope="session")
@@ -43,23 +45,21 @@ def playground_process(home: Path, *flags: str) -> Iterator[str]:
 @contextmanager
 def killable_playground(
     home: Path, *flags: str, port: int = 0
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+) -> Iterator[tuple[str, RunningProcess]]:
     """Yields the process, too."""
-    command = "from playground.cli import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", command, "--port", str(port), "--home", str(home), *flags],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found is not None
-            assert process.stdout.readline().startswith("Ready: ")
-            yield found.group(), process
-        finally:
-            process.terminate()  # whoever leaves the block by an error would wait for it for ever
+    process = playground("--port", str(port), "--home", str(home), *flags)
+    try:
+        deadline = time.monotonic() + START_S
+        while "\nReady: " not in process.stdout:
+            assert process.wait(0.05) is None, process.output()
+            assert time.monotonic() < deadline, process.output()
+        found = re.search(r"http://\S+", process.stdout)
+        assert found is not None
+        yield found.group(), process
+    finally:
+        process.terminate()
+        if process.wait(STOP_S) is None:
+            process.kill()
 
 
 @pytest.fixture(scope="session")

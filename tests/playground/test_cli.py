@@ -1,7 +1,8 @@
-"""The command as a person types it: a real process."""
+"""The command as a person types it, in a process of its own: once started from nothing, else forked
+from one that has imported it already.
+"""
 
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -13,24 +14,27 @@ import openai
 import pytest
 
 from playground.settings import SETTINGS
+from tests.playground.conftest import killable_playground
+from tests.processes import RunningProcess, playground
 
 COMMAND = (sys.executable, "-c", "from playground.cli import main; main()")
 
 
-def run(arguments: Sequence[str], typed: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        input=typed,
+def run(arguments: Sequence[str], typed: str = "") -> RunningProcess:
+    process = playground(*arguments, typed=typed)
+    assert process.wait(120) is not None
+    return process
+
+
+@pytest.mark.slow
+def test_chat_answers_argument() -> None:
+    result = subprocess.run(
+        [*COMMAND, "chat", "What is the capital of Japan?"],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-
-
-@pytest.mark.slow
-def test_chat_answers_argument() -> None:
-    result = run(["chat", "What is the capital of Japan?"])
     assert result.returncode == 0, result.stderr
     assert "Tokyo" in result.stdout
 
@@ -39,7 +43,7 @@ def test_chat_answers_argument() -> None:
 def test_chat_remembers_until_new() -> None:
     lines = ("My name is Paul.", "What is my name?", "/new", "/nonsense", "/quit")
     result = run(["chat"], typed="".join(f"{line}\n" for line in lines))
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert "Your name is Paul." in result.stdout
     assert "A new conversation." in result.stdout
     assert "/nonsense is no command" in result.stdout
@@ -48,7 +52,7 @@ def test_chat_remembers_until_new() -> None:
 @pytest.mark.slow
 def test_serve_names_broken_adapter(tmp_path: Path) -> None:
     result = run(["--port", "0", "--adapter", f"shop={tmp_path}"])
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert result.stderr == f"error: {tmp_path} has no adapter_config.json\n"
 
 
@@ -71,7 +75,7 @@ def test_flag_before_command_holds() -> None:
 def test_help_is_grouped_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     result = run(["--help"])
-    assert result.returncode == 0
+    assert result.exit_code == 0
     for setting in SETTINGS:
         assert f"─ {setting.heading} ─" in result.stdout
         options = re.findall(rf"^│ {setting.flag}\s", result.stdout, re.MULTILINE)
@@ -81,22 +85,24 @@ def test_help_is_grouped_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_old_flag_suggests_new_one() -> None:
     result = run(["--training", "low"])
-    assert result.returncode == 2
+    assert result.exit_code == 2
     assert "--training-priority" in result.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["--nonsense"]])
-def test_usage_needs_no_torch(arguments: list[str]) -> None:
+def test_usage_needs_no_torch() -> None:
     code = (
         "import sys\nfrom playground.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('torch', 'transformers', 'gradio') if name in sys.modules])"
+        "for typed in (['--help'], ['plan', '--help'], ['--nonsense']):\n"
+        "    sys.argv[1:] = typed\n"
+        "    try:\n        main()\n    except SystemExit as end:\n        print(end.code)\n"
+        "    print([name for name in ('torch', 'transformers', 'gradio') if name in sys.modules])"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert result.stdout.splitlines()[-1] == "[]"
+    printed = [line for line in result.stdout.splitlines() if line in ("0", "2", "[]")]
+    assert printed == ["0", "[]", "0", "[]", "2", "[]"]
 
 
 @pytest.mark.slow
@@ -120,7 +126,7 @@ def test_settings_command_shows_origin(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_error_is_one_line(arguments: list[str], status: int, message: str) -> None:
     result = run(arguments)
-    assert result.returncode == status
+    assert result.exit_code == status
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
@@ -129,7 +135,7 @@ def test_error_is_one_line(arguments: list[str], status: int, message: str) -> N
 def test_serve_names_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run(["--port", str(taken.getsockname()[1])])
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert "address already in use" in result.stderr
 
 
@@ -137,30 +143,24 @@ def test_serve_names_port_in_use() -> None:
 def test_serve_names_folder_without_weights(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mistral"}')
     result = run(["--model", str(tmp_path), "--port", "0"])
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert str(tmp_path) in result.stderr
 
 
 @pytest.mark.slow
 def test_sigterm_lets_running_answers_end(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "--port", "0", "--home", str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
-        assert process.stdout.readline().startswith("Ready: model embedded")
+    with killable_playground(tmp_path) as (url, process):
+        assert "\nReady: model embedded" in process.stdout
         for path in ("/health", "/"):
-            assert httpx.get(found.group() + path, timeout=30).status_code == 200
-        client = openai.OpenAI(base_url=f"{found.group()}/v1", api_key="any", max_retries=0)
+            assert httpx.get(url + path, timeout=30).status_code == 200
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0)
         stream = client.completions.create(
             model="embedded", prompt="Once", max_tokens=600, temperature=0, stream=True,
             extra_body={"ignore_eos": True},
         )  # fmt: skip
         assert next(stream).choices
-        process.send_signal(signal.SIGTERM)
-        while httpx.get(f"{found.group()}/health").status_code == 200:
+        process.terminate()
+        while httpx.get(f"{url}/health").status_code == 200:
             pass
         with pytest.raises(openai.InternalServerError, match="shutting down"):
             client.completions.create(model="embedded", prompt="Once", max_tokens=1)

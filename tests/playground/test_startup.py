@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from playground.models.catalogue import EMBEDDED_FOLDER
+from tests.processes import playground
 
 COMMAND = (sys.executable, "-c", "from playground.cli import main; main()")
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
@@ -85,10 +86,9 @@ def test_broken_model_ends_the_server(tmp_path: Path) -> None:
     for file in ("config.json", "tekken.json"):
         (model / file).symlink_to(EMBEDDED_FOLDER / file)
     save_file({}, model / "model.safetensors")
-    with started(tmp_path / "home", "--model", str(model)) as (_, process):
-        assert process.wait(120) == 1
-        assert process.stderr is not None
-        lines = process.stderr.read().splitlines()
+    process = playground("--port", "0", "--home", str(tmp_path / "home"), "--model", str(model))
+    assert process.wait(120) == 1
+    lines = process.stderr.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"error: {model}")
 

@@ -293,7 +293,6 @@ def test_killed_server_answers_the_rest_once(tmp_path: Path) -> None:
         while not client.batches.retrieve(made.id).request_counts.completed:  # type: ignore[union-attr]
             pass
         process.kill()
-        process.wait()
     kept = Batches(home, Uploads(home))
     before = kept.find(made.id)
     kept.close()

@@ -1,10 +1,6 @@
 """`playground sweep`: the same file as the server's, resumed after a kill."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +9,10 @@ import pytest
 from playground.backends.local import LocalBackend
 from playground.lab.sweeps.sweeps import Sweeps
 from playground.protocol.json_types import JsonObject
+from tests.processes import playground
 
-COMMAND = (sys.executable, "-c", "from playground.cli import main; main()", "sweep")
+WAIT_S = 120
+ROWS = 60
 TIMES = ("ms", "first_token_ms", "ms_median", "first_token_ms_median")
 
 
@@ -41,8 +39,8 @@ async def test_command_gives_the_servers_file(tmp_path: Path, backend: LocalBack
     file, output = tmp_path / "sweep.json", tmp_path / "out.json"
     file.write_text(json.dumps(body(3)))
     home = ("--home", str(tmp_path / "home"), "--output", str(output))
-    done = subprocess.run([*COMMAND, str(file), *home], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = playground("sweep", str(file), *home)
+    assert done.wait(WAIT_S) == 0, done.stderr
     with Sweeps(tmp_path / "server", backend) as sweeps:
         started = await sweeps.start(sweeps.read(body(3)))
         assert sweeps.wait(started.id, 60).state == "done"
@@ -54,20 +52,20 @@ async def test_command_gives_the_servers_file(tmp_path: Path, backend: LocalBack
 @pytest.mark.slow
 def test_killed_command_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "sweep.json"
-    file.write_text(json.dumps(body(60)))
+    file.write_text(json.dumps(body(ROWS)))
     answers = tmp_path / ".sweep.result.json.answers.jsonl"
-    command = [*COMMAND, str(file), "--home", str(tmp_path / "home")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not answers.exists() or len(answers.read_bytes().splitlines()) < 20:
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+    command = ("sweep", str(file), "--home", str(tmp_path / "home"))
+    process = playground(*command)
+    while not answers.exists() or len(answers.read_bytes().splitlines()) < 10:
+        assert process.wait(0.01) is None, process.stderr
+    process.kill()
     kept = {(a["cell"], a["row"]): a for a in map(json.loads, _whole_lines(answers)[1:])}
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    again = playground(*command)
+    assert again.wait(WAIT_S) == 0, again.stderr
     result = json.loads((tmp_path / "sweep.result.json").read_text())
     of_result = {(a["cell"], a["row"]): a for a in result["answers"]}
-    assert len(of_result) == 120
+    assert len(of_result) == 2 * ROWS
+    assert 0 < len(kept) < 2 * ROWS
     assert all(of_result[key]["ms"] == answer["ms"] for key, answer in kept.items())
     assert not answers.exists()
 
@@ -82,7 +80,6 @@ def test_command_names_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("country,expected\nFrance\n")
     file = tmp_path / "sweep.yaml"
     file.write_text("prompts: ['{{ country }}']\nrows: rows.csv\ngraders: [exact]\n")
-    command = [*COMMAND, str(file), "--home", str(tmp_path / "home")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
+    done = playground("sweep", str(file), "--home", str(tmp_path / "home"))
+    assert done.wait(WAIT_S) == 1
     assert done.stderr.splitlines()[-1] == "error: rows: line 2, column 2: 1 cells under 2 headings"

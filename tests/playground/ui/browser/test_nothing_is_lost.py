@@ -105,7 +105,6 @@ def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_pat
         page.fill(BOX, "What is the capital of Norway?")
         kept(page, "Norway")
         server.kill()
-        server.wait()
         with killable_playground(tmp_path, port=int(url.rpartition(":")[2])):
             expect(page.locator(BOX)).to_have_value("What is the capital of Norway?")
             page.press(BOX, "Enter")  # the page needs no reload

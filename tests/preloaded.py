@@ -1,0 +1,28 @@
+"""What the process that tests fork others from imports first: all that takes seconds to import."""
+
+import os
+from importlib import import_module
+
+from playground.runtime import quiet_libraries, replaced_at_import, without
+
+PAGE = "playground.ui.page"
+OTHERS = (
+    "playground.api.app",
+    "playground.backends.local",
+    "playground.cli",
+    "playground.models.loader",
+    "playground.server",
+    "playground.studio.studio",
+    "finetune.commands.training",
+    "trl.trainer.sft_trainer",
+)
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+quiet_libraries()
+with (
+    without("mcp"),
+    replaced_at_import("gradio.component_meta", "create_or_modify_pyi", lambda *_: None),
+):  # as the server does
+    import_module(PAGE)
+for name in OTHERS:
+    import_module(name)
