@@ -6,12 +6,13 @@ spaces (Chinese, Japanese) is found by the beginning of a run of characters.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from unicodedata import combining, normalize
 
 from sqlalchemy import ColumnElement, Select, Text, bindparam, column, func, literal_column, select
 from sqlalchemy import table as sql_table
-from sqlalchemy.orm import Session
 
 from playground.store.conversation_tables import ConversationTextRow
 
@@ -40,20 +41,71 @@ def found_in(dialect: str, query: str) -> Select[int]:
     return select(_FTS.c.rowid).where(match)
 
 
-def snippets(session: Session, query: str, numbers: list[int]) -> dict[int, str]:
-    """Return a line around the first found word, by the number of the conversation.
+def snippets(query: str, texts: Iterable[str]) -> list[str]:
+    """Return of each text a line around the first found word.
 
     Cut here: FTS5's ``snippet`` takes several times as long as the search.
     """
-    row = ConversationTextRow
-    texts = select(row.conversation, row.text).where(row.conversation.in_(numbers))
-    words = [_folded(word) for word in words_of(query)]
-    return {number: _snippet(text, words) for number, text in session.execute(texts)}
+    words = Sought.of(query)
+    return [_snippet(text, words) for text in texts]
 
 
-def _snippet(text: str, words: list[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The words of a query, folded: ``whole`` ones, and the ``last`` one, which may be a
+    beginning. ``pattern`` finds them; ``is_plain``: all are ASCII."""
+
+    whole: frozenset[str]
+    last: str
+    pattern: re.Pattern[str]
+    is_plain: bool
+
+    @classmethod
+    def of(cls, query: str) -> "Sought":
+        """Read a query, which has a word."""
+        *whole, last = map(_folded, words_of(query))
+        any_word = "|".join([*(re.escape(word) + r"\b" for word in whole), re.escape(last)])
+        pattern = re.compile(rf"\b(?:{any_word})", re.IGNORECASE)
+        return cls(frozenset(whole), last, pattern, any_word.isascii())
+
+    def is_in(self, token: str) -> bool:
+        """Whether a word of a text is one of them."""
+        folded = _folded(token)
+        return folded.startswith(self.last) or folded in self.whole
+
+    def first_place(self, text: str) -> int | None:
+        """Return where the first found word begins: as it was typed, or else without regard to
+        accents."""
+        lowered = text.lower()
+        if self.is_plain and len(lowered) == len(text):  # a pattern takes many times as long
+            places = [_place(lowered, word, whole=True) for word in self.whole]
+            found = [each for each in (*places, _place(lowered, self.last)) if each >= 0]
+            if found:
+                return min(found)
+        elif typed := self.pattern.search(text):
+            return typed.start()
+        return next((each.start() for each in WORD.finditer(text) if self.is_in(each[0])), None)
+
+
+def _place(text: str, word: str, *, whole: bool = False) -> int:
+    """Where a word, or one that begins so, begins in lower case; -1 if there is none."""
+    place = text.find(word)
+    while place >= 0:
+        end = place + len(word)
+        begins = place == 0 or not _in_word(text[place - 1])
+        if begins and not (whole and end < len(text) and _in_word(text[end])):
+            return place
+        place = text.find(word, place + 1)
+    return -1
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def _snippet(text: str, words: Sought) -> str:
     """The found words marked, and some words before and behind the first of them."""
-    place = _first_place(text, words)
+    place = words.first_place(text)
     if place is None:
         return ""
     start = max(0, place - LOOKED_BACK)
@@ -62,26 +114,11 @@ def _snippet(text: str, words: list[str]) -> str:
     shown = [*before, *islice(behind, SNIPPET_WORDS - len(before))]
     line, end = "…" if shown[0].start() else "", shown[0].start()
     for token in shown:
-        marked = f"{OPEN}{token[0]}{CLOSE}" if _is_found(token[0], words) else token[0]
-        line += text[end : token.start()] + marked
+        word, begin = token[0], token.start()
+        is_found = begin >= place and words.is_in(word)
+        line += text[end:begin] + (f"{OPEN}{word}{CLOSE}" if is_found else word)
         end = token.end()
     return " ".join(line.split()) + ("…" if next(behind, None) else "")
-
-
-def _first_place(text: str, words: list[str]) -> int | None:
-    """Where the first found word begins: as it was typed, or else without regard to accents."""
-    *whole, last = map(re.escape, words)
-    any_word = "|".join([*(word + r"\b" for word in whole), last])
-    typed = re.search(rf"\b(?:{any_word})", text, re.IGNORECASE)
-    if typed:
-        return typed.start()
-    tokens = (token.start() for token in WORD.finditer(text) if _is_found(token[0], words))
-    return next(tokens, None)
-
-
-def _is_found(token: str, words: list[str]) -> bool:
-    folded = _folded(token)
-    return folded in words[:-1] or folded.startswith(words[-1])
 
 
 def _folded(word: str) -> str:

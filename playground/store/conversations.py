@@ -9,9 +9,10 @@ conversation: each adds its items, and none removes another's.
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from sqlalchemy import Select, delete, func, select, tuple_
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import Session
 
 from playground.errors import Conflict
 from playground.store.conversation_rows import (
@@ -51,10 +52,10 @@ from playground.store.conversation_types import (
 from playground.store.database import WAIT_S, Database
 from playground.store.owned import EVERYBODYS
 
-OF_A_SUMMARY = load_only(
-    ConversationRow.id, ConversationRow.title, ConversationRow.kind, ConversationRow.folder,
-    ConversationRow.archived, ConversationRow.model, ConversationRow.created,
-    ConversationRow.updated, ConversationRow.facts,
+OF_A_SUMMARY = (
+    ConversationRow.number, ConversationRow.id, ConversationRow.title, ConversationRow.kind,
+    ConversationRow.folder, ConversationRow.archived, ConversationRow.model,
+    ConversationRow.created, ConversationRow.updated, ConversationRow.facts,
 )  # fmt: skip
 
 IN_ONE_TRANSACTION = 200
@@ -108,15 +109,17 @@ class Conversations:
         if query and not words_of(query):
             return Page(())
         with self._database.reading() as session:
-            rows = list(session.scalars(_selection(session, wanted, dialect)))
+            rows = session.execute(_selection(session, wanted, dialect)).all()
             shown, has_more = rows[: wanted.limit], len(rows) > wanted.limit
+            if not shown:
+                return Page(())
             numbers = [row.number for row in shown]
-            lines = snippets(session, query, numbers) if query else {}
+            lines = snippets(query, (row.text for row in shown)) if query else [""] * len(shown)
             tags = tags_of(session, numbers)
             return Page(
                 tuple(
-                    summary_of(row, tags.get(row.number, ()), lines.get(row.number, ""))
-                    for row in shown
+                    summary_of(cast("ConversationRow", row), tags.get(row.number, ()), line)
+                    for row, line in zip(shown, lines, strict=True)
                 ),
                 has_more,
             )
@@ -293,9 +296,9 @@ def _is_known(session: Session, conversation_id: str) -> bool:
     return session.scalar(wanted, execution_options={EVERYBODYS: True}) is not None
 
 
-def _selection(session: Session, wanted: Wanted, dialect: str) -> Select[ConversationRow]:
+def _selection(session: Session, wanted: Wanted, dialect: str) -> Select[*tuple[Any, ...]]:
     row = ConversationRow
-    chosen = select(row).options(OF_A_SUMMARY)
+    chosen: Select[*tuple[Any, ...]] = select(*OF_A_SUMMARY)
     if wanted.archived is not None:
         chosen = chosen.where(row.archived == wanted.archived)
     if wanted.folder is not None:
@@ -307,6 +310,8 @@ def _selection(session: Session, wanted: Wanted, dialect: str) -> Select[Convers
         chosen = chosen.where(row.number.in_(tagged))
     if wanted.query.strip():
         chosen = chosen.where(row.number.in_(found_in(dialect, wanted.query)))
+        texts = ConversationTextRow
+        chosen = chosen.join(texts, texts.conversation == row.number).add_columns(texts.text)
     order = tuple_(row.updated, row.number)
     if wanted.after is not None:
         last = row_of(session, wanted.after)

@@ -172,6 +172,7 @@ def _library() -> dict[str, gr.components.Component]:
 
 def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
     system = gr.Textbox(
+        "",
         label="System prompt",
         placeholder="You translate into {{ language }}.",
         lines=3,
@@ -179,6 +180,7 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
         elem_id="pr-system",
     )
     user = gr.Textbox(
+        "",
         label="Message",
         placeholder="Translate: {{ text }}",
         lines=4,
