@@ -50,6 +50,12 @@ async def test_every_event_but_the_chat_is_private(page: gr.Blocks) -> None:
     assert public == ["chat"]
 
 
+def test_hidden_progress_is_told_to_nothing(page: gr.Blocks) -> None:
+    unqueued = [event for event in page.fns.values() if not event.queue]
+    assert len(unqueued) > 100
+    assert not [event.name for event in unqueued if event.show_progress_on != ()]
+
+
 @pytest.mark.slow
 async def test_a_client_asks_the_page_for_a_stream(page: gr.Blocks) -> None:
     with running(mount_page(FastAPI(), page)) as url:
