@@ -51,9 +51,11 @@ async def test_every_event_but_the_chat_is_private(page: gr.Blocks) -> None:
 
 
 def test_hidden_progress_is_told_to_nothing(page: gr.Blocks) -> None:
-    unqueued = [event for event in page.fns.values() if not event.queue]
-    assert len(unqueued) > 100
-    assert not [event.name for event in unqueued if event.show_progress_on != ()]
+    hidden = [
+        each for each in page.fns.values() if each.show_progress == "hidden" and not each.queue
+    ]
+    assert len(hidden) > 100
+    assert not [event.name for event in hidden if event.show_progress_on != ()]
 
 
 @pytest.mark.slow
