@@ -1,4 +1,5 @@
-"""Findings of axe-core on every tab of a running playground, in both themes, with screenshots.
+"""Findings of axe-core on every tab of a running playground, with content, in both themes, with
+screenshots.
 
     npm pack axe-core && tar xzf axe-core-*.tgz
     python -m benchmarks.accessibility http://127.0.0.1:7860 package/axe.min.js --shots shots
@@ -11,12 +12,44 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-TABS = ("chat", "functions", "json", "compare", "finetune")
 WINDOWS = (ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844))
+
+
+def ask(page: Page, composer: str) -> None:
+    """Send a message, and wait for the answers to end."""
+    box = page.locator(f"{composer} textarea")
+    box.fill("Write a Python function that greets a person.")
+    box.press("Enter")
+    page.wait_for_timeout(SETTLE_MS)
+    page.locator(f"{composer} .stop-button, #cmp-stop").wait_for(state="hidden")
+
+
+def use_sample(page: Page) -> None:
+    """Check the sample dataset."""
+    page.get_by_role("button", name="Use the sample dataset").click()
+    page.locator("#ft-preview .trained").first.wait_for()
+
+
+CONTENT: Final[Mapping[str, Callable[[Page], None]]] = MappingProxyType(
+    {
+        "chat": lambda page: ask(page, "#message"),
+        "functions": lambda page: page.locator("#fn-chat .example").first.click(),
+        "json": lambda page: page.locator("#json-extract").click(),
+        "prompts": lambda page: page.locator("#pr-user textarea").fill("About {{ topic }}"),
+        "compare": lambda page: ask(page, "#cmp-question"),
+        "evaluate": lambda page: page.locator("#ev-rows textarea").fill("input\nHello"),
+        "finetune": use_sample,
+    }
+)
+"""What is done on each tab before it is looked at."""
+SETTLE_MS = 1500
 RUN = "() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 
 
@@ -46,12 +79,13 @@ def main() -> None:
                 page.goto(chosen.url)
                 page.wait_for_selector("#message textarea:enabled")
                 page.evaluate(source)
-                for tab in TABS:
-                    page.evaluate(
-                        "id => document.querySelector(`[data-tab-id=${id}][role=tab]`).click()", tab
-                    )
+                for tab, fill in CONTENT.items():
+                    page.set_viewport_size(WINDOWS[0])  # where all tabs are seen
+                    page.locator(f"[data-tab-id={tab}][role=tab]").click()
                     page.wait_for_selector(f"html[data-tab={tab}]")
-                    page.wait_for_load_state("networkidle")
+                    fill(page)
+                    page.set_viewport_size(window)
+                    page.wait_for_timeout(SETTLE_MS)
                     if chosen.shots:
                         chosen.shots.mkdir(parents=True, exist_ok=True)
                         page.screenshot(path=chosen.shots / f"{tab}-{window['width']}-{theme}.png")

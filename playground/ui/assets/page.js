@@ -152,7 +152,7 @@
       arrow.disabled = true; // the title around it is the button
       arrow.setAttribute("aria-hidden", "true");
     }
-    for (const upload of document.querySelectorAll("button.upload-container[aria-label], button:has(> .upload-container)[aria-label]"))
+    for (const upload of document.querySelectorAll("button.upload-container[aria-label]:not(.icon-mode), button:has(> .upload-container)[aria-label]"))
       upload.removeAttribute("aria-label"); // its text says more
     for (const again of document.querySelectorAll('button[aria-label="common.upload"]')) {
       again.removeAttribute("aria-label"); // a button around the button that opens the files

@@ -52,6 +52,14 @@ async def test_every_event_but_the_chat_is_private(page: gr.Blocks) -> None:
     assert public == ["chat"]
 
 
+def test_hidden_progress_is_told_to_nothing(page: gr.Blocks) -> None:
+    hidden = [
+        each for each in page.fns.values() if each.show_progress == "hidden" and not each.queue
+    ]
+    assert len(hidden) > 100
+    assert not [event.name for event in hidden if event.show_progress_on != ()]
+
+
 @pytest.mark.slow
 async def test_a_client_asks_the_page_for_a_stream(page: gr.Blocks) -> None:
     with running(mount_page(FastAPI(), page)) as url:
