@@ -46,7 +46,7 @@ def row(name: str, folder: Path) -> list[str]:
             cells.append(cell)
             cell, written = stages.exported(use, adapter)
             cells += [cell, stages.loaded_back(use, adapter, written)]
-    except Exception as error:  # one form's failure must not lose the others
+    except Exception as error:  # noqa: BLE001 - one form's failure must not lose the others
         logging.getLogger(__name__).debug(traceback.format_exc())
         cells.append(f"**{type(error).__name__}: {error}**".replace("\n", " "))
     return cells

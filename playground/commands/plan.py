@@ -57,12 +57,13 @@ def plan(
     """
     settings = load_settings({**flags, "model.name": model} if model else flags)
     quiet_libraries()
-    plans = _serving_plans(settings, chosen="model.quantization" in flags)
+    plans = serving_plans(settings, chosen="model.quantization" in flags)
     _print_serving(settings, plans)
     _print_training(settings, tuple(plans))
 
 
-def _serving_plans(settings: Settings, *, chosen: bool) -> "dict[Quantization, MemoryPlan]":
+def serving_plans(settings: Settings, *, chosen: bool) -> "dict[Quantization, MemoryPlan]":
+    """Plan every quantization, or only the one that was chosen or is stored."""
     from playground import app
     from playground.models.plan import plan as plan_memory
 

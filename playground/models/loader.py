@@ -2,8 +2,9 @@
 
 bf16, fp16, fp32, 8 and 4 bits; safetensors only; never remote code. Quantized weights are
 bitsandbytes' int8 and NF4 with double quantization on a GPU, and integers packed for its kernels on
-a CPU that has them (`packed_weights`), whether they are stored in 16 bits or as integers of GPTQ, AWQ
-or compressed-tensors. A model that does not fit into memory is refused before anything is loaded.
+a CPU that has them (`packed_weights`), whether they are stored in 16 bits or as integers of GPTQ,
+AWQ or compressed-tensors. A model that does not fit into memory is refused before anything is
+loaded.
 """
 
 import logging

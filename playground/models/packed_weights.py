@@ -62,7 +62,7 @@ def load_packed(
     kind: Kind,
     home: Path | None,
 ) -> PreTrainedModel | None:
-    """Fill an empty model (`with_int_linears`) with packed weights, from ``home`` if they are there.
+    """Fill an empty model (`with_int_linears`) with packed weights, ``home``'s if it has them.
 
     Without a home nothing is kept. Returns None if the folder's tensors do not fit the model's
     names. Raises `BrokenWeights` if a file cannot be read, or if integers are incomplete.

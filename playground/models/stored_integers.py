@@ -144,7 +144,7 @@ def _awq(source: str, fields: Mapping[str, Any]) -> IntegerFormat:
     version = str(fields.get("version") or fields.get("format") or "gemm").lower()
     if version != "gemm":
         raise UnsupportedModel(
-            f"{source} is stored by AWQ in the layout {version!r}, which is not read here: {INSTEAD}"
+            f"{source} is stored by AWQ in the layout {version!r}, not read here: {INSTEAD}"
         )
     bits = int(fields.get("bits") or fields.get("w_bit") or 4)
     group_size = int(fields.get("group_size") or fields.get("q_group_size") or 128)

@@ -1,4 +1,4 @@
-"""Folders of GPTQ, AWQ and compressed-tensors: planned, unpacked, loaded; others refused by name."""
+"""Folders of GPTQ, AWQ and compressed-tensors: planned, unpacked, loaded; others are refused."""
 
 import json
 from pathlib import Path
