@@ -153,16 +153,16 @@ def test_sigterm_lets_running_answers_end(tmp_path: Path) -> None:
         assert "\nReady: model embedded" in process.stdout
         for path in ("/health", "/"):
             assert httpx.get(url + path, timeout=30).status_code == 200
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0)
-        stream = client.completions.create(
-            model="embedded", prompt="Once", max_tokens=600, temperature=0, stream=True,
-            extra_body={"ignore_eos": True},
-        )  # fmt: skip
-        assert next(stream).choices
-        process.terminate()
-        while httpx.get(f"{url}/health").status_code == 200:
-            pass
-        with pytest.raises(openai.InternalServerError, match="shutting down"):
-            client.completions.create(model="embedded", prompt="Once", max_tokens=1)
-        assert [chunk.choices[0].finish_reason for chunk in stream][-1] == "length"
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+            stream = client.completions.create(
+                model="embedded", prompt="Once", max_tokens=600, temperature=0, stream=True,
+                extra_body={"ignore_eos": True},
+            )  # fmt: skip
+            assert next(stream).choices
+            process.terminate()
+            while httpx.get(f"{url}/health").status_code == 200:
+                pass
+            with pytest.raises(openai.InternalServerError, match="shutting down"):
+                client.completions.create(model="embedded", prompt="Once", max_tokens=1)
+            assert [chunk.choices[0].finish_reason for chunk in stream][-1] == "length"
         assert process.wait(30) == 0

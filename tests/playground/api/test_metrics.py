@@ -25,17 +25,17 @@ def read(url: str) -> Mapping[Sample, float]:
 
 @pytest.mark.slow
 def test_answers_are_counted_once(playground_url: str) -> None:
-    client = openai.OpenAI(base_url=f"{playground_url}/v1", api_key="any", max_retries=0)
     before = read(playground_url)
-    stream = client.chat.completions.create(
-        model="embedded",
-        messages=[{"role": "user", "content": "What is the capital of France?"}],
-        stream=True,
-        stream_options={"include_usage": True},
-    )
-    used = [chunk.usage for chunk in stream if chunk.usage][-1]
-    with pytest.raises(openai.BadRequestError):
-        client.completions.create(model="embedded", prompt="x" * 20_000, max_tokens=1)
+    with openai.OpenAI(base_url=f"{playground_url}/v1", api_key="any", max_retries=0) as client:
+        stream = client.chat.completions.create(
+            model="embedded",
+            messages=[{"role": "user", "content": "What is the capital of France?"}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        used = [chunk.usage for chunk in stream if chunk.usage][-1]
+        with pytest.raises(openai.BadRequestError):
+            client.completions.create(model="embedded", prompt="x" * 20_000, max_tokens=1)
     after = read(playground_url)
 
     def more(name: str, **labels: str) -> float:
