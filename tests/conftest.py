@@ -93,6 +93,10 @@ CATALOGUE_FACTS = {
 }
 
 
+def pytest_unconfigure() -> None:
+    WHILE_TESTING.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def database_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let a home without a database get a copy of one that was migrated once a session."""
