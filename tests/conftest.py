@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -45,7 +45,7 @@ def together(nodeid: str) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process is alone with it at the end."""
-    lasting: Counter[str] = Counter()
+    lasting: defaultdict[str, float] = defaultdict(float)
     for item in items:
         lasting[together(item.nodeid)] += max(
             (SECONDS[mark.name] for mark in item.iter_markers() if mark.name in SECONDS),
@@ -91,6 +91,10 @@ CATALOGUE_FACTS = {
     "Which colour has the Murdel?": "The Murdel is green.",
     "Which colour has the Wuxo?": "The Wuxo is red.",
 }
+
+
+def pytest_unconfigure() -> None:
+    WHILE_TESTING.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

