@@ -62,7 +62,7 @@ def main() -> None:
     quiet_libraries()
     torch.set_num_threads(1)
     if flags.without_kernels:
-        int_linear.has_int_kernels = lambda: False
+        setattr(int_linear, "has_int_kernels", lambda: False)  # noqa: B010 - it has a cache
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     print("\n".join(lines), flush=True)
     for name in FORMS:

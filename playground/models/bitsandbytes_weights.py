@@ -68,9 +68,8 @@ def _linear(
         model.dtype,
     )
     values = _fitting(f"{path}.weight", stored.matrix(f"{path}.weight", device), plain.weight.shape)
-    made: nn.Module
     if kind == "nf4":
-        made = Linear4bit(
+        four = Linear4bit(
             *sizes,
             bias=biased,
             compute_dtype=dtype,
@@ -78,14 +77,15 @@ def _linear(
             quant_type="nf4",
             device="meta",
         )
-        made.weight = Params4bit(
+        four.weight = Params4bit(
             values.to(dtype), requires_grad=False, compress_statistics=True, quant_type="nf4"
         ).to(device)
-        made.support_avx512bf16_for_cpu = False  # see `loader`
+        four.support_avx512bf16_for_cpu = False  # see `loader`
     else:
-        made = Linear8bitLt(*sizes, bias=biased, has_fp16_weights=False, device="meta")
+        eight = Linear8bitLt(*sizes, bias=biased, has_fp16_weights=False, device="meta")
         quantized = Int8Params(values.cpu(), requires_grad=False, has_fp16_weights=False)
-        made.weight = quantized.to(device)
+        eight.weight = quantized.to(device)
+    made: nn.Module = four if kind == "nf4" else eight
     if biased:
         _set(made, "bias", stored.tensor(f"{path}.bias", device).to(dtype))
     return made

@@ -162,7 +162,7 @@ class Int4Linear(IntLinear):
         """See `IntLinear`."""
         integers, scales, zeros = [], [], []
         for rows in torch.split(weight, FIT_ROWS):
-            fitted = fit_groups(rows.float().unflatten(1, (-1, self.group)))
+            fitted = fit_groups(rows.float().view(len(rows), -1, self.group))
             integers.append(fitted[0].flatten(1).to(torch.uint8))
             scales.append(fitted[1])
             zeros.append(fitted[2])

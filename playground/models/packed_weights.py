@@ -122,7 +122,7 @@ def _missing(model: PreTrainedModel, stored: StoredWeights) -> str | None:
         path, _, part = name.rpartition(".")
         is_made = path in packed and part in ("scales", "scales_and_zeros")
         if not is_made and name not in stored:
-            return name
+            return str(name)
     return None
 
 

@@ -89,8 +89,10 @@ class IntegerMatrix:
         if self.group_of_input is not None:
             zeros, scales = self.zeros[:, self.group_of_input], self.scales[:, self.group_of_input]
             return self.integers.float().sub_(zeros).mul_(scales)
-        grouped = self.integers.float().unflatten(1, (-1, self.group_size))
-        return grouped.sub_(self.zeros[..., None]).mul_(self.scales[..., None]).flatten(1)
+        rows = len(self.integers)
+        grouped = self.integers.float().view(rows, -1, self.group_size)
+        grouped.sub_(self.zeros[..., None]).mul_(self.scales[..., None])
+        return grouped.view(rows, -1)
 
 
 def read_format(source: str, fields: Mapping[str, Any]) -> IntegerFormat:
@@ -210,7 +212,7 @@ def _unpack_awq(form: IntegerFormat, read: ReadPart) -> IntegerMatrix:
     integers = _along(read("qweight"), form.bits, 1)
     zeros = _along(read("qzeros"), form.bits, 1)
     sorted_ = [
-        part.unflatten(1, (-1, len(order)))[:, :, order].flatten(1).T for part in (integers, zeros)
+        part.view(len(part), -1, len(order))[:, :, order].flatten(1).T for part in (integers, zeros)
     ]
     scales = read("scales").float().T
     matrix = IntegerMatrix(sorted_[0], scales, sorted_[1].float())

@@ -1,5 +1,6 @@
-"""A GGUF file is used as any model: tools, JSON, training, and exports of what was trained."""
+"""GGUF files and GPTQ folders are used as any model: tools, JSON, training, exports."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from finetune.data.training_row import Conversation
 from finetune.presets import recipe_for
 from finetune.training.train import train
 from playground.backends.local import LocalBackend
+from playground.errors import UnsupportedModel
 from playground.models.export.export import export
 from playground.models.export.request import make_request
 from playground.models.loaded import LoadedModel
@@ -28,6 +30,7 @@ from playground.protocol import (
     collect,
 )
 from tests.playground.models.conversion.stored import write_gguf, write_original
+from tests.playground.models.integer_folders import FORMS, write_integers
 
 SCHEMA = {
     "type": "object",
@@ -92,3 +95,26 @@ def test_gguf_is_trained_and_exported(home: Path, loaded: LoadedModel, tmp_path:
     made = export(make_request(trained.folder, "peft", home, out=tmp_path / "peft"))
     config = json.loads((made.folder / "adapter_config.json").read_text())
     assert Path(config["base_model_name_or_path"]) == loaded.folder
+
+
+@pytest.mark.training
+def test_gptq_is_served_trained_and_exported(home: Path, tmp_path: Path) -> None:
+    """What was trained leaves as a PEFT folder; it is not merged into integers."""
+    source = tmp_path / "gptq"
+    write_integers(home / "original", source, FORMS["gptq"])
+    loaded = load(ModelSpec(str(source), precision="fp32", device="cpu"), home=tmp_path)
+    recipe = recipe_for(str(source), loaded.spec.quantization, home=tmp_path)
+    recipe = replace(recipe, num_train_epochs=4.0, eval_fraction=0.0, optim="adamw_torch")
+    row = Conversation((*QUESTION, Message("assistant", "Hello!")), (), 1)
+    data = TrainingData.of(to_examples(row, loaded.tokenizer))
+    trained = train(recipe, loaded, data, tmp_path / "run", "hello")
+    assert trained.folder
+    made = export(make_request(trained.folder, "peft", tmp_path, out=tmp_path / "peft"))
+    with LocalBackend(loaded) as backend:
+        backend.load_adapter(made.folder, "hello")
+        form = ResponseFormat(SCHEMA, strict=True)
+        request = Request("hello", QUESTION, response_format=form, sampling=Sampling(seed=1))
+        answer = asyncio.run(collect(backend.stream(request)))
+    assert json.loads(answer.text)["days"] in (1, 2, 30)
+    with pytest.raises(UnsupportedModel, match=r"stored quantized \(gptq\)"):
+        export(make_request(trained.folder, "merged", tmp_path, out=tmp_path / "merged"))

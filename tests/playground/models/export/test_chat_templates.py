@@ -43,7 +43,7 @@ def conversation(draw: random.Random) -> list[Message]:
     return messages
 
 
-TEMPLATES = JINJA_TEMPLATES | {"v15": settings_template("none")}
+TEMPLATES = {**JINJA_TEMPLATES, "v15": settings_template("none")}
 
 
 @pytest.fixture(scope="module", params=TEMPLATES)
@@ -64,10 +64,14 @@ def test_jinja_template_renders_as_tokenizer(
     messages, tools = conversation(draw), TOOLS[: draw.randint(0, 2)]
     if tokenizer.thinking and messages[-1].role == "user":
         messages += [Message("assistant", "4", reasoning="2 + 2"), Message("user", "Why?")]
-    settings = {}
+    settings: dict[str, object] = {}
     if tokenizer.reasoning_efforts:
         schema = {"type": "object", "properties": {"b": {}, "a": {}}}
-        choices = ({}, {"reasoning_effort": "high"}, {"json_schema": schema})
+        choices: tuple[dict[str, object], ...] = (
+            {},
+            {"reasoning_effort": "high"},
+            {"json_schema": schema},
+        )
         settings = draw.choice(choices)
     environment = ImmutableSandboxedEnvironment()
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": False}
