@@ -28,3 +28,13 @@ def test_a_seed_stays_random_when_settings_open(echoed: Page) -> None:
     echoed.get_by_role("tab", name="Compare", exact=True).click()
     echoed.get_by_role("button", name="Prompt and settings").first.click()
     expect(echoed.locator("#cmp-seed-1 :is(input, textarea)")).to_have_value("")
+
+
+def test_four_lanes_stand_two_by_two(echoed: Page) -> None:
+    echoed.get_by_role("tab", name="Compare", exact=True).click()
+    echoed.locator("#cmp-count label").filter(has_text="4").click()
+    expect(echoed.locator("#cmp-label-d")).to_be_visible()
+    boxes = [echoed.locator(f"#cmp-label-{side}").bounding_box() for side in "abcd"]
+    places = [(box["x"], box["y"]) for box in boxes if box]
+    assert places[0][0] == places[2][0] < places[1][0] == places[3][0]
+    assert places[0][1] == places[1][1] < places[2][1] == places[3][1]
