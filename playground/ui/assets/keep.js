@@ -60,11 +60,6 @@
   }
   document.addEventListener("click", (event) => {
     recordTab(event.target.closest('#tabs > .tab-wrapper [role="tab"]'));
-    // On a phone most tabs are in a menu whose items do not say which.
-    if (event.target.closest("#tabs > .tab-wrapper .overflow-dropdown button"))
-      setTimeout(() =>
-        recordTab(document.querySelector('#tabs > .tab-wrapper [role="tab"][aria-selected="true"]')),
-      );
   });
   window.addEventListener("popstate", () => {
     if (location.hash) showTab();

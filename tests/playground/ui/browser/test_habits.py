@@ -181,9 +181,6 @@ def test_a_phone_folds_the_form_and_shows_the_result(browser: Browser, playgroun
         ".filter(e => e.offsetParent).map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= 16
-    page.get_by_role("button", name="More tabs").click()
-    page.locator("#tabs .overflow-dropdown").first.get_by_text("Fine-tune").click()
-    page.wait_for_url("**#finetune")
     context.close()
 
 
