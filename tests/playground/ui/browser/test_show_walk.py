@@ -71,7 +71,8 @@ def sweep_both_over_both(page: Page) -> None:
 
 
 def open_the_best_cell(page: Page) -> None:
-    page.locator("#ev-cells").get_by_text(f"price@1 · {ADAPTER}", exact=True).first.click()
+    label = page.locator("#ev-cells").get_by_text(f"price@1 · {ADAPTER}", exact=True)
+    label.locator("visible=true").first.click()  # a hidden table measures the longest one
     expect(page.locator("#ev-cell input")).to_have_value(f"price@1 · {ADAPTER}")
     expect(page.locator("#ev-answers")).to_contain_text(COSTS)
 
@@ -79,6 +80,8 @@ def open_the_best_cell(page: Page) -> None:
 def compare_blind_and_vote(page: Page) -> None:
     """The adapter's answer is the one that names the price."""
     go_to(page, "Compare")
+    page.click("#cmp-model-2 input")
+    page.get_by_role("option", name=ADAPTER, exact=True).click()
     page.check("#cmp-blind input")
     page.fill("#cmp-question textarea", ZOLPAR)
     page.press("#cmp-question textarea", "Enter")
@@ -109,7 +112,7 @@ def test_the_way_from_a_prompt_to_training_rows(
     for elem_id, method in (("cmp-preferences", "dpo"), ("cmp-good", "sft")):
         file = exported(page, elem_id, tmp_path)
         assert finetune("check", str(file), "--set", f"method={method}") == 0
-        assert "1 row" in capsys.readouterr().out
+        assert "(1)" in capsys.readouterr().out  # the rows of its format
 
     page.reload()
     go_to(page, "Prompts")
