@@ -8,7 +8,7 @@ import time
 from collections import Counter as Count
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,10 +21,12 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from playground.engine.stats import EngineStats
 from playground.errors import PlaygroundError
 from playground.jobs import JobSummary
 from playground.protocol import Finished, Request, StreamEvent
+
+if TYPE_CHECKING:
+    from playground.engine.stats import EngineStats
 
 MODEL: Final = "model_name"
 FIRST_TOKEN_S: Final = (
@@ -35,7 +37,7 @@ TOKEN_S: Final = (
 )  # fmt: skip
 ANSWER_S: Final = (0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480)
 TOKENS: Final = tuple(2**power for power in range(18))
-Stats = Callable[[], EngineStats | None]
+Stats = Callable[[], "EngineStats | None"]
 Jobs = Callable[[], Iterable[JobSummary]]
 
 
@@ -148,7 +150,7 @@ class _State(Collector):
                 steps.add_metric((job.name, "all"), job.progress.total)
         yield steps
 
-    def _engine(self, stats: EngineStats) -> Iterator[Metric]:
+    def _engine(self, stats: "EngineStats") -> Iterator[Metric]:
         share = stats.cache_tokens / stats.cache_capacity if stats.cache_capacity else 0.0
         for name, about, value in (
             ("vllm:num_requests_running", "Requests in the batch", stats.running),

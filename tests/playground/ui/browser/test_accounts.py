@@ -16,7 +16,7 @@ def test_a_guest_and_the_administrator(browser: Browser, tmp_path: Path) -> None
     flags = ("--host", "0.0.0.0", "--demo", "--password", PASSWORD)
     with playground_process(tmp_path, *flags) as url, opened(browser, url) as page:
         tabs = page.locator("#tabs [role=tab]:visible")
-        expect(tabs).to_have_text(["Chat", "JSON", "Compare"])
+        expect(tabs).to_have_text(["Chat", "JSON", "Compare", "Usage"])
         page.fill("#message textarea", "What is the capital of Japan?")
         page.click("#message button")
         expect(page.locator("#chat .bot .prose").last).to_contain_text("Tokyo")
