@@ -27,7 +27,7 @@ CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
         ("edit", 1, CONVERSATION),
         ("undo", 1, CONVERSATION),
         ("update_token_count", 6, {"status"}),
-        ("restore", 1, None),
+        ("restore", 2, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
         ("score", 16, {"cmp-tag", "cmp-score", "cmp-preferences", "cmp-good", "cmp-thumbs"}),
         ("report", 1, {"ft-report"}),

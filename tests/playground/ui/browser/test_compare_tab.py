@@ -33,7 +33,10 @@ def test_a_seed_stays_random_when_settings_open(echoed: Page) -> None:
 def test_four_lanes_stand_two_by_two(echoed: Page) -> None:
     echoed.get_by_role("tab", name="Compare", exact=True).click()
     echoed.locator("#cmp-count label").filter(has_text="4").click()
-    expect(echoed.locator("#cmp-label-d")).to_be_visible()
+    expect(echoed.get_by_role("combobox", name="Lane 4")).to_be_visible()
+    echoed.fill("#cmp-question textarea", "Where are you?")
+    echoed.press("#cmp-question textarea", "Enter")
+    expect(echoed.locator("#cmp-text-d")).to_contain_text("Where are you?")
     boxes = [echoed.locator(f"#cmp-label-{side}").bounding_box() for side in "abcd"]
     places = [(box["x"], box["y"]) for box in boxes if box]
     assert places[0][0] == places[2][0] < places[1][0] == places[3][0]

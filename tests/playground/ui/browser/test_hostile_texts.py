@@ -134,7 +134,9 @@ def hostile(browser: Browser, echo_url: str) -> Iterator[Page]:
     history = gr.Chatbot().postprocess(turns).model_dump()  # as the browser gets it
     with opened(browser, echo_url) as page:
         kept = {"chat": {"history": history}, "functions": {"timeline": to_text(timeline)}}
-        page.evaluate(KEEP, {name: json.dumps(values) for name, values in kept.items()})
+        values = {name: json.dumps(values) for name, values in kept.items()}
+        # Before the page's scripts: the page that is left keeps what it has until then.
+        page.add_init_script(f"({KEEP})({json.dumps(values)})")
         page.reload()
         page.wait_for_selector("#message textarea:enabled")
         yield page
