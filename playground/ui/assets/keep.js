@@ -37,9 +37,10 @@
       } catch {
         sessionStorage.removeItem(PREFIX + name);
       }
-      const restored = keys.map((key, index) => (key in kept ? kept[key] : values[index]));
-      current.set(name, Object.fromEntries(keys.map((key, index) => [key, restored[index]])));
-      return restored;
+      const present = keys.map((key, index) => [key, key in kept ? kept[key] : values[index]]);
+      current.set(name, Object.fromEntries(present));
+      // What was not kept stays as it is: on a slow machine it was typed since `values` were read.
+      return keys.map((key) => (key in kept ? kept[key] : { __type__: "update" }));
     },
   };
   window.addEventListener("pagehide", flush);

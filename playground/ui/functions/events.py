@@ -157,9 +157,12 @@ class FunctionHandlers:
         """Hand the conversation to the browser, which keeps it over a reload."""
         return StoredUpdate(to_text(timeline))
 
-    def restore_conversation(self, stored: str | None) -> ConversationUpdate:
-        """Show the conversation that the browser kept."""
-        return self._show(from_text(stored or ""))
+    async def restore_conversation(
+        self, stored: str | None
+    ) -> AsyncGenerator[ConversationUpdate, None]:
+        """Show the conversation that the browser kept; without one, leave what is shown."""
+        if stored:
+            yield self._show(from_text(stored))
 
     def reset_inputs(self) -> IdleUpdate:
         """After a failure: open the message box."""
