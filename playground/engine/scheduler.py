@@ -100,9 +100,7 @@ class Scheduler:
         is_mixed = not all(map(_is_batch, self._running))
         batch_tokens_left = BATCH_TOKENS if is_mixed else self._step_tokens
         batch_pauses = self._batch_pauses()
-        for sequence in sorted(
-            self._running, key=lambda seq: (_is_prefilling(seq), _is_batch(seq))
-        ):
+        for sequence in sorted(self._running, key=_turn):
             if sequence not in self._running:  # preempted to make room for an earlier one
                 continue
             if batch_pauses and _is_batch(sequence):

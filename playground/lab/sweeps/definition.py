@@ -13,23 +13,12 @@ from dataclasses import dataclass, field
 from playground.evaluation.graders import Grader
 from playground.protocol import Message, Request, Sampling, Tool, ToolCall
 from playground.protocol.json_types import Json, JsonObject
+from playground.settings.usage import DEFAULT_PRICE, ModelPrice
 
 MAX_CELLS = 64
 MAX_ROWS = 10_000
 MAX_REQUESTS = 100_000
 DEFAULT_MAX_TOKENS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens. The default is what hosted models of 21B to 41B cost."""
-
-    input: float = 0.8
-    output: float = 0.8
-
-    def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """What one answer costs."""
-        return (self.input * prompt_tokens + self.output * completion_tokens) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +80,7 @@ class Sweep:
     settings: tuple[Mapping[str, Json], ...]
     rows: tuple[SweepRow, ...]
     graders: tuple[Grader, ...]
-    price: Price = Price()
+    price: ModelPrice = DEFAULT_PRICE
     judge: str = ""
     notes: tuple[str, ...] = field(default_factory=tuple)
 

@@ -23,7 +23,6 @@ from playground.lab.sweeps.definition import (
     MAX_CELLS,
     MAX_REQUESTS,
     MAX_ROWS,
-    Price,
     Sweep,
     SweepPrompt,
     SweepRow,
@@ -33,6 +32,7 @@ from playground.lab.sweeps.prompting import check_row
 from playground.lab.sweeps.rows import Located, RowsReader, read_messages, read_row, tools_of
 from playground.protocol import Message, Sampling
 from playground.protocol.json_types import Json, JsonObject
+from playground.settings.usage import DEFAULT_PRICE, ModelPrice
 from playground.structured.keywords import first_problem
 
 KEYS: Final = (
@@ -208,19 +208,19 @@ def _models(value: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name) for name in names))
 
 
-def _price(value: Json) -> Price:
+def _price(value: Json) -> ModelPrice:
     if value is None:
-        return Price()
+        return DEFAULT_PRICE
     given = value if isinstance(value, dict) else {"input": value, "output": value}
     prices = []
     for name in ("input", "output"):
-        price = given.get(name, getattr(Price(), name))
+        price = given.get(name, getattr(DEFAULT_PRICE, name))
         if isinstance(price, bool) or not isinstance(price, (int, float)) or price < 0:
             raise InvalidRequest(
                 f"price.{name}", f"{price!r} is no price in USD per million tokens"
             )
         prices.append(float(price))
-    return Price(*prices)
+    return ModelPrice(model="*", input=prices[0], output=prices[1])
 
 
 def _read_rows(

@@ -76,9 +76,9 @@ class UsageMeter:
                 async for event in stream:
                     if isinstance(event, Finished):
                         used = None
-                        finished = self._priced(counted, event)
-                        self.add(self._of_finished(counted, event))
-                        yield finished
+                        answer = self._of_finished(counted, event)
+                        self.add(answer)
+                        yield replace(event, cost_usd=self._cost_usd(answer))
                         continue
                     first_s = first_s or time.monotonic() - began
                     used = event.usage or _at_least(used, event)
@@ -106,21 +106,20 @@ class UsageMeter:
         with self._changed:
             return self._changed.wait_for(lambda: not self._unwritten, timeout_s)
 
-    def _priced(self, counted: AnswerUsage, event: Finished) -> Finished:
-        price, used = self.settings.price_of(counted.model), event.usage
-        cost = price.cost_usd(used.prompt_tokens, used.completion_tokens, used.cached_tokens)
-        return replace(event, cost_usd=cost)
+    def _cost_usd(self, answer: AnswerUsage) -> float:
+        price = self.settings.price_of(answer.model)
+        return price.cost_usd(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
 
     def _of_finished(self, counted: AnswerUsage, event: Finished) -> AnswerUsage:
-        used, timings, made_by = event.usage, event.timings, event.provenance
+        used, timings, provenance = event.usage, event.timings, event.provenance
         model = counted.model
-        if self._base and not counted.server and model == made_by.adapter:
+        if self._base and not counted.server and model == provenance.adapter:
             model = f"{self._base}:{model}"
         return replace(
             counted,
             ended=time.time(),
             model=model,
-            adapter_hash=made_by.adapter_hash,
+            adapter_hash=provenance.adapter_hash,
             finish_reason=event.finish_reason,
             prompt_tokens=used.prompt_tokens,
             cached_tokens=used.cached_tokens,

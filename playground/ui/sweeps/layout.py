@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from playground.lab.sweeps.definition import Price
 from playground.protocol import ModelInfo
+from playground.settings.usage import DEFAULT_PRICE
 from playground.ui.sweeps.form import GRADERS
 from playground.ui.sweeps.views import ANSWER_HEADS, CELL_HEADS
 
@@ -120,7 +120,10 @@ def _setup(models: Sequence[ModelInfo], saved: bool, history: bool) -> SetupPart
     start = gr.Button("Start sweep", variant="primary", elem_id="ev-start")
     with gr.Accordion("More", open=False):
         price = gr.Number(
-            Price().output, label="Price, USD per million tokens", minimum=0, elem_id="ev-price"
+            DEFAULT_PRICE.output,
+            label="Price, USD per million tokens",
+            minimum=0,
+            elem_id="ev-price",
         )
         document = gr.File(
             label="A sweep, promptfoo or OpenAI evals file (YAML, JSON)",

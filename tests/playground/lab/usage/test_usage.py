@@ -18,7 +18,17 @@ from playground.errors import InvalidRequest, RequestFailed
 from playground.lab.usage import UsageMeter, usage_report
 from playground.lab.usage.buckets import usage_buckets
 from playground.lab.usage.report import last_days
-from playground.protocol import Delta, Finished, Message, Request, Sampling, StreamEvent, Usage
+from playground.protocol import (
+    Delta,
+    Finished,
+    Message,
+    Provenance,
+    Request,
+    Sampling,
+    StreamEvent,
+    Timings,
+    Usage,
+)
 from playground.protocol.origin import coming_from
 from playground.settings import ModelPrice, UsageSettings
 from playground.settings.usage import price_of
@@ -75,6 +85,26 @@ def test_an_answer_is_counted(meter: UsageMeter, backend: LocalBackend) -> None:
     assert line.prompt_tokens == last.usage.prompt_tokens
     assert line.cost_usd == pytest.approx(last.cost_usd)
     assert line.tokens_per_second
+
+
+async def test_an_adapters_short_name_has_one_price(tmp_path: Path) -> None:
+    """What the answer says it cost is what the report says."""
+    prices = UsageSettings(prices=(ModelPrice(model="small", input=100, output=100),))
+    with closing(UsageMeter(UsageStore(tmp_path), prices, "small")) as meter:
+        end = Finished(
+            "stop", Usage(10, 10), Timings(0, 0.1, 0.2), provenance=Provenance(adapter="shop")
+        )
+
+        async def answer() -> AsyncGenerator[StreamEvent, None]:
+            yield end
+
+        [told] = [
+            event async for event in meter.watch(replace(asked(), model="shop"), "", answer())
+        ]
+        assert isinstance(told, Finished)
+        (line,) = usage_report(meter).lines
+    assert line.by == {"model": "small:shop"}
+    assert told.cost_usd == pytest.approx(line.cost_usd) == pytest.approx(0.002)
 
 
 async def pieces(*events: StreamEvent) -> AsyncGenerator[StreamEvent, None]:
