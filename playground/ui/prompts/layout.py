@@ -10,7 +10,7 @@ from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.shown_text import LATEX
 from playground.ui.prompts.editor import DEFAULT_MODEL
 
-VARIABLES_HELP = "Found in the texts; types: text, long_text, number, choice, date, file"
+VARIABLES_HELP = "Variables found in the texts. Types: text, long_text, number, choice, date, file"
 
 
 @dataclass(frozen=True, slots=True)
