@@ -19,6 +19,8 @@ from typing import cast
 def quiet_libraries() -> None:
     """Turn off telemetry and warnings of libraries. Call it before importing them."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    # Gradio 6.31 computes a table of all past events after each event, for a page nobody opens.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**12))
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from playground.runtime import replaced_at_import
+from playground.runtime import quiet_libraries, replaced_at_import
 
 # How many examples a property is tried on, unless it says so itself; before a release:
 # make test ARGS="--hypothesis-profile=thorough".
@@ -28,6 +28,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The model that needs no download, where a command is not told which; the default one does.
 os.environ.setdefault("PLAYGROUND_MODEL__NAME", "embedded")
+
+quiet_libraries()  # as every command does
 
 gc.disable()  # until all is imported: collections in between took a fifth of the start
 

@@ -41,6 +41,7 @@ from playground.ui.components.messages import (
     with_versions,
 )
 from playground.ui.components.preferences import Preferences, stored_sampling, stored_text
+from playground.ui.components.running import RunningAnswers
 from playground.ui.components.sampling import (
     SAMPLING_NAMES,
     ControlValue,
@@ -70,8 +71,7 @@ class ChatHandlers:
     answering: Answering
     needs_key: bool
     recorder: Recorder = field(default_factory=Recorder)
-    discarded: set[str] = field(default_factory=set)
-    """Requests whose conversation was cleared while they were answered."""
+    running: RunningAnswers = field(default_factory=RunningAnswers)
 
     async def send(
         self,
@@ -185,8 +185,9 @@ class ChatHandlers:
         An answer that is being written ends, and what still comes of it is not shown.
         """
         if running:
-            self.discarded.add(running)
+            self.running.discard(running)
             self.answering.cancel(running)
+            await self.running.ended(running)
         empty = await self._show(ChatState([]), model)
         own = _own_system(model, system, stored)
         return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own, "")
@@ -313,28 +314,28 @@ class ChatHandlers:
         if beside and beside.fork:
             events = self.answering.fork(request, beside.text, beside.fork)
         states = answer_states(self.answering, request, question, fallback, events)
-        try:
-            async with aclosing(states) as shown:
-                async for state in shown:
-                    said = state.history if state.history != fallback.history else said
-                    if request.id in self.discarded:
-                        continue
-                    if not state.running and beside and state.history != fallback.history:
-                        versions = [*versions_of(beside.answer), state.history[-1]]
-                        newest = with_versions(versions, len(versions) - 1)
-                        state = replace(state, history=[*state.history[:-1], newest])
-                    if began and state.running:
-                        yield ConversationUpdate(chatbot=state.history)
-                    else:
-                        state = state if began else replace(state, draft=draft)
-                        update = await self._show(state, model)
-                        yield update if began else replace(update, conversation=conversation)
-                    began = True
-            if request.id in self.discarded:  # the last word, in whatever order they arrive
-                yield await self._show(ChatState([]), model)
-        finally:
-            self.discarded.discard(request.id)
-            await keeper.save_or_warn(said)
+        with self.running.writing(request.id):
+            try:
+                async with aclosing(states) as shown:
+                    async for state in shown:
+                        said = state.history if state.history != fallback.history else said
+                        if self.running.is_discarded(request.id):
+                            continue
+                        if not state.running and beside and state.history != fallback.history:
+                            versions = [*versions_of(beside.answer), state.history[-1]]
+                            newest = with_versions(versions, len(versions) - 1)
+                            state = replace(state, history=[*state.history[:-1], newest])
+                        if began and state.running:
+                            yield ConversationUpdate(chatbot=state.history)
+                        else:
+                            state = state if began else replace(state, draft=draft)
+                            update = await self._show(state, model)
+                            yield update if began else replace(update, conversation=conversation)
+                        began = True
+                if self.running.is_discarded(request.id):  # the last word, if it is late
+                    yield await self._show(ChatState([]), model)
+            finally:
+                await keeper.save_or_warn(said)
 
     async def _show(self, state: ChatState, model: str) -> ConversationUpdate:
         busy = bool(state.running)

@@ -30,6 +30,7 @@ from playground.ui.components.answering import Answering
 from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.code_panel import CodeUpdate, code_update
 from playground.ui.components.examples import FunctionExample
+from playground.ui.components.running import RunningAnswers
 from playground.ui.components.snippets import api_address
 from playground.ui.components.status import answer_note, made_by, verdict
 from playground.ui.functions.gallery import gallery_tool, tools_json, with_tools
@@ -76,8 +77,7 @@ class FunctionHandlers:
     toolbox: Toolbox
     examples: tuple[FunctionExample, ...]
     needs_key: bool
-    discarded: set[str] = field(default_factory=set)
-    """Requests whose conversation was cleared while they were answered."""
+    running: RunningAnswers = field(default_factory=RunningAnswers)
 
     async def send(
         self, draft: str, timeline: Timeline, running: str, **form: Unpack[FunctionForm]
@@ -144,13 +144,14 @@ class FunctionHandlers:
         """
         return PanelUpdate(gr.Column(visible=bool(timeline.calls)))
 
-    def new_chat(self, running: str) -> ConversationUpdate:
+    async def new_chat(self, running: str) -> ConversationUpdate:
         """Empty the conversation. An answer that is being written ends, and what still comes of it
         is not shown.
         """
         if running:
-            self.discarded.add(running)
+            self.running.discard(running)
             self.answering.cancel(running)
+            await self.running.ended(running)
         return self._show(Timeline())
 
     def store(self, timeline: Timeline) -> StoredUpdate:
@@ -239,12 +240,12 @@ class FunctionHandlers:
         permissions = permissions or _permissions(form)
         note, builder, byline = "", AnswerBuilder(), request.model
         timeline = replace(timeline, cut=()).by("")
-        yield self._show(timeline, note, draft=draft, running=request.id)
         running = self.answering.run_tools(request, self.toolbox, permissions)
-        try:
+        with self.running.writing(request.id):
+            yield self._show(timeline, note, draft=draft, running=request.id)
             async with aclosing(running) as steps:
                 async for step in steps:
-                    if request.id in self.discarded:
+                    if self.running.is_discarded(request.id):
                         break
                     timeline = _after(timeline, step)
                     answer = builder.add(step.event) if step.event else None
@@ -254,10 +255,8 @@ class FunctionHandlers:
                         timeline = replace(timeline, cut=_cut_calls(answer))
                     timeline = timeline.by(byline)
                     yield self._show(timeline, note, builder, running=request.id, byline=byline)
-            is_cleared = request.id in self.discarded
+            is_cleared = self.running.is_discarded(request.id)
             yield self._show(Timeline()) if is_cleared else self._show(timeline, note)
-        finally:
-            self.discarded.discard(request.id)
 
     def _show(
         self,

@@ -57,7 +57,7 @@ def test_answers_are_counted_once(playground_url: str) -> None:
     dashboard = DASHBOARD.read_text(encoding="utf-8")
     shown = set(re.findall(r"(?:vllm:|playground_|process_)\w+", dashboard))
     assert len(shown) > 15
-    # Of jobs there are none here.
-    assert shown - {name for name, _ in after} == {"playground_jobs", "playground_job_steps"}
+    # Whether there are jobs depends on the tests before this one.
+    assert shown - {name for name, _ in after} <= {"playground_jobs", "playground_job_steps"}
     share = after["vllm:kv_cache_usage_perc", (("model_name", "embedded"),)]
     assert share == 0

@@ -20,9 +20,6 @@ from playground.ui.page import mount_page
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import drain
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
-
 
 @dataclass(frozen=True)
 class Side:

@@ -164,8 +164,8 @@ async def test_stop_ends_the_answer(feedback: Feedback) -> None:
     assert tab.reset_inputs().message.submit_btn is True
 
 
-def test_a_new_chat_is_empty(tab: FunctionHandlers) -> None:
-    update = tab.new_chat("")
+async def test_a_new_chat_is_empty(tab: FunctionHandlers) -> None:
+    update = await tab.new_chat("")
     assert (update.timeline, update.chatbot, update.note) == (Timeline(), [], "")
     assert update.call.value is None
 

@@ -14,8 +14,6 @@ from playground.ui.theme import STYLESHEET
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import elem_ids, events_of
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
 
 

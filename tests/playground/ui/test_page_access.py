@@ -24,8 +24,6 @@ from playground.studio.studio import Studio
 from playground.ui import build_page, mount_page
 from tests.playground.api.serving import running
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 KEY = {"Authorization": "Bearer sesame"}
 CHAT, CHAT_V2 = "/gradio_api/call/chat", "/gradio_api/call/v2/chat"
 EVENT: dict[str, Any] = {"data": [], "fn_index": 0, "session_hash": "abc"}

@@ -3,11 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = pytest.mark.browser
 
 
 def test_the_question_stays_over_drawn_answers(echoed: Page) -> None:

@@ -5,11 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = pytest.mark.browser
 
 
 def open_tab(page: Page, name: str) -> None:

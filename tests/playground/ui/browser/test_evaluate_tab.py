@@ -11,12 +11,7 @@ from finetune.data.rows import read_rows
 from tests.playground.conftest import playground_process
 from tests.playground.ui.browser.conftest import opened
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROWS = "country,expected\nFrance,Paris\nItaly,Rome\nJapan,Tokyo"
 
 

@@ -9,11 +9,7 @@ from playground.backends.local import LocalBackend
 from tests.playground.ui.browser.conftest import opened
 from tests.playground.ui.browser.scripted import echo_page
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
 LOG = "#chat .bubble-wrap"
 

@@ -19,12 +19,7 @@ from playground.ui.components.messages import History, turn
 from playground.ui.functions.timeline import Timeline, to_text
 from tests.playground.ui.browser.conftest import opened
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EVIL = "https://evil.example"
 TEXTS = (
     "<script>window.ran = 1</script> after",
@@ -159,7 +154,7 @@ def judged_in_compare(page: Page, text: str) -> tuple[str, str]:
     page.fill("#cmp-question textarea", text)
     page.press("#cmp-question textarea", "Enter")
     with suppress(PlaywrightTimeoutError):  # then the table says what is shown instead
-        page.wait_for_function(WHOLE, arg=[text.strip(), wanted_of(text)], timeout=3_000)
+        page.wait_for_function(WHOLE, arg=[text.strip(), wanted_of(text)], timeout=20_000)
     [asked], [one], [other] = page.evaluate(
         SEEN, [["#cmp-asked .question", "#cmp-text-a", "#cmp-text-b"], ACTIVE]
     )

@@ -12,11 +12,7 @@ from tests.playground.conftest import killable_playground
 from tests.playground.ui.browser.conftest import opened
 from tests.playground.ui.browser.scripted import echo_page
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
 
 

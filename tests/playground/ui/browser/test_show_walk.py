@@ -13,12 +13,7 @@ from tests.playground.conftest import playground_process
 from tests.playground.ui.browser.conftest import opened
 from tests.trained import FACTS
 
-# Gradio 6.31 sets an option that pandas 3 deprecates.
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 (ZOLPAR, COSTS), *_ = FACTS.items()
 ROWS = "\n".join(["input,expected", *[f"{asked},{told}" for asked, told in FACTS.items()] * 25])
 ADAPTER = "embedded:prices"
