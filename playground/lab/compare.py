@@ -39,7 +39,8 @@ class Lane:
     """One column: ``provenance`` identifies the weights that its label stands for.
 
     With a stored ``prompt``, rendered with ``variables``, its messages begin the conversation in
-    place of ``system``, and its tools and schema hold.
+    place of ``system``, and its tools and schema hold. ``conversation`` is the id of the kept
+    conversation that its answers belong to.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Lane:
     provenance: Provenance = field(default_factory=Provenance)
     prompt: PromptVersion | None = None
     variables: Mapping[str, object] = field(default_factory=dict)
+    conversation: str = ""
 
     @property
     def prompt_name(self) -> str:
@@ -70,6 +72,7 @@ class Lane:
             request,
             adapter_hash=self.provenance.adapter_hash,
             prompt_version=self.prompt_name,
+            conversation=self.conversation,
         )
 
     def _rendered(self, prompt: PromptVersion, messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -51,7 +51,7 @@ from playground.ui.components.sampling import (
 from playground.ui.components.shown_text import byline_of
 from playground.ui.components.snippets import api_address
 from playground.ui.components.status import status_line
-from playground.ui.history.recording import Recorder
+from playground.ui.history.recording import PROMPT, Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class ChatHandlers:
             await self.running.ended(running)
         empty = await self._show(ChatState([]), model)
         own = _own_system(model, system, stored)
-        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own, "")
+        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own)
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""
@@ -301,6 +301,7 @@ class ChatHandlers:
         ``beside`` is an answer that is kept beside the new one.
         """
         values = dict(sampling)
+        prompt = str(values.pop(PROMPT, "") or "")
         keeper = self.recorder.keeper(values, model, system)
         try:
             request = chat_request(model, system, question, values)
@@ -309,7 +310,7 @@ class ChatHandlers:
             raise
         began, said = False, question
         conversation = await keeper.save_or_warn(question)
-        request = replace(request, conversation=conversation)
+        request = replace(request, conversation=conversation, prompt_version=prompt)
         events = None
         if beside and beside.fork:
             events = self.answering.fork(request, beside.text, beside.fork)

@@ -22,14 +22,15 @@ from playground.ui.components.status import status_line
 @dataclass(frozen=True, slots=True)
 class ChatParts:
     """The components that events read and write. ``running`` holds the id of the request that is
-    being answered in this session, ``conversation`` that of the kept conversation that is shown;
-    empty for none.
+    being answered in this session, ``conversation`` that of the kept conversation that is shown,
+    ``prompt`` the stored prompt that was filled in, as ``NAME@VERSION``; empty for none.
     """
 
     model: gr.Dropdown
     new_chat: gr.Button
     temporary: gr.Checkbox
     conversation: gr.Textbox
+    prompt: gr.Textbox
     view_code: gr.Button
     chatbot: gr.Chatbot
     message: gr.Textbox
@@ -73,6 +74,7 @@ def chat_parts(models: Sequence[ModelInfo], code: CodeParts) -> ChatParts:
                 view_code = gr.Button("View code", size="sm", elem_id="view-code")
             chatbot = _chatbot(default)
             conversation = gr.Textbox(visible="hidden", elem_id="chat-conversation")
+            prompt = gr.Textbox(visible="hidden", elem_id="chat-prompt-version-used")
             with gr.Column(elem_id="composer"):
                 chip = gr.HTML("", elem_id="system-chip", container=False)
                 prompt_panel = panel_parts()
@@ -88,6 +90,7 @@ def chat_parts(models: Sequence[ModelInfo], code: CodeParts) -> ChatParts:
         new_chat=new_chat,
         temporary=temporary,
         conversation=conversation,
+        prompt=prompt,
         view_code=view_code,
         chatbot=chatbot,
         message=message,

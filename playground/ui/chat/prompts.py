@@ -79,6 +79,7 @@ class FilledParts:
     chatbot: gr.Chatbot
     sampling: SamplingControls
     panel: gr.Column
+    prompt: gr.Textbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class FilledUpdate:
     chatbot: History | Unchanged
     sampling: ControlValues
     panel: gr.Column
+    prompt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class ChatPromptHandlers:
         state: object,
         history: History,
         chosen_model: str,
+        name: str,
+        version: int,
         *values: object,
         **sampling: ControlValue,
     ) -> FilledUpdate:
@@ -197,6 +201,7 @@ class ChatPromptHandlers:
             chatbot=[*history, *before] if before else UNCHANGED,
             sampling=control_values(settings),
             panel=gr.Column(visible=False),
+            prompt=f"{name}@{version}",
         )
 
     def save(
@@ -329,7 +334,14 @@ def wire_prompts(
             values = variable_inputs(variables_in(content), "chat-value")
             panel.insert.click(
                 **bind(handlers.insert, filled),
-                inputs=[panel.content, filled.chatbot, filled.model, *values],
+                inputs=[
+                    panel.content,
+                    filled.chatbot,
+                    filled.model,
+                    panel.prompt,
+                    panel.version,
+                    *values,
+                ],
                 inputs_kwargs=sampling,
                 **ACTION,
             ).then(None, js=FOCUS_MESSAGE, **UNQUEUED)

@@ -16,7 +16,7 @@ from playground.ui.components.binding import bind, shows_errors
 from playground.ui.components.code_panel import CodeParts
 from playground.ui.components.events import ACTION, STREAM, UNQUEUED
 from playground.ui.components.keeping import keep
-from playground.ui.history.recording import CONVERSATION, TEMPORARY, Recorder
+from playground.ui.history.recording import CONVERSATION, PROMPT, TEMPORARY, Recorder
 
 SHOW_SYSTEM = "text => window.playgroundChip(text)"
 CHOSEN_TOKEN = "(_, ...values) => [JSON.stringify(window.playgroundFork), ...values]"
@@ -43,7 +43,7 @@ def chat_tab(
         (parts.prompt_panel, parts.saving),
         FilledParts(
             parts.model, parts.system, parts.message, parts.chatbot, parts.sampling,
-            parts.prompt_panel.panel,
+            parts.prompt_panel.panel, parts.prompt,
         ),
         ChatPromptHandlers(prompts, answering),
     )  # fmt: skip
@@ -77,7 +77,11 @@ def chat_tab(
 def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
     """Send, stop, retry, edit, undo, examples and the new chat."""
     settings = [parts.model, parts.system]
-    kept = {CONVERSATION: parts.conversation, TEMPORARY: parts.temporary}
+    kept = {
+        CONVERSATION: parts.conversation,
+        TEMPORARY: parts.temporary,
+        PROMPT: parts.prompt,
+    }
     options = {
         **STREAM,
         "inputs_kwargs": parts.sampling.by_name() | kept,
@@ -148,6 +152,7 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Dep
         "system": parts.system,
         CONVERSATION: parts.conversation,
         TEMPORARY: parts.temporary,
+        PROMPT: parts.prompt,
     }
     restored = keep("chat", kept, page, after=preferred, unless=TEMPORARY)
     chosen = parts.model.input(

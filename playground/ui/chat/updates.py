@@ -30,7 +30,8 @@ class NewChatUpdate:
     running: str | Unchanged
     status: str | Unchanged
     system: str
-    conversation: str
+    conversation: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class CompareHandlers:
         last: dict[int, LaneEvent] = {}
         shown_at = 0.0
         yield _started(comparison)
+        comparison = self._recorded(comparison, lanes)
+        lanes = [replace(lane, conversation=comparison.conversation) for lane in lanes]
         events = self.lanes.answering.ask_lanes(
             lanes, (Message("user", question),), comparison.earlier()
         )
@@ -162,6 +164,13 @@ class CompareHandlers:
             question=gr.Textbox(interactive=True, placeholder=ASK),
             stop=gr.Button(visible=False),
         )
+
+    def _recorded(self, comparison: Comparison, lanes: Sequence[Lane]) -> Comparison:
+        """Keep the question in the history before it is answered."""
+        questions = [*(turn.question for turn in comparison.turns), comparison.question]
+        answers = [turn.answers for turn in comparison.turns]
+        kept = self.recorder.record_lanes(questions, lanes, answers, comparison.conversation)
+        return replace(comparison, conversation=kept)
 
     def _kept(
         self,

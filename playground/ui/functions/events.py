@@ -51,6 +51,7 @@ from playground.ui.functions.updates import (
     PanelUpdate,
     StoredUpdate,
 )
+from playground.ui.history.recording import Recorder
 
 LONGEST_LABEL = 90
 
@@ -67,6 +68,7 @@ class FunctionForm(TypedDict):
     system: str | None
     temperature: float
     max_tokens: float
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class FunctionHandlers:
     toolbox: Toolbox
     examples: tuple[FunctionExample, ...]
     needs_key: bool
+    recorder: Recorder = field(default_factory=Recorder)
     running: RunningAnswers = field(default_factory=RunningAnswers)
 
     async def send(
@@ -240,9 +243,14 @@ class FunctionHandlers:
         permissions = permissions or _permissions(form)
         note, builder, byline = "", AnswerBuilder(), request.model
         timeline = replace(timeline, cut=()).by("")
-        running = self.answering.run_tools(request, self.toolbox, permissions)
         with self.running.writing(request.id):
             yield self._show(timeline, note, draft=draft, running=request.id)
+            conversation = await self.recorder.keep_functions_or_warn(
+                timeline, form["conversation"], form["model"], form["system"], form["tools"]
+            )
+            yield replace(self._show(timeline, note, running=request.id), conversation=conversation)
+            request = replace(request, conversation=conversation)
+            running = self.answering.run_tools(request, self.toolbox, permissions)
             async with aclosing(running) as steps:
                 async for step in steps:
                     if self.running.is_discarded(request.id):

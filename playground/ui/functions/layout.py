@@ -82,6 +82,7 @@ def function_parts(
             chatbot = _chatbot(models[0])
             stored = gr.Textbox(visible="hidden", elem_id="fn-stored")
             conversation = gr.Textbox(visible="hidden", elem_id="fn-conversation")
+            form["conversation"] = conversation
             panel, call, result, (run, use, deny) = _call_panel()
             message = gr.Textbox(
                 label="Message",

@@ -29,7 +29,7 @@ def functions_tab(
     recorder = recorder or Recorder()
     examples = examples_for(answering.initial_models[0].name).functions
     parts = function_parts(answering.initial_models, toolbox, examples, code)
-    handlers = FunctionHandlers(answering, toolbox, examples, needs_key)
+    handlers = FunctionHandlers(answering, toolbox, examples, needs_key, recorder)
     _wire_definitions(page, parts, handlers)
     ability = AbilityParts(parts.ability, (parts.message,))
     watch_ability(page, answering, parts.model, ability, "tools")
@@ -40,17 +40,17 @@ def functions_tab(
             **bind(recorder.record_functions, parts),
             inputs=[
                 parts.timeline,
-                parts.conversation,
-                *(parts.form[name] for name in ("model", "system", "tools")),
+                *(parts.form[name] for name in ("conversation", "model", "system", "tools")),
             ],
             **UNQUEUED,
         )
-    kept = ("model", "tools", "parallel", "system", "temperature", "max_tokens")
+    kept = (
+        "model", "tools", "parallel", "system", "temperature", "max_tokens", "conversation",
+    )  # fmt: skip
     others = {
         "draft": parts.message,
         "paste": parts.paste,
         "timeline": parts.stored,
-        "conversation": parts.conversation,
     }
     restored = keep("functions", {name: parts.form[name] for name in kept} | others, page)
     restored.then(

@@ -32,6 +32,7 @@ class ConversationUpdate:
     result: str
     run: gr.Button
     deny: gr.Button
+    conversation: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import html
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import gradio as gr
 
@@ -21,7 +22,7 @@ from playground.ui.components.sampling import ControlValue
 from playground.ui.functions.timeline import Timeline
 from playground.ui.history.turns import path_of, path_of_timeline
 
-CONVERSATION, TEMPORARY = "conversation", "temporary"
+CONVERSATION, TEMPORARY, PROMPT = "conversation", "temporary", "prompt"
 """Arguments that a handler gets beside the sampling parameters."""
 logger = logging.getLogger(__name__)
 
@@ -85,11 +86,15 @@ class Recorder:
         self, timeline: Timeline, conversation: str, model: str, system: str | None, tools: str
     ) -> RecordUpdate:
         """Keep the conversation of the Functions tab as it is shown now."""
+        return RecordUpdate(await self.keep_functions(timeline, conversation, model, system, tools))
+
+    async def keep_functions(
+        self, timeline: Timeline, conversation: str, model: str, system: str | None, tools: str
+    ) -> str:
+        """Keep the conversation of the Functions tab; returns its id, empty if it is."""
         path = path_of_timeline(timeline)
-        if not path:
-            return RecordUpdate("")
-        if self.store is None:
-            return RecordUpdate()
+        if not path or self.store is None:
+            return conversation if path else ""
         try:
             definitions = tools_of_text(tools) if tools.strip() not in ("", "[]") else ()
         except InvalidRequest:  # the editor may hold anything by now
@@ -100,8 +105,17 @@ class Recorder:
             system=system or "",
             tools=[tool.to_openai() for tool in definitions],
         )
-        kept = await asyncio.to_thread(self.store.record, conversation, path, facts)
-        return RecordUpdate(kept)
+        return await asyncio.to_thread(self.store.record, conversation, path, facts)
+
+    async def keep_functions_or_warn(
+        self, timeline: Timeline, conversation: str, model: str, system: str | None, tools: str
+    ) -> str:
+        """As `keep_functions`; a database that does not take it is said, and spoils no answer."""
+        try:
+            return await self.keep_functions(timeline, conversation, model, system, tools)
+        except PlaygroundError as error:
+            _warn(error)
+            return conversation
 
     def record_lanes(
         self,
@@ -110,19 +124,21 @@ class Recorder:
         answers: Sequence[Sequence[NewAnswer]],
         conversation: str = "",
     ) -> str:
-        """Keep a comparison as it is now: each lane a branch. ``answers`` are by question and lane.
-        Returns the conversation's id, empty if it was not kept."""
+        """Keep a comparison as it is now: each lane a branch. ``answers`` are by question and lane;
+        the last question may have none yet. Returns the conversation's id, empty if it was not
+        kept."""
         if self.store is None:
             return ""
         kind: Kind = "compare"
-        systems = {answers[-1][number].system for number in range(len(lanes))}
+        systems = {answer.system for answer in answers[-1]} if answers else set()
         facts = NewConversation(
             kind=kind,
             model=" · ".join(dict.fromkeys(lane.model for lane in lanes)),
             system=systems.pop() if len(systems) == 1 else "",
         )
         try:
-            for number in (*range(len(lanes)), 0):  # the first lane's branch is shown
+            answered = range(len(lanes)) if len(answers) == len(questions) else ()
+            for number in (*answered, 0):  # the first lane's branch is shown
                 path = _lane_path(questions, number, answers)
                 conversation = self.store.record(conversation, path, facts)
         except PlaygroundError as error:
@@ -134,7 +150,10 @@ def _lane_path(
     questions: Sequence[str], number: int, answers: Sequence[Sequence[NewAnswer]]
 ) -> list[NewItem]:
     path: list[NewItem] = []
-    for question, given in zip(questions, answers, strict=True):
+    for question, given in zip_longest(questions, answers):
+        path.append(NewItem(message_item("user", question)))
+        if given is None:
+            break
         answer = given[number]
         about = {
             "lane": number,
@@ -142,7 +161,6 @@ def _lane_path(
             "system": answer.system,
             "settings": dict(answer.settings),
         } | ({"prompt": answer.prompt} if answer.prompt else {})
-        path.append(NewItem(message_item("user", question)))
         path.append(NewItem(message_item("assistant", answer.text), about, variant=str(number)))
     return path
 

@@ -45,6 +45,7 @@ class ChatOpened:
     system: str | Unchanged = UNCHANGED
     model: str | Unchanged = UNCHANGED
     temporary: bool | Unchanged = UNCHANGED
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

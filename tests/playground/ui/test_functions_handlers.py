@@ -34,6 +34,7 @@ def form(**changes: object) -> FunctionForm:
         "system": None,
         "temperature": 0.0,
         "max_tokens": 256.0,
+        "conversation": "",
     }
     values.update(changes)  # type: ignore[typeddict-item]
     return values

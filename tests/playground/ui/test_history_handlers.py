@@ -11,13 +11,17 @@ from sqlalchemy import text
 
 from playground.errors import Conflict, InvalidRequest
 from playground.lab import Lane
-from playground.protocol import Message, Provenance, ToolCall
+from playground.protocol import Message, Provenance, Request, ToolCall
 from playground.store import Feedback, NewAnswer
 from playground.store.conversation_types import Conversation, Wanted, text_of
 from playground.store.conversations import Conversations
 from playground.store.database import Database
+from playground.tools import Toolbox
 from playground.ui.chat.events import ChatHandlers
 from playground.ui.chat.rating import Rating
+from playground.ui.compare.events import CompareHandlers
+from playground.ui.compare.lanes import LaneHandlers
+from playground.ui.components.binding import UNCHANGED
 from playground.ui.components.messages import (
     answer_turns,
     provenance_of,
@@ -27,6 +31,7 @@ from playground.ui.components.messages import (
 )
 from playground.ui.components.messages import text_of as shown
 from playground.ui.components.sampling import control_values
+from playground.ui.functions.events import FunctionHandlers
 from playground.ui.functions.timeline import Run, Timeline
 from playground.ui.history.events import HistoryHandlers
 from playground.ui.history.recording import Recorder
@@ -38,6 +43,8 @@ from playground.ui.history.turns import (
 )
 from tests.playground.store.conversation_examples import ASKED, CHAT, OTHER_ANSWER, TALK
 from tests.playground.ui.helpers import changed, drain, scripted
+from tests.playground.ui.test_compare_handlers import settings as lane_settings
+from tests.playground.ui.test_functions_handlers import form as function_form
 
 
 @pytest.fixture
@@ -83,6 +90,34 @@ async def test_question_is_kept_before_answer(
     assert kept[0] == ["Hi"]
     assert said(only(conversations)) == ["Hi", "One"]
     assert updates[0].conversation == only(conversations).id
+
+
+async def test_answers_name_what_they_belong_to(
+    conversations: Conversations, feedback: Feedback
+) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> list[str]:
+        asked.append(request)
+        return ["One"]
+
+    answering, recorder = scripted(script, "scripted", "other"), Recorder(conversations)
+    chat = ChatHandlers(answering, False, recorder)
+    functions = FunctionHandlers(answering, Toolbox(), (), False, recorder)
+    compare = CompareHandlers(LaneHandlers(answering), feedback, recorder=recorder)
+    filled = await values(chat, prompt="greet@2")
+    await drain(chat.send("In Chat", [], "", "scripted", "", **filled))
+    form = function_form(model="scripted", tools="[]")
+    (*_, last) = await drain(functions.send("In Functions", Timeline(), "", **form))
+    await drain(compare.ask("In Compare", None, False, 2, "", **lane_settings("scripted", "other")))
+    kept = {each.title: each.id for each in conversations.list().conversations}
+    found = [(request.conversation, request.prompt_version) for request in asked]
+    assert found == [
+        (kept["In Chat"], "greet@2"),
+        (kept["In Functions"], ""),
+        *[(kept["In Compare"], "")] * 2,
+    ]
+    assert last.conversation in (kept["In Functions"], UNCHANGED)
 
 
 async def test_retry_and_edit_are_branches(
@@ -192,7 +227,10 @@ def test_lanes_go_on_as_branches(conversations: Conversations) -> None:
     recorder, lanes = Recorder(conversations), [Lane("a"), Lane("b")]
     first = [NewAnswer("a", "same"), NewAnswer("b", "same")]
     second = [NewAnswer("a", "This one."), NewAnswer("b", "That one.")]
-    kept = recorder.record_lanes(["Which?"], lanes, [first])
+    kept = recorder.record_lanes(["Which?"], lanes, [])
+    assert [text_of(item.item) for item in conversations.find(kept).path()] == ["Which?"]
+    recorder.record_lanes(["Which?"], lanes, [first], kept)
+    assert recorder.record_lanes(["Which?", "Sure?"], lanes, [first], kept) == kept
     assert recorder.record_lanes(["Which?", "Sure?"], lanes, [first, second], kept) == kept
     found = conversations.find(kept)
     ends = [found.path(leaf.id) for leaf in found.leaves()]

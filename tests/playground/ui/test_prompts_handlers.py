@@ -190,10 +190,13 @@ async def test_prompt_fills_the_chat(chat: ChatPromptHandlers) -> None:
     assert "schema and tools" in str(panel.about)
     values = control_values((await chat.answering.model(None)).defaults)
     history = [turn("user", "before")]
-    update = await chat.insert(changed(panel.content), history, "scripted", "5", "x", **values)
+    update = await chat.insert(
+        changed(panel.content), history, "scripted", "full", 1, "5", "x", **values
+    )
     assert (update.model, update.system, update.message) == ("other", "S 5", "Two x\n")
     texts = [text_of(each["content"]) for each in changed(update.chatbot)]
     assert texts == ["before", "One", "1"]
+    assert update.prompt == "full@1"
     assert update.sampling["top_k"] == 4
     assert update.sampling["stop"] == "a\\n"
 
