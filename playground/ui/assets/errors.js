@@ -11,17 +11,20 @@
   const openTab = () =>
     document.querySelector('#tabs > .tab-wrapper [role="tab"][aria-selected="true"]')?.dataset.tabId;
 
-  // Where a field's label is not its id.
-  const LABELS = {
+  // Where a field has another id than the server's word for it.
+  const OTHER_IDS = {
     prompts: { "system prompt": "system", message: "user", "more messages": "others", settings: "sampling" },
+    finetune: { name: "as" },
   };
 
   function fieldOf(name) {
-    const plain = LABELS[openTab()]?.[name] ?? name.replace(/^recipe\./, "");
-    for (const prefix of PREFIXES[openTab()] ?? [""]) {
-      for (const id of [prefix + plain, prefix + plain.replaceAll("_", "-")]) {
-        const field = document.getElementById(id);
-        if (isSeen(field)) return field;
+    const other = OTHER_IDS[openTab()]?.[name];
+    for (const word of [other, name.replace(/^recipe\./, "")]) {
+      for (const prefix of word ? PREFIXES[openTab()] ?? [""] : []) {
+        for (const id of [prefix + word, prefix + word.replaceAll("_", "-")]) {
+          const field = document.getElementById(id);
+          if (isSeen(field)) return field;
+        }
       }
     }
     return null;
