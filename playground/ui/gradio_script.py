@@ -44,15 +44,14 @@ LOOKED_UP: Final = (
 )
 """The component ``t`` in the tree ``e``."""
 LOOKED_UP_ONCE: Final = (
-    "const ways=new WeakMap;function Z(e,t){let known=ways.get(e);"
-    "known||ways.set(e,known=new Map);let found=e;"
-    "for(const place of known.get(t)??[])found=found?.children?.[place];"
-    "if(found?.id===t)return found;const way=[],search=node=>{if(node.id===t)return node;"
-    "const inner=node.children??[];for(let n=0;n<inner.length;n++){way.push(n);"
-    "const one=search(inner[n]);if(one)return one;way.pop()}return null};"
-    "return found=search(e),found&&known.set(t,way),found}"
+    "const ways=new WeakMap;function Z(e,t){const follow=()=>{let found=e;"
+    "for(const place of ways.get(e)?.get(t)??[])found=found?.children?.[place];"
+    "return found?.id===t?found:null};let found=follow();if(found)return found;"
+    "const known=new Map,note=(node,way)=>{known.has(node.id)||known.set(node.id,way);"
+    "(node.children??[]).forEach((inner,place)=>note(inner,[...way,place]))};"
+    "return note(e,[]),ways.set(e,known),follow()}"
 )
-"""By the places that led there before, if they still do: a tree is changed in place."""
+"""By the places that lead there, which are noted for all at once, and again if they do not."""
 CHANGES: Final = (
     ("Blocks-*.js", TOLD, TOLD_ONCE),
     ("core-*.js", ATTACHED, ATTACHED_ONCE),

@@ -83,6 +83,9 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def streaming(*args: object, **kwargs: object) -> AsyncGenerator[object, None]:
+            if is_hidden_from_visitor(area):
+                yield convert(nothing)
+                return
             with error_toasts():
                 identity = visitor_for(area)
                 async with aclosing(stream(*args, **kwargs)) as updates:
