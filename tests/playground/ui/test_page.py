@@ -28,7 +28,7 @@ CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
         ("restore", 2, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
         ("score", 16, {"cmp-tag", "cmp-score", "cmp-preferences", "cmp-good", "cmp-thumbs"}),
-        ("report", 1, {"ft-report"}),
+        ("report", 1, {"ft-report", "ft-start"}),
         ("plan", 1, {"ft-plan"}),
         ("start", 1, {"ft-rooms", "ft-job"}),
         ("publish", 1, {"ft-rooms", "ad-version"}),

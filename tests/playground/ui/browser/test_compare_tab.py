@@ -30,6 +30,7 @@ def test_four_lanes_stand_two_by_two(echoed: Page) -> None:
     echoed.get_by_role("tab", name="Compare", exact=True).click()
     echoed.locator("#cmp-count label").filter(has_text="4").click()
     expect(echoed.get_by_role("combobox", name="Lane 4")).to_be_visible()
+    expect(echoed.locator("#cmp-label-d")).to_be_visible()
     echoed.fill("#cmp-question textarea", "Where are you?")
     echoed.press("#cmp-question textarea", "Enter")
     expect(echoed.locator("#cmp-text-d")).to_contain_text("Where are you?")
