@@ -19,6 +19,7 @@ from playground.store.conversations import Conversations
 from playground.store.database import Database
 from playground.store.responses import KeptResponse, Responses
 from playground.store.tables import Table
+from playground.store.usage import DAY_S, AnswerUsage, UsageStore, WantedUsage
 from tests.playground.store.conversation_examples import ASKED, CHAT, OTHER_ANSWER, TALK, said
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -94,6 +95,26 @@ def test_postgresql_keeps_feedback_and_responses(url: str, tmp_path: Path) -> No
     assert responses.find("resp_1").input == [{"type": "message"}]
     feedback.close()
     responses.close()
+
+
+def test_postgresql_sums_usage_as_sqlite(url: str, tmp_path: Path) -> None:
+    answers = [
+        AnswerUsage(
+            ended=DAY_S * day + 0.5, model=model, prompt_tokens=10, cached_tokens=4,
+            completion_tokens=5, first_token_s=0.25, total_s=1.0, running_s=0.75,
+        )
+        for day in (1, 2)
+        for model in ("a", "b", "b")
+    ]  # fmt: skip
+    found = []
+    for where in (url, ""):
+        store = UsageStore(tmp_path, where, keep_days=36_500)
+        store.add(answers)
+        whole = WantedUsage(0, DAY_S * 3)
+        found.append([store.sums(whole), store.sums(whole, ["period", "model"])])
+        store.close()
+    assert found[0] == found[1]
+    assert [len(each) for each in found[0]] == [1, 4]
 
 
 def test_postgresql_migrations_equal_tables(url: str, tmp_path: Path) -> None:
