@@ -149,6 +149,7 @@ def loaded_back(use: Use, adapter: Path, written: dict[Target, Path]) -> str:
     tuned = PeftModel.from_pretrained(base, str(adapter)).eval()
     prompts = _prompts(use)
     wanted = _greedy(tuned, prompts)
+    expected = [_logits_of(tuned, *each) for each in zip(prompts, wanted, strict=True)]
     tuned.unload()
     cells = [f"without {agreement(_greedy(base, prompts), wanted):.0%}"]
     use.backend.load_adapter(adapter, "rome")
@@ -158,7 +159,11 @@ def loaded_back(use: Use, adapter: Path, written: dict[Target, Path]) -> str:
         if target not in written:
             continue
         model = _read(target, written[target], base)
-        cells.append(f"{target} {agreement(_greedy(model, prompts), wanted):.0%}")
+        found = _greedy(model, prompts)
+        cells.append(f"{target} {agreement(found, wanted):.0%}")
+        for prompt, got, asked, was in zip(prompts, found, wanted, expected, strict=True):
+            if got != asked:
+                cells[-1] += f" ({_first_difference(got, asked, was, model, prompt)})"
         if isinstance(model, PeftModel):
             model.unload()
     return ", ".join(cells)
@@ -194,6 +199,30 @@ def _greedy(
                 ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
         answers.append(ids[len(prompt) :])
     return answers
+
+
+def _logits_of(
+    model: PreTrainedModel | PeftModel, prompt: Sequence[int], answer: Sequence[int]
+) -> torch.Tensor:
+    """The logits that each token of an answer is taken from: [tokens, vocabulary]."""
+    with torch.inference_mode():
+        logits: torch.Tensor = model(input_ids=torch.tensor([[*prompt, *answer]])).logits
+    return logits[0, len(prompt) - 1 : -1]
+
+
+def _first_difference(
+    ours: Sequence[int],
+    theirs: Sequence[int],
+    expected: torch.Tensor,
+    model: PreTrainedModel | PeftModel,
+    prompt: Sequence[int],
+) -> str:
+    """How near the two likeliest tokens are where answers part, and how far the export's logits are
+    from PEFT's: a distance smaller than that is a tie, which any rounding decides."""
+    place = next(at for at, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+    first, second = expected[place].topk(2).values.tolist()
+    error = float((_logits_of(model, prompt, theirs) - expected).abs().max())
+    return f"two tokens {first - second:.4f} apart, logits off by {error:.4f}"
 
 
 def _ids(use: Use, question: str, model: str | None = None) -> list[int]:
