@@ -1,10 +1,5 @@
 """All stores on a real PostgreSQL, started for these tests by a user of its own."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,39 +16,15 @@ from playground.store.responses import KeptResponse, Responses
 from playground.store.tables import Table
 from playground.store.usage import DAY_S, AnswerUsage, UsageStore, WantedUsage
 from tests.playground.store.conversation_examples import ASKED, CHAT, OTHER_ANSWER, TALK, said
+from tests.postgresql import NEEDS_POSTGRESQL, postgresql
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-PORT = "5"  # of a socket in a folder of its own: no other cluster is disturbed
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not PROGRAMS, reason="PostgreSQL is not installed: apt-get install postgresql"
-    ),
-]
+pytestmark = [pytest.mark.slow, NEEDS_POSTGRESQL]
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A new cluster: only a socket, no password. PostgreSQL refuses to run as root."""
-    programs = PROGRAMS[-1].parent
-    user = "postgres" if os.getuid() == 0 else ""
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-    data = folder / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        command, quiet = [str(programs / program), *arguments], subprocess.DEVNULL
-        subprocess.run(command, user=user or None, cwd=folder, check=True, stdout=quiet, timeout=60)
-
-    options = f"-k {folder} -p {PORT} -c listen_addresses='' -c fsync=off"
-    run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
-    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql://tester@/postgres?host={folder}&port={PORT}"
-    finally:
-        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    with postgresql() as made:
+        yield made
 
 
 def test_postgresql_keeps_trees(url: str, tmp_path: Path) -> None:
