@@ -17,7 +17,7 @@ FLEET = "fleet/embedded"
 def said(client: openai.OpenAI, conversation: str) -> list[tuple[str, str]]:
     """Roles and texts of a conversation's messages."""
     items = client.conversations.items.list(conversation, order="asc")
-    return [(each.role, each.content[0].text) for each in items]  # type: ignore[union-attr]
+    return [(each.role, each.content[0].text) for each in items]  # type: ignore[union-attr, index]
 
 
 def test_killed_server_costs_one_answer(tmp_path: Path, playground_url: str) -> None:
