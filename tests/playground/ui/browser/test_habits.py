@@ -1,30 +1,13 @@
 """The page does what people are used to from other chats."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from playground.backends.local import LocalBackend
-from tests.playground.ui.browser.conftest import opened
-from tests.playground.ui.browser.scripted import echo_page
+from tests.playground.ui.browser.scripted import SLOWLY
 
 pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
 LOG = "#chat .bubble-wrap"
-
-
-@pytest.fixture(scope="module")
-def slow_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Answers in about twenty pieces, over half a second apart."""
-    with echo_page(backend, tmp_path_factory.mktemp("slow"), pause_s=0.6) as url:
-        yield url
-
-
-@pytest.fixture
-def slow(browser: Browser, slow_url: str) -> Iterator[Page]:
-    with opened(browser, slow_url) as page:
-        yield page
 
 
 def send(page: Page, text: str) -> None:
@@ -37,39 +20,39 @@ def ended(page: Page) -> None:
     expect(page.locator("#message .stop-button")).to_have_count(0)
 
 
-def test_a_reader_who_scrolls_up_stays_there(slow: Page) -> None:
-    send(slow, "SAY:" + "\n\n".join(f"paragraph {number}" for number in range(90)))
-    expect(slow.locator(BOT)).to_contain_text("paragraph 40")
-    slow.locator(LOG).hover()
-    slow.mouse.wheel(0, -300)
-    slow.wait_for_function(
+def test_a_reader_who_scrolls_up_stays_there(echoed: Page) -> None:
+    send(echoed, SLOWLY + "\n\n".join(f"paragraph {number}" for number in range(90)))
+    expect(echoed.locator(BOT)).to_contain_text("paragraph 40")
+    echoed.locator(LOG).hover()
+    echoed.mouse.wheel(0, -300)
+    echoed.wait_for_function(
         "log => { const e = document.querySelector(log);"
         " return e.scrollHeight - e.scrollTop - e.clientHeight > 150 }",
         arg=LOG,
     )
-    top = slow.evaluate("log => document.querySelector(log).scrollTop", LOG)
-    expect(slow.locator(BOT)).to_contain_text("paragraph 80")
-    assert abs(slow.evaluate("log => document.querySelector(log).scrollTop", LOG) - top) < 5
-    ended(slow)
-    send(slow, "and now?")
-    slow.wait_for_function(
+    top = echoed.evaluate("log => document.querySelector(log).scrollTop", LOG)
+    expect(echoed.locator(BOT)).to_contain_text("paragraph 80")
+    assert abs(echoed.evaluate("log => document.querySelector(log).scrollTop", LOG) - top) < 5
+    ended(echoed)
+    send(echoed, "and now?")
+    echoed.wait_for_function(
         "log => { const e = document.querySelector(log);"
         " return e.scrollHeight - e.scrollTop - e.clientHeight < 40 }",
         arg=LOG,
     )
 
 
-def test_an_answer_names_its_model_and_pulses_before_it_begins(slow: Page) -> None:
+def test_an_answer_names_its_model_and_pulses_before_it_begins(echoed: Page) -> None:
     animation = (
         "() => { const line = document.querySelector('#chat .byline');"
         " return line && getComputedStyle(line, '::after').animationName }"
     )
-    send(slow, "hello there")
-    slow.wait_for_function(f"({animation})() === 'pulse'", polling="raf")
-    expect(slow.locator("#chat .byline")).to_have_text("echo")
-    ended(slow)
-    assert slow.evaluate(animation) == "none"
-    expect(slow.locator(BOT)).to_contain_text("hello there")
+    send(echoed, f"{SLOWLY}hello there")
+    echoed.wait_for_function(f"({animation})() === 'pulse'", polling="raf")
+    expect(echoed.locator("#chat .byline")).to_have_text("echo")
+    ended(echoed)
+    assert echoed.evaluate(animation) == "none"
+    expect(echoed.locator(BOT)).to_contain_text("hello there")
 
 
 def test_a_retry_keeps_both_answers(echoed: Page) -> None:
@@ -100,11 +83,11 @@ def test_an_answer_is_edited_and_the_chat_goes_on(echoed: Page) -> None:
     expect(echoed.locator(BOT).first).to_contain_text("A map of <b>keys</b>.")
 
 
-def test_escape_stops_an_answer(slow: Page) -> None:
-    send(slow, "word " * 600)
-    expect(slow.locator(BOT)).to_contain_text("word")
-    slow.keyboard.press("Escape")
-    expect(slow.locator("#status .note")).to_contain_text("stopped by you")
+def test_escape_stops_an_answer(echoed: Page) -> None:
+    send(echoed, SLOWLY + "word " * 600)
+    expect(echoed.locator(BOT)).to_contain_text("word")
+    echoed.keyboard.press("Escape")
+    expect(echoed.locator("#status .note")).to_contain_text("stopped by you")
 
 
 def test_the_code_panel_is_a_dialog(echoed: Page) -> None:
