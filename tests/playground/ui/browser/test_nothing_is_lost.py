@@ -69,18 +69,18 @@ def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
     expect(new_page.locator("#json-text textarea")).to_have_value("Ada is 36.")
 
 
-def test_a_new_chat_in_mid_answer_is_empty(echoed: Page) -> None:
-    echoed.fill(BOX, SLOWLY + "a word and another " * 100)
-    echoed.press(BOX, "Enter")
-    expect(echoed.locator(BOT)).to_contain_text("a word")
-    echoed.click("#new-chat")
-    expect(echoed.locator("#chat .message")).to_have_count(0)
-    expect(echoed.locator(".stop-button")).to_have_count(0)
-    echoed.fill(BOX, "second question")
-    echoed.press(BOX, "Enter")
-    expect(echoed.locator(BOT)).to_contain_text("second question")
-    expect(echoed.locator("#chat .user .prose")).to_have_text("second question")
-    expect(echoed.locator("#status .note")).to_contain_text("1 token")
+def test_a_new_chat_in_mid_answer_is_empty(echo_chat: Page) -> None:
+    echo_chat.fill(BOX, SLOWLY + "a word and another " * 100)
+    echo_chat.press(BOX, "Enter")
+    expect(echo_chat.locator(BOT)).to_contain_text("a word")
+    echo_chat.click("#new-chat")
+    expect(echo_chat.locator("#chat .message")).to_have_count(0)
+    expect(echo_chat.locator(".stop-button")).to_have_count(0)
+    echo_chat.fill(BOX, "second question")
+    echo_chat.press(BOX, "Enter")
+    expect(echo_chat.locator(BOT)).to_contain_text("second question")
+    expect(echo_chat.locator("#chat .user .prose")).to_have_text("second question")
+    expect(echo_chat.locator("#status .note")).to_contain_text("1 token")
 
 
 def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_path: Path) -> None:
@@ -100,16 +100,16 @@ def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_pat
             expect(page.locator(BOT)).to_have_text([re.compile("Tokyo"), re.compile("Oslo")])
 
 
-def test_functions_cleared_in_mid_answer_stay_empty(echoed: Page) -> None:
-    echoed.get_by_role("tab", name="Functions", exact=True).click()
-    echoed.fill("#fn-message textarea", SLOWLY + "a word and another " * 100)
-    echoed.press("#fn-message textarea", "Enter")
-    expect(echoed.locator("#fn-chat .bot .prose")).to_contain_text("a word")
-    echoed.click("#fn-clear")
-    expect(echoed.locator("#fn-chat .message")).to_have_count(0)
-    echoed.fill("#fn-message textarea", "second question")
-    echoed.press("#fn-message textarea", "Enter")
-    expect(echoed.locator("#fn-chat .user .prose")).to_have_text("second question")
-    expect(echoed.locator("#fn-chat .bot .prose")).to_have_text(
+def test_functions_cleared_in_mid_answer_stay_empty(echo_tab: Page) -> None:
+    echo_tab.get_by_role("tab", name="Functions", exact=True).click()
+    echo_tab.fill("#fn-message textarea", SLOWLY + "a word and another " * 100)
+    echo_tab.press("#fn-message textarea", "Enter")
+    expect(echo_tab.locator("#fn-chat .bot .prose")).to_contain_text("a word")
+    echo_tab.click("#fn-clear")
+    expect(echo_tab.locator("#fn-chat .message")).to_have_count(0)
+    echo_tab.fill("#fn-message textarea", "second question")
+    echo_tab.press("#fn-message textarea", "Enter")
+    expect(echo_tab.locator("#fn-chat .user .prose")).to_have_text("second question")
+    expect(echo_tab.locator("#fn-chat .bot .prose")).to_have_text(
         re.compile(r"^echo\s+second question\s*$")
     )

@@ -87,7 +87,7 @@ def test_copying_and_editing_give_the_text(echo_chat: Page) -> None:
 
 def test_another_host_is_refused_by_policy(browser: Browser, echo_url: str) -> None:
     page = browser.new_page()  # `opened` would count the request that the policy refuses
-    page.goto(echo_url)
+    page.goto(echo_url, wait_until="domcontentloaded")
     refused = page.evaluate(
         """() => new Promise(resolve => {
             document.addEventListener('securitypolicyviolation', e => resolve(e.blockedURI));
