@@ -81,7 +81,7 @@ def test_copying_and_editing_give_the_text(echo_chat: Page) -> None:
     echo_chat.wait_for_function(
         "async text => (await navigator.clipboard.readText()) === text", arg=text
     )
-    echo_chat.get_by_label("Edit").first.click()
+    echo_chat.locator("#chat").get_by_label("Edit").first.click()
     expect(echo_chat.locator("#chat textarea").first).to_have_value(text)
 
 
