@@ -100,6 +100,10 @@ class ServerSettings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe level that is logged"
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="how the log is written; json: an object a line, also one for each request",
+    )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body, MiB")
     max_upload_mib: float = Field(default=512.0, gt=0, description="largest uploaded file, MiB")
     stream_interval_ms: float = Field(
@@ -107,6 +111,11 @@ class ServerSettings(Section):
     )
     drain_s: float = Field(
         default=8.0, ge=0, description="time for running answers to end after SIGTERM, s"
+    )
+    allowed_hosts: Annotated[Several[str], Flag("--allowed-host")] = Field(
+        default=(),
+        description="name under which browsers reach this server, beside localhost and addresses; "
+        "asked only where nobody signs in",
     )
     cors_origins: Annotated[Several[str], Flag("--cors-origin")] = Field(
         default=(),

@@ -1,12 +1,13 @@
 """Requests that Gradio's endpoints cannot read: a 4xx with the reason, not a 500 and a traceback.
 
-What handlers raise does not come here: it is a toast (`playground.ui.components.errors`).
+And files that are named by an address: Gradio would fetch it. What handlers raise does not come here: it is a toast (`playground.ui.components.errors`).
 """
 
 import re
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio import processing_utils
 from gradio.route_utils import FnIndexInferError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -33,6 +34,13 @@ def answer_faults(app: FastAPI, page: gr.Blocks) -> None:
     for kind in (*UNREADABLE, FnIndexInferError):
         app.add_exception_handler(kind, unreadable)
     app.add_middleware(KnownEvents, page=page)
+    processing_utils.async_ssrf_protected_download = _refuse_address
+
+
+async def _refuse_address(url: str, cache_dir: str) -> str:
+    """In the place of Gradio's download (6.31), which any visitor could make this machine do."""
+    problem = "a file is uploaded; nothing is fetched from an address"
+    raise gr.Error(problem, title="Not accepted", print_exception=False)
 
 
 class KnownEvents:
