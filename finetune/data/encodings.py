@@ -68,7 +68,7 @@ class _Unpacking(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._file = gzip.open(path)
+        self._file = gzip.GzipFile(path)
         self._left = max(MIN_UNPACKED_BYTES, MAX_EXPANSION * path.stat().st_size)
 
     def readable(self) -> bool:

@@ -55,7 +55,7 @@ class Origins:
         if site is not None:
             is_foreign = site not in SAME
         else:
-            own = (host, headers.get("x-forwarded-host", ""))
+            own = [name for name in (host, headers.get("x-forwarded-host")) if name]
             is_foreign = origin is not None and urlsplit(origin).netloc not in own
         if is_foreign:
             raise Forbidden("this request comes from a page of another origin")

@@ -1,6 +1,7 @@
 """Requests that Gradio's endpoints cannot read: a 4xx with the reason, not a 500 and a traceback.
 
-And files that are named by an address: Gradio would fetch it. What handlers raise does not come here: it is a toast (`playground.ui.components.errors`).
+And files that are named by an address, which Gradio would fetch. What handlers raise does not come
+here: it is a toast (`playground.ui.components.errors`).
 """
 
 import re
@@ -37,7 +38,7 @@ def answer_faults(app: FastAPI, page: gr.Blocks) -> None:
     processing_utils.async_ssrf_protected_download = _refuse_address
 
 
-async def _refuse_address(url: str, cache_dir: str) -> str:
+async def _refuse_address(_url: str, **_cache: str) -> str:
     """In the place of Gradio's download (6.31), which any visitor could make this machine do."""
     problem = "a file is uploaded; nothing is fetched from an address"
     raise gr.Error(problem, title="Not accepted", print_exception=False)
