@@ -47,13 +47,12 @@ ROWS = [
 BASE, SWAPPED = "", "swapped"
 VERSIONS = ("first", "second")
 CANCELLED_SHARE, CANCELLED_AFTER = 0.3, 6
-SWAP_S, SAMPLE_S, FREE_S, STOP_S = 2.0, 1.0, 10.0, 60
-MIB = 2**20
+SWAP_S, SAMPLE_S, FREE_S, STOP_S, MIB = 2.0, 1.0, 10.0, 60, 2**20
 RUNNING = re.compile(r"^vllm:num_requests_(?:running|waiting)\S* (\S+)$", re.MULTILINE)
 
 
 class Failed(Exception):
-    """An answer that came to no end of its own."""
+    """An answer without an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,7 @@ async def pieces(http: httpx.AsyncClient, case: Case, model: str) -> AsyncIterat
         if reply.status_code != 200:
             raise Failed(f"{reply.status_code}: {(await reply.aread()).decode()[:200]}")
         if not case.body.get("stream"):
-            choice = json.loads(await reply.aread())["choices"][0]
-            yield f"{choice['message']['content']} ({choice['finish_reason']})"
+            yield json.loads(await reply.aread())["choices"][0]["message"]["content"]
             return
         has_ended = False
         async for line in reply.aiter_lines():
@@ -182,10 +180,10 @@ class Soak:
         while time.monotonic() < until:
             number = self._rng.randrange(len(self._cases))
             name = self._rng.choice((BASE, *VERSIONS, SWAPPED, SWAPPED))
-            case, hangs_up = self._cases[number], self._rng.random() < CANCELLED_SHARE
+            case = self._cases[number]
             self.tally.asked[case.name] += 1
             try:
-                if hangs_up:
+                if self._rng.random() < CANCELLED_SHARE:
                     await self._hang_up(case, name)
                 else:
                     await self._compare(number, name)
@@ -305,15 +303,13 @@ def report(tally: Tally, busy: int, seconds: float) -> None:
     asked = ", ".join(f"{name} {count}" for name, count in sorted(tally.asked.items()))
     print(f"{seconds:.0f} s, {sum(tally.asked.values())} requests: {asked}")
     print(f"{tally.ended} answers ended, {tally.cancelled} clients hung up")
-    jobs = ", ".join(f"{count} {status}" for status, count in tally.jobs.items())
-    print(f"{tally.swaps} exchanges of an adapter; jobs: {jobs or 'none'}")
+    print(f"{tally.swaps} exchanges of an adapter; jobs: {dict(tally.jobs)}")
     print(f"wrong: {len(tally.wrong)}, lost: {len(tally.lost)}, still running: {busy}")
     for line in [*tally.wrong[:5], *tally.lost[:5]]:
         print(f"  {line}")
     first, last = tally.memory[0][1], tally.memory[-1][1]
-    print(
-        f"memory: {first:.0f} MiB at first, {last:.0f} at the end, {slope(tally.memory):+.2f} a minute"
-    )
+    minute = slope(tally.memory)
+    print(f"memory: {first:.0f} MiB at first, {last:.0f} at the end, {minute:+.2f} a minute")
 
 
 async def soak(url: str, pid: int, arguments: argparse.Namespace) -> bool:
@@ -338,8 +334,8 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
+    with tempfile.TemporaryDirectory() as home_folder:
+        home = Path(home_folder)
         write_adapters(home, arguments.model)
         with server(home, arguments.model) as (url, process):
             is_well = asyncio.run(soak(url, process.pid, arguments))

@@ -199,6 +199,7 @@ def _serve_on(
     fair_use: "FairUse",
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.access import DemoRules
     from playground.backends.router import ModelRouter
     from playground.lab.metrics import Metrics
     from playground.services import Services
@@ -236,7 +237,7 @@ def _serve_on(
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            ModelRouter(backend, remotes, watch),
+            ModelRouter(backend, remotes, watch, DemoRules(settings.access)),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,

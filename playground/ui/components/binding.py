@@ -87,7 +87,7 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
         @functools.wraps(handler)
         async def streaming(*args: object, **kwargs: object) -> AsyncGenerator[object, None]:
             with error_toasts():
-                identity = visitor_for(area)
+                identity = visitor_for(area, room)
                 async with aclosing(stream(*args, **kwargs)) as updates:
                     while True:
                         with within_event(identity, room):  # each step: contexts may differ
@@ -102,18 +102,18 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def awaiting(*args: object, **kwargs: object) -> object:
-            if is_hidden_from_visitor(area):
+            if is_hidden_from_visitor(area, room):
                 return convert(nothing)
-            with error_toasts(), within_event(visitor_for(area), room):
+            with error_toasts(), within_event(visitor_for(area, room), room):
                 return convert(await coroutine(*args, **kwargs))
 
         return awaiting
 
     @functools.wraps(handler)
     def plain(*args: object, **kwargs: object) -> object:
-        if is_hidden_from_visitor(area):
+        if is_hidden_from_visitor(area, room):
             return convert(nothing)
-        with error_toasts(), within_event(visitor_for(area), room):
+        with error_toasts(), within_event(visitor_for(area, room), room):
             return convert(handler(*args, **kwargs))
 
     return plain

@@ -23,17 +23,17 @@ ASKS_NOBODY = "playground_asks_nobody"
 """Attribute of a page that may be mounted without the gate."""
 
 
-def visitor_for(area: Area) -> Identity:
+def visitor_for(area: Area, room: str) -> Identity:
     """Return who sent the event that runs here.
 
     Raises `Forbidden`, or `Unauthorized` for a visit, if that part of the page is not open to them.
     """
     identity = visitor()
-    identity.require(area)
+    identity.require(area, room)
     return identity
 
 
-def is_hidden_from_visitor(area: Area) -> bool:
+def is_hidden_from_visitor(area: Area, room: str) -> bool:
     """Whether the page refreshes by itself what its visitor does not see: that is no error.
 
     The page sends such events unqueued, what people do is queued (`components.events`).
@@ -42,7 +42,7 @@ def is_hidden_from_visitor(area: Area) -> bool:
     if not isinstance(request, gr.Request) or request.request is None:
         return False
     unqueued = str(request.request.scope.get("path", "")).rstrip("/").endswith("/predict")
-    return unqueued and not visitor().may_use(area)
+    return unqueued and not visitor().sees(area, room)
 
 
 @contextmanager
