@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,10 @@ from typing import Any
 import httpx
 
 SERVE = "from playground.cli import main; main()"
-FLAGS = ("--precision", "fp32", "--training-priority", "balanced", "--port", "0")
+FLAGS = (
+    "--precision", "fp32", "--training-priority", "balanced", "--port", "0", "--kv-cache-gib", "0.1"
+)  # fmt: skip
+"""A small cache of prompts is full at once, so that what grows afterwards is no cache."""
 QUESTIONS = (
     "What is the capital of Japan?", "Tell me about the weather in Rome.",
     "Could you make a table of the planets, please?", "What is 17 plus 25?",
@@ -101,7 +104,7 @@ def cases() -> list[Case]:
     return found
 
 
-async def pieces(http: httpx.AsyncClient, case: Case, model: str) -> AsyncIterator[str]:
+async def pieces(http: httpx.AsyncClient, case: Case, model: str) -> AsyncGenerator[str, None]:
     """Yield the answer as it comes. Raises `Failed` for one without an end."""
     async with http.stream("POST", case.path, json=case.body | {"model": model}) as reply:
         if reply.status_code != 200:
@@ -194,20 +197,19 @@ class Soak:
         answer = await whole(self._http, self._cases[number], self._model(name))
         versions = VERSIONS if name == SWAPPED else (name,)
         self.tally.ended += 1
-        if answer not in [self._alone[number, version] for version in versions]:
-            wanted = self._alone[number, versions[0]]
+        alone = [self._alone[number, version] for version in versions]
+        if answer not in alone:
             case = self._cases[number].name
-            self.tally.wrong.append(f"{case} of {name or 'base'}: {answer!r}, alone {wanted!r}")
+            self.tally.wrong.append(f"{case} of {name or 'base'}: {answer!r}, alone {alone}")
 
     async def _hang_up(self, case: Case, name: str) -> None:
         self.tally.cancelled += 1
         if case.body.get("stream"):
             most = self._rng.randrange(CANCELLED_AFTER)
             async with aclosing(pieces(self._http, case, self._model(name))) as stream:
-                count = 0
                 async for _ in stream:
-                    count += 1
-                    if count > most:
+                    most -= 1
+                    if most < 0:
                         return
             return
         try:
@@ -307,8 +309,7 @@ def report(tally: Tally, busy: int, seconds: float) -> None:
     print(f"wrong: {len(tally.wrong)}, lost: {len(tally.lost)}, still running: {busy}")
     for line in [*tally.wrong[:5], *tally.lost[:5]]:
         print(f"  {line}")
-    first, last = tally.memory[0][1], tally.memory[-1][1]
-    minute = slope(tally.memory)
+    first, last, minute = tally.memory[0][1], tally.memory[-1][1], slope(tally.memory)
     print(f"memory: {first:.0f} MiB at first, {last:.0f} at the end, {minute:+.2f} a minute")
 
 
