@@ -23,7 +23,7 @@ from tests.playground.api.serving import running
 
 PIECE = 64
 SLOWLY, PAUSE_S = "SLOWLY SAY:", 0.4
-"""Begins a message whose answer comes in about twenty pieces, so many seconds apart."""
+"""In a message: its answer comes in about twenty pieces, so many seconds apart."""
 MODELS = (ModelInfo("echo", context_length=400_000), ModelInfo("other", context_length=400_000))
 
 
@@ -36,7 +36,7 @@ def echo(request: Request) -> Iterable[str]:
 
 def pause_s(request: Request) -> float:
     """Seconds before each piece."""
-    return PAUSE_S if request.messages[-1].content.startswith(SLOWLY) else 0.0
+    return PAUSE_S if SLOWLY in request.messages[-1].content else 0.0
 
 
 @contextmanager

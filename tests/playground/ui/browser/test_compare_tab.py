@@ -34,6 +34,7 @@ def test_a_seed_stays_random_when_settings_open(compare: Page) -> None:
 def test_four_lanes_stand_two_by_two(compare: Page) -> None:
     compare.locator("#cmp-count label").filter(has_text="4").click()
     expect(compare.get_by_role("combobox", name="Lane 4")).to_be_visible()
+    expect(compare.locator("#cmp-label-d")).to_be_visible()
     compare.fill("#cmp-question textarea", "Where are you?")
     compare.press("#cmp-question textarea", "Enter")
     expect(compare.locator("#cmp-text-d")).to_contain_text("Where are you?")

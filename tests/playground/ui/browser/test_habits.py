@@ -1,7 +1,7 @@
 """The page does what people are used to from other chats."""
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.playground.ui.browser.scripted import SLOWLY
 
@@ -50,9 +50,28 @@ def test_an_answer_names_its_model_and_pulses_before_it_begins(echo_chat: Page) 
     send(echo_chat, f"{SLOWLY}hello there")
     echo_chat.wait_for_function(f"({animation})() === 'pulse'", polling="raf")
     expect(echo_chat.locator("#chat .byline")).to_have_text("echo")
+    thumbs = echo_chat.locator("#chat .message-buttons").get_by_label("ike")
+    expect(thumbs.locator("visible=true")).to_have_count(0)  # half an answer is not rated
     ended(echo_chat)
+    expect(thumbs.locator("visible=true")).to_have_count(2)
     assert echo_chat.evaluate(animation) == "none"
     expect(echo_chat.locator(BOT)).to_contain_text("hello there")
+
+
+def test_every_tab_shows_that_it_waits(echoed: Page) -> None:
+    waiting = "() => getComputedStyle(document.querySelector('{}'), '::after').animationName"
+    for tab, box, action, place in (
+        ("Functions", "fn-message", "", "#fn-chat .user-row + .message-buttons"),
+        ("JSON", "json-text", "json-extract", "#json-badge"),
+        ("Prompts", "pr-user", "pr-run", "#pr-note"),
+        ("Compare", "cmp-question", "", "#cmp-text-b"),
+    ):
+        echoed.get_by_role("tab", name=tab, exact=True).click()
+        echoed.fill(f"#{box} textarea", f"{SLOWLY}1")
+        echoed.click(f"#{action}") if action else echoed.press(f"#{box} textarea", "Enter")
+        echoed.wait_for_selector(place, state="attached")
+        echoed.wait_for_function(f"({waiting.format(place)})() === 'pulse'", polling="raf")
+        echoed.wait_for_function(f"({waiting.format(place)})() === 'none'")
 
 
 def test_a_retry_keeps_both_answers(echo_chat: Page) -> None:
@@ -163,6 +182,30 @@ def test_a_phone_folds_the_form_and_shows_the_result(
     )
     assert min(sizes) >= 16
     page.close()
+
+
+def test_a_phone_reaches_every_tab(browser: Browser, echo_url: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{echo_url}#finetune")
+    expect(page.locator("#ft-name")).to_be_visible()
+    page.get_by_label("More tabs").click()
+    page.locator(".overflow-dropdown").get_by_role("button", name="Compare").click()
+    expect(page.locator("#cmp-question")).to_be_visible()
+    page.wait_for_url("**#compare")
+    page.go_back()
+    expect(page.locator("#ft-name")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("go compare")
+    page.keyboard.press("Enter")
+    expect(page.locator("#cmp-question")).to_be_visible()
+    page.get_by_role("tab", name="Chat", exact=True).click()
+    for close in (page.get_by_role("button", name="Close settings"), page.locator("#chat")):
+        page.click('#header [data-action="settings"]')
+        expect(page.locator("#settings")).to_be_visible()
+        close.click(position={"x": 8, "y": 8})  # of the conversation, where no panel lies over it
+        expect(page.locator("#settings")).to_be_hidden()
+    context.close()
 
 
 def test_keys_open_the_palette_the_sheet_and_the_last_message(echo_chat: Page) -> None:

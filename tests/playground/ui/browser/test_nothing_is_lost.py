@@ -58,6 +58,9 @@ def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
     new_page.get_by_role("tab", name="JSON", exact=True).click()
     assert new_page.url.endswith("#json")
     new_page.fill("#json-text textarea", "Ada is 36.")
+    new_page.get_by_role("tab", name="Functions", exact=True).click()
+    new_page.fill("#fn-message textarea", "What is the weather?")
+    kept(new_page, "What is the weather?")
     new_page.get_by_role("tab", name="Fine-tune", exact=True).click()
     new_page.fill("#ft-name input", "catalogue-7")
     kept(new_page, "catalogue-7")
@@ -65,6 +68,8 @@ def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
     assert reload_on.endswith("#finetune")
     new_page.reload()
     expect(new_page.locator("#ft-name input")).to_have_value("catalogue-7")
+    new_page.go_back()
+    expect(new_page.locator("#fn-message textarea")).to_have_value("What is the weather?")
     new_page.go_back()
     expect(new_page.locator("#json-text textarea")).to_have_value("Ada is 36.")
 
