@@ -1,6 +1,7 @@
 """Training rows for SmolLM2 out of people's sentences: calls, refusals, extraction.
 
     python -m recipes.smollm2.rows --natural FOLDER --home FILE --functions FILE --own FOLDER OUT
+    python -m recipes.smollm2.rows … --scale 0.2 --own-share 0.5 --own-sessions 300 --chat FILE OUT
 
 How often each set is drawn from, and what of it is kept for the evaluation. Knows no model.
 """
@@ -14,12 +15,15 @@ from pathlib import Path
 
 from recipes.smollm2 import sentences
 from recipes.smollm2.drawer import Drawer, Row, call
+from recipes.smollm2.questions import written
 from recipes.smollm2.sentences import Wish
 
 MAX_CHARACTERS = 1500
 """A longer row is left out: it would be more than some 380 tokens."""
 SERVICE_ROWS = 800
 OWN_SESSIONS = 1100
+SWAPPED = 200
+"""Own requests asked for as fields of a text, and own texts that are the arguments of a call."""
 RARE_SLOT = 4
 """A slot of fewer wishes of an intent is no parameter of its function."""
 HELD_OUT_DOMAINS = frozenset({"banking", "kitchen_and_dining"})
@@ -104,10 +108,17 @@ def strange_functions(file: Path) -> list[Row]:
     return [function for function in functions if len(json.dumps(function)) < 450]
 
 
-def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
+def lines_of(file: Path) -> list[Row]:
+    """Read JSON lines."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def own_rows(
+    drawer: Drawer, folder: Path, rng: random.Random, session_count: int = OWN_SESSIONS
+) -> list[Row]:
     """Rows out of the project's own sentences; see `recipes/smollm2/own`."""
     rows = []
-    tools = [json.loads(line) for line in (folder / "tools.jsonl").read_text().splitlines()]
+    tools = lines_of(folder / "tools.jsonl")
     for row in tools:
         others = rng.choices((0, 1, 2, 3), (2, 2, 3, 4))[0]
         by_name = {each["function"]["name"]: each["function"] for each in rng.sample(tools, others)}
@@ -115,9 +126,9 @@ def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
         user = {"role": "user", "content": row["text"]}
         answer = call(row["function"]["name"], row["arguments"])
         rows.append(drawer.conversation([user, answer], [*by_name.values(), row["function"]]))
-    rows += [drawer.own_session(tools) for _ in range(OWN_SESSIONS)]
-    for line in (folder / "choice.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    rows += [drawer.own_session(tools) for _ in range(session_count)]
+    rows += [drawer.request_as_text(row) for row in rng.sample(tools, SWAPPED) if row["arguments"]]
+    for row in lines_of(folder / "choice.jsonl"):
         user = {"role": "user", "content": row["text"]}
         made = row["call"]
         answer = (
@@ -126,13 +137,30 @@ def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
             else {"role": "assistant", "content": row["answer"]}
         )
         rows.append(drawer.conversation([user, answer], row["functions"]))
-    for line in (folder / "extraction.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    texts = lines_of(folder / "extraction.jsonl")
+    rows += [drawer.text_as_request(row, tools) for row in rng.sample(texts, SWAPPED)]
+    for row in texts:
         told = row["instruction"]
         asked = told if row["text"] in told else f"{told}\n\n{row['text']}"
         rows.append(drawer.filled(row["text"], row["schema"], row["output"], asked))
-    rows += map(json.loads, (folder / "system.jsonl").read_text().splitlines())
-    return rows
+    return rows + lines_of(folder / "system.jsonl")
+
+
+def chat_rows(drawer: Drawer, file: Path, folder: Path, rng: random.Random) -> list[Row]:
+    """Plain questions with the base's answers, some a second time beside functions.
+
+    Without functions the answers are to stay as they were, also to requests that a function would
+    be called for.
+    """
+    rows = lines_of(file)
+    functions = [row["function"] for row in lines_of(folder / "tools.jsonl")]
+    questions = set(written(folder / "questions.txt"))
+    general = [row for row in rows if row["messages"][0]["content"] in questions]
+    beside = [
+        drawer.conversation(row["messages"], rng.sample(functions, rng.choice((1, 2, 3))))
+        for row in rng.sample(general, len(general) // 3)
+    ]
+    return rows + beside
 
 
 def main() -> None:
@@ -142,6 +170,9 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--functions", type=Path, required=True)
     parser.add_argument("--own", type=Path)
+    parser.add_argument("--own-share", type=float, default=1.0)
+    parser.add_argument("--own-sessions", type=int, default=OWN_SESSIONS)
+    parser.add_argument("--chat", type=Path, help="rows of recipes.smollm2.chat")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("out", type=Path)
@@ -169,7 +200,10 @@ def main() -> None:
     kept_calls = [each for each in calls if each.service not in HELD_OUT_SERVICES]
     rows += [drawer.service(rng.choice(kept_calls)) for _ in range(counted(SERVICE_ROWS))]
     if options.own:
-        rows += own_rows(drawer, options.own, rng)
+        own = own_rows(drawer, options.own, rng, options.own_sessions)
+        rows += rng.sample(own, round(len(own) * options.own_share))
+    if options.chat:
+        rows += chat_rows(drawer, options.chat, options.own, rng)
     rows = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
     rng.shuffle(rows)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
