@@ -335,7 +335,7 @@ def line_of(family: str, shares: Sequence[float], counts: Sequence[int]) -> str:
 def measure(asked: Sequence[Asked], options: argparse.Namespace) -> None:
     """Print a line a family, a seed a column."""
     drawn = [cases_of(options, each.seed) for each in asked]
-    for family in drawn[0]:
+    for family in [name for name in drawn[0] if options.only in name]:
         if options.show:
             print(family)
         shares = [
@@ -358,6 +358,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--no-grammar", action="store_true")
+    parser.add_argument("--only", default="", help="families with this in their name")
     parser.add_argument("--show", type=int, default=0, help="of these first cases, show misses")
     options = parser.parse_args()
     quiet_libraries()

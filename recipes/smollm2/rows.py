@@ -163,22 +163,18 @@ def chat_rows(drawer: Drawer, file: Path, folder: Path, rng: random.Random) -> l
     return rows + beside
 
 
-def main() -> None:
-    """Write the rows, shuffled."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--natural", type=Path, required=True)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--functions", type=Path, required=True)
-    parser.add_argument("--own", type=Path)
-    parser.add_argument("--own-share", type=float, default=1.0)
-    parser.add_argument("--own-sessions", type=int, default=OWN_SESSIONS)
-    parser.add_argument("--chat", type=Path, help="rows of recipes.smollm2.chat")
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("out", type=Path)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
-    drawer = Drawer(options.seed, strange_functions(options.functions))
+def with_at_most(rows: Iterable[Row], count: int) -> list[Row]:
+    """Keep ``count`` rows with functions, the first ones, and all without."""
+    kept, offered = [], 0
+    for row in rows:
+        offered += bool(row.get("tools"))
+        if not row.get("tools") or offered <= count:
+            kept.append(row)
+    return kept
+
+
+def public_rows(drawer: Drawer, options: argparse.Namespace, rng: random.Random) -> list[Row]:
+    """Rows out of the public sets, ``scale`` times as many as the first stages had."""
 
     def counted(number: int) -> int:
         return round(number * float(options.scale))
@@ -198,7 +194,27 @@ def main() -> None:
         rows += extractions(drawer, kept, counted(texts), rng) if texts else []
     calls = sentences.services(options.natural)
     kept_calls = [each for each in calls if each.service not in HELD_OUT_SERVICES]
-    rows += [drawer.service(rng.choice(kept_calls)) for _ in range(counted(SERVICE_ROWS))]
+    return rows + [drawer.service(rng.choice(kept_calls)) for _ in range(counted(SERVICE_ROWS))]
+
+
+def main() -> None:
+    """Write the rows, shuffled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--natural", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--functions", type=Path, required=True)
+    parser.add_argument("--own", type=Path)
+    parser.add_argument("--own-share", type=float, default=1.0)
+    parser.add_argument("--own-sessions", type=int, default=OWN_SESSIONS)
+    parser.add_argument("--tool-rows", type=int, help="of rows with functions, keep so many")
+    parser.add_argument("--chat", type=Path, help="rows of recipes.smollm2.chat; needs --own")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    drawer = Drawer(options.seed, strange_functions(options.functions))
+    rows = public_rows(drawer, options, rng)
     if options.own:
         own = own_rows(drawer, options.own, rng, options.own_sessions)
         rows += rng.sample(own, round(len(own) * options.own_share))
@@ -206,6 +222,8 @@ def main() -> None:
         rows += chat_rows(drawer, options.chat, options.own, rng)
     rows = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
     rng.shuffle(rows)
+    if options.tool_rows is not None:
+        rows = with_at_most(rows, options.tool_rows)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     options.out.write_text(text, encoding="utf-8")
     print(f"{len(rows):,} rows")
