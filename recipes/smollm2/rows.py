@@ -17,6 +17,7 @@ from recipes.smollm2 import sentences
 from recipes.smollm2.drawer import Drawer, Row, call
 from recipes.smollm2.questions import written
 from recipes.smollm2.sentences import Wish
+from recipes.smollm2.texts import text_with_fields
 
 MAX_CHARACTERS = 1500
 """A longer row is left out: it would be more than some 380 tokens."""
@@ -163,6 +164,32 @@ def chat_rows(drawer: Drawer, file: Path, folder: Path, rng: random.Random) -> l
     return rows + beside
 
 
+def drawn_texts(
+    drawer: Drawer, requests: Sequence[Row], count: int, rng: random.Random
+) -> list[Row]:
+    """Rows of drawn texts: of three, two are to be JSON and one a call."""
+    rows = []
+    for number in range(count):
+        text, values, types = text_with_fields(rng)
+        names = {name: drawer.name(name, "camel") for name in values}
+        if rng.random() < 0.7:
+            names = {name: name for name in values}
+        row: Row = {
+            "text": text,
+            "schema": {
+                "type": "object",
+                "properties": {names[name]: {"type": kind} for name, kind in types.items()},
+                "required": list(names.values()),
+            },
+            "output": {names[name]: value for name, value in values.items()},
+        }
+        if number % 3:
+            rows.append(drawer.filled(text, row["schema"], row["output"]))
+        else:
+            rows.append(drawer.text_as_request(row, requests))
+    return rows
+
+
 def with_at_most(rows: Iterable[Row], count: int) -> list[Row]:
     """Keep ``count`` rows with functions, the first ones, and all without."""
     kept, offered = [], 0
@@ -207,6 +234,7 @@ def main() -> None:
     parser.add_argument("--own-share", type=float, default=1.0)
     parser.add_argument("--own-sessions", type=int, default=OWN_SESSIONS)
     parser.add_argument("--tool-rows", type=int, help="of rows with functions, keep so many")
+    parser.add_argument("--texts", type=int, default=0, help="rows of recipes.smollm2.texts")
     parser.add_argument("--chat", type=Path, help="rows of recipes.smollm2.chat; needs --own")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -218,6 +246,8 @@ def main() -> None:
     if options.own:
         own = own_rows(drawer, options.own, rng, options.own_sessions)
         rows += rng.sample(own, round(len(own) * options.own_share))
+        requests = lines_of(options.own / "tools.jsonl")
+        rows += drawn_texts(drawer, requests, options.texts, rng)
     if options.chat:
         rows += chat_rows(drawer, options.chat, options.own, rng)
     rows = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
