@@ -15,7 +15,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -256,9 +256,17 @@ class Asked:
     seed: int
     temperature: float
     has_grammar: bool
+    given: dict[str, Answer] = field(default_factory=dict)
+    """By the request's id: some answers are scored in two ways."""
 
     async def answer(self, request: Request) -> Answer:
-        """The answer; without grammar its calls are read from what the model wrote."""
+        """The answer to a request, asked once."""
+        if request.id not in self.given:
+            self.given[request.id] = await self._ask(request)
+        return self.given[request.id]
+
+    async def _ask(self, request: Request) -> Answer:
+        """Without grammar its calls are read from what the model wrote."""
         sampling = replace(request.sampling, temperature=self.temperature, seed=self.seed)
         request = replace(request, model=self.model, sampling=sampling)
         if self.has_grammar:
@@ -335,7 +343,8 @@ def line_of(family: str, shares: Sequence[float], counts: Sequence[int]) -> str:
 def measure(asked: Sequence[Asked], options: argparse.Namespace) -> None:
     """Print a line a family, a seed a column."""
     drawn = [cases_of(options, each.seed) for each in asked]
-    for family in [name for name in drawn[0] if options.only in name]:
+    only = options.only or [""]
+    for family in [name for part in only for name in drawn[0] if part in name]:
         if options.show:
             print(family)
         shares = [
@@ -358,7 +367,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--no-grammar", action="store_true")
-    parser.add_argument("--only", default="", help="families with this in their name")
+    parser.add_argument("--only", nargs="+", help="families with one of these in their name")
     parser.add_argument("--show", type=int, default=0, help="of these first cases, show misses")
     options = parser.parse_args()
     quiet_libraries()
