@@ -141,6 +141,7 @@ async def test_coroutines_and_generators_stay_what_they_are(parts: Parts) -> Non
 
 async def test_an_empty_stream_skips_every_output(parts: Parts) -> None:
     stream = bind(streamed, parts)["fn"]
+    assert inspect.isasyncgenfunction(stream)
     assert await drain(stream("")) == [{parts.name: gr.skip()}]
 
 
