@@ -1,4 +1,4 @@
-"""Logging, imports and garbage collection, set once for the whole process.
+"""Noise of libraries, imports and garbage collection, set once for the whole process.
 
 Knows no model and no server: `playground.server` and the commands call it.
 """

@@ -37,6 +37,7 @@ from playground.app import (
     start_backend,
 )
 from playground.errors import PortInUse
+from playground.logs import set_up_logging
 from playground.runtime import freeze_heap, quiet_libraries, replaced_at_import, without
 from playground.settings import AccessSettings, Settings
 
@@ -165,9 +166,7 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _handle_signal)
     quiet_libraries()
     server = settings.server
-    logging.basicConfig(level=server.log_level.upper(), format="%(levelname)s %(message)s")
-    for noisy in ("httpx", "gradio", "mistral_common"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    set_up_logging(server.log_level, server.log_format)
     from playground.access import FairUse, check_exposure
 
     check_exposure(settings)
@@ -200,6 +199,7 @@ def _serve_on(
     fair_use: "FairUse",
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
+    from playground.access import DemoRules
     from playground.backends.router import ModelRouter
     from playground.lab.metrics import Metrics
     from playground.services import Services
@@ -231,13 +231,14 @@ def _serve_on(
                 ModelRouter(backend, (), watch),
                 loader.throttle,
                 isolated=isolated,
+                judged_rows=settings.training.judged_rows,
             )
         ) as studio,
         open_batches(settings) as batches,
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            ModelRouter(backend, remotes, watch),
+            ModelRouter(backend, remotes, watch, DemoRules(settings.access)),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,

@@ -11,12 +11,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MAX_RECORD_BYTES = 20_000_000
 """Bytes; a longer line is an error, not a row."""
 BOM = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+MAX_EXPANSION = 200
+"""Times its size that a gzip file may unpack to: texts shrink to a tenth, seldom to a hundredth."""
+MIN_UNPACKED_BYTES = 256 * 2**20
+"""What any may unpack to."""
 GZIP_MARK = b"\x1f\x8b"
 ZIP_MARK = b"PK\x03\x04"
 PACKED_MARKS: Mapping[bytes, str] = MappingProxyType(
@@ -53,11 +60,42 @@ def suffix_of(path: Path) -> str:
     return name.suffix.lower()
 
 
+class _Unpacking(io.RawIOBase):
+    """A gzip file as it is unpacked, up to a number of bytes: a small one may unpack to terabytes.
+
+    Reading on raises `gzip.BadGzipFile`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = gzip.GzipFile(path)
+        self._left = max(MIN_UNPACKED_BYTES, MAX_EXPANSION * path.stat().st_size)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        """Unpack so many bytes; 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        read = self._file.read1(len(view))
+        view[: len(read)] = read
+        self._left -= len(read)
+        if self._left < 0:
+            raise gzip.BadGzipFile(f"it holds more than {MAX_EXPANSION} times its own size")
+        return len(read)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file, unpacked if it is gzip. Raises `OSError`."""
     with path.open("rb") as file:
         is_gzip = file.read(2) == GZIP_MARK
-    return cast(BinaryIO, gzip.open(path)) if is_gzip else path.open("rb")
+    return io.BufferedReader(_Unpacking(path)) if is_gzip else path.open("rb")
 
 
 def container_problem(path: Path) -> UnreadableRecord | None:

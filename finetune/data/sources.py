@@ -3,6 +3,7 @@
 Knows bytes and containers; what a record means is `finetune.data.formats`.
 """
 
+import gzip
 import json
 import re
 import zlib
@@ -51,7 +52,7 @@ def records(path: Path) -> Numbered:
     else:
         try:
             yield from _json_file(path)
-        except (EOFError, zlib.error) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield 1, UnreadableRecord("file", f"is gzip that cannot be unpacked: {error}")
 
 

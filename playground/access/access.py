@@ -36,7 +36,7 @@ class Access:
 
     ``people`` holds accounts and keys; ``asks`` says whether the page wants people to sign in,
     and ``demo`` whether visitors may use it as guests without. ``fair_use`` knows what is left to
-    each client.
+    each client, ``tabs`` are those of guests.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -44,13 +44,15 @@ class Access:
     asks: bool = False
     demo: bool = False
     fair_use: FairUse | None = None
+    tabs: frozenset[str] | None = None
 
     @classmethod
     def from_settings(cls, settings: AccessSettings, people: People | None = None) -> "Access":
         """Return the access that the settings describe; accounts need ``people``."""
         key = settings.api_key
         asks = people is not None and settings.asks
-        return cls(key.get_secret_value() if key else None, people, asks, asks and settings.demo)
+        demo, tabs = asks and settings.demo, frozenset[str](settings.demo_tabs)
+        return cls(key.get_secret_value() if key else None, people, asks, demo, tabs=tabs)
 
     @property
     def needs_key(self) -> bool:
@@ -89,7 +91,7 @@ class Access:
             return self._of_key(key.strip())
         account = self.people.account_of_session(given.session or "") if self.people else None
         if account is not None and self.asks:
-            return _of_account(account)
+            return self._of_account(account)
         return self._of_visit(given, is_page)
 
     def new_page_session(self) -> str:
@@ -127,11 +129,16 @@ class Access:
             owner = hashlib.sha256((given.page or given.address).encode()).hexdigest()[:24]
             return Identity(
                 "a guest", f"address:{given.address}", areas_of_role("guest"), f"guest_{owner}",
-                "guest", "visit",
+                "guest", "visit", self.tabs,
             )  # fmt: skip
         if known or is_page:
             return Identity("the page", f"address:{given.address}", EVERY_AREA, via="visit")
         raise Unauthorized
+
+    def _of_account(self, account: Account) -> Identity:
+        areas, client = areas_of_role(account.role), f"account:{account.id}"
+        tabs = self.tabs if account.role == "guest" else None
+        return Identity(account.name, client, areas, account.id, account.role, "session", tabs)
 
     def _signature(self, nonce: str) -> str:
         key = (self.api_key or "").encode()
@@ -177,15 +184,10 @@ def _is_for_programs(area: Area, path: str) -> bool:
     return not (area is Area.PAGE or path in UPLOADS or EXPORTS.fullmatch(path))
 
 
-def _of_account(account: Account) -> Identity:
-    areas = areas_of_role(account.role)
-    client = f"account:{account.id}"
-    return Identity(account.name, client, areas, account.id, account.role, "session")
-
-
 def _of_stored_key(key: ApiKey, account: Account | None) -> Identity:
     areas = areas_of_scopes(key.scopes)
     if account is not None:
         areas &= areas_of_role(account.role)
     owner = account.id if account else key.id
-    return Identity(f"key {key.name}", f"key:{key.id}", areas, owner, "", "key")
+    role = "guest" if account and account.role == "guest" else ""
+    return Identity(f"key {key.name}", f"key:{key.id}", areas, owner, role, "key")

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from playground.access.roles import EVERY_AREA, Area
 from playground.errors import Forbidden, Unauthorized
 from playground.protocol.origin import coming_from
+from playground.settings.sections import DemoTab
 from playground.store.viewer import Viewer, viewed_by
 
+TABS: Final = frozenset(get_args(DemoTab))
+"""Tabs that a demo may leave out, by the rooms of their handlers."""
 Via = Literal["local", "key", "session", "visit"]
 """How it is known: nobody is asked, an API key, a session that signed in, a mere visit."""
 
@@ -21,7 +24,8 @@ Via = Literal["local", "key", "session", "visit"]
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who asks. ``name`` is for people; ``client`` is whom limits count; ``owner`` is written on
-    what they make, empty for the server's own. ``signed_in`` is false for a visit."""
+    what they make, empty for the server's own. ``signed_in`` is false for a visit. ``tabs`` are
+    those that are open to a guest, None for all of their areas."""
 
     name: str
     client: str
@@ -29,11 +33,22 @@ class Identity:
     owner: str = ""
     role: str = "admin"
     via: Via = "local"
+    tabs: frozenset[str] | None = None
 
     @property
     def signed_in(self) -> bool:
         """Whether it is known who this is."""
         return self.via != "visit"
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the rules of a demo hold for them."""
+        return self.role == "guest"
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether what they write and are answered is kept here; a guest's is in their browser."""
+        return Area.FILES in self.areas or self.via == "key"
 
     @property
     def viewer(self) -> Viewer:
@@ -49,13 +64,19 @@ class Identity:
         """Whether the area is open to them."""
         return area in self.areas
 
-    def require(self, area: Area) -> None:
-        """Raises `Forbidden` for an area that is not open to them, `Unauthorized` where signing in
-        might help."""
-        if area in self.areas:
+    def sees(self, area: Area, tab: str) -> bool:
+        """Whether a tab of that area is open to them."""
+        return area in self.areas and (self.tabs is None or tab not in TABS or tab in self.tabs)
+
+    def require(self, area: Area, tab: str = "") -> None:
+        """Raises `Forbidden` for an area or a tab that is not open to them, `Unauthorized` where
+        signing in might help."""
+        if self.sees(area, tab):
             return
         if not self.signed_in:
             raise Unauthorized("sign in to use this")
+        if area in self.areas:
+            raise Forbidden(f"the tab {tab} is not open to guests")
         what = f"an API key without the scope {area.value}" if self.via == "key" else self.role
         raise Forbidden(f"{self.name} ({what}) may not use this; it takes {_takes(area)}")
 

@@ -107,7 +107,11 @@ def _checkpoint(name: str, studio: Studio | None) -> tuple[Path, str]:
 def _folder(path: str, settings: Settings) -> Path:
     """Resolve a client's path, which lies inside the adapters folder unless others are allowed."""
     store = (settings.home / "adapters").resolve()
-    folder = (store / Path(path).expanduser()).resolve()
+    try:
+        folder = (store / Path(path).expanduser()).resolve()
+        folder.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, nobody's home
+        raise InvalidRequest("lora_path", f"is no path of this machine: {error}") from error
     if not folder.is_relative_to(store) and not settings.adapters.from_anywhere:
         raise InvalidRequest(
             "lora_path",

@@ -23,7 +23,7 @@ from playground.api.connection import loading_check
 from playground.api.conversations import conversations_router
 from playground.api.delivery import Delivery
 from playground.api.dispatch import Dispatcher
-from playground.api.edge import REQUEST_ID, Edge, plain_path
+from playground.api.edge import Edge, plain_path
 from playground.api.embeddings import embeddings_router
 from playground.api.errors import install_error_handlers
 from playground.api.feedback import feedback_router
@@ -35,10 +35,12 @@ from playground.api.metrics import metrics_router
 from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
 from playground.api.openapi import install_document
+from playground.api.origins import Origins
 from playground.api.page_guard import PageGuard
 from playground.api.page_policy import PagePolicy
 from playground.api.prompt_reference import PromptReferences
 from playground.api.prompts import prompts_router
+from playground.api.request_log import REQUEST_ID, RequestLog
 from playground.api.responses import responses_router
 from playground.api.sign_in import sign_in_router
 from playground.api.stored_chat import stored_chat_router
@@ -70,18 +72,20 @@ def create_api(services: Services) -> FastAPI:
     Without a studio it has no files and no fine-tuning jobs.
     """
     app = FastAPI(openapi_url=None)
-    app.add_middleware(PagePolicy)
     app.add_middleware(PageGuard, limits=services.settings.server)
-    app.add_middleware(Gate, access=services.access)
-    api = Gate(_api(services), services.access)
+    origins = Origins.from_settings(services.settings)
+    app.add_middleware(Gate, access=services.access, origins=origins)
+    app.add_middleware(PagePolicy)
+    api = Gate(_api(services), services.access, origins)
     app.add_middleware(ApiPaths, api=_with_edge(api, services.settings.server))
     app.add_middleware(Delivery)
+    app.add_middleware(RequestLog)
     app.include_router(sign_in_router(services.access))
     return app
 
 
 def _with_edge(api: ASGIApp, server: ServerSettings) -> ASGIApp:
-    """The API as it is reached: ids and plain paths, and CORS for the origins that are allowed.
+    """The API as it is reached: plain paths, and CORS for the origins that are allowed.
 
     Around everything else, so that errors and preflights get them too.
     """
@@ -186,7 +190,7 @@ def _batch_api(services: Services) -> ASGIApp:
     api = FastAPI(openapi_url=None)
     install_error_handlers(api)
     api.include_router(_answering_router(LowPriority(services.backend), services), prefix="/v1")
-    return Edge(api)
+    return RequestLog(Edge(api))
 
 
 def _studio_routers(studio: Studio, uploads: Uploads, parts: PartUploads) -> list[APIRouter]:

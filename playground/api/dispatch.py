@@ -6,7 +6,7 @@ import logging
 
 from starlette.types import ASGIApp, Message, Scope
 
-from playground.api.edge import REQUEST_ID
+from playground.api.request_log import REQUEST_ID
 from playground.lab.batch_lines import BatchReply
 from playground.protocol.json_types import JsonObject, parse_object
 

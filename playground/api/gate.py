@@ -1,7 +1,8 @@
 """The gate before page and API: who asks is known, and may do it, before anything of it runs.
 
-ASGI middleware over `Access`, the same for both; knows no endpoint. What passes runs as its
-identity: limits count for it, and the store shows what is its own.
+ASGI middleware over `Access`, the same for both; knows no endpoint. Whose page a request comes from
+is `playground.api.origins`'. What passes runs as its identity: limits count for it, and the store
+shows what is its own.
 """
 
 import asyncio
@@ -16,13 +17,12 @@ from playground.access.access import PAGE
 from playground.access.paths import ALIAS, area_of
 from playground.api.edge import plain_path
 from playground.api.errors import ANTHROPIC_PATH, translate
-from playground.errors import Forbidden, PlaygroundError, Unauthorized
+from playground.api.origins import Origins
+from playground.errors import PlaygroundError, Unauthorized
 
 PAGE_COOKIE, SESSION_COOKIE = "playground_page", "playground_session"
 IDENTITY = "playground.identity"
 """Key of the scope under which the page's events find who sent them."""
-READS = ("GET", "HEAD", "OPTIONS")
-SAME = ("same-origin", "none")
 
 
 class Gate:
@@ -30,9 +30,10 @@ class Gate:
     is not signed in is sent to where that is done.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, origins: Origins) -> None:
         self._app = app
         self._access = access
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -42,7 +43,7 @@ class Gate:
         path, given = plain_path(scope["path"]), credentials_of(scope)
         try:
             identity = await self._admit(scope["method"], path, given)
-            _refuse_other_sites(scope, path, identity)
+            self._origins.check(scope, identity)
         except PlaygroundError as error:
             response = translate(error).response(of_anthropic=bool(ANTHROPIC_PATH.search(path)))
             if isinstance(error, Unauthorized) and path == PAGE:
@@ -104,14 +105,3 @@ def credentials_of(scope: Scope) -> Credentials:
         page.value if page else None,
         client[0] if client else "",
     )
-
-
-def _refuse_other_sites(scope: Scope, path: str, identity: Identity) -> None:
-    """A cookie is sent along with what a page of the same site asks for, on another port too."""
-    if scope["method"] in READS or identity.via == "key":
-        return
-    if identity.via == "local" and not path.startswith("/gradio_api/"):
-        return  # CORS and the content type hold for the API
-    origin = Headers(scope=scope).get("sec-fetch-site", "same-origin")
-    if origin not in SAME:
-        raise Forbidden("this request comes from a page of another origin")

@@ -13,7 +13,9 @@ from playground.api.errors import translate
 from playground.api.gate import SESSION_COOKIE, credentials_of
 from playground.errors import PlaygroundError
 
-Field = Annotated[str, Form(max_length=2048)]
+Field = Annotated[str, Form()]
+LONGEST_NAME = 64
+"""Of a longer one only the beginning is looked for, kept and shown."""
 
 
 def sign_in_router(access: Access) -> APIRouter:
@@ -50,7 +52,7 @@ def sign_in_router(access: Access) -> APIRouter:
 
     @router.post("/login")
     def sign_in(http: Request, name: Field = "", password: Field = "") -> Response:
-        address = credentials_of(http.scope).address
+        address, name = credentials_of(http.scope).address, name[:LONGEST_NAME]
         return answered(http, lambda: people.sign_in(name, password, address), name=name)
 
     @router.get("/setup")
@@ -61,7 +63,7 @@ def sign_in_router(access: Access) -> APIRouter:
     def set_up(
         http: Request, token: Field = "", name: Field = "", password: Field = ""
     ) -> Response:
-        made = {"name": name, "token": token}
+        made = {"name": name[: LONGEST_NAME + 1], "token": token[:LONGEST_NAME]}
         return answered(http, lambda: people.set_up(token, name, password), **made)
 
     @router.post("/logout")

@@ -37,19 +37,33 @@ class NamedBackend(AdapterBackend, Protocol):
         ...
 
 
+class Rules(Protocol):
+    """What whoever asks may ask; see `playground.access.demo`."""
+
+    def visible(self, models: Sequence[ModelInfo]) -> list[ModelInfo]:
+        """Return the models that are there for them."""
+        ...
+
+    def asked(self, request: Request, models: Sequence[ModelInfo]) -> Request:
+        """Return the request as it is asked, or raise why it is not."""
+        ...
+
+
 class ModelRouter:
     """A `Backend`, `AdapterHost` and `TokenizerHost`. It closes nothing. ``watch`` sees all
-    answers, to count them."""
+    answers, to count them; ``rules`` say which models there are for whoever asks."""
 
     def __init__(
         self,
         resident: ResidentBackend,
         others: Sequence[NamedBackend],
         watch: Watch | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self._resident = resident
         self._others = tuple(others)
         self._watch = watch
+        self._rules = rules
 
     @property
     def running(self) -> bool:
@@ -63,6 +77,10 @@ class ModelRouter:
 
     async def models(self) -> Sequence[ModelInfo]:
         """The resident models, then those of each server."""
+        found = await self._served()
+        return self._rules.visible(found) if self._rules else found
+
+    async def _served(self) -> list[ModelInfo]:
         found = list(await self._resident.models())
         for other in self._others:
             found += await other.models()
@@ -70,10 +88,12 @@ class ModelRouter:
 
     async def count_tokens(self, request: Request) -> int:
         """Tokens of the request's prompt; see `Backend`."""
+        request = await self._asked(request)
         return await self._of(request.model).count_tokens(request)
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; see `Backend`."""
+        request = await self._asked(request)
         backend = self._of(request.model)
         stream = backend.stream(request)
         if self._watch:
@@ -104,11 +124,13 @@ class ModelRouter:
 
     async def tokenize(self, request: Request) -> list[int]:
         """Token ids of the request's prompt, of a resident model only. Raises `InvalidRequest`."""
+        request = await self._asked(request)
         self._require_resident(request.model)
         return await self._resident.tokenize(request)
 
     async def tokenize_answer(self, request: Request, text: str) -> list[int]:
         """Token ids of a whole answer, of a resident model only. Raises `InvalidRequest`."""
+        request = await self._asked(request)
         self._require_resident(request.model)
         return await self._resident.tokenize_answer(request, text)
 
@@ -119,6 +141,9 @@ class ModelRouter:
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, by the resident tokenizer."""
         return self._resident.decode(token_ids)
+
+    async def _asked(self, request: Request) -> Request:
+        return self._rules.asked(request, await self._served()) if self._rules else request
 
     def _require_resident(self, model: str) -> None:
         if self._of(model) is not self._resident:

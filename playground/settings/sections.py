@@ -6,7 +6,7 @@ The sections are pydantic models; `Settings` is all of them, read from flags, en
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import (
@@ -29,6 +29,7 @@ from playground.settings.usage import AnyPrice, ModelPrice, price_of
 T = TypeVar("T")
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+DemoTab = Literal["chat", "json", "compare", "usage"]
 Quantization = Literal["none", "int8", "nf4"]
 
 
@@ -100,6 +101,9 @@ class ServerSettings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe level that is logged"
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="form of the log; json: an object a line, and one per request"
+    )
     max_body_mib: float = Field(default=4.0, gt=0, description="largest HTTP request body, MiB")
     max_upload_mib: float = Field(default=512.0, gt=0, description="largest uploaded file, MiB")
     stream_interval_ms: float = Field(
@@ -107,6 +111,9 @@ class ServerSettings(Section):
     )
     drain_s: float = Field(
         default=8.0, ge=0, description="time for running answers to end after SIGTERM, s"
+    )
+    allowed_hosts: Annotated[Several[str], Flag("--allowed-host")] = Field(
+        default=(), description="name of this server beside localhost, where nobody signs in"
     )
     cors_origins: Annotated[Several[str], Flag("--cors-origin")] = Field(
         default=(),
@@ -182,6 +189,9 @@ class TrainingSettings(Section):
     isolated: bool = Field(
         default=False, description="train in a subprocess, with a base model of its own"
     )
+    judged_rows: int = Field(
+        default=200, ge=1, description="rows of each kind that a report card asks at most"
+    )
 
 
 class ToolSettings(Section):
@@ -225,6 +235,16 @@ class AccessSettings(Section):
     )
     demo: bool = Field(
         default=False, description="visitors who do not sign in may chat and compare, as guests"
+    )
+    demo_tabs: Annotated[Several[DemoTab], Flag("--demo-tab")] = Field(
+        default=get_args(DemoTab), min_length=1, description="tab that guests see"
+    )
+    demo_models: Annotated[Several[str], Flag("--demo-model")] = Field(
+        default=(), description="model or adapter that guests may ask; all if unset"
+    )
+    demo_system_prompt: str | None = Field(default=None, description="guests' system prompt")
+    demo_banner: str | None = Field(
+        default=None, max_length=500, description="text that guests see above the page"
     )
     open: bool = Field(
         default=False, description="listen to a network without asking anybody who they are"

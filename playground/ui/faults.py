@@ -1,16 +1,26 @@
 """Requests that Gradio's endpoints cannot read: a 4xx with the reason, not a 500 and a traceback.
 
-What handlers raise does not come here: it is a toast (`playground.ui.components.errors`).
+And files that are named by an address, which Gradio would fetch. What handlers raise does not come
+here: it is a toast (`playground.ui.components.errors`).
 """
 
+import logging
 import re
+import sys
+from types import SimpleNamespace
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio import processing_utils, queueing, routes
 from gradio.route_utils import FnIndexInferError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from playground.logs import within_request
+from playground.ui.components.visiting import request_of_event
+
+logger = logging.getLogger(__name__)
 
 UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 """What Gradio 6.31 raises for a body without its fields, and for an upload without files."""
@@ -33,6 +43,24 @@ def answer_faults(app: FastAPI, page: gr.Blocks) -> None:
     for kind in (*UNREADABLE, FnIndexInferError):
         app.add_exception_handler(kind, unreadable)
     app.add_middleware(KnownEvents, page=page)
+    processing_utils.async_ssrf_protected_download = _refuse_address
+    queueing.traceback = routes.traceback = SimpleNamespace(print_exc=_log_fault)
+
+
+def _log_fault() -> None:
+    """In the place of what Gradio (6.31) prints to standard error, past the log."""
+    error = sys.exc_info()[1]
+    with within_request(request_of_event()):
+        if isinstance(error, gr.Error):
+            logger.warning("an event of the page was refused: %s", error.message)
+        else:
+            logger.error("an event of the page failed before its handler", exc_info=error)
+
+
+async def _refuse_address(_url: str, **_cache: str) -> str:
+    """In the place of Gradio's download (6.31), which any visitor could make this machine do."""
+    problem = "a file is uploaded; nothing is fetched from an address"
+    raise gr.Error(problem, title="Not accepted", print_exception=False)
 
 
 class KnownEvents:

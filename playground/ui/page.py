@@ -32,7 +32,7 @@ from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
 from playground.ui.usage.events import UsageHandlers
 from playground.ui.usage.tab import usage_tab
-from playground.ui.visitor import show_visitor, tab_id
+from playground.ui.visitor import VisitorParts, show_visitor, tab_id
 
 TITLE = "Mistral Playground"
 SCRIPTS = (
@@ -66,6 +66,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
         setattr(page, ASKS_NOBODY, not services.access.needs_key)
         gr.HTML(render("header.html", version=__version__), elem_id="header", container=False)
         name = gr.HTML(visible=services.access.asks, elem_id="visitor", container=False)
+        banner = gr.HTML(visible=False, elem_id="banner", container=False)
         loading = loading_notice(page, services.backend)
         code = code_panel()
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -118,7 +119,8 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                 with gr.Tab("Admin", id="admin", elem_id=tab_id("admin")) as admin:
                     admin_tab(admin, services.access.people)
         if services.access.asks:
-            show_visitor(page, name, ROOMS)
+            parts = VisitorParts(name, tabs, banner)
+            show_visitor(page, parts, ROOMS, services.settings.access)
         if store is not None:
             history_sidebar(page, store, answering, tabs, chat, functions, restored)
         # Adapters come and go: each opened tab lists those that are served at that moment. On load

@@ -10,7 +10,8 @@ import gradio as gr
 
 from playground.access import Area
 from playground.access.paths import AREAS_OF_TABS
-from playground.ui.components.binding import bind
+from playground.settings import AccessSettings
+from playground.ui.components.binding import UNCHANGED, Unchanged, bind
 from playground.ui.components.events import UNQUEUED
 from playground.ui.components.markup import render
 from playground.ui.components.visiting import visitor
@@ -18,9 +19,11 @@ from playground.ui.components.visiting import visitor
 
 @dataclass(frozen=True, slots=True)
 class VisitorParts:
-    """The place in the header."""
+    """The place in the header, the tabs, and the line above them."""
 
     name: gr.HTML
+    tabs: gr.Tabs
+    banner: gr.HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class VisitorUpdate:
     """What a visitor sees there."""
 
     name: str
+    tabs: gr.Tabs | Unchanged = UNCHANGED
+    banner: gr.HTML | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,29 @@ class VisitorHandlers:
     """Shows to each what is theirs; ``rooms`` are the tabs by the rooms of their handlers."""
 
     rooms: tuple[str, ...]
+    access: AccessSettings
 
     def show(self) -> VisitorUpdate:
         """Show the name, and hide the tabs that are not open to whoever loads the page."""
         who = visitor()
         areas = dict(AREAS_OF_TABS)
-        closed = [room for room in self.rooms if not who.may_use(areas.get(room, Area.ADMIN))]
-        shown = {"name": who.name, "role": who.role, "signed_in": who.signed_in}
-        return VisitorUpdate(render("visitor.html", closed=closed, **shown))
+        seen = [room for room in self.rooms if who.sees(areas.get(room, Area.ADMIN), room)]
+        shown = {
+            "closed": [room for room in self.rooms if room not in seen],
+            "name": who.name, "role": who.role, "signed_in": who.signed_in,
+            "keeps_history": who.keeps_history,
+            "fixed": who.is_guest and self.access.demo_system_prompt is not None,
+        }  # fmt: skip
+        is_first_seen = self.rooms[0] in seen or not seen
+        return VisitorUpdate(
+            render("visitor.html", **shown),
+            UNCHANGED if is_first_seen else gr.Tabs(selected=seen[0]),
+            self._banner() if who.is_guest else UNCHANGED,
+        )
+
+    def _banner(self) -> gr.HTML | Unchanged:
+        text = self.access.demo_banner
+        return gr.HTML(render("banner.html", text=text), visible=True) if text else UNCHANGED
 
 
 def tab_id(room: str) -> str:
@@ -50,7 +70,9 @@ def tab_id(room: str) -> str:
     return f"room-{room}"
 
 
-def show_visitor(page: gr.Blocks, name: gr.HTML, rooms: Sequence[str]) -> None:
+def show_visitor(
+    page: gr.Blocks, parts: VisitorParts, rooms: Sequence[str], access: AccessSettings
+) -> None:
     """Show each visitor their own page when it is loaded."""
-    handlers = VisitorHandlers(tuple(rooms))
-    page.load(**bind(handlers.show, VisitorParts(name)), inputs=None, **UNQUEUED)
+    handlers = VisitorHandlers(tuple(rooms), access)
+    page.load(**bind(handlers.show, parts), inputs=None, **UNQUEUED)

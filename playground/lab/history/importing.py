@@ -7,6 +7,7 @@ Other makers' conversations get an id made of theirs, so that importing a file a
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -21,6 +22,10 @@ from playground.store.conversation_types import Item, Kind, NewConversation, New
 MAX_PROBLEMS = 50
 MAX_UNPACKED_MIB = 1024
 """The most that a zip file may hold of conversations."""
+MIN_UNPACKED_MIB, MAX_EXPANSION = 64, 100
+"""What any may hold, and how many times its size a larger one: texts shrink to a tenth."""
+UNREADABLE_ZIP = (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError, EOFError, zlib.error)
+"""What `zipfile` raises for a broken file, for one with a password and for unknown packing."""
 KINDS = ("chat", "functions", "compare", "api", "import")
 
 
@@ -81,11 +86,14 @@ def _unzipped(data: bytes) -> Iterator[str]:
             ]
             if not names:
                 raise InvalidRequest("file", "the zip file has no conversations.json")
-            if sum(entry.file_size for entry in names) > MAX_UNPACKED_MIB * 2**20:
+            unpacked = sum(entry.file_size for entry in names)
+            if unpacked > MAX_UNPACKED_MIB * 2**20:
                 raise InvalidRequest("file", f"unpacks to more than {MAX_UNPACKED_MIB} MiB")
+            if unpacked > max(MIN_UNPACKED_MIB * 2**20, MAX_EXPANSION * len(data)):
+                raise InvalidRequest("file", f"holds more than {MAX_EXPANSION} times its own size")
             for entry in names:
                 yield archive.read(entry).decode("utf-8-sig")
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except UNREADABLE_ZIP as error:
         raise InvalidRequest("file", f"the zip file cannot be read: {error}") from error
 
 

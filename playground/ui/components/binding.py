@@ -19,10 +19,13 @@ from typing import Final, TypedDict, cast, get_args, get_origin, get_type_hints
 import gradio as gr
 from gradio.blocks import Block
 
-from playground.access import acting_as
 from playground.access.paths import area_of_handler, room_of_handler
 from playground.ui.components.errors import error_toasts
-from playground.ui.components.visiting import is_hidden_from_visitor, visitor_for
+from playground.ui.components.visiting import (
+    is_hidden_from_visitor,
+    visitor_for,
+    within_event,
+)
 
 Handler = Callable[..., object]
 GradioUpdates = dict[Block, object]
@@ -83,15 +86,15 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def streaming(*args: object, **kwargs: object) -> AsyncGenerator[object, None]:
-            if is_hidden_from_visitor(area):
+            if is_hidden_from_visitor(area, room):
                 yield convert(nothing)
                 return
             with error_toasts():
-                identity = visitor_for(area)
+                identity = visitor_for(area, room)
                 async with aclosing(stream(*args, **kwargs)) as updates:
                     is_empty = True
                     while True:
-                        with acting_as(identity, room):  # each step: contexts may differ
+                        with within_event(identity, room):  # each step: contexts may differ
                             update = await anext(updates, END)
                         if update is END:
                             break
@@ -106,18 +109,18 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def awaiting(*args: object, **kwargs: object) -> object:
-            if is_hidden_from_visitor(area):
+            if is_hidden_from_visitor(area, room):
                 return convert(nothing)
-            with error_toasts(), acting_as(visitor_for(area), room):
+            with error_toasts(), within_event(visitor_for(area, room), room):
                 return convert(await coroutine(*args, **kwargs))
 
         return awaiting
 
     @functools.wraps(handler)
     def plain(*args: object, **kwargs: object) -> object:
-        if is_hidden_from_visitor(area):
+        if is_hidden_from_visitor(area, room):
             return convert(nothing)
-        with error_toasts(), acting_as(visitor_for(area), room):
+        with error_toasts(), within_event(visitor_for(area, room), room):
             return convert(handler(*args, **kwargs))
 
     return plain

@@ -13,6 +13,8 @@ from types import MappingProxyType
 import gradio as gr
 
 from playground.errors import Kind, PlaygroundError
+from playground.logs import within_request
+from playground.ui.components.visiting import request_of_event
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,8 @@ def _toast(error: Exception) -> Exception:
             html.escape(error.message, quote=False), title=TITLES[error.kind], print_exception=False
         )
         return toast
-    logger.error("An event of the page failed", exc_info=error)
+    with within_request(request_of_event()):
+        logger.error("An event of the page failed", exc_info=error)
     text = "Something went wrong in the playground. The server's log has the details."
     toast = gr.Error(text, title="Internal error", print_exception=False)
     return toast

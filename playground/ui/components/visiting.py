@@ -3,31 +3,37 @@
 Gradio runs events in tasks of its own queue, so who asks is found in the request that sent them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import gradio as gr
 from gradio.context import LocalContext
+from starlette.requests import Request as HTTPRequest
 
-from playground.access import LOCAL, Area, Identity, current_identity
+from playground.access import LOCAL, Area, Identity, acting_as, current_identity
 from playground.errors import Unauthorized
+from playground.logs import within_request
 
-IDENTITY = "playground.identity"
-"""Key of the request's scope under which the gate before the page leaves who asks."""
+IDENTITY, REQUEST = "playground.identity", "playground.request"
+"""Keys of the request's scope: the gate before the page leaves there who asks, the log which
+request it is."""
 
 
 ASKS_NOBODY = "playground_asks_nobody"
 """Attribute of a page that may be mounted without the gate."""
 
 
-def visitor_for(area: Area) -> Identity:
+def visitor_for(area: Area, room: str) -> Identity:
     """Return who sent the event that runs here.
 
     Raises `Forbidden`, or `Unauthorized` for a visit, if that part of the page is not open to them.
     """
     identity = visitor()
-    identity.require(area)
+    identity.require(area, room)
     return identity
 
 
-def is_hidden_from_visitor(area: Area) -> bool:
+def is_hidden_from_visitor(area: Area, room: str) -> bool:
     """Whether the page refreshes by itself what its visitor does not see: that is no error.
 
     The page sends such events unqueued, what people do is queued (`components.events`).
@@ -36,7 +42,20 @@ def is_hidden_from_visitor(area: Area) -> bool:
     if not isinstance(request, gr.Request) or request.request is None:
         return False
     unqueued = str(request.request.scope.get("path", "")).rstrip("/").endswith("/predict")
-    return unqueued and not visitor().may_use(area)
+    return unqueued and not visitor().sees(area, room)
+
+
+@contextmanager
+def within_event(identity: Identity, room: str) -> Iterator[None]:
+    """Act as this one inside, and log as the request that sent the event."""
+    with acting_as(identity, room), within_request(request_of_event()):
+        yield
+
+
+def request_of_event() -> str:
+    """Return the id of the request that sent the event; empty outside of one."""
+    request = _request()
+    return str(request.scope.get(REQUEST, "")) if request else ""
 
 
 def visitor() -> Identity:
@@ -47,12 +66,17 @@ def visitor() -> Identity:
     page = LocalContext.blocks.get(None)
     if page is None:
         return current_identity()
-    request = LocalContext.request.get(None)
-    first = request[0] if isinstance(request, list) and request else request
-    if isinstance(first, gr.Request) and first.request is not None:
-        found = first.request.scope.get(IDENTITY)
-        if isinstance(found, Identity):
-            return found
+    request = _request()
+    found = request.scope.get(IDENTITY) if request else None
+    if isinstance(found, Identity):
+        return found
     if getattr(page, ASKS_NOBODY, False):
         return LOCAL
     raise Unauthorized
+
+
+def _request() -> HTTPRequest | None:
+    """The request that sent the event that runs here."""
+    request = LocalContext.request.get(None)
+    first = request[0] if isinstance(request, list) and request else request
+    return first.request if isinstance(first, gr.Request) else None

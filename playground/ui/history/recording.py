@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 import gradio as gr
 
+from playground.access import current_identity
 from playground.errors import InvalidRequest, PlaygroundError
 from playground.lab import Lane
 from playground.lab.history.items import message_item
@@ -63,9 +64,14 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Keeps the conversations of all tabs; without a store none of them."""
+    """Keeps the conversations of all tabs; without a store none of them, and none of a guest."""
 
-    store: Conversations | None = None
+    kept: Conversations | None = None
+
+    @property
+    def store(self) -> Conversations | None:
+        """Where conversations of whoever asks are kept."""
+        return self.kept if current_identity().keeps_history else None
 
     def keeper(self, values: dict[str, ControlValue], model: str, system: str) -> Keeper:
         """Return a keeper for the conversation that ``values`` names, and take that out of them."""

@@ -152,6 +152,7 @@ def _setup(
             info="{schema} is replaced with the schema.",
             lines=3,
             max_lines=12,
+            elem_id="json-system",
         )
         temperature = gr.Slider(
             0, 2, 0, step=0.05, label="Temperature", buttons=[], elem_id="json-temperature"

@@ -18,6 +18,7 @@ from playground.access import Access, People
 from playground.api import create_api
 from playground.api.app import _api
 from playground.api.gate import SESSION_COOKIE, Gate
+from playground.api.origins import Origins
 from playground.backends.scripted import ScriptedBackend
 from playground.lab.batches import Batches
 from playground.lab.metrics import Metrics
@@ -111,7 +112,7 @@ async def status(gate: Gate, method: str, path: str, cookie: str) -> int:
 
 
 def passes(services: Services, people: People) -> list[tuple[str, str, tuple[int, ...]]]:
-    gate = Gate(Response(status_code=204), services.access)
+    gate = Gate(Response(status_code=204), services.access, Origins())
     cookies = ["", *(people.sign_in(role, PASSWORD, role) for role in ROLES[1:])]
 
     async def ask() -> list[tuple[str, str, tuple[int, ...]]]:

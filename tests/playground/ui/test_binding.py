@@ -140,7 +140,9 @@ async def test_coroutines_and_generators_stay_what_they_are(parts: Parts) -> Non
 
 
 async def test_an_empty_stream_skips_every_output(parts: Parts) -> None:
-    assert await drain(bind(streamed, parts)["fn"]("")) == [{parts.name: gr.skip()}]
+    stream = bind(streamed, parts)["fn"]
+    assert inspect.isasyncgenfunction(stream)
+    assert await drain(stream("")) == [{parts.name: gr.skip()}]
 
 
 def test_a_handler_without_updates_has_no_outputs() -> None:

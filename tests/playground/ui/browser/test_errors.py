@@ -19,6 +19,7 @@ def type_code(page: Page, element: str, text: str) -> None:
 
 
 def test_a_wrong_number_is_said_beside_it(echo_tab: Page) -> None:
+    open_tab(echo_tab, "Chat")
     number = echo_tab.locator("#max-tokens input")
     number.fill("-5")
     number.press("Tab")
