@@ -86,6 +86,9 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
 
         @functools.wraps(handler)
         async def streaming(*args: object, **kwargs: object) -> AsyncGenerator[object, None]:
+            if is_hidden_from_visitor(area, room):
+                yield convert(nothing)
+                return
             with error_toasts():
                 identity = visitor_for(area, room)
                 async with aclosing(stream(*args, **kwargs)) as updates:
