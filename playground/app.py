@@ -21,7 +21,7 @@ from playground.settings import Settings
 if TYPE_CHECKING:
     from playground.access import Access
     from playground.backends.local import LocalBackend
-    from playground.backends.openai_compatible import RemoteBackend
+    from playground.backends.openai_compatible import AnyRemote
     from playground.backends.router import ModelRouter
     from playground.engine import Limits
     from playground.lab.batches import Batches
@@ -112,7 +112,7 @@ def start_backend(settings: Settings) -> "LocalBackend":
 
 
 @contextmanager
-def open_remotes(settings: Settings) -> "Iterator[tuple[RemoteBackend, ...]]":
+def open_remotes(settings: Settings) -> "Iterator[tuple[AnyRemote, ...]]":
     """Open the other servers that the settings name; each is asked what it serves meanwhile.
 
     Raises `InvalidSettings` for a key that is not where the settings say.
@@ -120,12 +120,11 @@ def open_remotes(settings: Settings) -> "Iterator[tuple[RemoteBackend, ...]]":
     if not settings.backends:
         yield ()
         return
-    from playground.backends.openai_compatible import RemoteBackend, server_of
+    from playground.backends.openai_compatible import remote_of
     from playground.backends.openai_compatible.io_loop import IoLoop
 
-    servers = [server_of(backend) for backend in settings.backends]
     with closing(IoLoop()) as io:
-        remotes = tuple(RemoteBackend(server, io) for server in servers)
+        remotes = tuple(remote_of(backend, io) for backend in settings.backends)
         try:
             for remote in remotes:
                 remote.start()

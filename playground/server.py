@@ -231,6 +231,7 @@ def _serve_on(
                 ModelRouter(backend, (), watch),
                 loader.throttle,
                 isolated=isolated,
+                judged_rows=settings.training.judged_rows,
             )
         ) as studio,
         open_batches(settings) as batches,

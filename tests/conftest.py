@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -74,8 +75,23 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# At each import Gradio parses its own source to write type stubs beside it (6.31), for seconds.
 WHILE_TESTING = ExitStack()
+
+
+def one_authority() -> str:
+    """Return a file with one authority's certificate. Each HTTP client reads all that it is given:
+    certifi's take 15 to 30 ms, thousands of times, and no test speaks TLS.
+    """
+    folder = WHILE_TESTING.enter_context(tempfile.TemporaryDirectory(prefix="authority-"))
+    end = "-----END CERTIFICATE-----\n"
+    file = Path(folder) / "one.pem"
+    file.write_text(certifi.contents().partition(end)[0] + end, encoding="utf-8")
+    return str(file)
+
+
+os.environ["SSL_CERT_FILE"] = one_authority()
+
+# At each import Gradio parses its own source to write type stubs beside it (6.31), for seconds.
 WHILE_TESTING.enter_context(
     replaced_at_import("gradio.component_meta", "create_or_modify_pyi", lambda *_: None)
 )

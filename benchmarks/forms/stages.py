@@ -80,8 +80,13 @@ def loaded_as(made: Made, loaded: LoadedModel) -> str:
 def served(use: Use) -> str:
     """Compare greedy answers of the engine with the loaded model's own."""
     ours = [_ids(use, question) for question in QUESTIONS]
-    theirs = _greedy(use.loaded.model, _prompts(use))
-    return f"{agreement(ours, theirs):.0%}"
+    model, prompts = use.loaded.model, _prompts(use)
+    theirs = _greedy(model, prompts)
+    cell = f"{agreement(ours, theirs):.0%}"
+    for prompt, got, own in zip(prompts, ours, theirs, strict=True):
+        if got != own:
+            cell += f" ({_apart(got, own, _logits_of(model, prompt, own))})"
+    return cell
 
 
 def tools(use: Use) -> str:
@@ -144,11 +149,13 @@ def exported(use: Use, adapter: Path) -> tuple[str, dict[Target, Path]]:
 
 
 def loaded_back(use: Use, adapter: Path, written: dict[Target, Path]) -> str:
-    """Compare greedy answers of each export, by its own reader, with PEFT's on the base."""
+    """Compare greedy answers of each export, by its own reader, with PEFT's on the base. Where they
+    part: two tokens that are nearer to each other than the logits are off are a tie."""
     base = use.loaded.model
     tuned = PeftModel.from_pretrained(base, str(adapter)).eval()
     prompts = _prompts(use)
     wanted = _greedy(tuned, prompts)
+    expected = [_logits_of(tuned, *each) for each in zip(prompts, wanted, strict=True)]
     tuned.unload()
     cells = [f"without {agreement(_greedy(base, prompts), wanted):.0%}"]
     use.backend.load_adapter(adapter, "rome")
@@ -158,7 +165,12 @@ def loaded_back(use: Use, adapter: Path, written: dict[Target, Path]) -> str:
         if target not in written:
             continue
         model = _read(target, written[target], base)
-        cells.append(f"{target} {agreement(_greedy(model, prompts), wanted):.0%}")
+        found = _greedy(model, prompts)
+        cells.append(f"{target} {agreement(found, wanted):.0%}")
+        for prompt, got, asked, was in zip(prompts, found, wanted, expected, strict=True):
+            if got != asked:
+                error = float((_logits_of(model, prompt, asked) - was).abs().max())
+                cells[-1] += f" ({_apart(got, asked, was)}, logits off by {error:.4f})"
         if isinstance(model, PeftModel):
             model.unload()
     return ", ".join(cells)
@@ -194,6 +206,22 @@ def _greedy(
                 ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
         answers.append(ids[len(prompt) :])
     return answers
+
+
+def _logits_of(
+    model: PreTrainedModel | PeftModel, prompt: Sequence[int], answer: Sequence[int]
+) -> torch.Tensor:
+    """The logits that each token of an answer is taken from: [tokens, vocabulary]."""
+    with torch.inference_mode():
+        logits: torch.Tensor = model(input_ids=torch.tensor([[*prompt, *answer]])).logits
+    return logits[0, len(prompt) - 1 : -1]
+
+
+def _apart(ours: Sequence[int], theirs: Sequence[int], expected: torch.Tensor) -> str:
+    """How near the two likeliest tokens are where answers part."""
+    place = next(at for at, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+    first, second = expected[place].topk(2).values.tolist()
+    return f"two tokens {first - second:.4f} apart"
 
 
 def _ids(use: Use, question: str, model: str | None = None) -> list[int]:

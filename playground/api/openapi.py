@@ -5,6 +5,8 @@ refuses.
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -65,7 +67,7 @@ def json_body(
 
     ``streams``: its answer may be server-sent events.
     """
-    schema = model.model_json_schema(ref_template=REF)
+    schema = deepcopy(_schema_of(model))
     others = schema.pop("$defs", {})
     if unsupported:
         schema["properties"] |= {
@@ -82,6 +84,12 @@ def json_body(
         {"responses": {"200": {"content": {"text/event-stream": {}}}}} if streams else {}
     )
     return {"requestBody": body, BODIES: {**others, model.__name__: schema}, **streamed}
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Document:
+    """Return a body's JSON schema, made once: an application has most of its routes twice."""
+    return model.model_json_schema(ref_template=REF)
 
 
 def make_document(api: FastAPI) -> Document:

@@ -26,7 +26,8 @@ Script = Callable[[Request], Iterable[str | Delta]]
 
 
 class ScriptedBackend:
-    """Streams what ``script`` returns for a request, text or deltas, ``pause_s`` seconds apart.
+    """Streams what ``script`` returns for a request, text or deltas, ``pause_s`` seconds apart:
+    a number, or a function of the request.
 
     A script may raise one of our errors, before or between pieces. A piece counts as one token.
     """
@@ -36,7 +37,7 @@ class ScriptedBackend:
         script: Script,
         *,
         models: Sequence[ModelInfo] = (ModelInfo("scripted", context_length=4096),),
-        pause_s: float = 0.0,
+        pause_s: float | Callable[[Request], float] = 0.0,
     ) -> None:
         self._script = script
         self._models = tuple(models)
@@ -73,9 +74,10 @@ class ScriptedBackend:
         sent, text = 0, ""
         self._running.add(request.id)
         reason: FinishReason = "stop"
+        pause_s = self._pause_s(request) if callable(self._pause_s) else self._pause_s
         try:
             for piece in self._script(request):
-                await asyncio.sleep(self._pause_s)
+                await asyncio.sleep(pause_s)
                 if request.id not in self._running:
                     reason = "cancelled"
                     break

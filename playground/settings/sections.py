@@ -189,6 +189,9 @@ class TrainingSettings(Section):
     isolated: bool = Field(
         default=False, description="train in a subprocess, with a base model of its own"
     )
+    judged_rows: int = Field(
+        default=200, ge=1, description="rows of each kind that a report card asks at most"
+    )
 
 
 class ToolSettings(Section):

@@ -117,8 +117,9 @@ class Feedback:
             session.add(exchange)
             return _kept(exchange)
 
-    def rate(self, messages: Sequence[Message], answer: NewAnswer, *, up: bool) -> None:
-        """Keep an answer with a thumb; a later thumb on the same answer replaces it."""
+    def rate(self, messages: Sequence[Message], answer: NewAnswer, *, up: bool | None) -> None:
+        """Keep an answer with a thumb; a later thumb on the same answer replaces it, and None takes
+        it back."""
         said = [[m.to_openai() for m in messages], answer.model, answer.text]
         content = json.dumps(said) + current_owner()  # everybody rates their own copy
         exchange_id = hashlib.sha256(content.encode()).hexdigest()[:32]
@@ -127,7 +128,7 @@ class Feedback:
             if exchange is None:
                 exchange = _new(exchange_id, messages, [answer], (), blind=False)
                 session.add(exchange)
-            exchange.answers[0].thumbs = [Thumb(up=up)]
+            exchange.answers[0].thumbs = [] if up is None else [Thumb(up=up)]
 
     def vote(self, exchange_id: str, verdict: Verdict, winner_id: str | None = None) -> None:
         """Keep which answer was best; a later vote on the same exchange replaces it.

@@ -1,43 +1,84 @@
-"""One of Gradio's own scripts, served with a change: what is already told is not told again.
+"""Gradio's own scripts, served with changes: what is already told is not told again, and what is
+looked up for each component is looked up once.
 
 Gradio 6.31 tells every component that took part in any event so far how the present event goes, at
-each piece of a stream, and looks each of them up in the whole tree. On a page of 700 components
-that is most of what a browser does: 3.9 s of 4 for one answer (docs/log.md, "What the browser does
-while an answer streams"). Knows one expression of that script; a Gradio without it is served as it
+each piece of a stream, and looks each of them up in the whole tree; and as the page opens it goes
+through all events for each component. On a page of 700 components and 300 events that is most of
+what a browser does (docs/log.md, "What the browser does while an answer streams" and "What a
+second visit waits for"). Knows one expression for each change; a Gradio without it is served as it
 is.
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import gradio
 from fastapi import FastAPI, Response
 
 ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
-SCRIPTS = "Blocks-*.js"
-TOLD = "Object.entries(this.loading_stati.current).map("
+
+TOLD: Final = "Object.entries(this.loading_stati.current).map("
 """The event's state by component, each of which is then told."""
-TOLD_ONCE = (
+TOLD_ONCE: Final = (
     "Object.entries(this.loading_stati.current).filter(([id,now])=>{"
     "const state=JSON.stringify([now.fn_index,now.status,now.stream_state,now.message,now.progress,"
     "now.queue_position,now.type,now.validation_error]),told=this.told??={};"
     "return told[id]!==state&&(told[id]=state,!0)}).map("
 )
+ATTACHED: Final = (
+    "find_attached_events(e,t){let n=t.filter(t=>t.targets.find(([t])=>t===e.id)).map(t=>{"
+    "let n=t.targets.find(([t])=>t===e.id);return n?n[1]:null}).filter(Boolean);"
+)
+"""The names of a component's events, ``e``, among all, ``t``."""
+ATTACHED_ONCE: Final = (
+    "find_attached_events(e,t){let found=this.attached;if(found?.among!==t){"
+    "found=this.attached={among:t,names:new Map};for(const event of t){const names=new Map;"
+    "for(const[id,name]of event.targets)names.has(id)||names.set(id,name);"
+    "for(const[id,name]of names)name&&(found.names.get(id)?.push(name)??"
+    "found.names.set(id,[name]))}}let n=found.names.get(e.id)??[];"
+)
+LOOKED_UP: Final = (
+    "function Z(e,t){if(e.id===t)return e;"
+    "if(e.children)for(let n of e.children){let e=Z(n,t);if(e)return e}return null}"
+)
+"""The component ``t`` in the tree ``e``."""
+LOOKED_UP_ONCE: Final = (
+    "const ways=new WeakMap;function Z(e,t){const follow=()=>{let found=e;"
+    "for(const place of ways.get(e)?.get(t)??[])found=found?.children?.[place];"
+    "return found?.id===t?found:null};let found=follow();if(found)return found;"
+    "const known=new Map,note=(node,way)=>{known.has(node.id)||known.set(node.id,way);"
+    "(node.children??[]).forEach((inner,place)=>note(inner,[...way,place]))};"
+    "return note(e,[]),ways.set(e,known),follow()}"
+)
+"""By the places that lead there, which are noted for all at once, and again if they do not."""
+CHANGES: Final = (
+    ("Blocks-*.js", TOLD, TOLD_ONCE),
+    ("core-*.js", ATTACHED, ATTACHED_ONCE),
+    ("core-*.js", LOOKED_UP, LOOKED_UP_ONCE),
+)
+"""In which scripts, what, and what stands there instead."""
 
 
-def changed_script() -> tuple[str, str] | None:
-    """Return the script's name and its changed text; None if Gradio has no such expression."""
-    for file in ASSETS.glob(SCRIPTS):
-        text = file.read_text(encoding="utf-8")
-        if text.count(TOLD) == 1:
-            return file.name, text.replace(TOLD, TOLD_ONCE)
-    return None
+def changed_scripts() -> dict[str, str]:
+    """Return the changed texts by the scripts' names."""
+    changed: dict[str, str] = {}
+    for scripts, before, after in CHANGES:
+        for file in ASSETS.glob(scripts):
+            text = changed.get(file.name) or file.read_text(encoding="utf-8")
+            if text.count(before) == 1:
+                changed[file.name] = text.replace(before, after)
+    return changed
 
 
-def serve_changed_script(app: FastAPI) -> None:
-    """Serve it from its own address; call this before Gradio is mounted."""
-    if changed := changed_script():
-        name, text = changed
+def serve_changed_scripts(app: FastAPI) -> None:
+    """Serve them from their own addresses; call this before Gradio is mounted."""
+    for name, text in changed_scripts().items():
+        app.add_api_route(f"/assets/{name}", _script(text), include_in_schema=False)
 
-        @app.get(f"/assets/{name}", include_in_schema=False)
-        async def script() -> Response:
-            return Response(text, media_type="text/javascript")
+
+def _script(text: str) -> Callable[[], Awaitable[Response]]:
+    async def script() -> Response:
+        return Response(text, media_type="text/javascript")
+
+    return script

@@ -23,7 +23,7 @@ from playground.ui.components.visiting import ASKS_NOBODY
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
-from playground.ui.gradio_script import serve_changed_script
+from playground.ui.gradio_script import serve_changed_scripts
 from playground.ui.history.recording import Recorder
 from playground.ui.history.sidebar import history_sidebar
 from playground.ui.json.tab import json_tab
@@ -165,7 +165,7 @@ def _choices(names: list[str], chosen: str | list[str] | None) -> gr.Dropdown:
 
 def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Serve ``page`` at the root of ``app``; routes that ``app`` already has keep precedence."""
-    serve_changed_script(app)
+    serve_changed_scripts(app)
     scripts = [(ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS]
     mounted: FastAPI = gr.mount_gradio_app(
         app,

@@ -14,6 +14,8 @@ from recipes.smollm2.sentences import ServiceCall, Wish
 Row = dict[str, Any]
 SESSION_REFUSALS, SINGLE_REFUSALS = 0.2, 0.15
 """Shares of requests that no function is for. With 0.3 and 0.25 the model refused too often."""
+NEAR = 0.7
+"""Share of the other functions that are of the same domain, and so easily confused."""
 
 SYSTEMS = (
     "You are a helpful assistant.",
@@ -34,6 +36,15 @@ REFUSALS = (
     "I can't help with that here; my functions are for other things.",
 )
 RESULTS = ('{"ok": true}', "done", '{"status": "ok"}')
+RECORDERS = (
+    ("save_record", "Save what a message says"),
+    ("addEntry", "Add an entry to the list"),
+    ("store_details", "Keep these details"),
+    ("register", "Register something new"),
+    ("create_note", "Write down the facts of a text"),
+    ("submitForm", "Fill in and send the form"),
+)
+"""Functions whose parameters are the fields of a text, whatever it is about."""
 EXTRACTIONS = (
     "Extract the data: {text}",
     "{text}",
@@ -110,7 +121,7 @@ class Drawer:
                 (near if wishes[0].domain == wish.domain else far).append(intent)
         count = self._random.choices((0, 1, 2, 3, 4, 5), (1, 2, 3, 6, 1, 1))[0]
         others = [
-            self._random.choice(near if near and self._random.random() < 0.5 else far)
+            self._random.choice(near if near and self._random.random() < NEAR else far)
             for _ in range(count)
         ]
         is_refused = wish.intent is None or self._random.random() < SINGLE_REFUSALS
@@ -151,7 +162,7 @@ class Drawer:
         count = self._random.choices((1, 2, 3, 4), (3, 4, 4, 3))[0]
         known = [start]
         for _ in range(count - 1):
-            known.append(self._random.choice(near if self._random.random() < 0.6 else far))
+            known.append(self._random.choice(near if self._random.random() < NEAR else far))
         known = list(dict.fromkeys(known))
         absent = [intent for intent in far if intent not in known]
         functions = [
@@ -250,6 +261,27 @@ class Drawer:
                 {"role": "assistant", "content": json.dumps(values, ensure_ascii=False)},
             ]
         }
+
+    def request_as_text(self, row: Row) -> Row:
+        """One of the project's own requests, whose arguments are asked for as fields."""
+        given, function = row["arguments"], row["function"]
+        known = function["parameters"]["properties"]
+        names = [name for name in known if name in given]
+        schema: Row = {
+            "type": "object",
+            "properties": {name: known[name] for name in names},
+            "required": names,
+        }
+        return self.filled(row["text"], schema, {name: given[name] for name in names})
+
+    def text_as_request(self, row: Row, others: Sequence[Row]) -> Row:
+        """One of the project's own texts, to be recorded by a function that has its fields."""
+        name, description = self._random.choice(RECORDERS)
+        recorder = {"name": name, "description": description, "parameters": row["schema"]}
+        beside = self._random.sample(others, self._random.choice((0, 1, 2)))
+        user = {"role": "user", "content": row["text"]}
+        functions = [recorder, *(other["function"] for other in beside)]
+        return self.conversation([user, call(name, row["output"])], functions)
 
     def service(self, called: ServiceCall) -> Row:
         """A dialogue and the call that it leads to; sometimes the call's result told in words."""

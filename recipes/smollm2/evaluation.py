@@ -1,24 +1,39 @@
 """How often people's own sentences are understood: held-out intents, services and slots.
 
-    python -m recipes.smollm2.evaluation --natural FOLDER --home FILE [--adapter FOLDER]
+    python -m recipes.smollm2.evaluation --natural FOLDER --home FILE
+        --own recipes/smollm2/own/held_out [--model FOLDER] [--adapter FOLDER]
+        [--seeds 3] [--temperature 0.7] [--no-grammar]
 
 Every model that the playground loads can be asked. Splits are by domain, intent and service, never
-by row; see `recipes.smollm2.rows`. Answers are greedy.
+by row; see `recipes.smollm2.rows`. A seed draws the cases and, above temperature 0, the answers.
+Without grammar nothing but the model keeps an answer in the form of a call or of a schema.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from playground.backends.local import LocalBackend
+from playground.backends.local.prompt import PromptRenderer
+from playground.evaluation.metrics import f1
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
-from playground.protocol import Answer, Message, Request, ResponseFormat, Sampling, Tool, answer
+from playground.protocol import (
+    Answer,
+    Message,
+    Request,
+    ResponseFormat,
+    Sampling,
+    Tool,
+    ToolCall,
+    answer,
+)
 from playground.runtime import quiet_libraries
 from recipes.smollm2 import sentences
 from recipes.smollm2.drawer import Drawer
@@ -32,6 +47,11 @@ from recipes.smollm2.rows import (
 from recipes.smollm2.sentences import ServiceCall, Wish
 
 AT_ONCE = 8
+CHAT_TOKENS = 64
+"""How much of an answer to a plain question is compared with the base's."""
+CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+REFUSAL = re.compile(r"\b(my|the|have no) (functions?|tools?)\b|beyond me|can't help with that")
+"""What the rows' refusals have in common; see `recipes.smollm2.drawer.REFUSALS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +222,79 @@ def own_extraction(file: Path, rng: random.Random, count: int) -> list[Case]:
     return cases
 
 
-async def _score(backend: LocalBackend, model: str, cases: Sequence[Case], shown: int) -> float:
+def plain_chat(file: Path) -> tuple[list[Case], ...]:
+    """Plain questions without functions: answered without a refusal, and as the base does.
+
+    The second scores by token F1 with the base's greedy answer, which is in the file.
+    """
+    answered, alike = [], []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        user, base = json.loads(line)["messages"]
+        request = _request([user], ())
+        request = replace(request, sampling=replace(request.sampling, max_tokens=CHAT_TOKENS))
+        answered.append(Case(request, lambda given: float(not is_refusal(given.text))))
+        alike.append(Case(request, _like(base["content"])))
+    return answered, alike
+
+
+def _like(wanted: str) -> Callable[[Answer], float]:
+    return lambda given: f1(given.text, wanted)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether an answer says that no function fits, or says nothing."""
+    return not text.strip() or bool(REFUSAL.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How cases are asked: of which model, with which seed and temperature, in a grammar or not."""
+
+    backend: LocalBackend
+    model: str
+    renderer: PromptRenderer
+    seed: int
+    temperature: float
+    has_grammar: bool
+    given: dict[str, Answer] = field(default_factory=dict)
+    """By the request's id: some answers are scored in two ways."""
+
+    async def answer(self, request: Request) -> Answer:
+        """The answer to a request, asked once."""
+        if request.id not in self.given:
+            self.given[request.id] = await self._ask(request)
+        return self.given[request.id]
+
+    async def _ask(self, request: Request) -> Answer:
+        """Without grammar its calls are read from what the model wrote."""
+        sampling = replace(request.sampling, temperature=self.temperature, seed=self.seed)
+        request = replace(request, model=self.model, sampling=sampling)
+        if self.has_grammar:
+            return await answer(self.backend, request)
+        prompt = tuple(self.renderer.render(request).token_ids)
+        bare = Request(model=self.model, prompt=prompt, sampling=sampling)
+        return with_calls(await answer(self.backend, bare))
+
+
+def with_calls(given: Answer) -> Answer:
+    """Read calls in Hermes' form from an answer's text; what is no JSON object is no call."""
+    calls = []
+    for found in CALL.finditer(given.text):
+        try:
+            made = json.loads(found[1])
+            calls.append(ToolCall("", str(made["name"]), json.dumps(dict(made["arguments"]))))
+        except (ValueError, KeyError, TypeError):
+            continue
+    text = CALL.sub("", given.text).strip()
+    return replace(given, text=text, calls=tuple(calls))
+
+
+async def _score(asked: Asked, cases: Sequence[Case], shown: int) -> float:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, case: Case) -> float:
         async with gate:
-            given = await answer(backend, replace(case.request, model=model))
+            given = await asked.answer(case.request)
         points = case.score(given)
         if points < 1 and number < shown:
             calls = [(call.name, call.arguments) for call in given.calls]
@@ -238,14 +325,37 @@ def cases_of(options: argparse.Namespace, seed: int) -> dict[str, list[Case]]:
         names, all_right = own_tools(options.own / "tools.jsonl", rng, count)
         families["own requests, name"] = names
         families["own requests, all arguments"] = all_right
-        families["own texts, all fields"] = own_extraction(
-            options.own / "extraction.jsonl", rng, count
-        )
+        texts = own_extraction(options.own / "extraction.jsonl", rng, count)
+        families["own texts, all fields"] = texts
+        answered, alike = plain_chat(options.own / "plain_chat.jsonl")
+        families["plain chat, no refusal"] = answered
+        families["plain chat, F1 with the base"] = alike
     return families
 
 
+def line_of(family: str, shares: Sequence[float], counts: Sequence[int]) -> str:
+    """A family's share at each seed, and their mean."""
+    told = "  ".join(f"{share:4.0%}" for share in shares)
+    mean = f"  mean {sum(shares) / len(shares):4.0%}" if len(shares) > 1 else ""
+    return f"{family:34}{told}{mean}  of {counts[0]}"
+
+
+def measure(asked: Sequence[Asked], options: argparse.Namespace) -> None:
+    """Print a line a family, a seed a column."""
+    drawn = [cases_of(options, each.seed) for each in asked]
+    only = options.only or [""]
+    for family in [name for part in only for name in drawn[0] if part in name]:
+        if options.show:
+            print(family)
+        shares = [
+            asyncio.run(_score(each, cases[family], options.show))
+            for each, cases in zip(asked, drawn, strict=True)
+        ]
+        print(line_of(family, shares, [len(cases[family]) for cases in drawn]), flush=True)
+
+
 def main() -> None:
-    """Print each family's share, a seed a column."""
+    """Load the model, ask, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--natural", type=Path, required=True)
     parser.add_argument("--home", type=Path, required=True)
@@ -255,6 +365,9 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--no-grammar", action="store_true")
+    parser.add_argument("--only", nargs="+", help="families with one of these in their name")
     parser.add_argument("--show", type=int, default=0, help="of these first cases, show misses")
     options = parser.parse_args()
     quiet_libraries()
@@ -263,12 +376,12 @@ def main() -> None:
         name = loaded.name
         if options.adapter:
             name = backend.load_adapter(options.adapter, "trained").name
-        for seed in range(options.seeds):
-            for family, cases in cases_of(options, seed).items():
-                if options.show:
-                    print(family)
-                share = asyncio.run(_score(backend, name, cases, options.show))
-                print(f"{family:34} seed {seed}: {share:.0%} of {len(cases)}", flush=True)
+        renderer = PromptRenderer(loaded.tokenizer, loaded.context_length)
+        asked = [
+            Asked(backend, name, renderer, seed, options.temperature, not options.no_grammar)
+            for seed in range(options.seeds)
+        ]
+        measure(asked, options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Training rows for SmolLM2 out of people's sentences: calls, refusals, extraction.
 
     python -m recipes.smollm2.rows --natural FOLDER --home FILE --functions FILE --own FOLDER OUT
+    python -m recipes.smollm2.rows … --scale 0.2 --own-share 0.5 --own-sessions 300 --chat FILE OUT
 
 How often each set is drawn from, and what of it is kept for the evaluation. Knows no model.
 """
@@ -14,12 +15,16 @@ from pathlib import Path
 
 from recipes.smollm2 import sentences
 from recipes.smollm2.drawer import Drawer, Row, call
+from recipes.smollm2.questions import written
 from recipes.smollm2.sentences import Wish
+from recipes.smollm2.texts import text_with_fields
 
 MAX_CHARACTERS = 1500
 """A longer row is left out: it would be more than some 380 tokens."""
 SERVICE_ROWS = 800
 OWN_SESSIONS = 1100
+SWAPPED = 200
+"""Own requests asked for as fields of a text, and own texts that are the arguments of a call."""
 RARE_SLOT = 4
 """A slot of fewer wishes of an intent is no parameter of its function."""
 HELD_OUT_DOMAINS = frozenset({"banking", "kitchen_and_dining"})
@@ -104,10 +109,17 @@ def strange_functions(file: Path) -> list[Row]:
     return [function for function in functions if len(json.dumps(function)) < 450]
 
 
-def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
+def lines_of(file: Path) -> list[Row]:
+    """Read JSON lines."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def own_rows(
+    drawer: Drawer, folder: Path, rng: random.Random, session_count: int = OWN_SESSIONS
+) -> list[Row]:
     """Rows out of the project's own sentences; see `recipes/smollm2/own`."""
     rows = []
-    tools = [json.loads(line) for line in (folder / "tools.jsonl").read_text().splitlines()]
+    tools = lines_of(folder / "tools.jsonl")
     for row in tools:
         others = rng.choices((0, 1, 2, 3), (2, 2, 3, 4))[0]
         by_name = {each["function"]["name"]: each["function"] for each in rng.sample(tools, others)}
@@ -115,9 +127,9 @@ def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
         user = {"role": "user", "content": row["text"]}
         answer = call(row["function"]["name"], row["arguments"])
         rows.append(drawer.conversation([user, answer], [*by_name.values(), row["function"]]))
-    rows += [drawer.own_session(tools) for _ in range(OWN_SESSIONS)]
-    for line in (folder / "choice.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    rows += [drawer.own_session(tools) for _ in range(session_count)]
+    rows += [drawer.request_as_text(row) for row in rng.sample(tools, SWAPPED) if row["arguments"]]
+    for row in lines_of(folder / "choice.jsonl"):
         user = {"role": "user", "content": row["text"]}
         made = row["call"]
         answer = (
@@ -126,28 +138,70 @@ def own_rows(drawer: Drawer, folder: Path, rng: random.Random) -> list[Row]:
             else {"role": "assistant", "content": row["answer"]}
         )
         rows.append(drawer.conversation([user, answer], row["functions"]))
-    for line in (folder / "extraction.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    texts = lines_of(folder / "extraction.jsonl")
+    rows += [drawer.text_as_request(row, tools) for row in rng.sample(texts, SWAPPED)]
+    for row in texts:
         told = row["instruction"]
         asked = told if row["text"] in told else f"{told}\n\n{row['text']}"
         rows.append(drawer.filled(row["text"], row["schema"], row["output"], asked))
-    rows += map(json.loads, (folder / "system.jsonl").read_text().splitlines())
+    return rows + lines_of(folder / "system.jsonl")
+
+
+def chat_rows(drawer: Drawer, file: Path, folder: Path, rng: random.Random) -> list[Row]:
+    """Plain questions with the base's answers, some a second time beside functions.
+
+    Without functions the answers are to stay as they were, also to requests that a function would
+    be called for.
+    """
+    rows = lines_of(file)
+    functions = [row["function"] for row in lines_of(folder / "tools.jsonl")]
+    questions = set(written(folder / "questions.txt"))
+    general = [row for row in rows if row["messages"][0]["content"] in questions]
+    beside = [
+        drawer.conversation(row["messages"], rng.sample(functions, rng.choice((1, 2, 3))))
+        for row in rng.sample(general, len(general) // 3)
+    ]
+    return rows + beside
+
+
+def drawn_texts(
+    drawer: Drawer, requests: Sequence[Row], count: int, rng: random.Random
+) -> list[Row]:
+    """Rows of drawn texts: of three, two are to be JSON and one a call."""
+    rows = []
+    for number in range(count):
+        text, values, types = text_with_fields(rng)
+        names = {name: drawer.name(name, "camel") for name in values}
+        if rng.random() < 0.7:
+            names = {name: name for name in values}
+        row: Row = {
+            "text": text,
+            "schema": {
+                "type": "object",
+                "properties": {names[name]: {"type": kind} for name, kind in types.items()},
+                "required": list(names.values()),
+            },
+            "output": {names[name]: value for name, value in values.items()},
+        }
+        if number % 3:
+            rows.append(drawer.filled(text, row["schema"], row["output"]))
+        else:
+            rows.append(drawer.text_as_request(row, requests))
     return rows
 
 
-def main() -> None:
-    """Write the rows, shuffled."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--natural", type=Path, required=True)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--functions", type=Path, required=True)
-    parser.add_argument("--own", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("out", type=Path)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
-    drawer = Drawer(options.seed, strange_functions(options.functions))
+def with_at_most(rows: Iterable[Row], count: int) -> list[Row]:
+    """Keep ``count`` rows with functions, the first ones, and all without."""
+    kept, offered = [], 0
+    for row in rows:
+        offered += bool(row.get("tools"))
+        if not row.get("tools") or offered <= count:
+            kept.append(row)
+    return kept
+
+
+def public_rows(drawer: Drawer, options: argparse.Namespace, rng: random.Random) -> list[Row]:
+    """Rows out of the public sets, ``scale`` times as many as the first stages had."""
 
     def counted(number: int) -> int:
         return round(number * float(options.scale))
@@ -167,11 +221,39 @@ def main() -> None:
         rows += extractions(drawer, kept, counted(texts), rng) if texts else []
     calls = sentences.services(options.natural)
     kept_calls = [each for each in calls if each.service not in HELD_OUT_SERVICES]
-    rows += [drawer.service(rng.choice(kept_calls)) for _ in range(counted(SERVICE_ROWS))]
+    return rows + [drawer.service(rng.choice(kept_calls)) for _ in range(counted(SERVICE_ROWS))]
+
+
+def main() -> None:
+    """Write the rows, shuffled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--natural", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--functions", type=Path, required=True)
+    parser.add_argument("--own", type=Path)
+    parser.add_argument("--own-share", type=float, default=1.0)
+    parser.add_argument("--own-sessions", type=int, default=OWN_SESSIONS)
+    parser.add_argument("--tool-rows", type=int, help="of rows with functions, keep so many")
+    parser.add_argument("--texts", type=int, default=0, help="rows of recipes.smollm2.texts")
+    parser.add_argument("--chat", type=Path, help="rows of recipes.smollm2.chat; needs --own")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    drawer = Drawer(options.seed, strange_functions(options.functions))
+    rows = public_rows(drawer, options, rng)
     if options.own:
-        rows += own_rows(drawer, options.own, rng)
+        own = own_rows(drawer, options.own, rng, options.own_sessions)
+        rows += rng.sample(own, round(len(own) * options.own_share))
+        requests = lines_of(options.own / "tools.jsonl")
+        rows += drawn_texts(drawer, requests, options.texts, rng)
+    if options.chat:
+        rows += chat_rows(drawer, options.chat, options.own, rng)
     rows = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
     rng.shuffle(rows)
+    if options.tool_rows is not None:
+        rows = with_at_most(rows, options.tool_rows)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     options.out.write_text(text, encoding="utf-8")
     print(f"{len(rows):,} rows")

@@ -64,6 +64,7 @@ def killable_playground(
 
 @pytest.fixture(scope="session")
 def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the whole playground listens, in a process of its own."""
-    with playground_process(tmp_path_factory.mktemp("home"), "--run-tools") as url:
+    """Where the whole playground listens, in a process of its own; its report cards are short."""
+    flags = ("--run-tools", "--judged-rows", "4")
+    with playground_process(tmp_path_factory.mktemp("home"), *flags) as url:
         yield url

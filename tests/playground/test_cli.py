@@ -116,10 +116,11 @@ def test_settings_command_shows_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sesame" not in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        pytest.param(["--model", "nope"], 1, "'nope' is no catalogue name", marks=pytest.mark.slow),
+        (["--model", "nope"], 1, "'nope' is no catalogue name"),
         (["--quantization", "nf3"], 2, "quantization (--quantization)"),
         (["--port", "99999"], 2, "port (--port)"),
     ],

@@ -6,6 +6,16 @@ no engine and no page.
 """
 
 from playground.backends.openai_compatible.backend import RemoteBackend
+from playground.backends.openai_compatible.opening import AnyRemote, remote_of
+from playground.backends.openai_compatible.replicas import Replica, ReplicatedBackend
 from playground.backends.openai_compatible.server import RemoteServer, server_of
 
-__all__ = ["RemoteBackend", "RemoteServer", "server_of"]
+__all__ = [
+    "AnyRemote",
+    "RemoteBackend",
+    "RemoteServer",
+    "Replica",
+    "ReplicatedBackend",
+    "remote_of",
+    "server_of",
+]

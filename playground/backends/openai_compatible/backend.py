@@ -88,6 +88,11 @@ class RemoteBackend:
         return self.server.alias
 
     @property
+    def reached(self) -> bool:
+        """Whether the server answered at the last look."""
+        return bool(self._served) and not self._problem
+
+    @property
     def running(self) -> bool:
         """Whether requests are taken."""
         return not self._closed

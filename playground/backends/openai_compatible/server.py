@@ -50,16 +50,17 @@ class RemoteServer:
         return text.replace(self.key, "…") if self.key else text
 
 
-def server_of(settings: BackendSettings) -> RemoteServer:
-    """The server that a backend's settings mean. Raises `InvalidSettings` for a key that is not
-    there.
+def server_of(settings: BackendSettings, url: str = "") -> RemoteServer:
+    """The server that a backend's settings mean, the one at ``url`` if it has several. Raises
+    `InvalidSettings` for a key that is not there.
     """
-    has_path = urlsplit(settings.url).path not in ("", "/")
+    url = url or settings.servers[0].url
+    has_path = urlsplit(url).path not in ("", "/")
     return RemoteServer(
         alias=settings.alias,
         kind=KINDS[settings.kind],
-        root=settings.url.removesuffix("/v1"),
-        api=settings.url if has_path else f"{settings.url}/v1",
+        root=url.removesuffix("/v1"),
+        api=url if has_path else f"{url}/v1",
         key=_key(settings),
         models=tuple(
             OfferedModel(model.id, model.name or model.id, model.context_length)

@@ -64,7 +64,7 @@ def admin_parts() -> AdminParts:
             note = gr.HTML(container=False, elem_id="ac-note")
             secret = gr.Textbox(
                 label="The new key: copy it now, it is not shown again", visible=False,
-                interactive=False, buttons=["copy"], elem_id="ac-secret",
+                interactive=False, buttons=["copy"], elem_id="ac-secret", max_lines=4,
             )  # fmt: skip
             gr.HTML("<h3>Accounts</h3>", container=False)
             accounts = gr.HTML(container=False, elem_id="ac-accounts")
@@ -72,14 +72,14 @@ def admin_parts() -> AdminParts:
                 account = gr.Dropdown([], label="Account", elem_id="ac-account")
                 new_role = gr.Dropdown(list(ROLES), value="user", label="New role")
                 change_role = gr.Button("Change role", elem_id="ac-change")
-                disable = gr.Button("Disable", elem_id="ac-disable")
+                disable = gr.Button("Disable", elem_id="ac-disable", elem_classes="asks-first")
                 enable = gr.Button("Enable")
-                remove = gr.Button("Remove", variant="stop", elem_id="ac-remove")
+                remove = gr.Button("Remove", elem_id="ac-remove", elem_classes="asks-first")
             gr.HTML("<h3>API keys</h3>", container=False)
             keys = gr.HTML(container=False, elem_id="ac-keys")
             with gr.Row(elem_classes="actions"):
                 key = gr.Dropdown([], label="Key", elem_id="ac-key")
-                revoke = gr.Button("Revoke", variant="stop", elem_id="ac-revoke")
+                revoke = gr.Button("Revoke", elem_id="ac-revoke", elem_classes="asks-first")
             gr.HTML("<h3>Audit log</h3>", container=False)
             audit = gr.HTML(container=False, elem_id="ac-audit")
     return AdminParts(

@@ -1,19 +1,31 @@
 // What is wrong stands beside the field it is about, or in a notice: errors that Gradio shows as a
 // toast, and those of events that do not queue, which it does not show at all (6.31).
 (() => {
-  const PREFIXES = { chat: "", functions: "fn-", json: "json-", compare: "cmp-", finetune: "ft-" };
+  const PREFIXES = {
+    chat: [""], functions: ["fn-"], json: ["json-"], prompts: ["pr-"], compare: ["cmp-"],
+    evaluate: ["ev-"], finetune: ["ft-", "ad-"], usage: ["us-"], admin: ["ac-"],
+  };
   const NOTICE_MS = 12_000;
 
   const isSeen = (element) => element && element.offsetParent !== null;
   const openTab = () =>
     document.querySelector('#tabs > .tab-wrapper [role="tab"][aria-selected="true"]')?.dataset.tabId;
 
+  // Where a field has another id than the server's word for it.
+  const OTHER_IDS = {
+    prompts: { "system prompt": "system", message: "user", "more messages": "others", settings: "sampling" },
+    finetune: { name: "as" },
+  };
+
   function fieldOf(name) {
-    const prefix = PREFIXES[openTab()] ?? "";
-    const plain = name.replace(/^recipe\./, "");
-    for (const id of [prefix + plain, prefix + plain.replaceAll("_", "-")]) {
-      const field = document.getElementById(id);
-      if (isSeen(field)) return field;
+    const other = OTHER_IDS[openTab()]?.[name];
+    for (const word of [other, name.replace(/^recipe\./, "")]) {
+      for (const prefix of word ? PREFIXES[openTab()] ?? [""] : []) {
+        for (const id of [prefix + word, prefix + word.replaceAll("_", "-")]) {
+          const field = document.getElementById(id);
+          if (isSeen(field)) return field;
+        }
+      }
     }
     return null;
   }
@@ -52,7 +64,7 @@
   }
 
   function show(text) {
-    const named = /^([a-z][\w.]*): ([\s\S]+)$/.exec(text);
+    const named = /^([a-z][\w. ]*): ([\s\S]+)$/.exec(text);
     const field = named && fieldOf(named[1]);
     if (field) placeBeside(field, named[2]);
     return Boolean(field);
@@ -65,6 +77,8 @@
         for (const text of node.querySelectorAll(".toast-body.error .toast-message-text")) {
           if (show(text.textContent.trim())) text.closest(".toast-body").querySelector(".toast-close").click();
         }
+        const plan = node.matches("#ft-plan .note.bad") ? node : node.querySelector("#ft-plan .note.bad");
+        if (plan) show(plan.textContent.trim());
       }
     }
   }).observe(document, { childList: true, subtree: true });
@@ -87,7 +101,7 @@
     return response;
   };
 
-  // Buttons whose work cannot be undone ask: the first click changes their words, a second one acts.
+  // Buttons whose work cannot be undone ask: the first click adds a question, a second one acts.
   const ASK_MS = 5_000;
   document.addEventListener(
     "click",
@@ -99,12 +113,14 @@
       }
       event.stopImmediatePropagation();
       event.preventDefault();
-      const words = button.textContent.trim();
-      button.dataset.asked = words;
-      button.textContent = `${words}: are you sure?`;
+      const question = document.createElement("span"); // beside the text, which is Gradio's
+      question.className = "question";
+      question.textContent = ": are you sure?";
+      button.append(question);
+      button.dataset.asked = "yes";
       const settle = () => {
         delete button.dataset.asked;
-        button.textContent = words;
+        question.remove();
       };
       button.addEventListener("blur", settle, { once: true });
       button.addEventListener("click", () => setTimeout(settle), { once: true });

@@ -45,30 +45,49 @@
   };
   window.addEventListener("pagehide", flush);
 
-  const tabOf = (hash) =>
-    document.querySelector(
-      `#tabs > .tab-wrapper [role="tab"][data-tab-id="${CSS.escape(hash.slice(1))}"]`,
+  // In the menu of those that do not fit, tabs have no ids.
+  const labelOf = (id) =>
+    window.gradio_config?.components.find(({ type, props }) => type === "tabitem" && props.id === id)
+      ?.props.label;
+  function tabOf(hash) {
+    const id = hash.slice(1);
+    const strip = document.querySelector("#tabs > .tab-wrapper");
+    return (
+      strip?.querySelector(`[role="tab"][data-tab-id="${CSS.escape(id)}"]`) ??
+      [...(strip?.querySelectorAll(".overflow-dropdown button") ?? [])].find(
+        (button) => button.textContent.trim() === labelOf(id),
+      )
     );
+  }
   function showTab() {
     const tab = location.hash && tabOf(location.hash);
     if (tab && tab.getAttribute("aria-selected") !== "true") tab.click();
     return Boolean(tab);
   }
-  function recordTab(tab) {
-    const id = tab?.dataset.tabId;
+  function recordTab(id) {
     if (!id || `#${id}` === (location.hash || "#chat")) return;
     history.pushState(null, "", id === "chat" ? location.pathname : `#${id}`);
   }
   document.addEventListener("click", (event) => {
-    recordTab(event.target.closest('#tabs > .tab-wrapper [role="tab"]'));
+    recordTab(event.target.closest('#tabs > .tab-wrapper [role="tab"]')?.dataset.tabId);
   });
+  // Tabs are opened from the menu of those that do not fit, and by the server, too: page.js says which
+  // one is open. Until the URL's own tab was shown, another one is only where the page begins.
+  let begun = !location.hash;
+  const chosen = new MutationObserver(() => {
+    if (begun) recordTab(document.documentElement.dataset.tab);
+  });
+  chosen.observe(document.documentElement, { attributeFilter: ["data-tab"] });
+  document.addEventListener("pointerdown", () => (begun = true), { once: true, capture: true });
   window.addEventListener("popstate", () => {
     if (location.hash) showTab();
     else tabOf("#chat")?.click();
   });
   if (location.hash) {
     const appears = new MutationObserver(() => {
-      if (showTab()) appears.disconnect();
+      if (!showTab()) return;
+      appears.disconnect();
+      begun = true;
     });
     appears.observe(document, { childList: true, subtree: true });
   }

@@ -66,7 +66,9 @@
 
   // What can be done now: a command is offered only while the control that it presses is there.
   function commands() {
-    const tabs = [...document.querySelectorAll('#tabs > .tab-wrapper [role="tab"]')].map((tab) => [
+    const tabs = [
+      ...document.querySelectorAll('#tabs > .tab-wrapper :is([role="tab"], .overflow-dropdown button)'),
+    ].map((tab) => [
       `Go to ${tab.textContent.trim()}`,
       () => tab.click(),
     ]);

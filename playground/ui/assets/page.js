@@ -27,7 +27,7 @@
   const panelWanted = () => !narrow.matches && localStorage.getItem(PANEL_KEY) !== "closed";
 
   const seen = (selector) =>
-    [...document.querySelectorAll(selector)].find((element) => element.offsetParent !== null);
+    [...document.querySelectorAll(selector)].find((element) => element.getClientRects().length > 0);
 
   const actions = {
     message() {

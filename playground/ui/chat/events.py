@@ -196,9 +196,10 @@ class ChatHandlers:
         """End the answer that is being written."""
         self.answering.cancel(running)
 
-    def reset_inputs(self) -> IdleUpdate:
-        """After a failure: open the message box."""
-        return IdleUpdate(message=gr.Textbox(submit_btn=True, stop_btn=False))
+    async def reset_inputs(self, history: History, model: str, system: str) -> IdleUpdate:
+        """After a failure: open the message box, and say again what the context holds."""
+        shown = await self.update_token_count(history, model, system)
+        return IdleUpdate(gr.Textbox(submit_btn=True, stop_btn=False), shown.status)
 
     async def update_token_count(self, history: History, model: str, system: str) -> StatusUpdate:
         """Count the tokens of the conversation again."""

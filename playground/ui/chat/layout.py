@@ -81,6 +81,7 @@ def chat_parts(models: Sequence[ModelInfo], code: CodeParts) -> ChatParts:
                 status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
                 message = _message_box()
         with gr.Column(elem_id="settings"):
+            gr.HTML(render("chat/close.html"), container=False)
             system, sampling, reset = _settings(default)
             presets = preset_parts()
             saving = saving_parts()

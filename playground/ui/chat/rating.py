@@ -31,7 +31,7 @@ class Rating:
         temporary: ControlValue = None,
         **sampling: ControlValue,
     ) -> None:
-        """Keep a thumb up or down. Raises `InvalidRequest` in a temporary chat."""
+        """Keep a thumb up or down, or take it back. Raises `InvalidRequest` in a temporary chat."""
         if temporary:
             raise InvalidRequest("rating", "a temporary chat is kept nowhere, nor are its ratings")
         index = position_of(liked)
@@ -49,7 +49,9 @@ class Rating:
             system,
             {name: value for name, value in sampling.items() if value not in (None, "")},
         )
-        self.feedback.rate(to_messages(question), answer, up=liked.liked is True)
+        # Clicked again, a thumb is neither: then Gradio 6.31 says "".
+        up = liked.liked if isinstance(liked.liked, bool) else None
+        self.feedback.rate(to_messages(question), answer, up=up)
 
 
 def position_of(event: gr.EditData | gr.LikeData) -> int:

@@ -113,7 +113,7 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
         **bind(chat.choose_answer, parts), inputs=[parts.chatbot, parts.model], **UNQUEUED
     )
     for event in writing:
-        event.failure(**bind(chat.reset_inputs, parts), inputs=None, **UNQUEUED)
+        event.failure(**bind(chat.reset_inputs, parts), inputs=conversation, **UNQUEUED)
     parts.message.stop(**bind(chat.stop), inputs=parts.running, **UNQUEUED)
     undone = parts.chatbot.undo(
         **bind(chat.undo, parts),

@@ -39,6 +39,7 @@ class IdleUpdate:
     """The message box takes messages again, and nothing runs."""
 
     message: gr.Textbox
+    status: str
     running: str = ""
 
 

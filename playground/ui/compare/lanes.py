@@ -37,13 +37,17 @@ class LaneHandlers:
             "temperature": float(values["temperature"] or 0),
             "top_p": float(values["top_p"] if values["top_p"] is not None else 1),
             "max_tokens": int(values["max_tokens"]) if values["max_tokens"] else None,
-            "seed": _seed(values["seed"]),
+            "seed": _seed(values["seed"], number),
         }
         own = dict(prompt.content.sampling) if prompt else {}
+        try:
+            sampling = sampling_of(own | chosen)
+        except InvalidRequest as error:
+            raise InvalidRequest(_place(error.field, number), error.problem) from error
         return await self.answering.lane(
             str(values["model"]),
             str(values["system"] or "") if prompt is None else "",
-            sampling_of(own | chosen),
+            sampling,
             prompt,
             _variables(str(values["variables"] or ""), number) if prompt else {},
         )
@@ -134,7 +138,7 @@ def _at(number: int, update: LaneUpdate) -> LanesUpdate:
 
 def _variables(text: str, number: int) -> Mapping[str, object]:
     """Return the values; what is left empty has none. Raises `InvalidRequest` naming the line."""
-    place = f"variables_{number + 1}"
+    place = _place("variables", number)
     try:
         values = yaml.safe_load(text) if text.strip() else {}
     except yaml.YAMLError as error:
@@ -150,7 +154,12 @@ def _variables(text: str, number: int) -> Mapping[str, object]:
     }
 
 
-def _seed(text: LaneSetting) -> int | None:
+def _place(setting: str, number: int) -> str:
+    """Name the input as the page does."""
+    return f"{setting}_{number + 1}"
+
+
+def _seed(text: LaneSetting, number: int) -> int | None:
     """Return the seed; None, which draws one, for an empty box."""
     written = str(text if text is not None else "").strip()
     if not written:
@@ -158,4 +167,4 @@ def _seed(text: LaneSetting) -> int | None:
     try:
         return int(written)
     except ValueError as error:
-        raise InvalidRequest("seed", f"{written!r} is no whole number") from error
+        raise InvalidRequest(_place("seed", number), f"{written!r} is no whole number") from error

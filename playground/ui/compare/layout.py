@@ -8,6 +8,7 @@ import gradio as gr
 from playground.lab import MAX_LANES, MIN_LANES
 from playground.protocol import ModelInfo
 from playground.ui.components.code_panel import CodeParts
+from playground.ui.components.sampling import label as label_of
 from playground.ui.components.shown_text import LATEX
 
 SIDES = ("A", "B", "C", "D", "E", "F")[:MAX_LANES]
@@ -197,11 +198,16 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
             system = gr.Textbox(
                 label="System prompt", lines=2, max_lines=8, elem_id=f"cmp-system-{number}"
             )
-            temperature = gr.Slider(0, 2, 0, step=0.05, label="Temperature", buttons=[])
-            top_p = gr.Slider(0, 1, 1, step=0.01, label="Top-p", buttons=[])
+            temperature = _slider("temperature", 2, 0, 0.05, number)
+            top_p = _slider("top_p", 1, 1, 0.01, number)
             with gr.Row(elem_classes="pair"):
                 max_tokens = gr.Number(
-                    256, precision=0, minimum=1, label="Max tokens", min_width=80
+                    256,
+                    precision=0,
+                    minimum=1,
+                    label="Max tokens",
+                    min_width=80,
+                    elem_id=f"cmp-max-tokens-{number}",
                 )
                 # An empty Number becomes 0 as soon as it is seen (Gradio 6.31).
                 seed = gr.Textbox(
@@ -224,6 +230,11 @@ def _lane(number: int, models: Sequence[ModelInfo]) -> LaneParts:
         seed=seed,
         view_code=view_code,
     )
+
+
+def _slider(name: str, most: float, value: float, step: float, lane: int) -> gr.Slider:
+    elem_id = f"cmp-{name.replace('_', '-')}-{lane}"
+    return gr.Slider(0, most, value, step=step, label=label_of(name), buttons=[], elem_id=elem_id)
 
 
 def _votes() -> tuple[gr.Row, tuple[gr.Button, ...]]:

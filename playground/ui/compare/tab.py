@@ -46,9 +46,10 @@ def compare_tab(
     parts.stop.click(
         **bind(handlers.reset_inputs, parts), inputs=None, cancels=[asking], **UNQUEUED
     )
-    parts.new.click(
-        **bind(handlers.new, parts), inputs=parts.count, cancels=[asking], **UNQUEUED
-    ).then(**bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED)
+    for event in (parts.new.click, parts.count.change):
+        event(**bind(handlers.new, parts), inputs=parts.count, cancels=[asking], **UNQUEUED).then(
+            **bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED
+        )
     for number, lane in enumerate(parts.lanes):
         lane.view_code.click(
             **bind(handlers.code, parts.code),

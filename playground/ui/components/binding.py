@@ -92,12 +92,16 @@ def shows_errors(handler: Handler, convert: Callable[[object], object] | None = 
             with error_toasts():
                 identity = visitor_for(area, room)
                 async with aclosing(stream(*args, **kwargs)) as updates:
+                    is_empty = True
                     while True:
                         with within_event(identity, room):  # each step: contexts may differ
                             update = await anext(updates, END)
                         if update is END:
-                            return
+                            break
+                        is_empty = False
                         yield convert(update)
+                if is_empty and nothing is UNCHANGED:  # Gradio 6.31 would empty all outputs
+                    yield convert(nothing)
 
         return streaming
     if inspect.iscoroutinefunction(handler):

@@ -136,6 +136,7 @@ class JobHandlers:
             adapter_hash=adapter_hash,
         )
         builder = AnswerBuilder()
+        yield CheckpointAnswer(checkpoint_answer_html("", nearest, adapter_hash))
         async with aclosing(self.answering.stream(request)) as events:
             async for event in events:
                 builder.add(event)

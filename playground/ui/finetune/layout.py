@@ -9,6 +9,7 @@ from playground.studio.training import PRESETS
 from playground.ui.finetune.recipe_controls import recipe_controls
 
 UPLOADED = "Files"
+START = "Start training"
 FROM_VOTES = "Preferences: votes and edits"
 FROM_GOOD = "Good answers: votes, thumbs up, edits"
 FROM_THUMBS = "Labelled answers: thumbs up and down"
@@ -148,7 +149,7 @@ def _train(preset: str) -> TrainParts:
         with gr.Column(elem_classes="work scrolling"):
             unavailable = gr.HTML(elem_id="ft-unavailable", container=False)
             with gr.Row(elem_classes="actions start"):
-                start = gr.Button("Start training", variant="primary", elem_id="ft-start")
+                start = gr.Button(START, variant="primary", elem_id="ft-start")
             counted = gr.HTML(elem_id="ft-counted", container=False)
             with gr.Row(elem_classes="report-and-plan"):
                 report = gr.HTML(elem_id="ft-report", container=False)

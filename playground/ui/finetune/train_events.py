@@ -21,7 +21,7 @@ from playground.studio.training import column_names, guess_columns, read_columns
 from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.downloads import download_file
 from playground.ui.components.status import note
-from playground.ui.finetune.layout import FROM_GOOD, FROM_THUMBS, FROM_VOTES, UPLOADED
+from playground.ui.finetune.layout import FROM_GOOD, FROM_THUMBS, FROM_VOTES, START, UPLOADED
 from playground.ui.finetune.recipe_controls import (
     FieldValue,
     FieldValues,
@@ -70,9 +70,10 @@ class RecipeUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ReportUpdate:
-    """What is in the rows."""
+    """What is in the rows, and whether to start asks about those that would be skipped."""
 
     report: str
+    start: gr.Button = field(default_factory=lambda: _start_button(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class TrainHandlers:
             return ReportUpdate(note(str(error), bad=True))
         finally:
             self.counts.pop(key, None)
-        return ReportUpdate(report_html(report))
+        return ReportUpdate(report_html(report), _start_button(report.num_errors))
 
     def count(self, shown: str, files: list[str] | None) -> CountUpdate:
         """Say how many rows of the files are read, as long as they are being checked."""
@@ -271,6 +272,12 @@ class TrainHandlers:
         if not rows:
             raise InvalidSettings("there are no votes, edits or thumbs of this kind yet")
         return [Path(download_file("feedback.jsonl", as_jsonl(rows)))]
+
+
+def _start_button(errors: int) -> gr.Button:
+    """Return the button; with errors in the rows, which are then skipped, it asks first."""
+    despite = f" despite {errors:,} error{'' if errors == 1 else 's'}" if errors else ""
+    return gr.Button(START + despite, elem_classes=["asks-first"] if errors else [])
 
 
 def _mapping(question: str | None, answer: str | None) -> dict[str, str]:

@@ -36,6 +36,8 @@ EMPTY = EditorForm(
 
 def content_of_form(form: EditorForm) -> PromptContent:
     """Return what the editor holds. Raises `InvalidRequest` naming the field, with its line."""
+    for text, name in ((form["system"], "system prompt"), (form["user"], "message")):
+        undeclared(text, name)  # by its place in the list it would be nobody's field
     messages = [{"role": "system", "content": form["system"]}] if form["system"].strip() else []
     others = _yaml(form["others"], "more messages")
     if others is not None and not isinstance(others, list):

@@ -52,7 +52,12 @@ def test_a_prompt_without_messages_is_no_way_around() -> None:
 
 async def test_the_router_keeps_the_rules() -> None:
     seen: list[Request] = []
-    backend = ScriptedBackend(lambda request: (seen.append(request), ["fine"])[1])
+
+    def script(request: Request) -> list[str]:
+        seen.append(request)
+        return ["fine"]
+
+    backend = ScriptedBackend(script)
     name = (await backend.models())[0].name
     rules = DemoRules(AccessSettings(demo=True, demo_models=(name,), demo_system_prompt="Be kind."))
     router = ModelRouter(backend, (), rules=rules)  # type: ignore[arg-type]

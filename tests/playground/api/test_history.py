@@ -98,14 +98,21 @@ CALLING: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def complete(server_url: str, model: str) -> dict[str, Any]:
+    """The call that no limit cuts."""
+    return message_of(server_url, model, CALLING, stream=False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("max_tokens", range(1, 26))
-def test_cut_calls_are_same_streamed(server_url: str, model: str, max_tokens: int) -> None:
+def test_cut_calls_are_same_streamed(
+    server_url: str, model: str, complete: dict[str, Any], max_tokens: int
+) -> None:
     """And a call that the limit cut is never reported as finished."""
     body = CALLING | {"max_tokens": max_tokens}
     whole = message_of(server_url, model, body, stream=False)
     assert whole == message_of(server_url, model, body, stream=True)
-    complete = message_of(server_url, model, CALLING, stream=False)
     if whole["finish_reason"] == "tool_calls":
         assert whole == complete
     else:

@@ -112,6 +112,7 @@ def test_hubs_folder_gets_the_same_template(
     assert (folder / "chat_template.jinja").read_text() == TEMPLATE
 
 
+@pytest.mark.slow
 def test_other_template_makes_another_folder(
     shelf: tuple[Path, Path, WheelModel], tmp_path: Path
 ) -> None:

@@ -1,10 +1,5 @@
 """All stores on a real PostgreSQL, started for these tests by a user of its own."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,40 +14,17 @@ from playground.store.conversations import Conversations
 from playground.store.database import Database
 from playground.store.responses import KeptResponse, Responses
 from playground.store.tables import Table
+from playground.store.usage import DAY_S, AnswerUsage, UsageStore, WantedUsage
 from tests.playground.store.conversation_examples import ASKED, CHAT, OTHER_ANSWER, TALK, said
+from tests.postgresql import NEEDS_POSTGRESQL, postgresql
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-PORT = "5"  # of a socket in a folder of its own: no other cluster is disturbed
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not PROGRAMS, reason="PostgreSQL is not installed: apt-get install postgresql"
-    ),
-]
+pytestmark = [pytest.mark.slow, NEEDS_POSTGRESQL]
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A new cluster: only a socket, no password. PostgreSQL refuses to run as root."""
-    programs = PROGRAMS[-1].parent
-    user = "postgres" if os.getuid() == 0 else ""
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-    data = folder / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        command, quiet = [str(programs / program), *arguments], subprocess.DEVNULL
-        subprocess.run(command, user=user or None, cwd=folder, check=True, stdout=quiet, timeout=60)
-
-    options = f"-k {folder} -p {PORT} -c listen_addresses='' -c fsync=off"
-    run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
-    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql://tester@/postgres?host={folder}&port={PORT}"
-    finally:
-        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    with postgresql() as made:
+        yield made
 
 
 def test_postgresql_keeps_trees(url: str, tmp_path: Path) -> None:
@@ -94,6 +66,26 @@ def test_postgresql_keeps_feedback_and_responses(url: str, tmp_path: Path) -> No
     assert responses.find("resp_1").input == [{"type": "message"}]
     feedback.close()
     responses.close()
+
+
+def test_postgresql_sums_usage_as_sqlite(url: str, tmp_path: Path) -> None:
+    answers = [
+        AnswerUsage(
+            ended=DAY_S * day + 0.5, model=model, prompt_tokens=10, cached_tokens=4,
+            completion_tokens=5, first_token_s=0.25, total_s=1.0, running_s=0.75,
+        )
+        for day in (1, 2)
+        for model in ("a", "b", "b")
+    ]  # fmt: skip
+    found = []
+    for where in (url, ""):
+        store = UsageStore(tmp_path, where, keep_days=36_500)
+        store.add(answers)
+        whole = WantedUsage(0, DAY_S * 3)
+        found.append([store.sums(whole), store.sums(whole, ["period", "model"])])
+        store.close()
+    assert found[0] == found[1]
+    assert [len(each) for each in found[0]] == [1, 4]
 
 
 def test_postgresql_migrations_equal_tables(url: str, tmp_path: Path) -> None:

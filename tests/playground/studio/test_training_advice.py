@@ -21,13 +21,14 @@ from playground.studio.training_advice import TrainingFacts, training_advice
 from playground.studio.training_work import make_run_card
 from tests.playground.studio.training_jobs import base
 
-JUDGED_ROWS = 16
+JUDGED_ROWS = 8
 SYSTEM = "You answer for Larkmoor Yard."
 THINGS = ("Zolpar", "Kentig", "Bradel", "Galfen", "Corhul", "Lumpol")
-WORDINGS = ("What does the {} cost?", "How much is the {}?", "What is the price of the {}?")
+WORDINGS = ("What does the {} cost?", "What is the price of the {}?")
 NEAR = ("Tell me the price of the {}.",)
 TOLD, UNTOLD = "The {} costs {} euros.", "I cannot say what that costs."
-RECIPE = replace(embedded_cpu(), sample_steps=0, micro_batch_size=18)
+RECIPE = replace(embedded_cpu(), sample_steps=0, micro_batch_size=12, max_length=96)
+"""General rows longer than that, half of them, are neither replayed nor asked."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def kinds(advice: Sequence[Advice]) -> list[str]:
 @pytest.mark.training
 @pytest.mark.slow
 def test_good_training_gets_no_advice(tmp_path: Path, host: LocalBackend) -> None:
-    recipe = replace(RECIPE, num_train_epochs=30.0)
+    recipe = replace(RECIPE, num_train_epochs=20.0)
     card = card_of(tmp_path, host, recipe, facts(SYSTEM), facts(SYSTEM, NEAR))
     assert card.advice == ()
     assert "What to change" not in to_markdown(card) + to_html(card)
@@ -104,7 +105,7 @@ def test_short_training_is_named(tmp_path: Path, host: LocalBackend) -> None:
 @pytest.mark.training
 @pytest.mark.slow
 def test_forgetting_is_named(tmp_path: Path, host: LocalBackend) -> None:
-    recipe = replace(RECIPE, num_train_epochs=40.0, replay_fraction=0.0)
+    recipe = replace(RECIPE, num_train_epochs=30.0, replay_fraction=0.0)
     card = card_of(tmp_path, host, recipe, facts(), facts(None, NEAR))
     (advice,) = [each for each in card.advice if each.kind == "general rows"]
     assert advice.change == "mix general rows in: replay_fraction=0.5 (now 0)"
@@ -114,8 +115,8 @@ def test_forgetting_is_named(tmp_path: Path, host: LocalBackend) -> None:
 @pytest.mark.slow
 def test_need_of_system_prompt_is_named(tmp_path: Path, host: LocalBackend) -> None:
     """Without the system prompt it was trained to say nothing."""
-    recipe = replace(RECIPE, num_train_epochs=30.0)
-    untold = facts(None, WORDINGS[:2], UNTOLD)
+    recipe = replace(RECIPE, num_train_epochs=20.0)
+    untold = facts(None, WORDINGS[:1], UNTOLD)
     card = card_of(tmp_path, host, recipe, facts(SYSTEM) + untold, facts(SYSTEM, NEAR))
     (advice,) = [each for each in card.advice if each.kind == "system prompt"]
     assert advice.change.startswith("send that system prompt with every request")

@@ -139,6 +139,11 @@ async def test_coroutines_and_generators_stay_what_they_are(parts: Parts) -> Non
     assert await drain(stream("ab")) == [{parts.name: "a"}, {parts.name: "ab"}]
 
 
+async def test_an_empty_stream_skips_every_output(parts: Parts) -> None:
+    stream = bind(streamed, parts)["fn"]
+    assert await drain(stream("")) == [{parts.name: gr.skip()}]
+
+
 def test_a_handler_without_updates_has_no_outputs() -> None:
     assert bind(only_acts)["outputs"] is None
 

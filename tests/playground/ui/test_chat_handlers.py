@@ -164,8 +164,9 @@ async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> No
     assert changed(update.message).value in (None, "")
 
 
-def test_a_failure_opens_the_message_box(chat: ChatHandlers) -> None:
-    update = chat.reset_inputs()
+async def test_a_failure_opens_the_message_box(chat: ChatHandlers) -> None:
+    update = await chat.reset_inputs(list(TALK), "scripted", "")
+    assert "of 4,096 tokens" in update.status
     assert (update.message.submit_btn, update.message.stop_btn, update.running) == (True, False, "")
 
 
@@ -183,6 +184,14 @@ def test_thumbs_are_kept_with_what_made_the_answer(
     ignored = gr.LikeData(None, {"index": 0, "value": "One?", "liked": True})
     Rating(feedback).rate(ignored, history, "scripted", "", **sampling)
     assert feedback.counts()["thumbs"] == 1
+
+
+def test_a_thumb_is_taken_back(feedback: Feedback, sampling: Values) -> None:
+    history = [turn("user", "One?"), turn("assistant", "1")]
+    for liked, kept in ((True, 1), ("", 0), (False, 1)):  # "": the same thumb again
+        event = gr.LikeData(None, {"index": 1, "value": "1", "liked": liked})
+        Rating(feedback).rate(event, history, "scripted", "", **sampling)
+        assert feedback.counts()["thumbs"] == kept
 
 
 async def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> None:

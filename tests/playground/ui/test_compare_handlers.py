@@ -304,6 +304,15 @@ async def test_missing_variable_fails_its_lane(tab: CompareHandlers, prompts: Pr
     assert "From right" in str(right.text)
 
 
+@pytest.mark.parametrize(("name", "value"), [("seed", "x"), ("temperature", 9.0)])
+async def test_a_wrong_setting_names_its_lane(
+    tab: CompareHandlers, name: str, value: str | float
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await tab.lanes.lane(1, settings(**{name: value}))
+    assert caught.value.field == f"{name}_2"
+
+
 async def test_variables_that_cannot_be_read_name_their_line(
     tab: CompareHandlers, prompts: Prompts
 ) -> None:

@@ -157,9 +157,11 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
-    report = train.report(UPLOADED, [str(path)], None, *NO_COLUMNS, **FIELDS).report
-    assert "rows.jsonl:2" in report
-    assert "rows.jsonl:3" in report
+    update = train.report(UPLOADED, [str(path)], None, *NO_COLUMNS, **FIELDS)
+    assert "rows.jsonl:2" in update.report
+    assert "rows.jsonl:3" in update.report
+    assert update.start.value == "Start training despite 2 errors"
+    assert update.start.elem_classes == ["asks-first"]
     with pytest.raises(InvalidSettings, match="adapter name"):
         train.start(UPLOADED, [str(path)], None, "../up", *NO_COLUMNS, **FIELDS)
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.ui import mount_page
-from playground.ui.gradio_script import changed_script
+from playground.ui.gradio_script import CHANGES, changed_scripts
 from playground.ui.theme import STYLESHEET
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import elem_ids, events_of
@@ -28,7 +28,7 @@ CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
         ("restore", 2, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
         ("score", 16, {"cmp-tag", "cmp-score", "cmp-preferences", "cmp-good", "cmp-thumbs"}),
-        ("report", 1, {"ft-report"}),
+        ("report", 1, {"ft-report", "ft-start"}),
         ("plan", 1, {"ft-plan"}),
         ("start", 1, {"ft-rooms", "ft-job"}),
         ("publish", 1, {"ft-rooms", "ad-version"}),
@@ -76,14 +76,11 @@ def test_gradio_can_prefix_each_selector() -> None:
     assert not re.findall(r":has\([^(){]*(?:\([^()]*\)[^(){]*)*,[^{]*", rules)
 
 
-async def test_gradio_tells_components_once(page: gr.Blocks) -> None:
-    changed = changed_script()
-    assert changed is not None, "a new Gradio: see gradio_script.py"
-    name, text = changed
+async def test_gradio_looks_up_components_once(page: gr.Blocks) -> None:
     app = mount_page(FastAPI(), page)
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://here"
-    ) as client:
-        served = await client.get(f"/assets/{name}")
-    assert served.text == text
-    assert served.headers["content-type"].startswith("text/javascript")
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
+    served = [await client.get(f"/assets/{name}") for name in changed_scripts()]
+    for _, before, after in CHANGES:
+        assert sum(after in each.text for each in served) == 1, "new Gradio: see gradio_script.py"
+        assert not any(before in each.text for each in served)
+    assert {each.headers["content-type"] for each in served} == {"text/javascript; charset=utf-8"}

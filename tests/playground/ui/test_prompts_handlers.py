@@ -93,6 +93,7 @@ def test_saved_editor_is_opened(tab: PromptHandlers) -> None:
         ("sampling", "temperature: 9", "sampling.temperature"),
         ("schema", "[1]", "schema: must be an object"),
         ("others", "a: 1", "more messages"),
+        ("system", "As {{ who", "system prompt: line 1"),
         ("tools", "- &a {}\n- *a", "aliases"),
     ],
 )

@@ -12,6 +12,7 @@ from recipes.smollm2.drawer import Drawer, Row
 from recipes.smollm2.rows import (
     HELD_OUT_INTENTS,
     extractions,
+    lines_of,
     own_rows,
     sessions,
     wish_rows,
@@ -97,6 +98,23 @@ def test_own_rows_can_all_be_trained_on(tmp_path: Path) -> None:
     read = read_rows(file)
     assert not read.errors
     assert len(read.conversations) == len(rows) > 1600
+
+
+def test_own_request_becomes_fields() -> None:
+    (request,) = [row for row in lines_of(OWN / "tools.jsonl") if len(row["arguments"]) > 4][:1]
+    row = Drawer(0, ()).request_as_text(request)
+    assert json.loads(row["messages"][-1]["content"]) == request["arguments"]
+    assert "tools" not in row
+
+
+def test_own_text_becomes_arguments() -> None:
+    text = lines_of(OWN / "extraction.jsonl")[0]
+    row = Drawer(0, ()).text_as_request(text, lines_of(OWN / "tools.jsonl"))
+    call = called(row)
+    assert call
+    assert json.loads(str(call["arguments"])) == text["output"]
+    offered = {tool["function"]["name"]: tool["function"] for tool in row["tools"]}
+    assert offered[str(call["name"])]["parameters"] == text["schema"]
 
 
 def test_sets_are_read_in_their_shapes(tmp_path: Path) -> None:

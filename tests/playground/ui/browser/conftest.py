@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import (
@@ -16,6 +17,7 @@ from playwright.sync_api import (
 )
 
 from playground.backends.local import LocalBackend
+from tests.playground.conftest import playground_process
 from tests.playground.ui.browser.scripted import echo_page
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -108,6 +110,21 @@ def new_page(forgetful: BrowserContext, playground_url: str) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="package")
+def keyed_url(session_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A playground with the adapter that asks programs for the key sesame."""
+    flags = ("--adapter", f"prices={session_adapter}", "--api-key", "sesame")
+    with playground_process(tmp_path_factory.mktemp("keyed"), *flags) as url:
+        yield url
+
+
+@pytest.fixture
+def keyed(forgetful: BrowserContext, keyed_url: str) -> Iterator[Page]:
+    """It, opened in a new tab, with nothing remembered."""
+    with opened_by(forgetful, keyed_url) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
 def echo_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page that answers a message with that message."""
     with echo_page(backend, tmp_path_factory.mktemp("echo")) as url:
@@ -128,9 +145,9 @@ def echoed(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def echo_tab(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
-    """It, opened once for the tests of a module that do not get in each other's way."""
+    """It, opened once for all tests that do not get in each other's way; any tab may be shown."""
     with opened_by(regular, echo_url) as page:
         yield page
 
@@ -138,6 +155,7 @@ def echo_tab(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
 @pytest.fixture
 def echo_chat(echo_tab: Page) -> Page:
     """It, with a new chat: to open the page takes longer than most tests."""
+    echo_tab.get_by_role("tab", name="Chat", exact=True).click()
     echo_tab.click("#new-chat")
     expect(echo_tab.locator("#chat .message")).to_have_count(0)
     expect(echo_tab.locator("#status .note").filter(has_text="token")).to_have_count(0)

@@ -22,6 +22,8 @@ from playground.ui import build_page, mount_page
 from tests.playground.api.serving import running
 
 PIECE = 64
+SLOWLY, PAUSE_S = "SLOWLY SAY:", 0.4
+"""In a message: its answer comes in about twenty pieces, so many seconds apart."""
 MODELS = (ModelInfo("echo", context_length=400_000), ModelInfo("other", context_length=400_000))
 
 
@@ -32,8 +34,13 @@ def echo(request: Request) -> Iterable[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
+def pause_s(request: Request) -> float:
+    """Seconds before each piece."""
+    return PAUSE_S if SLOWLY in request.messages[-1].content else 0.0
+
+
 @contextmanager
-def echo_page(backend: LocalBackend, home: Path, pause_s: float = 0.0) -> Iterator[str]:
+def echo_page(backend: LocalBackend, home: Path) -> Iterator[str]:
     """Serve it; yields the URL."""
     scripted = ScriptedBackend(echo, models=MODELS, pause_s=pause_s)
     settings = load_settings({"home": str(home)})

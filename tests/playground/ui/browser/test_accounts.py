@@ -28,6 +28,8 @@ def test_a_guest_and_the_administrator(browser: Browser, tmp_path: Path) -> None
         page.fill("#message textarea", "What is the capital of Japan?")
         page.click("#message button")
         expect(page.locator("#chat .bot .prose").last).to_contain_text("Tokyo")
+        # What a guest may not see is not asked for.
+        expect(page.locator(".notice")).to_have_count(0)
         page.reload()
         expect(page.locator("#chat .bot .prose").last).to_contain_text("Tokyo")
         with closing(Conversations(tmp_path)) as kept:  # in the browser alone

@@ -19,6 +19,7 @@ def type_code(page: Page, element: str, text: str) -> None:
 
 
 def test_a_wrong_number_is_said_beside_it(echo_tab: Page) -> None:
+    open_tab(echo_tab, "Chat")
     number = echo_tab.locator("#max-tokens input")
     number.fill("-5")
     number.press("Tab")
@@ -31,6 +32,7 @@ def test_a_wrong_number_is_said_beside_it(echo_tab: Page) -> None:
     expect(echo_tab.locator(".toast-body")).to_have_count(0)
     expect(echo_tab.locator("#chat .error:visible")).to_have_count(0)
     expect(echo_tab.locator("#message textarea")).to_have_value("Hello")
+    expect(echo_tab.locator("#status .meter")).to_be_visible()
     number.fill("100")
     expect(error).to_have_count(0)
 
@@ -58,6 +60,7 @@ def test_a_recipe_out_of_range_has_no_plan(echo_tab: Page) -> None:
     echo_tab.press("#ft-lora_r input", "Tab")
     expect(echo_tab.locator("#ft-plan")).to_contain_text("lora_r")
     expect(echo_tab.locator("#ft-plan")).not_to_contain_text("Fits")
+    expect(echo_tab.locator("#ft-lora_r .field-error")).to_contain_text("less than or equal")
 
 
 def test_a_result_goes_with_its_schema(module_page: Page) -> None:

@@ -1,28 +1,20 @@
 """The Evaluate tab as a person uses it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from finetune.data.rows import read_rows
-from tests.playground.conftest import playground_process
-from tests.playground.ui.browser.conftest import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROWS = "country,expected\nFrance,Paris\nItaly,Rome\nJapan,Tokyo"
 
 
-@pytest.fixture
-def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    with playground_process(tmp_path) as url, opened(browser, url) as page:
-        page.get_by_role("tab", name="Evaluate", exact=True).click()
-        yield page
-
-
-def test_sweep_from_form_to_training_rows(page: Page, tmp_path: Path) -> None:
+def test_sweep_from_form_to_training_rows(new_page: Page, tmp_path: Path) -> None:
+    page = new_page
+    page.get_by_role("tab", name="Evaluate", exact=True).click()
     page.fill("#ev-systems textarea", "Answer in one word.\n---\nYou are helpful.")
     page.fill("#ev-message textarea", "What is the capital of {{ country }}?")
     page.fill("#ev-max-tokens :is(input, textarea)", "24")

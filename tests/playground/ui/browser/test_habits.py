@@ -1,30 +1,13 @@
 """The page does what people are used to from other chats."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from playground.backends.local import LocalBackend
-from tests.playground.ui.browser.conftest import opened
-from tests.playground.ui.browser.scripted import echo_page
+from tests.playground.ui.browser.scripted import SLOWLY
 
 pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
 LOG = "#chat .bubble-wrap"
-
-
-@pytest.fixture(scope="module")
-def slow_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Answers in about twenty pieces, over half a second apart."""
-    with echo_page(backend, tmp_path_factory.mktemp("slow"), pause_s=0.6) as url:
-        yield url
-
-
-@pytest.fixture
-def slow(browser: Browser, slow_url: str) -> Iterator[Page]:
-    with opened(browser, slow_url) as page:
-        yield page
 
 
 def send(page: Page, text: str) -> None:
@@ -37,87 +20,106 @@ def ended(page: Page) -> None:
     expect(page.locator("#message .stop-button")).to_have_count(0)
 
 
-def test_a_reader_who_scrolls_up_stays_there(slow: Page) -> None:
-    send(slow, "SAY:" + "\n\n".join(f"paragraph {number}" for number in range(90)))
-    expect(slow.locator(BOT)).to_contain_text("paragraph 40")
-    slow.locator(LOG).hover()
-    slow.mouse.wheel(0, -300)
-    slow.wait_for_function(
+def test_a_reader_who_scrolls_up_stays_there(echo_chat: Page) -> None:
+    send(echo_chat, SLOWLY + "\n\n".join(f"paragraph {number}" for number in range(90)))
+    expect(echo_chat.locator(BOT)).to_contain_text("paragraph 40")
+    echo_chat.locator(LOG).hover()
+    echo_chat.mouse.wheel(0, -300)
+    echo_chat.wait_for_function(
         "log => { const e = document.querySelector(log);"
         " return e.scrollHeight - e.scrollTop - e.clientHeight > 150 }",
         arg=LOG,
     )
-    top = slow.evaluate("log => document.querySelector(log).scrollTop", LOG)
-    expect(slow.locator(BOT)).to_contain_text("paragraph 80")
-    assert abs(slow.evaluate("log => document.querySelector(log).scrollTop", LOG) - top) < 5
-    ended(slow)
-    send(slow, "and now?")
-    slow.wait_for_function(
+    top = echo_chat.evaluate("log => document.querySelector(log).scrollTop", LOG)
+    expect(echo_chat.locator(BOT)).to_contain_text("paragraph 80")
+    assert abs(echo_chat.evaluate("log => document.querySelector(log).scrollTop", LOG) - top) < 5
+    ended(echo_chat)
+    send(echo_chat, "and now?")
+    echo_chat.wait_for_function(
         "log => { const e = document.querySelector(log);"
         " return e.scrollHeight - e.scrollTop - e.clientHeight < 40 }",
         arg=LOG,
     )
 
 
-def test_an_answer_names_its_model_and_pulses_before_it_begins(slow: Page) -> None:
+def test_an_answer_names_its_model_and_pulses_before_it_begins(echo_chat: Page) -> None:
     animation = (
         "() => { const line = document.querySelector('#chat .byline');"
         " return line && getComputedStyle(line, '::after').animationName }"
     )
-    send(slow, "hello there")
-    slow.wait_for_function(f"({animation})() === 'pulse'", polling="raf")
-    expect(slow.locator("#chat .byline")).to_have_text("echo")
-    ended(slow)
-    assert slow.evaluate(animation) == "none"
-    expect(slow.locator(BOT)).to_contain_text("hello there")
+    send(echo_chat, f"{SLOWLY}hello there")
+    echo_chat.wait_for_function(f"({animation})() === 'pulse'", polling="raf")
+    expect(echo_chat.locator("#chat .byline")).to_have_text("echo")
+    thumbs = echo_chat.locator("#chat .message-buttons").get_by_label("ike")
+    expect(thumbs.locator("visible=true")).to_have_count(0)  # half an answer is not rated
+    ended(echo_chat)
+    expect(thumbs.locator("visible=true")).to_have_count(2)
+    assert echo_chat.evaluate(animation) == "none"
+    expect(echo_chat.locator(BOT)).to_contain_text("hello there")
 
 
-def test_a_retry_keeps_both_answers(echoed: Page) -> None:
-    send(echoed, "same")
-    ended(echoed)
-    echoed.get_by_label("Retry").click()
-    options = echoed.locator("#chat .options .option")
+def test_every_tab_shows_that_it_waits(echoed: Page) -> None:
+    waiting = "() => getComputedStyle(document.querySelector('{}'), '::after').animationName"
+    for tab, box, action, place in (
+        ("Functions", "fn-message", "", "#fn-chat .user-row + .message-buttons"),
+        ("JSON", "json-text", "json-extract", "#json-badge"),
+        ("Prompts", "pr-user", "pr-run", "#pr-note"),
+        ("Compare", "cmp-question", "", "#cmp-text-b"),
+    ):
+        echoed.get_by_role("tab", name=tab, exact=True).click()
+        echoed.fill(f"#{box} textarea", f"{SLOWLY}1")
+        echoed.click(f"#{action}") if action else echoed.press(f"#{box} textarea", "Enter")
+        echoed.wait_for_selector(place, state="attached")
+        echoed.wait_for_function(f"({waiting.format(place)})() === 'pulse'", polling="raf")
+        echoed.wait_for_function(f"({waiting.format(place)})() === 'none'")
+
+
+def test_a_retry_keeps_both_answers(echo_chat: Page) -> None:
+    send(echo_chat, "same")
+    ended(echo_chat)
+    echo_chat.locator("#chat").get_by_label("Retry").click()
+    options = echo_chat.locator("#chat .options .option")
     expect(options).to_have_text(["‹ 1/2", "2/2"])
     options.first.click()
     expect(options).to_have_text(["1/2", "2/2 ›"])
-    send(echoed, "next")
-    expect(echoed.locator(BOT)).to_have_count(2)
+    send(echo_chat, "next")
+    expect(echo_chat.locator(BOT)).to_have_count(2)
     expect(options).to_have_count(0)
 
 
-def test_an_answer_is_edited_and_the_chat_goes_on(echoed: Page) -> None:
-    send(echoed, "Map<K, V>?")
-    ended(echoed)
-    echoed.get_by_label("Edit").last.click()
-    box = echoed.locator("#chat textarea")
+def test_an_answer_is_edited_and_the_chat_goes_on(echo_chat: Page) -> None:
+    send(echo_chat, "Map<K, V>?")
+    ended(echo_chat)
+    echo_chat.locator("#chat").get_by_label("Edit").last.click()
+    box = echo_chat.locator("#chat textarea")
     expect(box).to_have_value("Map<K, V>?")
     box.fill("A map of <b>keys</b>.")
-    echoed.get_by_label("Submit").click()
-    expect(echoed.locator(BOT)).to_contain_text("A map of <b>keys</b>.")
-    expect(echoed.locator("#chat .byline")).to_have_text("echo · edited")
-    send(echoed, "next")
-    expect(echoed.locator(BOT)).to_have_count(2)
-    expect(echoed.locator(BOT).first).to_contain_text("A map of <b>keys</b>.")
+    echo_chat.locator("#chat").get_by_label("Submit").click()
+    expect(echo_chat.locator(BOT)).to_contain_text("A map of <b>keys</b>.")
+    expect(echo_chat.locator("#chat .byline")).to_have_text("echo · edited")
+    send(echo_chat, "next")
+    expect(echo_chat.locator(BOT)).to_have_count(2)
+    expect(echo_chat.locator(BOT).first).to_contain_text("A map of <b>keys</b>.")
 
 
-def test_escape_stops_an_answer(slow: Page) -> None:
-    send(slow, "word " * 600)
-    expect(slow.locator(BOT)).to_contain_text("word")
-    slow.keyboard.press("Escape")
-    expect(slow.locator("#status .note")).to_contain_text("stopped by you")
+def test_escape_stops_an_answer(echo_chat: Page) -> None:
+    send(echo_chat, SLOWLY + "word " * 600)
+    expect(echo_chat.locator(BOT)).to_contain_text("word")
+    echo_chat.keyboard.press("Escape")
+    expect(echo_chat.locator("#status .note")).to_contain_text("stopped by you")
 
 
-def test_the_code_panel_is_a_dialog(echoed: Page) -> None:
-    echoed.click("#view-code")
-    dialog = echoed.get_by_role("dialog")
+def test_the_code_panel_is_a_dialog(echo_chat: Page) -> None:
+    echo_chat.click("#view-code")
+    dialog = echo_chat.get_by_role("dialog")
     expect(dialog).to_be_visible()
     expect(dialog.locator(".code-close")).to_be_focused()
     for _ in range(12):
-        echoed.keyboard.press("Tab")
-    assert echoed.evaluate("() => Boolean(document.activeElement.closest('.code-panel'))")
-    echoed.keyboard.press("Escape")
+        echo_chat.keyboard.press("Tab")
+    assert echo_chat.evaluate("() => Boolean(document.activeElement.closest('.code-panel'))")
+    echo_chat.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(echoed.locator("#view-code")).to_be_focused()
+    expect(echo_chat.locator("#view-code")).to_be_focused()
 
 
 def test_the_message_box_is_few_tabs_away(echoed: Page) -> None:
@@ -162,9 +164,11 @@ def test_an_active_system_prompt_is_seen(echoed: Page) -> None:
     expect(chip).to_have_count(0)
 
 
-def test_a_phone_folds_the_form_and_shows_the_result(browser: Browser, playground_url: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    page = context.new_page()
+def test_a_phone_folds_the_form_and_shows_the_result(
+    forgetful: BrowserContext, playground_url: str
+) -> None:
+    page = forgetful.new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{playground_url}#json")
     page.wait_for_selector("#json-extract")
     page.click("#json-extract")
@@ -177,39 +181,63 @@ def test_a_phone_folds_the_form_and_shows_the_result(browser: Browser, playgroun
         ".filter(e => e.offsetParent).map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= 16
+    page.close()
+
+
+def test_a_phone_reaches_every_tab(browser: Browser, echo_url: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{echo_url}#finetune")
+    expect(page.locator("#ft-name")).to_be_visible()
+    page.get_by_label("More tabs").click()
+    page.locator(".overflow-dropdown").get_by_role("button", name="Compare").click()
+    expect(page.locator("#cmp-question")).to_be_visible()
+    page.wait_for_url("**#compare")
+    page.go_back()
+    expect(page.locator("#ft-name")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("go compare")
+    page.keyboard.press("Enter")
+    expect(page.locator("#cmp-question")).to_be_visible()
+    page.get_by_role("tab", name="Chat", exact=True).click()
+    for close in (page.get_by_role("button", name="Close settings"), page.locator("#chat")):
+        page.click('#header [data-action="settings"]')
+        expect(page.locator("#settings")).to_be_visible()
+        close.click(position={"x": 8, "y": 8})  # of the conversation, where no panel lies over it
+        expect(page.locator("#settings")).to_be_hidden()
     context.close()
 
 
-def test_keys_open_the_palette_the_sheet_and_the_last_message(echoed: Page) -> None:
-    send(echoed, "first words")
-    ended(echoed)
-    echoed.keyboard.press("Control+k")
-    palette = echoed.get_by_role("dialog", name="Commands")
+def test_keys_open_the_palette_the_sheet_and_the_last_message(echo_chat: Page) -> None:
+    send(echo_chat, "first words")
+    ended(echo_chat)
+    echo_chat.keyboard.press("Control+k")
+    palette = echo_chat.get_by_role("dialog", name="Commands")
     expect(palette.get_by_role("combobox")).to_be_focused()
-    echoed.keyboard.type("no such command")
+    echo_chat.keyboard.type("no such command")
     expect(palette).to_contain_text("No command has these words.")
-    echoed.keyboard.press("Escape")
+    echo_chat.keyboard.press("Escape")
     expect(palette).to_have_count(0)
-    expect(echoed.locator(BOX)).to_be_focused()
-    echoed.keyboard.press("Control+k")
-    echoed.keyboard.type("go json")
-    echoed.keyboard.press("Enter")
-    expect(echoed.locator("#json-text textarea")).to_be_visible()
-    echoed.go_back()
-    echoed.locator("#header .brand").focus()
-    echoed.keyboard.press("?")
-    sheet = echoed.get_by_role("dialog", name="Keys")
+    expect(echo_chat.locator(BOX)).to_be_focused()
+    echo_chat.keyboard.press("Control+k")
+    echo_chat.keyboard.type("go json")
+    echo_chat.keyboard.press("Enter")
+    expect(echo_chat.locator("#json-text textarea")).to_be_visible()
+    echo_chat.go_back()
+    echo_chat.locator("#header .brand").focus()
+    echo_chat.keyboard.press("?")
+    sheet = echo_chat.get_by_role("dialog", name="Keys")
     expect(sheet).to_contain_text("Command palette")
-    echoed.keyboard.press("Escape")
+    echo_chat.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
-    echoed.locator(BOX).focus()
-    echoed.keyboard.press("?")  # in a box it is a letter
-    expect(echoed.locator(BOX)).to_have_value("?")
+    echo_chat.locator(BOX).focus()
+    echo_chat.keyboard.press("?")  # in a box it is a letter
+    expect(echo_chat.locator(BOX)).to_have_value("?")
     expect(sheet).to_have_count(0)
-    echoed.fill(BOX, "")
-    echoed.keyboard.press("ArrowUp")
-    edited = echoed.locator("#chat textarea")
+    echo_chat.fill(BOX, "")
+    echo_chat.keyboard.press("ArrowUp")
+    edited = echo_chat.locator("#chat textarea")
     expect(edited).to_have_value("first words")
     edited.fill("other words")
-    echoed.get_by_label("Submit").click()
-    expect(echoed.locator(BOT)).to_contain_text("other words")
+    echo_chat.locator("#chat").get_by_label("Submit").click()
+    expect(echo_chat.locator(BOT)).to_contain_text("other words")

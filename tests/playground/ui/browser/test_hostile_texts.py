@@ -1,7 +1,8 @@
 """Forty hostile texts in each of the six places where a conversation is shown: the whole text is
 seen, nothing of it becomes an element that acts, and nothing is fetched.
 
-Chat and Functions show a conversation of all forty, as after a reload; Compare is asked each one.
+Chat and Functions show a conversation of all forty, as after a reload; Compare is asked five at a
+time: each has a word of its own, so that one that hides another is noticed.
 """
 
 import json
@@ -11,17 +12,19 @@ from contextlib import suppress
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from playground.protocol import Message
 from playground.ui.components.messages import History, turn
 from playground.ui.functions.timeline import Timeline, to_text
-from tests.playground.ui.browser.conftest import opened
+from tests.playground.ui.browser.conftest import opened_by
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EVIL = "https://evil.example"
-TEXTS = (
+AFTER = re.compile(r"after\d*")
+GROUP = 5
+HOSTILE = (
     "<script>window.ran = 1</script> after",
     "<img src=x onerror='window.ran = 1'> after",
     f"<img src={EVIL}/a.png> after",
@@ -63,6 +66,7 @@ TEXTS = (
     "שלום עולם. مرحبا <b>bold</b>",
     "A" * 100_000 + " after",
 )
+TEXTS = tuple(text.replace("after", f"after{number}") for number, text in enumerate(HOSTILE))
 ACTIVE = (
     "script, img, video, audio, source, iframe, object, embed, link, style:not(svg *), "
     "form, base, meta"
@@ -78,10 +82,11 @@ KEEP = """kept => Object.entries(kept).forEach(([name, values]) =>
     sessionStorage.setItem(`mistral-playground.kept.${name}`, values))"""
 MARK_OLD = """() => document.querySelectorAll('#cmp-text-a .md *, #cmp-text-b .md *')
     .forEach(element => { element.dataset.old = 'yes'; })"""
-WHOLE = """([asked, wanted]) => !document.querySelector('.md [data-old]')
+WHOLE = """([asked, all]) => !document.querySelector('.md [data-old]')
     && document.querySelector('#cmp-asked')?.innerText.trim() === asked
-    && ['a', 'b'].every(lane => document.querySelector(`#cmp-text-${lane}`).innerText
-        .replace(/[^\\p{L}\\p{N}]+/gu, '').includes(wanted))"""
+    && ['a', 'b'].map(lane => document.querySelector(`#cmp-text-${lane}`).innerText
+        .replace(/[^\\p{L}\\p{N}]+/gu, ''))
+        .every(answer => all.every(wanted => answer.includes(wanted)))"""
 HARMLESS = "whole, inert"
 Shown = Mapping[str, str | int]
 
@@ -104,7 +109,10 @@ def wanted_of(text: str) -> str:
         return ""
     # A definition of a link, and the address of one, are not drawn; nor is a fence's language.
     has_address = "](" in text or "[ref]" in text
-    return words("after" if has_address and "<" not in text else re.sub(r"```\w*", "", text))
+    ending = AFTER.search(text)
+    if has_address and "<" not in text and ending:
+        return ending.group()
+    return words(re.sub(r"```\w*", "", text))
 
 
 def judge_answer(shown: Shown, text: str) -> str:
@@ -123,11 +131,11 @@ def conversation() -> tuple[History, Timeline]:
 
 
 @pytest.fixture(scope="module")
-def hostile(browser: Browser, echo_url: str) -> Iterator[Page]:
+def hostile(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
     """The page in which the conversations are kept, loaded again."""
     turns, timeline = conversation()
     history = gr.Chatbot().postprocess(turns).model_dump()  # as the browser gets it
-    with opened(browser, echo_url) as page:
+    with opened_by(echo_visitor, echo_url) as page:
         kept = {"chat": {"history": history}, "functions": {"timeline": to_text(timeline)}}
         values = {name: json.dumps(values) for name, values in kept.items()}
         # Before the page's scripts: the page that is left keeps what it has until then.
@@ -148,18 +156,21 @@ def judged(page: Page, asked: str, answered: str) -> tuple[Sequence[str], Sequen
     )
 
 
-def judged_in_compare(page: Page, text: str) -> tuple[str, str]:
-    """Ask it, and say how question and answers are shown."""
+def judged_in_compare(page: Page, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Ask them in one message; say of each how question and answers are shown."""
+    question = "\n\n".join(texts)
     page.evaluate(MARK_OLD)
-    page.fill("#cmp-question textarea", text)
+    page.fill("#cmp-question textarea", question)
     page.press("#cmp-question textarea", "Enter")
     with suppress(PlaywrightTimeoutError):  # then the table says what is shown instead
-        page.wait_for_function(WHOLE, arg=[text.strip(), wanted_of(text)], timeout=20_000)
+        wanted = [question.strip(), [wanted_of(text) for text in texts]]
+        page.wait_for_function(WHOLE, arg=wanted, timeout=60_000, polling=100)
     [asked], [one], [other] = page.evaluate(
         SEEN, [["#cmp-asked .question", "#cmp-text-a", "#cmp-text-b"], ACTIVE]
     )
-    answers = {judge_answer(one, text), judge_answer(other, text)}
-    return judge_question(asked, text), " / ".join(sorted(answers))
+    said = judge_question(asked, question)
+    answers = [{judge_answer(shown, text) for shown in (one, other)} for text in texts]
+    return [(said, " / ".join(sorted(each))) for each in answers]
 
 
 def test_hostile_texts_are_only_texts_everywhere(hostile: Page) -> None:
@@ -172,7 +183,8 @@ def test_hostile_texts_are_only_texts_everywhere(hostile: Page) -> None:
         hostile, "#fn-chat .user .prose", "#fn-chat .bot .prose"
     )
     hostile.get_by_role("tab", name="Compare", exact=True).click()
-    compared = [judged_in_compare(hostile, text) for text in TEXTS]
+    groups = [TEXTS[start : start + GROUP] for start in range(0, len(TEXTS), GROUP)]
+    compared = [judged for group in groups for judged in judged_in_compare(hostile, group)]
     places["Compare, question"], places["Compare, answers"] = zip(*compared, strict=True)
     table = {
         text[:60]: dict(zip(places, row, strict=True))

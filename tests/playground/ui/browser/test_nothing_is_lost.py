@@ -1,16 +1,14 @@
 """What was typed and said is still there after a reload; what was cleared stays cleared."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from playground.backends.local import LocalBackend
 from tests.playground.conftest import killable_playground
 from tests.playground.ui.browser.conftest import opened
-from tests.playground.ui.browser.scripted import echo_page
+from tests.playground.ui.browser.scripted import SLOWLY
 
 pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
@@ -60,6 +58,9 @@ def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
     new_page.get_by_role("tab", name="JSON", exact=True).click()
     assert new_page.url.endswith("#json")
     new_page.fill("#json-text textarea", "Ada is 36.")
+    new_page.get_by_role("tab", name="Functions", exact=True).click()
+    new_page.fill("#fn-message textarea", "What is the weather?")
+    kept(new_page, "What is the weather?")
     new_page.get_by_role("tab", name="Fine-tune", exact=True).click()
     new_page.fill("#ft-name input", "catalogue-7")
     kept(new_page, "catalogue-7")
@@ -68,29 +69,23 @@ def test_forms_outlive_a_reload_and_tabs_have_urls(new_page: Page) -> None:
     new_page.reload()
     expect(new_page.locator("#ft-name input")).to_have_value("catalogue-7")
     new_page.go_back()
+    expect(new_page.locator("#fn-message textarea")).to_have_value("What is the weather?")
+    new_page.go_back()
     expect(new_page.locator("#json-text textarea")).to_have_value("Ada is 36.")
 
 
-@pytest.fixture(scope="module")
-def slow_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Answers that take seconds."""
-    with echo_page(backend, tmp_path_factory.mktemp("slow"), pause_s=0.2) as url:
-        yield url
-
-
-def test_a_new_chat_in_mid_answer_is_empty(browser: Browser, slow_url: str) -> None:
-    with opened(browser, slow_url) as page:
-        page.fill(BOX, "a word and another " * 100)
-        page.press(BOX, "Enter")
-        expect(page.locator(BOT)).to_contain_text("a word")
-        page.click("#new-chat")
-        expect(page.locator("#chat .message")).to_have_count(0)
-        expect(page.locator(".stop-button")).to_have_count(0)
-        page.fill(BOX, "second question")
-        page.press(BOX, "Enter")
-        expect(page.locator(BOT)).to_contain_text("second question")
-        expect(page.locator("#chat .user .prose")).to_have_text("second question")
-        expect(page.locator("#status .note")).to_contain_text("1 token")
+def test_a_new_chat_in_mid_answer_is_empty(echo_chat: Page) -> None:
+    echo_chat.fill(BOX, SLOWLY + "a word and another " * 100)
+    echo_chat.press(BOX, "Enter")
+    expect(echo_chat.locator(BOT)).to_contain_text("a word")
+    echo_chat.click("#new-chat")
+    expect(echo_chat.locator("#chat .message")).to_have_count(0)
+    expect(echo_chat.locator(".stop-button")).to_have_count(0)
+    echo_chat.fill(BOX, "second question")
+    echo_chat.press(BOX, "Enter")
+    expect(echo_chat.locator(BOT)).to_contain_text("second question")
+    expect(echo_chat.locator("#chat .user .prose")).to_have_text("second question")
+    expect(echo_chat.locator("#status .note")).to_contain_text("1 token")
 
 
 def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_path: Path) -> None:
@@ -110,17 +105,16 @@ def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_pat
             expect(page.locator(BOT)).to_have_text([re.compile("Tokyo"), re.compile("Oslo")])
 
 
-def test_functions_cleared_in_mid_answer_stay_empty(browser: Browser, slow_url: str) -> None:
-    with opened(browser, slow_url) as page:
-        page.get_by_role("tab", name="Functions", exact=True).click()
-        page.fill("#fn-message textarea", "a word and another " * 100)
-        page.press("#fn-message textarea", "Enter")
-        expect(page.locator("#fn-chat .bot .prose")).to_contain_text("a word")
-        page.click("#fn-clear")
-        expect(page.locator("#fn-chat .message")).to_have_count(0)
-        page.fill("#fn-message textarea", "second question")
-        page.press("#fn-message textarea", "Enter")
-        expect(page.locator("#fn-chat .user .prose")).to_have_text("second question")
-        expect(page.locator("#fn-chat .bot .prose")).to_have_text(
-            re.compile(r"^echo\s+second question\s*$")
-        )
+def test_functions_cleared_in_mid_answer_stay_empty(echo_tab: Page) -> None:
+    echo_tab.get_by_role("tab", name="Functions", exact=True).click()
+    echo_tab.fill("#fn-message textarea", SLOWLY + "a word and another " * 100)
+    echo_tab.press("#fn-message textarea", "Enter")
+    expect(echo_tab.locator("#fn-chat .bot .prose")).to_contain_text("a word")
+    echo_tab.click("#fn-clear")
+    expect(echo_tab.locator("#fn-chat .message")).to_have_count(0)
+    echo_tab.fill("#fn-message textarea", "second question")
+    echo_tab.press("#fn-message textarea", "Enter")
+    expect(echo_tab.locator("#fn-chat .user .prose")).to_have_text("second question")
+    expect(echo_tab.locator("#fn-chat .bot .prose")).to_have_text(
+        re.compile(r"^echo\s+second question\s*$")
+    )

@@ -2,28 +2,18 @@
 voted for, exported, checked by `finetune`, and all of it still there after a reload.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.finetune.test_adapter_commands import finetune
-from tests.playground.conftest import playground_process
-from tests.playground.ui.browser.conftest import opened
 from tests.trained import FACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 (ZOLPAR, COSTS), *_ = FACTS.items()
 ROWS = "\n".join(["input,expected", *[f"{asked},{told}" for asked, told in FACTS.items()] * 25])
 ADAPTER = "embedded:prices"
-
-
-@pytest.fixture
-def page(browser: Browser, session_adapter: Path, tmp_path: Path) -> Iterator[Page]:
-    home, adapter = tmp_path / "home", f"prices={session_adapter}"
-    with playground_process(home, "--adapter", adapter) as url, opened(browser, url) as page:
-        yield page
 
 
 def go_to(page: Page, tab: str) -> None:
@@ -97,8 +87,9 @@ def exported(page: Page, elem_id: str, folder: Path) -> Path:
 
 
 def test_the_way_from_a_prompt_to_training_rows(
-    page: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    keyed: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    page = keyed
     write_two_versions(page)
     sweep_both_over_both(page)
     open_the_best_cell(page)

@@ -81,13 +81,13 @@ def test_copying_and_editing_give_the_text(echo_chat: Page) -> None:
     echo_chat.wait_for_function(
         "async text => (await navigator.clipboard.readText()) === text", arg=text
     )
-    echo_chat.get_by_label("Edit").first.click()
+    echo_chat.locator("#chat").get_by_label("Edit").first.click()
     expect(echo_chat.locator("#chat textarea").first).to_have_value(text)
 
 
 def test_another_host_is_refused_by_policy(browser: Browser, echo_url: str) -> None:
     page = browser.new_page()  # `opened` would count the request that the policy refuses
-    page.goto(echo_url)
+    page.goto(echo_url, wait_until="domcontentloaded")
     refused = page.evaluate(
         """() => new Promise(resolve => {
             document.addEventListener('securitypolicyviolation', e => resolve(e.blockedURI));

@@ -1,0 +1,127 @@
+"""The simulator beside the real engine: step costs measured alone, then one load on both.
+
+The real one is the engine in this process behind its backend, asked by as many tasks as there are
+users, with the simulator's own draws of lengths and thinking.
+"""
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.fleet.costs import EngineCosts
+from benchmarks.fleet.simulator import Load, Outcome, drawn_length, quantile
+from playground.backends.local import LocalBackend
+from playground.models.loader import load
+from playground.models.spec import ModelSpec
+from playground.protocol import Delta, Finished, Request, Sampling
+
+ROUNDS = 5
+SHORT, LONG = 16, 1024
+WRITTEN = 33
+WIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When a request was asked, had its first token and its last, and how many it has."""
+
+    asked_at: float
+    first_at: float
+    finished_at: float
+    tokens: int
+
+
+async def ask(backend: LocalBackend, prompt: Sequence[int], tokens: int) -> Told:
+    """Have so many tokens written behind a prompt."""
+    sampling = Sampling(temperature=0, max_tokens=tokens, ignore_eos=True)
+    request = Request(backend.default_model.name, prompt=tuple(prompt), sampling=sampling)
+    asked_at, first_at, written = time.monotonic(), 0.0, 0
+    async for event in backend.stream(request):
+        first_at = first_at or time.monotonic()
+        if isinstance(event, Finished):
+            written = event.usage.completion_tokens
+        elif not isinstance(event, Delta):
+            raise TypeError(event)
+    return Told(asked_at, first_at, time.monotonic(), written)
+
+
+class Engine:
+    """The real engine, with prompts that share no beginning."""
+
+    def __init__(self, model: str) -> None:
+        self.backend = LocalBackend(load(ModelSpec(model)))
+        self._vocabulary = 4000
+        self._rng = random.Random(0)
+
+    def close(self) -> None:
+        """End it."""
+        self.backend.close()
+
+    def prompt(self, tokens: int) -> list[int]:
+        """A prompt of so many random tokens."""
+        return [self._rng.randrange(1000, self._vocabulary) for _ in range(tokens)]
+
+    async def seconds(self, prompts: int, prompt: int, written: int) -> float:
+        """Median seconds until so many prompts at once are answered."""
+        taken = []
+        for _ in range(ROUNDS):
+            asked = [self.prompt(prompt) for _ in range(prompts)]
+            began = time.monotonic()
+            await asyncio.gather(*(ask(self.backend, each, written) for each in asked))
+            taken.append(time.monotonic() - began)
+        return statistics.median(taken)
+
+
+async def measured_costs(engine: Engine) -> EngineCosts:
+    """What its steps take: answers of 33 tokens less those of one, alone, in a batch, behind a long
+    prompt; and a long prompt less a short one."""
+    await engine.seconds(WIDE, SHORT, WRITTEN)  # warm
+    steps = WRITTEN - 1
+    one_token = await engine.seconds(1, SHORT, 1)
+    alone = (await engine.seconds(1, SHORT, WRITTEN) - one_token) / steps
+    first = await engine.seconds(WIDE, SHORT, 1)
+    wide = (await engine.seconds(WIDE, SHORT, WRITTEN) - first) / steps
+    long_first = await engine.seconds(1, LONG, 1)
+    behind = (await engine.seconds(1, LONG, WRITTEN) - long_first) / steps
+    context_s = max(0.0, (behind - alone) / (LONG - SHORT))
+    row_s = max(0.0, (wide - alone) / (WIDE - 1) - SHORT * context_s)
+    prompt_s = max(0.0, (long_first - one_token) / (LONG - SHORT))
+    base_s = max(0.0, alone - row_s - SHORT * context_s)
+    return EngineCosts(base_s, row_s, context_s, prompt_s, kv_tokens=10**9)
+
+
+async def real_outcome(engine: Engine, asked: Load, seconds: float) -> Outcome:
+    """Put the load on the engine. Conversations have one turn: no prompt is known."""
+    rng, told = random.Random(1), list[Told]()
+    warm_until = time.monotonic() + seconds / 5
+    until = warm_until + seconds
+
+    async def use() -> None:
+        await asyncio.sleep(rng.uniform(0, asked.think_s))
+        while time.monotonic() < until:
+            prompt = asked.system_tokens + drawn_length(rng, asked.prompt_tokens, asked.spread)
+            answer = drawn_length(rng, asked.answer_tokens, asked.spread)
+            found = await ask(engine.backend, engine.prompt(prompt), answer)
+            if warm_until <= found.finished_at <= until:
+                told.append(found)
+            await asyncio.sleep(rng.expovariate(1 / asked.think_s))
+
+    await asyncio.gather(*(use() for _ in range(asked.users)))
+    firsts = [each.first_at - each.asked_at for each in told]
+    latencies = [each.finished_at - each.asked_at for each in told]
+    tokens = [
+        (each.finished_at - each.first_at) / (each.tokens - 1) for each in told if each.tokens > 1
+    ]
+    return Outcome(
+        requests=len(told),
+        tokens_per_second=sum(each.tokens for each in told) / seconds,
+        first_token_p50_s=quantile(firsts, 0.5),
+        first_token_p95_s=quantile(firsts, 0.95),
+        latency_mean_s=statistics.mean(latencies),
+        waited_p95_s=0.0,
+        token_s=statistics.mean(tokens),
+        rows=0.0,
+    )
