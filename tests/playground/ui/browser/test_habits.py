@@ -190,9 +190,8 @@ def test_a_phone_reaches_every_tab(browser: Browser, echo_url: str) -> None:
     page.goto(f"{echo_url}#finetune")
     expect(page.locator("#ft-name")).to_be_visible()
     page.click("#tabs > .tab-wrapper .overflow-menu > button")
-    page.locator("#tabs > .tab-wrapper .overflow-dropdown").get_by_role(
-        "button", name="Compare"
-    ).click()
+    others = page.locator("#tabs > .tab-wrapper .overflow-dropdown")
+    others.get_by_role("button", name="Compare").click()
     expect(page.locator("#cmp-question")).to_be_visible()
     page.wait_for_url("**#compare")
     page.go_back()
