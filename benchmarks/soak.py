@@ -229,7 +229,10 @@ class Soak:
         rows = "".join(json.dumps(row) + "\n" for row in ROWS)
         upload = {"file": ("rows.jsonl", rows.encode())}
         reply = await self._http.post("/v1/files", files=upload, data={"purpose": "fine-tune"})
-        body = {"model": self._base, "training_file": reply.json()["id"], "suffix": "soak"}
+        body = {
+            "model": self._base, "training_file": reply.json()["id"], "suffix": "soak",
+            "hyperparameters": {"n_epochs": 1},
+        }  # fmt: skip
         while time.monotonic() < until:
             job = (await self._http.post("/v1/fine_tuning/jobs", json=body)).json()
             place = f"/v1/fine_tuning/jobs/{job['id']}"
