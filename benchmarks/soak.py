@@ -30,7 +30,8 @@ import httpx
 
 SERVE = "from playground.cli import main; main()"
 FLAGS = (
-    "--precision", "fp32", "--training-priority", "balanced", "--port", "0", "--kv-cache-gib", "0.1"
+    "--precision", "fp32", "--training-priority", "balanced", "--judged-rows", "4",
+    "--kv-cache-gib", "0.1", "--port", "0",
 )  # fmt: skip
 """A small cache of prompts is full at once, so that what grows afterwards is no cache."""
 QUESTIONS = (
