@@ -30,7 +30,8 @@ import httpx
 
 SERVE = "from playground.cli import main; main()"
 FLAGS = (
-    "--precision", "fp32", "--training-priority", "balanced", "--port", "0", "--kv-cache-gib", "0.1"
+    "--precision", "fp32", "--training-priority", "balanced", "--judged-rows", "4",
+    "--kv-cache-gib", "0.1", "--port", "0",
 )  # fmt: skip
 """A small cache of prompts is full at once, so that what grows afterwards is no cache."""
 QUESTIONS = (
@@ -229,7 +230,10 @@ class Soak:
         rows = "".join(json.dumps(row) + "\n" for row in ROWS)
         upload = {"file": ("rows.jsonl", rows.encode())}
         reply = await self._http.post("/v1/files", files=upload, data={"purpose": "fine-tune"})
-        body = {"model": self._base, "training_file": reply.json()["id"], "suffix": "soak"}
+        body = {
+            "model": self._base, "training_file": reply.json()["id"], "suffix": "soak",
+            "hyperparameters": {"n_epochs": 1},
+        }  # fmt: skip
         while time.monotonic() < until:
             job = (await self._http.post("/v1/fine_tuning/jobs", json=body)).json()
             place = f"/v1/fine_tuning/jobs/{job['id']}"

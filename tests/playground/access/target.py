@@ -23,7 +23,7 @@ from tests.processes import RunningProcess
 PASSWORD, SECRET = "correct-horse-battery", "kept-outside-of-every-folder"
 HELLO = [{"role": "user", "content": "Hello!"}]
 ROWS = b'{"prompt": "a", "completion": "b"}\n'
-RAW_TIMEOUT_S = 5
+RAW_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
