@@ -76,14 +76,21 @@ class HistoryHandlers:
         made = await asyncio.to_thread(self.store.fork, opened, item_id)
         return await self._open(made.id, running)
 
-    async def follow(self, conversation: str, other: str = "") -> DetailUpdate:
+    async def follow(self, conversation: str, other: str = "", opened: str = "") -> DetailUpdate:
         """Show what can be done with the conversation that a tab shows now, or if it shows none,
-        that the other tab shows."""
+        that the other tab shows. Of the one that is open already, what is being typed and asked
+        stays."""
         try:
             found = await asyncio.to_thread(self.store.find, conversation or other)
         except UnknownConversation:
             return DetailUpdate(gr.Column(visible=False), "")
-        return await asyncio.to_thread(self._details, found)
+        details = await asyncio.to_thread(self._details, found)
+        if found.id != opened:
+            return details
+        return DetailUpdate(
+            details.panel, opened, branch=details.branch, turn=details.turn,
+            download=details.download, archive=details.archive,
+        )  # fmt: skip
 
     async def save(
         self, opened: str, title: str, folder: str | None, tags: list[str] | None
@@ -98,7 +105,7 @@ class HistoryHandlers:
         found = await asyncio.to_thread(self.store.find, opened)
         is_archived = found.summary.archived
         await asyncio.to_thread(self.store.change, opened, archived=not is_archived)
-        return await self.follow(opened)
+        return await self.follow(opened, opened=opened)
 
     def ask_to_delete(self) -> ConfirmUpdate:
         """Ask before anything is deleted."""

@@ -59,12 +59,14 @@ def history_sidebar(
         gr.on(
             [tab.conversation.change, tab.running.change],
             **bind(handlers.follow, parts.details),
-            inputs=[tab.conversation, other.conversation],
+            inputs=[tab.conversation, other.conversation, parts.details.opened],
             trigger_mode="always_last",
             **UNQUEUED,
         )
     # Nothing changes for the server where the browser restores what it kept (Gradio 6.31).
-    restored.then(**refresh).then(**bind(handlers.follow, parts.details), inputs=shown, **UNQUEUED)
+    restored.then(**refresh).then(
+        **bind(handlers.follow, parts.details), inputs=[*shown, parts.details.opened], **UNQUEUED
+    )
     _wire_details(parts, handlers, Opened(parts.details, tabs, chat, functions), refresh)
     _wire_files(parts, handlers, refresh)
 

@@ -212,6 +212,19 @@ async def test_clicked_conversation_opens_in_its_tab(
         await sidebar.open(click(kept), "a-request", "")
 
 
+async def test_what_is_typed_about_a_conversation_stays(
+    sidebar: HistoryHandlers, conversations: Conversations
+) -> None:
+    kept = conversations.record("", TALK, CHAT)
+    first = await sidebar.follow(kept)
+    assert (first.opened, changed(first.confirm).visible) == (kept, False)
+    again = await sidebar.follow(kept, opened=kept)
+    assert changed(again.panel).visible
+    typed = (again.title, again.folder, again.tags, again.form, again.confirm)
+    assert typed == (UNCHANGED,) * 5
+    assert changed(again.download).value
+
+
 async def test_lanes_open_as_versions(
     sidebar: HistoryHandlers, conversations: Conversations
 ) -> None:
