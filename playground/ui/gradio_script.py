@@ -74,7 +74,9 @@ def changed_scripts() -> dict[str, str]:
 def serve_changed_scripts(app: FastAPI) -> None:
     """Serve them from their own addresses; call this before Gradio is mounted."""
     for name, text in changed_scripts().items():
-        app.add_api_route(f"/assets/{name}", _script(text), include_in_schema=False)
+        app.add_api_route(
+            f"/assets/{name}", _script(text), methods=["GET", "HEAD"], include_in_schema=False
+        )
 
 
 def _script(text: str) -> Callable[[], Awaitable[Response]]:

@@ -87,7 +87,7 @@ def test_saved_editor_is_opened(tab: PromptHandlers) -> None:
 @pytest.mark.parametrize(
     ("field", "text", "said"),
     [
-        ("user", "{{ name", "messages[1].content: line 1"),
+        ("user", "{{ name", "message: line 1"),
         ("variables", "- {", "variables: line 1, column"),
         ("variables", "- name: a\n  type: colour", "variables[0].type"),
         ("sampling", "temperature: 9", "sampling.temperature"),

@@ -24,6 +24,8 @@ from tests.playground.api.serving import running
 PIECE = 64
 SLOWLY, PAUSE_S = "SLOWLY SAY:", 0.4
 """In a message: its answer comes in about twenty pieces, so many seconds apart."""
+LATE, LATE_S = "LATE SAY:", 1.5
+"""In a message: its answer comes so many seconds later."""
 MODELS = (ModelInfo("echo", context_length=400_000), ModelInfo("other", context_length=400_000))
 
 
@@ -36,7 +38,8 @@ def echo(request: Request) -> Iterable[str]:
 
 def pause_s(request: Request) -> float:
     """Seconds before each piece."""
-    return PAUSE_S if SLOWLY in request.messages[-1].content else 0.0
+    text = request.messages[-1].content
+    return PAUSE_S if SLOWLY in text else LATE_S if LATE in text else 0.0
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.playground.ui.browser.scripted import SLOWLY
+from tests.playground.ui.browser.scripted import LATE, SLOWLY
 
 pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
@@ -47,31 +47,44 @@ def test_an_answer_names_its_model_and_pulses_before_it_begins(echo_chat: Page) 
         "() => { const line = document.querySelector('#chat .byline');"
         " return line && getComputedStyle(line, '::after').animationName }"
     )
-    send(echo_chat, f"{SLOWLY}hello there")
-    echo_chat.wait_for_function(f"({animation})() === 'pulse'", polling="raf")
+    thumbs = """[...document.querySelectorAll('#chat .message-buttons [aria-label="Like"]')]
+        .filter(thumb => thumb.getClientRects().length).length"""
+    send(echo_chat, f"{LATE}hello there")
+    # Half an answer is not rated.
+    echo_chat.wait_for_function(
+        f"() => ({animation})() === 'pulse' && {thumbs} === 0", polling="raf"
+    )
     expect(echo_chat.locator("#chat .byline")).to_have_text("echo")
-    thumbs = echo_chat.locator("#chat .message-buttons").get_by_label("ike")
-    expect(thumbs.locator("visible=true")).to_have_count(0)  # half an answer is not rated
     ended(echo_chat)
-    expect(thumbs.locator("visible=true")).to_have_count(2)
     assert echo_chat.evaluate(animation) == "none"
+    assert echo_chat.evaluate(thumbs) == 1
     expect(echo_chat.locator(BOT)).to_contain_text("hello there")
 
 
+PULSES = """() => document.addEventListener('animationstart', event => {
+    if (event.animationName === 'pulse') (window.pulses ??= []).push(event.target);
+})"""
+
+
 def test_every_tab_shows_that_it_waits(echoed: Page) -> None:
-    waiting = "() => getComputedStyle(document.querySelector('{}'), '::after').animationName"
+    echoed.evaluate(PULSES)
     for tab, box, action, place in (
-        ("Functions", "fn-message", "", "#fn-chat .user-row + .message-buttons"),
+        ("Functions", "fn-message", "", "#fn-chat .message-buttons"),
         ("JSON", "json-text", "json-extract", "#json-badge"),
         ("Prompts", "pr-user", "pr-run", "#pr-note"),
         ("Compare", "cmp-question", "", "#cmp-text-b"),
     ):
         echoed.get_by_role("tab", name=tab, exact=True).click()
-        echoed.fill(f"#{box} textarea", f"{SLOWLY}1")
+        echoed.fill(f"#{box} textarea", f"{LATE}1")
         echoed.click(f"#{action}") if action else echoed.press(f"#{box} textarea", "Enter")
-        echoed.wait_for_selector(place, state="attached")
-        echoed.wait_for_function(f"({waiting.format(place)})() === 'pulse'", polling="raf")
-        echoed.wait_for_function(f"({waiting.format(place)})() === 'none'")
+        echoed.wait_for_function(
+            "place => window.pulses?.some(where => where.matches(place))", arg=place
+        )
+        echoed.wait_for_function(
+            "place => getComputedStyle(document.querySelector(place), '::after').animationName"
+            " === 'none'",
+            arg=place,
+        )
 
 
 def test_a_retry_keeps_both_answers(echo_chat: Page) -> None:
