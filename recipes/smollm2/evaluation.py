@@ -50,7 +50,11 @@ AT_ONCE = 8
 CHAT_TOKENS = 64
 """How much of an answer to a plain question is compared with the base's."""
 CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
-REFUSAL = re.compile(r"\b(my|the|have no) (functions?|tools?)\b|beyond me|can't help with that")
+REFUSAL = re.compile(
+    r"(none of|something) my (functions|tools)|have no (function|tool)|the functions I have"
+    r"|there is no function|my functions are for",
+    re.IGNORECASE,
+)
 """What the rows' refusals have in common; see `recipes.smollm2.drawer.REFUSALS`."""
 
 

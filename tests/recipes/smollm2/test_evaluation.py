@@ -21,6 +21,10 @@ def test_every_trained_refusal_is_one() -> None:
     assert all(map(is_refusal, REFUSALS))
 
 
+def test_answers_about_functions_are_no_refusals() -> None:
+    assert not is_refusal("A function call lets the function run; my tools are a saw and a hammer.")
+
+
 def test_base_answers_are_no_refusals() -> None:
     answered, alike = plain_chat(HELD_OUT / "plain_chat.jsonl")
     for row, first, second in zip(
