@@ -30,7 +30,9 @@ def test_killed_server_costs_one_answer(tmp_path: Path, playground_url: str) -> 
             stack.enter_context(playground_process(tmp_path / name, *flags, fleet))
             for name in ("one", "two")
         ]
-        one, two = (openai.OpenAI(base_url=f"{url}/v1", api_key="none") for url in urls)
+        one, two = (
+            stack.enter_context(openai.OpenAI(base_url=f"{url}/v1", api_key="none")) for url in urls
+        )
         conversation = one.conversations.create().id
         first = one.responses.create(
             model=FLEET, conversation=conversation, input="What is the capital of France?",

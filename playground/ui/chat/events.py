@@ -188,8 +188,9 @@ class ChatHandlers:
             self.running.discard(running)
             self.answering.cancel(running)
             await self.running.ended(running)
-        empty = await self._show(ChatState([]), model)
         own = _own_system(model, system, stored)
+        used = await used_tokens(self.answering, model, own, [])
+        empty = await self._show(ChatState([], used_tokens=used), model)
         return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own)
 
     def stop(self, running: str) -> None:

@@ -104,7 +104,10 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
     expect(report).to_contain_text("rows.jsonl:2")
     expect(report).to_contain_text("rows.jsonl:3")
     page.locator("#ft-name input").fill("../up")
-    page.locator("#ft-start").click()
+    start = page.locator("#ft-start")
+    start.click()
+    expect(start).to_have_text("Start training despite 2 errors: are you sure?")
+    start.click()
     expect(page.locator(".toast-body")).to_contain_text("no adapter name")
 
 
