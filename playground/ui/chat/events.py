@@ -208,6 +208,15 @@ class ChatHandlers:
         length = (await self.answering.model(model)).context_length
         return StatusUpdate(status_line(note_of(history), used, length))
 
+    async def count_restored(self, history: History, model: str, system: str) -> StatusUpdate:
+        """Count the tokens of what the browser kept. Nothing kept is zero tokens, as the page has
+        it: what is sent meanwhile has the line then."""
+        shown = self.answering.initial_models[0].context_length
+        info = await self.answering.model(model)
+        if not history and not system.strip() and info.context_length == shown:
+            return StatusUpdate()
+        return await self.update_token_count(history, model, system)
+
     def choose_example(self, chosen: gr.SelectData, model: str) -> ExampleUpdate:
         """Fill in the system prompt and the message of an example card."""
         example = examples_for(model).chat[chosen.index]

@@ -163,7 +163,8 @@ def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Dep
     restored.then(**bind(chat.enable_inputs, parts), inputs=None, **UNQUEUED).then(
         None, js=FOCUS_MESSAGE, **UNQUEUED
     )
-    for event in (restored, chosen, reset, left):
+    restored.then(**bind(chat.count_restored, parts), inputs=[parts.chatbot, *settings], **UNQUEUED)
+    for event in (chosen, reset, left):
         event.then(
             **bind(chat.update_token_count, parts), inputs=[parts.chatbot, *settings], **UNQUEUED
         )

@@ -39,7 +39,7 @@ class IdleUpdate:
     """The message box takes messages again, and nothing runs."""
 
     message: gr.Textbox
-    status: str
+    status: str | Unchanged
     running: str = ""
 
 
@@ -47,7 +47,7 @@ class IdleUpdate:
 class StatusUpdate:
     """A new status line."""
 
-    status: str
+    status: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

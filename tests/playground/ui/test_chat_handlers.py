@@ -196,9 +196,9 @@ def test_a_thumb_is_taken_back(feedback: Feedback, sampling: Values) -> None:
 
 async def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> None:
     talk = await chat.update_token_count(list(TALK), "scripted", "two words")
-    assert "5 of 4,096 tokens" in talk.status
+    assert "5 of 4,096 tokens" in str(talk.status)
     nothing = await chat.update_token_count([], "scripted", "")
-    assert "0 of 4,096 tokens" in nothing.status
+    assert "0 of 4,096 tokens" in str(nothing.status)
 
 
 async def test_another_model_brings_its_sampling_and_is_remembered(chat: ChatHandlers) -> None:
@@ -268,3 +268,9 @@ async def test_the_api_streams_whole_texts(chat: ChatHandlers) -> None:
 def test_a_partial_answer_changes_the_conversation_alone() -> None:
     update = ConversationUpdate(chatbot=[])
     assert (update.message, update.running, update.status) == (UNCHANGED,) * 3
+
+
+async def test_nothing_restored_changes_no_status(chat: ChatHandlers) -> None:
+    assert (await chat.count_restored([], "scripted", " ")).status is UNCHANGED
+    counted = await chat.count_restored([turn("user", "Hi")], "scripted", "")
+    assert "of 4,096 tokens" in str(counted.status)
