@@ -135,9 +135,10 @@ def _wire_conversation(parts: ChatParts, chat: ChatHandlers) -> None:
             inputs=[parts.chatbot, parts.conversation, parts.temporary, *settings],
             **UNQUEUED,
         )
-    counted = undone.then(**bind(chat.update_token_count, parts), inputs=conversation, **UNQUEUED)
-    for event in (counted, cleared):
-        event.then(None, js=FOCUS_MESSAGE, **UNQUEUED)
+    for event in (undone, cleared):
+        event.then(**bind(chat.update_token_count, parts), inputs=conversation, **UNQUEUED).then(
+            None, js=FOCUS_MESSAGE, **UNQUEUED
+        )
 
 
 def _wire_settings(page: gr.Blocks, parts: ChatParts, chat: ChatHandlers) -> Dependency:

@@ -166,7 +166,7 @@ async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> No
 
 async def test_a_failure_opens_the_message_box(chat: ChatHandlers) -> None:
     update = await chat.reset_inputs(list(TALK), "scripted", "")
-    assert "of 4,096 tokens" in update.status
+    assert "of 4,096 tokens" in str(update.status)
     assert (update.message.submit_btn, update.message.stop_btn, update.running) == (True, False, "")
 
 

@@ -24,7 +24,7 @@ CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
         ("retry", 1, CONVERSATION),
         ("edit", 1, CONVERSATION),
         ("undo", 1, CONVERSATION),
-        ("update_token_count", 4, {"status"}),
+        ("update_token_count", 5, {"status"}),
         ("count_restored", 1, {"status"}),
         ("restore", 2, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
