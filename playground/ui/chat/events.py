@@ -21,11 +21,12 @@ from playground.ui.chat.updates import (
     ExampleUpdate,
     IdleUpdate,
     InputsUpdate,
+    MeterUpdate,
     ModelUpdate,
     NewChatUpdate,
     PreferencesUpdate,
+    RestoredUpdate,
     RestoreUpdate,
-    StatusUpdate,
 )
 from playground.ui.components.answering import Answering
 from playground.ui.components.code_panel import CodeUpdate, code_update
@@ -50,7 +51,7 @@ from playground.ui.components.sampling import (
 )
 from playground.ui.components.shown_text import byline_of
 from playground.ui.components.snippets import api_address
-from playground.ui.components.status import status_line
+from playground.ui.components.status import meter, note_line
 from playground.ui.history.recording import PROMPT, Recorder
 
 
@@ -191,7 +192,9 @@ class ChatHandlers:
         own = _own_system(model, system, stored)
         used = await used_tokens(self.answering, model, own, [])
         empty = await self._show(ChatState([], used_tokens=used), model)
-        return NewChatUpdate(empty.chatbot, empty.message, empty.running, empty.status, own)
+        return NewChatUpdate(
+            empty.chatbot, empty.message, empty.running, empty.note, empty.meter, own
+        )
 
     def stop(self, running: str) -> None:
         """End the answer that is being written."""
@@ -200,22 +203,23 @@ class ChatHandlers:
     async def reset_inputs(self, history: History, model: str, system: str) -> IdleUpdate:
         """After a failure: open the message box, and say again what the context holds."""
         shown = await self.update_token_count(history, model, system)
-        return IdleUpdate(gr.Textbox(submit_btn=True, stop_btn=False), shown.status)
+        return IdleUpdate(gr.Textbox(submit_btn=True, stop_btn=False), shown.meter)
 
-    async def update_token_count(self, history: History, model: str, system: str) -> StatusUpdate:
+    async def update_token_count(self, history: History, model: str, system: str) -> MeterUpdate:
         """Count the tokens of the conversation again."""
         used = await used_tokens(self.answering, model, system, history)
         length = (await self.answering.model(model)).context_length
-        return StatusUpdate(status_line(note_of(history), used, length))
+        return MeterUpdate(meter(used, length))
 
-    async def count_restored(self, history: History, model: str, system: str) -> StatusUpdate:
+    async def count_restored(self, history: History, model: str, system: str) -> RestoredUpdate:
         """Count the tokens of what the browser kept. Nothing kept is zero tokens, as the page has
         it: what is sent meanwhile has the line then."""
         shown = self.answering.initial_models[0].context_length
         info = await self.answering.model(model)
         if not history and not system.strip() and info.context_length == shown:
-            return StatusUpdate()
-        return await self.update_token_count(history, model, system)
+            return RestoredUpdate()
+        counted = await self.update_token_count(history, model, system)
+        return RestoredUpdate(note_line(note_of(history)), counted.meter)
 
     def choose_example(self, chosen: gr.SelectData, model: str) -> ExampleUpdate:
         """Fill in the system prompt and the message of an example card."""
@@ -359,7 +363,8 @@ class ChatHandlers:
             chatbot=state.history,
             message=gr.Textbox(**box),
             running=state.running,
-            status=status_line(state.note, state.used_tokens, length),
+            note=note_line(state.note),
+            meter=meter(state.used_tokens, length),
         )
 
 

@@ -16,7 +16,7 @@ from playground.ui.components.markup import render
 from playground.ui.components.preferences import preferences_store
 from playground.ui.components.sampling import SamplingControls, sampling_controls
 from playground.ui.components.shown_text import LATEX
-from playground.ui.components.status import status_line
+from playground.ui.components.status import meter, note_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class ChatParts:
     view_code: gr.Button
     chatbot: gr.Chatbot
     message: gr.Textbox
-    status: gr.HTML
+    note: gr.HTML
+    meter: gr.HTML
     chip: gr.HTML
     running: gr.State
     system: gr.Textbox
@@ -78,7 +79,11 @@ def chat_parts(models: Sequence[ModelInfo], code: CodeParts) -> ChatParts:
             with gr.Column(elem_id="composer"):
                 chip = gr.HTML("", elem_id="system-chip", container=False)
                 prompt_panel = panel_parts()
-                status = gr.HTML(status_line("", 0, default.context_length), elem_id="status")
+                with gr.Row(elem_id="status"):
+                    note = gr.HTML(note_line(""), elem_id="chat-note", container=False)
+                    used = gr.HTML(
+                        meter(0, default.context_length), elem_id="chat-meter", container=False
+                    )
                 message = _message_box()
         with gr.Column(elem_id="settings"):
             gr.HTML(render("chat/close.html"), container=False)
@@ -95,7 +100,8 @@ def chat_parts(models: Sequence[ModelInfo], code: CodeParts) -> ChatParts:
         view_code=view_code,
         chatbot=chatbot,
         message=message,
-        status=status,
+        note=note,
+        meter=used,
         chip=chip,
         running=gr.State(""),
         system=system,

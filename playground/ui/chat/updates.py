@@ -17,7 +17,8 @@ class ConversationUpdate:
     chatbot: History | Unchanged = UNCHANGED
     message: gr.Textbox | Unchanged = UNCHANGED
     running: str | Unchanged = UNCHANGED
-    status: str | Unchanged = UNCHANGED
+    note: str | Unchanged = UNCHANGED
+    meter: str | Unchanged = UNCHANGED
     conversation: str | Unchanged = UNCHANGED
 
 
@@ -28,7 +29,8 @@ class NewChatUpdate:
     chatbot: History | Unchanged
     message: gr.Textbox | Unchanged
     running: str | Unchanged
-    status: str | Unchanged
+    note: str | Unchanged
+    meter: str | Unchanged
     system: str
     conversation: str = ""
     prompt: str = ""
@@ -39,15 +41,23 @@ class IdleUpdate:
     """The message box takes messages again, and nothing runs."""
 
     message: gr.Textbox
-    status: str | Unchanged
+    meter: str
     running: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class StatusUpdate:
-    """A new status line."""
+class MeterUpdate:
+    """What the context holds now. Counts come late at times; the note is the answers' alone."""
 
-    status: str | Unchanged = UNCHANGED
+    meter: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredUpdate:
+    """What is said of the conversation that the browser kept."""
+
+    note: str | Unchanged = UNCHANGED
+    meter: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

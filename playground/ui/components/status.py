@@ -38,12 +38,16 @@ def made_by(model: str, source: Provenance) -> str:
     return f"{model} · {source.adapter_hash[:8]}" if source.adapter else model
 
 
-def status_line(note: str, used_tokens: int | None, context_length: int) -> str:
-    """Return the note and, where the token count is known, the context meter beside it."""
+def note_line(text: str) -> str:
+    """Return what the last answer took, as it stands below the conversation."""
+    return render("answer_note.html", note=text)
+
+
+def meter(used_tokens: int | None, context_length: int) -> str:
+    """Return the context meter; nothing where the token count is not known."""
     share = min(1.0, (used_tokens or 0) / context_length)
     return render(
-        "status.html",
-        note=note,
+        "meter.html",
         used=used_tokens,
         length=context_length,
         share=share,

@@ -52,8 +52,8 @@ async def test_a_message_is_answered_as_it_is_written(chat: ChatHandlers, sampli
     assert texts(last) == ["Hi", "Hello"]
     assert last.running == ""
     assert changed(last.message).submit_btn is True
-    assert "2 tokens" in changed(last.status)
-    assert "of 4,096 tokens" in changed(last.status)
+    assert "2 tokens" in changed(last.note)
+    assert "of 4,096 tokens" in changed(last.meter)
 
 
 @pytest.mark.parametrize(("draft", "running"), [("  ", ""), ("Hi", "an-id")])
@@ -77,7 +77,7 @@ async def test_stop_ends_the_answer_and_keeps_its_text(sampling: Values) -> None
 
     updates = await drain(chat.send("Hi", [], "", "scripted", "", **sampling), stop_while_it_writes)
     assert updates[-1].running == ""
-    assert "stopped by you" in changed(updates[-1].status)
+    assert "stopped by you" in changed(updates[-1].note)
 
 
 async def test_an_answer_that_breaks_off_is_kept(sampling: Values) -> None:
@@ -89,7 +89,7 @@ async def test_an_answer_that_breaks_off_is_kept(sampling: Values) -> None:
     updates, error = await drain_failing(chat.send("Hi", [], "", "scripted", "", **sampling))
     assert isinstance(error, ModelLoadError)
     assert texts(updates[-1]) == ["Hi", "half an ans"]
-    assert "interrupted" in changed(updates[-1].status)
+    assert "interrupted" in changed(updates[-1].note)
 
 
 async def test_a_refused_message_returns_to_the_box(sampling: Values) -> None:
@@ -166,7 +166,7 @@ async def test_a_new_chat_is_empty_and_keeps_the_draft(chat: ChatHandlers) -> No
 
 async def test_a_failure_opens_the_message_box(chat: ChatHandlers) -> None:
     update = await chat.reset_inputs(list(TALK), "scripted", "")
-    assert "of 4,096 tokens" in str(update.status)
+    assert "of 4,096 tokens" in str(update.meter)
     assert (update.message.submit_btn, update.message.stop_btn, update.running) == (True, False, "")
 
 
@@ -196,9 +196,9 @@ def test_a_thumb_is_taken_back(feedback: Feedback, sampling: Values) -> None:
 
 async def test_the_token_count_follows_the_conversation(chat: ChatHandlers) -> None:
     talk = await chat.update_token_count(list(TALK), "scripted", "two words")
-    assert "5 of 4,096 tokens" in str(talk.status)
+    assert "5 of 4,096 tokens" in str(talk.meter)
     nothing = await chat.update_token_count([], "scripted", "")
-    assert "0 of 4,096 tokens" in str(nothing.status)
+    assert "0 of 4,096 tokens" in str(nothing.meter)
 
 
 async def test_another_model_brings_its_sampling_and_is_remembered(chat: ChatHandlers) -> None:
@@ -267,10 +267,10 @@ async def test_the_api_streams_whole_texts(chat: ChatHandlers) -> None:
 
 def test_a_partial_answer_changes_the_conversation_alone() -> None:
     update = ConversationUpdate(chatbot=[])
-    assert (update.message, update.running, update.status) == (UNCHANGED,) * 3
+    assert (update.message, update.running, update.meter) == (UNCHANGED,) * 3
 
 
 async def test_nothing_restored_changes_no_status(chat: ChatHandlers) -> None:
-    assert (await chat.count_restored([], "scripted", " ")).status is UNCHANGED
+    assert (await chat.count_restored([], "scripted", " ")).meter is UNCHANGED
     counted = await chat.count_restored([turn("user", "Hi")], "scripted", "")
-    assert "of 4,096 tokens" in str(counted.status)
+    assert "of 4,096 tokens" in str(counted.meter)

@@ -10,7 +10,7 @@ from playground.store.feedback import Contender, CountedVote
 from playground.structured.field_marks import FieldMark
 from playground.ui.compare.views import label_html, question_html, score_html
 from playground.ui.components.markup import TEMPLATES, render
-from playground.ui.components.status import note, status_line, verdict
+from playground.ui.components.status import meter, note, note_line, verdict
 from playground.ui.finetune.curves import run_curves
 from playground.ui.json.views import batch_progress, fields_table, table_of
 
@@ -22,7 +22,7 @@ EVIL = "<img src=x onerror=alert(1)>"
     [
         note(EVIL),
         verdict(EVIL, good=False),
-        status_line(EVIL, 3, 10),
+        note_line(EVIL),
         label_html("A", EVIL),
         question_html(EVIL),
         score_html(
@@ -51,11 +51,11 @@ def test_a_missing_value_is_an_error() -> None:
 
 
 def test_the_context_meter_warns_before_it_is_full() -> None:
-    assert "meter calm" in status_line("", 10, 100)
-    assert "filling up" in status_line("", 80, 100)
-    assert "almost full" in status_line("", 96, 100)
-    assert 'style="width:100.0%"' in status_line("", 120, 100)
-    assert "meter" not in status_line("", None, 100)
+    assert "meter calm" in meter(10, 100)
+    assert "filling up" in meter(80, 100)
+    assert "almost full" in meter(96, 100)
+    assert 'style="width:100.0%"' in meter(120, 100)
+    assert "meter" not in meter(None, 100)
 
 
 def test_fields_carry_their_rules_and_marks() -> None:

@@ -14,7 +14,7 @@ from playground.ui.theme import STYLESHEET
 from tests.playground.api.serving import running
 from tests.playground.ui.helpers import elem_ids, events_of
 
-CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
+CONVERSATION = {"chat", "message", None, "chat-note", "chat-meter", "chat-conversation"}
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ CONVERSATION = {"chat", "message", None, "status", "chat-conversation"}
         ("retry", 1, CONVERSATION),
         ("edit", 1, CONVERSATION),
         ("undo", 1, CONVERSATION),
-        ("update_token_count", 5, {"status"}),
-        ("count_restored", 1, {"status"}),
+        ("update_token_count", 5, {"chat-meter"}),
+        ("count_restored", 1, {"chat-note", "chat-meter"}),
         ("restore", 2, None),
         ("make_schema", 1, {"json-schema", None, "json-text"}),
         ("score", 16, {"cmp-tag", "cmp-score", "cmp-preferences", "cmp-good", "cmp-thumbs"}),
