@@ -34,6 +34,8 @@ FAILED_IN = "failed_in"
 """Key of a failed job's result: the phase that it was in."""
 LIVE = ("queued", "running")
 LOCK, OWNER = ".lock", ".owner.json"
+WINDING_DOWN_S = 60.0
+"""How long `Jobs.delete` waits for a stopped job to end its step."""
 OTHER_PROCESS_POLL_S = 1.0
 """How often `Jobs.wait` looks at jobs that another process does."""
 
@@ -169,21 +171,29 @@ class Jobs:
             record_event(job.folder, "Resumed")
             self._changed.notify_all()
 
-    def delete(self, job_id: str) -> None:
-        """Remove a job's folder; what was published stays. Raises `Conflict` while it runs."""
+    def delete(self, job_id: str, patience_s: float = WINDING_DOWN_S) -> None:
+        """Remove a job's folder; what was published stays. Raises `Conflict` while it runs.
+
+        Waits ``patience_s`` seconds for a job that was stopped and is still winding down.
+        """
         with self._changed:
             self.require_available()
-            job = self._index.find(job_id)
-            if job.state == "running":
-                raise Conflict(f"job {job_id} is running; stop it first")
-            if self._is_current(job_id):
+            self._require_not_running(job_id)
+            if not self._changed.wait_for(lambda: not self._is_current(job_id), patience_s):
                 raise Conflict(f"job {job_id} is still winding down; try again in a moment")
+            job = self._require_not_running(job_id)  # again: it may have been resumed
             hidden = job.folder.with_name(f".{job_id}.deleted")
             job.folder.rename(hidden)
             self._changed.notify_all()
         if kind := self._kinds.get(job.kind):
             kind.discard(job)
         shutil.rmtree(hidden)
+
+    def _require_not_running(self, job_id: str) -> Job:
+        job = self._index.find(job_id)
+        if job.state == "running":
+            raise Conflict(f"job {job_id} is running; stop it first")
+        return job
 
     def add_result(self, job_id: str, **values: object) -> None:
         """Add to what came of a job."""

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from finetune.recipe import Recipe
 from finetune.training.hooks import Trained, TrainingHooks
-from playground.errors import Conflict
+from playground.errors import Conflict, UnknownJob
 from playground.studio.kinds.train import (
     PROMOTED,
     RESULT_FILES,
@@ -106,11 +107,37 @@ def test_resume_of_winding_down_job_waits_in_queue(
         begun.wait(LONG_S)
         jobs.stop(job.id)
         with pytest.raises(Conflict, match="winding down"):
-            jobs.delete(job.id)
+            jobs.delete(job.id, patience_s=0)
         jobs.resume(job.id)
         assert jobs.snapshot(job.id).state == "queued"
         released.set()
         assert jobs.ended(job.id).state == "done"
+
+
+def test_delete_waits_until_job_has_wound_down(
+    tmp_path: Path, catalogue: Path, quick: Recipe
+) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def slow(run: Run, hooks: TrainingHooks) -> Trained:
+        begun.set()
+        hooks.stop_event.wait(LONG_S)
+        released.wait(LONG_S)
+        (run.folder / "late.txt").write_text("written while it winds down")
+        return stopped(run, hooks)
+
+    with TrainingJobs(tmp_path, slow) as jobs:
+        job = jobs.train("prices", quick, [catalogue])
+        begun.wait(LONG_S)
+        jobs.stop(job.id)
+        with ThreadPoolExecutor() as threads:
+            deletion = threads.submit(jobs.delete, job.id)
+            assert jobs.snapshot(job.id).state == "stopped"
+            released.set()
+            deletion.result(LONG_S)
+        with pytest.raises(UnknownJob):
+            jobs.snapshot(job.id)
+        assert not jobs.list()
 
 
 def test_stop_while_publishing_refused(tmp_path: Path, catalogue: Path, quick: Recipe) -> None:
