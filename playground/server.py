@@ -261,7 +261,8 @@ def _serve_on(
             ws="none",
         )
         address = _address(listener, settings.server.host)
-        if access.asks and access.people and (token := access.people.setup_token()):
+        has_passwords = access.asks and not settings.access.oidc.only
+        if has_passwords and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address, settings.server.drain_s).run([listener])
 

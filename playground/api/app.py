@@ -130,7 +130,9 @@ def _api(services: Services) -> FastAPI:
         api.include_router(metrics_router(services.metrics))
 
     if services.access.people and services.access.needs_key:
-        api.include_router(account_admin_router(services.access.people), prefix="/v1")
+        oidc = services.access.oidc
+        admin = account_admin_router(services.access.people, oidc.issuer if oidc else "")
+        api.include_router(admin, prefix="/v1")
 
     keyed = APIRouter(dependencies=[Depends(loading_check(backend))])
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.

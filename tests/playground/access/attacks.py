@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tests.playground.access.oidc_senders import (
+    answer_of_another,
+    answer_twice,
+    led_elsewhere,
+    somebody_with,
+    token_signed,
+    token_with,
+)
+from tests.playground.access.oidc_server import new_key, signed_by, signed_by_secret, unsigned
 from tests.playground.access.senders import (
     EVIL,
     Send,
@@ -46,6 +55,7 @@ GATE, PATHS, OWNERS = "playground.api.gate", "playground.access.paths", "playgro
 FORMS, ORIGINS, LIMITS = "form of the body", "playground.api.origins", "limits of a request"
 NAMES, PEOPLE, GRADIO = "names are matched", "playground.access.people", "Gradio's allowed paths"
 FAULTS = "playground.ui.faults"
+TOKEN, SIGN_IN = "playground.access.oidc_provider", "playground.access.oidc"
 VISITING = "playground.ui.components.visiting"
 
 
@@ -61,7 +71,9 @@ class Attack:
 
 def attacks() -> Iterator[Attack]:
     """All of them."""
-    for name, status, by, send in (*IDENTITIES, *PEOPLES_THINGS, *FILES, *REQUESTS, *CODE, *SITES):
+    for name, status, by, send in (
+        *IDENTITIES, *PROVIDERS, *PEOPLES_THINGS, *FILES, *REQUESTS, *CODE, *SITES,
+    ):  # fmt: skip
         yield Attack(name, status, by, send)
 
 
@@ -106,6 +118,27 @@ IDENTITIES: Final[Rows] = (
      lambda target: target.event("", "Add account", "eve", "admin", PASSWORD)),
     ("a user does", 400, VISITING,
      lambda target: target.event("uma", "Add account", "eve", "admin", PASSWORD)),
+)  # fmt: skip
+PROVIDERS: Final[Rows] = (
+    ("signing in with a provider: a token of another sign-in (`nonce`)", 403, TOKEN,
+     token_with(nonce="of-another-sign-in")),
+    ("… for another client (`aud`)", 403, TOKEN, token_with(aud="another-client")),
+    ("… for another client, in our name (`azp`)", 403, TOKEN,
+     token_with(aud=["another-client"], azp="playground")),
+    ("… that has expired", 403, TOKEN, token_with(exp=1_000_000_000)),
+    ("… of another provider (`iss`)", 403, TOKEN, token_with(iss=EVIL)),
+    ("… signed by nobody (`alg: none`)", 403, TOKEN, token_signed(unsigned)),
+    ("… signed with another provider's key of the same name", 403, TOKEN,
+     token_signed(signed_by(new_key("first")))),
+    ("… signed with the client's secret", 403, TOKEN, token_signed(signed_by_secret)),
+    ("… the provider's answer, used again (`state`)", 403, SIGN_IN, answer_twice),
+    ("… the answer to somebody else, in this browser", 403, SIGN_IN, answer_of_another),
+    ("… an address of a domain that is not allowed", 403, SIGN_IN,
+     somebody_with(email="eve@evil.example")),
+    ("… an address that nobody has verified", 403, SIGN_IN, somebody_with(email_verified=False)),
+    ("… the name of an account that has a password", 403, SIGN_IN,
+     somebody_with(preferred_username="admin")),
+    ("… and on to another site (`next`)", 403, "no address is taken", led_elsewhere),
 )  # fmt: skip
 PEOPLES_THINGS: Final[Rows] = (
     ("somebody else's file is read", 404, OWNERS, of_ana("GET", "files", "/content")),

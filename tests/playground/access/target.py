@@ -17,6 +17,7 @@ import httpx
 
 from playground.access import People
 from playground.store.accounts import Accounts
+from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServer, oidc_server
 from tests.playground.conftest import killable_playground
 from tests.processes import RunningProcess
 
@@ -47,6 +48,7 @@ class Target:
     of_ana: dict[str, str]
     visited: list[str]
     elsewhere: str
+    provider: OidcServer
     process: RunningProcess
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -152,6 +154,7 @@ def target(home: Path) -> Iterator[Target]:
     visited: list[str] = []
     with ExitStack() as stack:
         other = stack.enter_context(elsewhere(visited))
+        provider = stack.enter_context(oidc_server())
         people = stack.enter_context(closing(People(Accounts(home))))
         people.ensure_admin(PASSWORD)
         for name, role in (("ana", "trainer"), ("bo", "trainer"), ("uma", "user")):
@@ -161,10 +164,14 @@ def target(home: Path) -> Iterator[Target]:
         with closing(People(Accounts(home), session_hours=1e-9)) as past:
             sessions["ended"] = past.sign_in("uma", PASSWORD)
         flags = ("--demo", "--run-tools", "--model", "embedded", "--log-format", "json")
+        signing_in = (
+            "--oidc-issuer", provider.url, "--oidc-client-id", CLIENT, "--oidc-client-secret",
+            CLIENT_SECRET, "--oidc-auto-create", "--oidc-email-domain", "ours.example",
+        )  # fmt: skip
         url, process = stack.enter_context(
-            killable_playground(home, *flags, "--backend", f"evil={other}/v1")
+            killable_playground(home, *flags, *signing_in, "--backend", f"evil={other}/v1")
         )
-        found = Target(url, home, keys, sessions, {}, visited, other, process)
+        found = Target(url, home, keys, sessions, {}, visited, other, provider, process)
         _make_things(found)
         yield found
 

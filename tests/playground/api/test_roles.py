@@ -56,7 +56,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
 def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """All parts that have routes; none of them is asked for anything."""
     home = tmp_path_factory.mktemp("home")
-    settings = load_settings({"home": str(home), "access.accounts": True})
+    provider = {"access.oidc.issuer": "https://login.example", "access.oidc.client_id": "x"}
+    settings = load_settings({"home": str(home), "access.accounts": True, **provider})
     backend: Any = ScriptedBackend(lambda request: ["fine"])
     with ExitStack() as stack:
         responses, feedback = Responses(home), Feedback(home)
