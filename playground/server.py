@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.app import (
+    budgets_of,
     expected_model,
     model_spec,
     open_batches,
@@ -176,7 +177,7 @@ def serve(settings: Settings) -> None:
 
         settings.home.mkdir(parents=True, exist_ok=True)
         info = expected_model(settings)
-        fair_use = FairUse(settings.limits, settings.engine.max_sequences)
+        fair_use = FairUse(settings.limits, settings.engine.max_sequences, has_budgets=True)
         backend = DeferredBackend(info, fair_use.turn)
         loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
         try:
@@ -201,15 +202,22 @@ def _serve_on(
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
     from playground.access import DemoRules
     from playground.backends.router import ModelRouter
+    from playground.lab.live import LiveFigures
     from playground.lab.metrics import Metrics
     from playground.services import Services
     from playground.studio.studio import Studio
 
     isolated = settings.training.isolated
-    metrics = Metrics(loader.resident.name, loader.engine_stats, lambda: studio.jobs.list())
+    metrics = Metrics(
+        loader.resident.name, loader.engine_stats, lambda: studio.jobs.list(), fair_use.waiting
+    )
+    live = LiveFigures(metrics)
 
     def watch(request: "Request", server: str, events: "Events") -> "Events":
         return metrics.watch(request, server, usage.watch(request, server, events))
+
+    def watch_paid(request: "Request", server: str, events: "Events") -> "Events":
+        return watch(request, server, budgets.watch(request, server, events) if budgets else events)
 
     with (
         open_people(settings) as access,
@@ -222,7 +230,7 @@ def _serve_on(
         open_remotes(settings) as remotes,
         closing(backend),
         open_sweeps(
-            settings, ModelRouter(backend, remotes, watch), prompts, conversations
+            settings, ModelRouter(backend, remotes, watch_paid), prompts, conversations
         ) as sweeps,
         closing(
             Studio(
@@ -236,9 +244,12 @@ def _serve_on(
         ) as studio,
         open_batches(settings) as batches,
         open_completions(settings) as completions,
+        closing(live),
     ):
+        live.start()
+        budgets = budgets_of(settings, access, usage)
         services = Services.create(
-            ModelRouter(backend, remotes, watch, DemoRules(settings.access)),
+            ModelRouter(backend, remotes, watch_paid, DemoRules(settings.access)),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -252,6 +263,7 @@ def _serve_on(
             conversations=conversations,
             usage=usage,
             metrics=metrics,
+            live=live,
         )
         config = uvicorn.Config(
             build_app(services),

@@ -5,6 +5,7 @@ from typing import TypedDict, Unpack
 
 from playground.access import Access
 from playground.lab.batches import Batches
+from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
@@ -34,6 +35,7 @@ class Parts(TypedDict, total=False):
     conversations: Conversations | None
     usage: UsageMeter | None
     metrics: Metrics | None
+    live: LiveFigures | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Services:
     conversations: Conversations | None = None
     usage: UsageMeter | None = None
     metrics: Metrics | None = None
+    live: LiveFigures | None = None
 
     @classmethod
     def create(

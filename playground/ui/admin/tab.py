@@ -1,17 +1,29 @@
-"""The Admin tab: accounts, API keys and who did what."""
+"""The Admin tab: accounts, API keys and who did what; what the server does at the moment."""
 
 import gradio as gr
 
 from playground.access import People
+from playground.access.oidc import OidcSignIn
+from playground.lab.live import LiveFigures
 from playground.ui.admin.events import AdminHandlers
 from playground.ui.admin.layout import admin_parts
+from playground.ui.admin.live import live_parts, show_live
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, UNQUEUED
 
 
-def admin_tab(tab: gr.Tab, people: People) -> None:
+def admin_tab(
+    tab: gr.Tab, people: People, live: LiveFigures | None = None, oidc: OidcSignIn | None = None
+) -> None:
     """Build the tab in the current layout and wire its events."""
-    parts, handlers = admin_parts(), AdminHandlers(people)
+    with gr.Tabs(elem_classes="rooms", elem_id="ac-rooms"):
+        with gr.Tab("Accounts and keys", id="people"):
+            parts = admin_parts(oidc.name if oidc else "")
+        if live:
+            with gr.Tab("Activity", id="activity") as activity, gr.Row(elem_classes="studio"):
+                shown = live_parts(live)
+            show_live(shown, (activity, tab), live)
+    handlers = AdminHandlers(people, oidc)
     tab.select(**bind(handlers.refresh, parts), inputs=None, **UNQUEUED)
     parts.add_account.click(
         **bind(handlers.add_account, parts),
@@ -33,3 +45,13 @@ def admin_tab(tab: gr.Tab, people: People) -> None:
     ):
         button.click(**bind(handler, parts), inputs=parts.account, **ACTION)
     parts.revoke.click(**bind(handlers.revoke, parts), inputs=parts.key, **ACTION)
+    parts.set_budget.click(
+        **bind(handlers.set_budget, parts),
+        inputs=[parts.account, parts.day_budget, parts.month_budget],
+        **ACTION,
+    )
+    parts.set_key_budget.click(
+        **bind(handlers.set_key_budget, parts),
+        inputs=[parts.key, parts.key_day_budget, parts.key_month_budget],
+        **ACTION,
+    )

@@ -100,7 +100,7 @@ def test_an_account_with_a_password_is_not_taken(opened: Opened, people: People)
     people.add_account("ana.oidc", "admin", PASSWORD)
     with pytest.raises(SignInRefused, match="with a password"):
         signed_in(opened(), people)
-    people.link("ana.oidc", opened().issuer, ANA["sub"])
+    people.link("ana.oidc", opened().issuer, str(ANA["sub"]))
     assert signed_in(opened(), people).role == "admin"
 
 

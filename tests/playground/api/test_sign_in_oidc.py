@@ -118,6 +118,24 @@ def test_no_address_is_taken_to_go_on_to(browser: httpx.Client, provider: OidcSe
     assert reply.headers["location"] == "../../"
 
 
+def test_accounts_are_linked_by_the_api(
+    url: str, browser: httpx.Client, people: People, provider: OidcServer
+) -> None:
+    headers = {"Authorization": f"Bearer {people.add_key('root', ['admin']).secret}"}
+
+    def post(path: str, **body: object) -> dict[str, Any]:
+        reply = browser.post(f"/v1/admin/{path}", json=body, headers=headers)
+        return dict(reply.json())
+
+    assert not post("users", name="dora")["has_password"]
+    assert post("users/dora", subject="subject-of-dora")["is_linked"]
+    provider.claims["sub"] = "subject-of-dora"
+    assert browser.get(back_of(browser)).status_code == 303
+    assert people.audit()[0].who == "dora"
+    assert not post("users/dora", subject=None)["is_linked"]
+    assert post("users/dora", subject=" ")["error"]["param"] == "subject"
+
+
 @pytest.mark.slow
 def test_a_provider_that_is_gone_breaks_nothing(people: People, provider: OidcServer) -> None:
     flags = {"access.oidc.issuer": "http://127.0.0.1:1", "access.accounts": True}
