@@ -112,7 +112,8 @@ class Budgets:
             return
         until, wait_s = self._renewal(period)
         raise BudgetSpent(
-            f"the budget of {payer.name}, USD {most:.2f} a {period}, is used up (USD {spent:.2f}); "
+            f"the budget of {payer.name}, {_dollars(most)} a {period}, is used up "
+            f"({_dollars(spent)} spent); "
             f"it is renewed {until}",
             wait_s,
         )
@@ -147,6 +148,11 @@ class Budgets:
             following = following.replace(day=1)
         wait_s = (following - self._now()).total_seconds()
         return f"on {following:%Y-%m-%d} at 00:00 UTC", max(1.0, wait_s)
+
+
+def _dollars(usd: float) -> str:
+    """As money, and cents of cents as they are."""
+    return f"USD {usd:.2f}" if usd >= 0.01 or not usd else f"USD {usd:.2g}"
 
 
 def _payers(account: Account | None, key: ApiKey | None) -> list[Payer]:

@@ -33,6 +33,22 @@ class AdminUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetUpdate:
+    """The budget of the chosen account."""
+
+    day_budget: str
+    month_budget: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBudgetUpdate:
+    """The budget of the chosen key."""
+
+    key_day_budget: str
+    key_month_budget: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdminHandlers:
     """The handlers of the tab."""
 
@@ -84,18 +100,25 @@ class AdminHandlers:
     def _switch(self, name: str | None, *, disabled: bool) -> str:
         return self.people.change_account(_chosen(name), disabled=disabled).name
 
-    def set_budget(self, name: str | None, day: float | None, month: float | None) -> AdminUpdate:
+    def show_budget(self, name: str | None) -> BudgetUpdate:
+        """Show what the answers of the chosen account may cost."""
+        account = self.people.find(name) if name else None
+        return BudgetUpdate(*_amounts(account.budget if account else Budget()))
+
+    def set_budget(self, name: str | None, day: str, month: str) -> AdminUpdate:
         """Say what an account's answers may cost; nothing for what the settings say."""
-        account = self.people.set_budget(_chosen(name), Budget(day, month))
+        account = self.people.set_budget(_chosen(name), _budget(day, month))
         return self._shown(f"{account.name} has this budget now: {_usd(account.budget)}")
 
-    def set_key_budget(
-        self, key: str | None, day: float | None, month: float | None
-    ) -> AdminUpdate:
+    def show_key_budget(self, key: str | None) -> KeyBudgetUpdate:
+        """Show what the answers to the chosen key may cost."""
+        return KeyBudgetUpdate(*_amounts(self.people.key(key).budget if key else Budget()))
+
+    def set_key_budget(self, key: str | None, day: str, month: str) -> AdminUpdate:
         """Say what the answers to a key may cost."""
         if not key:
             raise InvalidRequest("key", "choose one first")
-        changed = self.people.set_key_budget(key, Budget(day, month))
+        changed = self.people.set_key_budget(key, _budget(day, month))
         return self._shown(f"{changed.name} has this budget now: {_usd(changed.budget)}")
 
     def _ways(self, account: Account, linked: Mapping[str, Sequence[str]]) -> str:
@@ -128,6 +151,27 @@ class AdminHandlers:
             note=verdict(text, good=True) if text else "",
             secret=gr.Textbox("", visible=False),
         )
+
+
+def _budget(day: str, month: str) -> Budget:
+    """Read what was typed; an empty field is for what the settings say."""
+    return Budget(_amount("USD a day", day), _amount("USD a month", month))
+
+
+def _amount(label: str, typed: str) -> float | None:
+    text = typed.strip().removeprefix("$").strip()
+    if not text:
+        return None
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise InvalidRequest(label, f"{typed!r} is no number") from None
+
+
+def _amounts(budget: Budget) -> tuple[str, str]:
+    amounts = (budget.usd_per_day, budget.usd_per_month)
+    day, month = ("" if usd is None else f"{usd:g}" for usd in amounts)
+    return day, month
 
 
 def _usd(budget: Budget) -> str:

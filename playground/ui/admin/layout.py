@@ -29,14 +29,14 @@ class AdminParts:
     disable: gr.Button
     enable: gr.Button
     remove: gr.Button
-    day_budget: gr.Number
-    month_budget: gr.Number
+    day_budget: gr.Textbox
+    month_budget: gr.Textbox
     set_budget: gr.Button
     keys: gr.HTML
     key: gr.Dropdown
     revoke: gr.Button
-    key_day_budget: gr.Number
-    key_month_budget: gr.Number
+    key_day_budget: gr.Textbox
+    key_month_budget: gr.Textbox
     set_key_budget: gr.Button
     audit: gr.HTML
 
@@ -82,7 +82,7 @@ def admin_parts(provider: str = "") -> AdminParts:
                 disable = gr.Button("Disable", elem_id="ac-disable", elem_classes="asks-first")
                 enable = gr.Button("Enable")
                 remove = gr.Button("Remove", elem_id="ac-remove", elem_classes="asks-first")
-            with gr.Row(elem_classes="actions"):
+            with gr.Row(elem_classes="actions budget"):
                 day_budget, month_budget = _budget("ac-day"), _budget("ac-month", "month")
                 set_budget = gr.Button("Set budget", elem_id="ac-budget")
             gr.HTML("<h3>API keys</h3>", container=False)
@@ -90,7 +90,7 @@ def admin_parts(provider: str = "") -> AdminParts:
             with gr.Row(elem_classes="actions"):
                 key = gr.Dropdown([], label="Key", elem_id="ac-key")
                 revoke = gr.Button("Revoke", elem_id="ac-revoke", elem_classes="asks-first")
-            with gr.Row(elem_classes="actions"):
+            with gr.Row(elem_classes="actions budget"):
                 key_day, key_month = _budget("ac-key-day"), _budget("ac-key-month", "month")
                 set_key_budget = gr.Button("Set budget", elem_id="ac-key-budget")
             gr.HTML("<h3>Audit log</h3>", container=False)
@@ -102,6 +102,7 @@ def admin_parts(provider: str = "") -> AdminParts:
     )  # fmt: skip
 
 
-def _budget(elem_id: str, period: str = "day") -> gr.Number:
-    info = "Of the chosen one; empty for the settings'"
-    return gr.Number(None, label=f"USD a {period}", info=info, minimum=0, elem_id=elem_id)
+def _budget(elem_id: str, period: str = "day") -> gr.Textbox:
+    return gr.Textbox(
+        label=f"USD a {period}", placeholder="as in the settings", max_lines=1, elem_id=elem_id
+    )

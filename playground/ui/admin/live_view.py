@@ -20,6 +20,7 @@ WINDOW_S: Final = 900.0
 GAP_READINGS: Final = 3
 """Where more readings than this are missing, a curve has a gap."""
 GIB: Final = 2**30
+PERCENT: Final = " %"
 STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 KINDS: Final = MappingProxyType({"loss": "var(--primary-500)", "eval": "#2563eb"})
 """Classes of curves, as those of a training run have them."""
@@ -38,12 +39,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing: ``unit`` stands behind its numbers, ``high`` is the top where that is fixed."""
+    """A drawing: ``unit`` stands behind its numbers, ``high`` is the top where that is fixed, and
+    ``whole`` numbers are counts."""
 
     label: str
     lines: tuple[Line, ...]
     unit: str = ""
     high: float | None = None
+    whole: bool = False
 
 
 def _percent(value: float | None) -> float | None:
@@ -66,12 +69,12 @@ CHARTS: Final = (
     Chart("Requests", (
         Line("in the batch", lambda each: each.running),
         Line("waiting", lambda each: each.waiting, "eval"),
-    )),
+    ), whole=True),
     Chart("Caches", (
         Line("KV cache in use", lambda each: _percent(each.kv_usage)),
         Line("prompt tokens found", lambda each: _percent(each.prefix_hit_rate), "eval"),
-    ), " %", 100.0),
-    Chart("Adapters in memory", (Line("versions", lambda each: each.adapters),)),
+    ), PERCENT, 100.0),
+    Chart("Adapters in memory", (Line("versions", lambda each: each.adapters),), whole=True),
 )  # fmt: skip
 GPU_MEMORY: Final = Line("in use", lambda each: each.gpu_used_bytes / GIB)
 
@@ -118,7 +121,8 @@ def _charts(figures: Sequence[Figures]) -> list[Chart]:
 def _drawn(chart: Chart, figures: Sequence[Figures], interval_s: float) -> dict[str, object]:
     values = [line.value(each) for line in chart.lines for each in figures]
     known = [value for value in values if value is not None]
-    high = chart.high or _round_up(max(known, default=0.0))
+    most = max(known, default=0.0)
+    high = chart.high or _round_up(max(most, 2.0) if chart.whole else most)
     now = figures[-1].time if figures else 0.0
 
     def across(moment: float) -> float:
@@ -128,6 +132,7 @@ def _drawn(chart: Chart, figures: Sequence[Figures], interval_s: float) -> dict[
         return TOP + (1 - min(1.0, value / high)) * (HEIGHT - TOP - BOTTOM)
 
     ticks = [high * share for share in (0.0, 0.5, 1.0)]
+    shown = [tick for tick in ticks if not chart.whole or tick.is_integer()]
     return {
         "label": chart.label,
         "curves": [
@@ -143,7 +148,7 @@ def _drawn(chart: Chart, figures: Sequence[Figures], interval_s: float) -> dict[
             }
             for line in chart.lines
         ],
-        "values": [(down(value), _number(value)) for value in ticks],
+        "values": [(down(value), _number(value)) for value in shown],
         "times": [
             (across(now - 60 * ago), f"−{ago} min" if ago else "now") for ago in (15, 10, 5, 0)
         ],
@@ -181,10 +186,14 @@ def _round_up(value: float) -> float:
 
 
 def _shown(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{_number(value)}{unit}"
+    if value is None:
+        return "–"
+    if unit == PERCENT:
+        return f"{value:.1f}".removesuffix(".0") + unit
+    return _number(float(f"{value:.2g}") if value < 1 else value) + unit
 
 
 def _number(value: float) -> str:
     if value == 0:
         return "0"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 1 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

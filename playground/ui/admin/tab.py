@@ -45,6 +45,8 @@ def admin_tab(
     ):
         button.click(**bind(handler, parts), inputs=parts.account, **ACTION)
     parts.revoke.click(**bind(handlers.revoke, parts), inputs=parts.key, **ACTION)
+    parts.account.change(**bind(handlers.show_budget, parts), inputs=parts.account, **UNQUEUED)
+    parts.key.change(**bind(handlers.show_key_budget, parts), inputs=parts.key, **UNQUEUED)
     parts.set_budget.click(
         **bind(handlers.set_budget, parts),
         inputs=[parts.account, parts.day_budget, parts.month_budget],

@@ -65,8 +65,8 @@ def test_a_spent_budget_is_refused(people: People, made: Made, tmp_path: Path) -
     error = refused(made(), ana.id)
     assert isinstance(error, BudgetSpent)
     assert error.message == (
-        "the budget of ana, USD 3.00 a day, is used up (USD 3.00); it is renewed on 2026-11-28 at "
-        "00:00 UTC"
+        "the budget of ana, USD 3.00 a day, is used up (USD 3.00 spent); it is renewed on "
+        "2026-11-28 at 00:00 UTC"
     )
     reply = translate(error)
     assert (reply.status, reply.code, reply.type) == (429, *["insufficient_quota"] * 2)
@@ -84,7 +84,7 @@ def test_a_month_ends_with_its_last_day(people: People, made: Made, tmp_path: Pa
     spend(tmp_path, 5, owner=ana.id, at=NOON.replace(day=1))
     error = refused(made(), ana.id)
     assert error is not None
-    assert "a month, is used up (USD 5.00); it is renewed on 2026-12-01" in error.message
+    assert "a month, is used up (USD 5.00 spent); it is renewed on 2026-12-01" in error.message
     assert refused(made(datetime(2026, 12, 1, tzinfo=UTC)), ana.id) is None
 
 

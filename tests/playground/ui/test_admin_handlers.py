@@ -34,13 +34,17 @@ def people(tmp_path: Path) -> Iterator[People]:
 
 def test_budgets_are_set_and_shown(people: People) -> None:
     handlers = AdminHandlers(people)
-    shown = handlers.set_budget("ana", 2.5, None)
+    shown = handlers.set_budget("ana", " $2,5 ", "")
     assert "USD 2.5 a day" in shown.accounts
     key = people.add_key("ci", ["chat"]).key
-    assert "USD 7 a month" in handlers.set_key_budget(key.id, None, 7).keys
-    assert "USD" not in handlers.set_budget("ana", None, None).accounts
+    assert "USD 7 a month" in handlers.set_key_budget(key.id, "", "7").keys
+    assert handlers.show_budget("ana").day_budget == "2.5"
+    assert handlers.show_key_budget(key.id).key_month_budget == "7"
+    assert "USD" not in handlers.set_budget("ana", "", "").accounts
+    with pytest.raises(InvalidRequest, match="USD a month: 'ten' is no number"):
+        handlers.set_budget("ana", "", "ten")
     with pytest.raises(InvalidRequest, match="choose one first"):
-        handlers.set_key_budget(None, 1, 1)
+        handlers.set_key_budget(None, "1", "1")
 
 
 def test_ways_to_sign_in_are_shown(people: People) -> None:
@@ -80,7 +84,7 @@ def test_curves_and_minutes_have_the_figures() -> None:
 
 
 def test_a_gpu_has_a_curve() -> None:
-    assert "GPU memory<span" in live_html(live_of(3, gpu=True))
+    assert "<strong>GPU memory</strong>" in live_html(live_of(3, gpu=True))
 
 
 def test_a_training_run_shows_its_steps() -> None:
