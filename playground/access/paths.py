@@ -47,6 +47,8 @@ RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     ("GET", r"/v1/finetune/download", Area.FINE_TUNE),
     ("DELETE", r"/v1/models/.+", Area.FINE_TUNE),
     ("POST", r"/v1/(un)?load_lora_adapter", Area.FINE_TUNE),
+    # Accounts, keys, the audit log, what the server does: and everything that is not named here.
+    (".*", r"/v1/admin/.*|/metrics", Area.ADMIN),
 )
 _COMPILED: Final = tuple(
     (re.compile(methods), re.compile(path), area) for methods, path, area in RULES
