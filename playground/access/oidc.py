@@ -5,8 +5,10 @@ no HTTP framework; the provider is asked by `playground.access.oidc_provider`.
 """
 
 import hmac
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 SIGN_IN_S: Final = 600.0
 """Time that somebody has to sign in at the provider, in seconds."""
 ATTEMPTS: Final[RateLimitItem] = parse("60 per minute")
+AT_ONCE: Final = 8
+"""Sign-ins that ask the provider at the same time: a slow one must not hold every thread."""
 LONGEST: Final = 200
 LONGEST_SUBJECT: Final = 255
 AGAIN: Final = (
@@ -51,6 +55,7 @@ class OidcSignIn:
         self._provider = provider
         self._people = people
         self._identities = people.identities
+        self._free = threading.BoundedSemaphore(AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -77,9 +82,10 @@ class OidcSignIn:
         too many attempts of one address."""
         self._count(address)
         state, nonce, verifier, browser = (new_token() for _ in range(4))
-        url = self._provider.authorization_url(
-            redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier
-        )
+        with self._asking():
+            url = self._provider.authorization_url(
+                redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier
+            )
         expires = time.time() + SIGN_IN_S
         self._identities.begin(
             BegunSignIn(
@@ -100,13 +106,14 @@ class OidcSignIn:
             raise SignInRefused(AGAIN)
         claims: Mapping[str, Any] = {}
         try:
-            self._check_answer(query)
-            claims = self._provider.claims(
-                query["code"],
-                redirect_uri=begun.redirect_uri,
-                nonce=begun.nonce,
-                verifier=begun.verifier,
-            )
+            with self._asking():
+                self._check_answer(query)
+                claims = self._provider.claims(
+                    query["code"],
+                    redirect_uri=begun.redirect_uri,
+                    nonce=begun.nonce,
+                    verifier=begun.verifier,
+                )
             account = self._account(claims)
         except SignInRefused as refused:
             who = self._shown_name(claims)
@@ -114,6 +121,16 @@ class OidcSignIn:
             raise
         self._people.note(account.name, "signed in", f"{self.name} {address}")
         return self._people.begin_session(account)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask the provider inside, with few others."""
+        if not self._free.acquire(blocking=False):
+            raise LimitReached(f"many people sign in with {self.name}; try again in a moment", 2)
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def _count(self, address: str) -> None:
         if not self._people.attempts.hit(ATTEMPTS, f"oidc:{address}"):

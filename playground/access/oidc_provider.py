@@ -37,6 +37,8 @@ KEEP_S: Final = 3600.0
 """How long what the provider says of itself is believed."""
 REFETCH_S: Final = 30.0
 """Keys that are not known are asked for no more often than this."""
+FAILED_S: Final = 3.0
+"""How long a provider that did not answer is not asked again who it is."""
 LEEWAY_S: Final = 60
 """How far the provider's clock may be off."""
 LONGEST: Final = 200
@@ -75,6 +77,7 @@ class Provider:
         self._secret = secret
         self._lock = threading.Lock()
         self._described: Described | None = None
+        self._failed: tuple[float, ProviderUnavailable] | None = None
 
     @property
     def name(self) -> str:
@@ -165,7 +168,13 @@ class Provider:
         with self._lock:
             known = self._described
             if known is None or time.monotonic() - known.at >= older_than_s:
-                known = self._described = self._fetch_description()
+                if self._failed and time.monotonic() - self._failed[0] < FAILED_S:
+                    raise self._failed[1]
+                try:
+                    known = self._described = self._fetch_description()
+                except ProviderUnavailable as error:
+                    self._failed = time.monotonic(), error
+                    raise
             return known
 
     def _fetch_description(self) -> Described:

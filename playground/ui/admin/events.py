@@ -27,7 +27,7 @@ class AdminUpdate:
     keys: str
     key: gr.Dropdown
     audit: str
-    note: str = ""
+    note: str | Unchanged = ""
     secret: gr.Textbox | Unchanged = UNCHANGED
     password: str | Unchanged = UNCHANGED
 
@@ -56,8 +56,9 @@ class AdminHandlers:
     oidc: OidcSignIn | None = None
 
     def refresh(self) -> AdminUpdate:
-        """Show accounts, keys and the audit log as they are now."""
-        return self._shown()
+        """Show accounts, keys and the audit log as they are now; what an action said stays, which
+        may have been quicker."""
+        return replace(self._shown(), note=UNCHANGED, secret=UNCHANGED)
 
     def add_account(self, name: str, role: str, password: str) -> AdminUpdate:
         """Make an account; without a password for whoever the provider calls by that name."""

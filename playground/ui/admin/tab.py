@@ -22,9 +22,10 @@ def admin_tab(
         if live:
             with gr.Tab("Activity", id="activity") as activity, gr.Row(elem_classes="studio"):
                 shown = live_parts(live)
-            show_live(shown, (activity, tab), live)
     handlers = AdminHandlers(people, oidc)
     tab.select(**bind(handlers.refresh, parts), inputs=None, **UNQUEUED)
+    if live:
+        show_live(shown, (activity, tab), live)
     parts.add_account.click(
         **bind(handlers.add_account, parts),
         inputs=[parts.name, parts.role, parts.password],

@@ -207,6 +207,8 @@ REQUESTS: Final[Rows] = (
      raw_json('{"model":"embedded","messages":[],"temperature":NaN}')),
     ("a billion answers (`n`)", 400, LIMITS, chat(n=10**9)),
     ("a billion tokens", 400, LIMITS, chat(max_tokens=10**9)),
+    ("an answer beyond the budget of its key", 429, "playground.access.budgets",
+     post("/v1/chat/completions", {"model": "embedded", "messages": HELLO}, "poor")),
     ("100,000 stop strings", 400, LIMITS, chat(stop=["x"] * 100_000)),
     ("1,000 tools", 400, LIMITS,
      chat(tools=[{"type": "function", "function": {"name": f"f{n}"}} for n in range(1000)])),

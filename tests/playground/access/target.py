@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from playground.access import People
-from playground.store.accounts import Accounts
+from playground.store.accounts import Accounts, Budget
 from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServer, oidc_server
 from tests.playground.conftest import killable_playground
 from tests.processes import RunningProcess
@@ -180,6 +180,7 @@ def _keys(people: People) -> dict[str, str]:
     scopes = ["chat", "files", "fine-tune"]
     made = {name: people.add_key(name, scopes, account=name) for name in ("ana", "bo")}
     made["chat"] = people.add_key("chat", ["chat"])
+    made["poor"] = people.add_key("poor", ["chat"], budget=Budget(usd_per_day=0))
     made["wide"] = people.add_key("wide", ["admin"], account="uma")
     made["late"] = people.add_key("late", scopes, days=1e-9)
     made["revoked"] = people.add_key("revoked", scopes)

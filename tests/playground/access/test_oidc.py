@@ -1,7 +1,7 @@
 """Signing in with a provider, over HTTP to one: who is let in as whom, and what is refused."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from playground.access import Access, People
-from playground.access.oidc import OidcSignIn, open_oidc
-from playground.errors import InvalidSettings, ProviderUnavailable, SignInRefused
+from playground.access.oidc import AT_ONCE, OidcSignIn, open_oidc
+from playground.errors import InvalidSettings, LimitReached, ProviderUnavailable, SignInRefused
 from playground.settings import OidcSettings, load_settings
 from playground.store.accounts import Account, Accounts
 from tests.playground.access.oidc_server import (
@@ -293,6 +293,29 @@ def test_new_keys_are_fetched(
 def test_a_provider_that_is_gone_is_told(opened: Opened, people: People) -> None:
     with pytest.raises(ProviderUnavailable, match="Ours cannot be reached"):
         opened(issuer="http://127.0.0.1:1").begin(CALLBACK)
+
+
+def test_a_provider_that_was_gone_is_asked_again(
+    opened: Opened, people: People, provider: OidcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oidc = opened()
+    provider.metadata = {"token_endpoint": None}
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailable, match="does not say its token_endpoint"):
+            oidc.begin(CALLBACK)
+        provider.metadata = {}  # which is not looked at at once
+    monkeypatch.setattr("playground.access.oidc_provider.FAILED_S", 0.0)
+    assert signed_in(oidc, people)
+
+
+def test_few_ask_the_provider_at_once(opened: Opened) -> None:
+    oidc = opened()
+    with ExitStack() as stack:
+        for _ in range(AT_ONCE):
+            stack.enter_context(oidc._asking())
+        with pytest.raises(LimitReached, match="in a moment"):
+            oidc.begin(CALLBACK)
+    assert oidc.begin(CALLBACK)
 
 
 def test_a_provider_of_another_name_is_told(opened: Opened, provider: OidcServer) -> None:

@@ -47,6 +47,13 @@ def test_budgets_are_set_and_shown(people: People) -> None:
         handlers.set_key_budget(None, "1", "1")
 
 
+def test_a_late_refresh_keeps_the_new_key(people: People) -> None:
+    handlers = AdminHandlers(people)
+    assert handlers.add_key("ci", ["chat"], None, 0).secret.visible
+    late = handlers.refresh()
+    assert (late.secret, late.note) == (UNCHANGED, UNCHANGED)
+
+
 def test_ways_to_sign_in_are_shown(people: People) -> None:
     handlers = AdminHandlers(people, open_oidc(PROVIDER, people))
     assert "nothing yet" in handlers.refresh().accounts
