@@ -6,6 +6,8 @@ usage it is: the account, also by all of its keys, and the key. Knows no HTTP an
 """
 
 import asyncio
+import threading
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,7 +24,23 @@ from playground.store.usage import GroupName, UsageStore, UsageSum, WantedUsage
 from playground.store.viewer import EVERYTHING, current_owner, viewed_by
 
 Period = Literal["day", "month"]
+Whose = tuple[tuple[GroupName, tuple[str, ...]], ...]
+"""Columns of the usage and their values."""
+SETTLED_S: Final = 600
+"""After so many seconds every process has written what its answers took."""
+MAX_KNOWN: Final = 10_000
 PERIODS: Final[tuple[Period, ...]] = ("day", "month")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What answers took from ``begun`` up to, not including, ``until``, in seconds since the epoch;
+    `Budgets.spent` adds those since then."""
+
+    begun: int
+    until: int
+    usd: float = 0.0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +51,11 @@ class Payer:
     column: GroupName
     id: str
     budget: Budget
+
+    @property
+    def whose(self) -> Whose:
+        """Which answers are paid for."""
+        return ((self.column, (self.id,)),)
 
     def usd(self, period: Period) -> float | None:
         """The budget of a period, None for that of the settings."""
@@ -60,6 +83,8 @@ class Budgets:
         self._usage = usage
         self._settle = settle
         self._now = now
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[Whose, Period], Spent] = OrderedDict()
 
     async def watch(
         self, _request: Request, _server: str, events: AsyncGenerator[StreamEvent, None]
@@ -92,13 +117,38 @@ class Budgets:
             if most_tokens is not None:
                 self._check_tokens(payers[-1], most_tokens)
 
-    def spent_usd(self, payer: Payer, period: Period) -> float:
-        """Return what the answers of this period cost so far."""
-        found = self._usage.sums(
-            WantedUsage(int(self._begun(period).timestamp()), only={payer.column: [payer.id]}),
-            ["model"],
+    def spent(self, whose: Whose, period: Period) -> Spent:
+        """Return what the answers of this period took so far.
+
+        Those of more than `SETTLED_S` ago are summed up once.
+        """
+        begun, settled = int(self._begun(period).timestamp()), self._settled()
+        with self._lock:
+            known = self._known.get((whose, period))
+        if known is None or known.begun != begun:
+            known = Spent(begun, begun)
+        if settled - known.until >= SETTLED_S:
+            known = self._with_more(known, whose, settled)
+            with self._lock:
+                self._known[(whose, period)] = known
+                while len(self._known) > MAX_KNOWN:
+                    self._known.popitem(last=False)
+        return self._with_more(known, whose, None)
+
+    def _with_more(self, known: Spent, whose: Whose, until: int | None) -> Spent:
+        """Add the answers up to ``until``, None for all that there are."""
+        wanted = WantedUsage(known.until, until, dict(whose))
+        found = self._usage.sums(wanted, ["model"])
+        tokens = sum(each.prompt_tokens + each.completion_tokens for each in found)
+        return Spent(
+            known.begun,
+            known.until if until is None else until,
+            known.usd + sum(map(self._cost, found)),
+            known.tokens + tokens,
         )
-        return sum(map(self._cost, found))
+
+    def _settled(self) -> int:
+        return int(self._now().timestamp()) - SETTLED_S
 
     def _most(self, payer: Payer, period: Period) -> float | None:
         """The payer's own budget, or that of the settings."""
@@ -108,7 +158,7 @@ class Budgets:
 
     def _check_usd(self, payer: Payer, period: Period) -> None:
         most = self._most(payer, period)
-        if most is None or (spent := self.spent_usd(payer, period)) < most:
+        if most is None or (spent := self.spent(payer.whose, period).usd) < most:
             return
         until, wait_s = self._renewal(period)
         raise BudgetSpent(
@@ -120,12 +170,10 @@ class Budgets:
 
     def _check_tokens(self, payer: Payer, most: int) -> None:
         """An account's tokens are those of its page: each of its keys has tokens of its own."""
-        only: dict[GroupName, list[str]] = {payer.column: [payer.id]}
+        whose = payer.whose
         if payer.column == "owner":
-            only["key"] = [""]
-        wanted = WantedUsage(int(self._begun("day").timestamp()), only=only)
-        found = self._usage.sums(wanted)
-        if sum(each.prompt_tokens + each.completion_tokens for each in found) < most:
+            whose = (*whose, ("key", ("",)))
+        if self.spent(whose, "day").tokens < most:
             return
         until, wait_s = self._renewal("day")
         raise LimitReached(

@@ -45,7 +45,7 @@ class FairUse:
     ``slots`` is how many requests are answered at once. One client has half of them at most, so
     that another one's request begins at once however many the first one sent; those that wait are
     taken client by client, in turn. ``has_budgets``: a day's tokens of accounts and keys are
-    counted by `Budgets`, from what is kept; here those of visitors alone.
+    counted by `Budgets`, from what is kept; here those of everybody else.
     """
 
     def __init__(self, settings: LimitSettings, slots: int, *, has_budgets: bool = False) -> None:
@@ -123,7 +123,7 @@ class FairUse:
 
     def _tokens(self, identity: Identity) -> list[tuple[RateLimitItem, str]]:
         minute, day = self._settings.tokens_per_minute, self._settings.tokens_per_day
-        if self._has_budgets and identity.signed_in:
+        if self._has_budgets and identity.owner and identity.signed_in:
             day = None
         found: list[tuple[RateLimitItem, str]] = []
         if minute:

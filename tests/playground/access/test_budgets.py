@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from playground.errors import BudgetSpent, InvalidRequest, LimitReached, Playgro
 from playground.protocol import Delta, Message, Request, StreamEvent
 from playground.settings import AccessSettings, LimitSettings, UsageSettings
 from playground.store.accounts import Accounts, Budget
-from playground.store.usage import AnswerUsage, UsageStore
+from playground.store.usage import AnswerUsage, UsageStore, UsageSum, WantedUsage
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 PRICES = UsageSettings.model_validate({"prices": ["m=1000000/0"]})  # a prompt token is a dollar
@@ -86,6 +87,30 @@ def test_a_month_ends_with_its_last_day(people: People, made: Made, tmp_path: Pa
     assert error is not None
     assert "a month, is used up (USD 5.00 spent); it is renewed on 2026-12-01" in error.message
     assert refused(made(datetime(2026, 12, 1, tzinfo=UTC)), ana.id) is None
+
+
+def test_what_is_settled_is_summed_once(people: People, tmp_path: Path) -> None:
+    ana = people.set_budget("ana", Budget(usd_per_day=10))
+    asked: list[WantedUsage] = []
+    clock = [NOON]
+
+    class Watched(UsageStore):
+        def sums(self, wanted: WantedUsage, *rest: Any) -> list[UsageSum]:
+            asked.append(wanted)
+            return super().sums(wanted, *rest)
+
+    with closing(Watched(tmp_path)) as usage:
+        budgets = Budgets(LimitSettings(), PRICES, people, usage, now=lambda: clock[0])
+        for hour in (8, 9, 11):
+            spend(tmp_path, 3, owner=ana.id, at=NOON.replace(hour=hour))
+        assert refused(budgets, ana.id) is None
+        spend(tmp_path, 1, owner=ana.id)
+        assert refused(budgets, ana.id)
+        assert asked[-1].start == int(NOON.timestamp()) - 600
+        clock[0] = NOON.replace(hour=13)
+        assert refused(budgets, ana.id)
+        clock[0] = NOON.replace(day=28)
+        assert refused(budgets, ana.id) is None
 
 
 def test_the_settings_budget_holds_for_all(people: People, made: Made, tmp_path: Path) -> None:
