@@ -27,7 +27,8 @@ Period = Literal["day", "month"]
 Whose = tuple[tuple[GroupName, tuple[str, ...]], ...]
 """Columns of the usage and their values."""
 SETTLED_S: Final = 600
-"""After so many seconds every process has written what its answers took."""
+"""After so many seconds every process has written what its answers took, and they are summed up
+once (log: "A budget behind 100,000 answers")."""
 MAX_KNOWN: Final = 10_000
 PERIODS: Final[tuple[Period, ...]] = ("day", "month")
 

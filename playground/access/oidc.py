@@ -143,6 +143,7 @@ class OidcSignIn:
             raise SignInRefused(f"the answer is not of {self.name}; sign in again")
         if error := query.get("error"):
             said = query.get("error_description") or error
+            said = "".join(letter for letter in said if letter.isprintable())
             raise SignInRefused(f"{self.name} did not let you in: {said[:LONGEST].rstrip('.')}")
         if not query.get("code"):
             raise SignInRefused(f"{self.name} sent no code; sign in again")
@@ -151,7 +152,7 @@ class OidcSignIn:
         self._check_email(claims)
         role = self._role(claims)
         subject = str(claims["sub"])
-        if not 1 <= len(subject) <= LONGEST_SUBJECT:
+        if not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
             raise SignInRefused(f"{self.name} has no name for you that can be kept")
         linked = self._identities.account_of(self.issuer, subject)
         account = self._people.find(linked) if linked else None
@@ -179,6 +180,8 @@ class OidcSignIn:
         try:
             self._identities.link(account.id, self.issuer, subject)
         except Conflict as error:
+            if self._identities.account_of(self.issuer, subject) == account.id:
+                return account  # in another window, at the same time
             raise SignInRefused(f"the account {name} is linked to somebody else") from error
         self._people.note(account.name, "account linked", f"{self.issuer} {subject}")
         return account

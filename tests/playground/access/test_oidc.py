@@ -27,6 +27,7 @@ from tests.playground.access.oidc_server import (
     unsigned,
 )
 
+pytestmark = pytest.mark.slow
 CALLBACK = "https://play.example/login/oidc/callback"
 PASSWORD = "correct-horse"
 Opened = Callable[..., OidcSignIn]
@@ -257,7 +258,7 @@ def test_another_providers_answer_is_refused(opened: Opened) -> None:
 
 
 def test_a_refusal_is_told(opened: Opened, people: People, provider: OidcServer) -> None:
-    provider.refusal = {"error": "access_denied", "error_description": "Not today."}
+    provider.refusal = {"error": "access_denied", "error_description": "Not\0 today."}
     with pytest.raises(SignInRefused, match=r"did not let you in: Not today$"):
         signed_in(opened(), people)
     assert people.audit()[0].what == "sign-in refused"
@@ -361,6 +362,21 @@ def test_wrong_settings_are_explained(settings: dict[str, object], problem: str)
         load_settings({f"access.oidc.{name}": value for name, value in settings.items()})
     assert problem in error.value.message
     assert "hush-hush" not in error.value.message
+
+
+def test_settings_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "playground.yaml").write_text(
+        "access: {oidc: {issuer: 'https://a.example', client_id: x, roles: [staff=user]}}"
+    )
+    monkeypatch.setenv("PLAYGROUND_ACCESS__OIDC__CLIENT_SECRET", "hush-hush")
+    monkeypatch.setenv("PLAYGROUND_ACCESS__OIDC__EMAIL_DOMAINS", "@Ours.example")
+    chosen = load_settings({"access.oidc.name": "Ours"}).access.oidc
+    assert (chosen.client_secret, chosen.name) == (SecretStr("hush-hush"), "Ours")
+    assert chosen.email_domains == ("ours.example",)
+    assert [str(each) for each in chosen.roles] == ["staff=user"]
 
 
 def test_a_secret_is_read_from_a_file(people: People, tmp_path: Path) -> None:

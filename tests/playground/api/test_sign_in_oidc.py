@@ -18,6 +18,7 @@ from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServe
 from tests.playground.api.serving import running
 
 START = "/login/oidc"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,6 @@ def test_accounts_are_linked_by_the_api(
     assert post("users/dora", subject=" ")["error"]["param"] == "subject"
 
 
-@pytest.mark.slow
 def test_a_provider_that_is_gone_breaks_nothing(people: People, provider: OidcServer) -> None:
     flags = {"access.oidc.issuer": "http://127.0.0.1:1", "access.accounts": True}
     people.ensure_admin("correct-horse")
@@ -150,7 +150,6 @@ def test_a_provider_that_is_gone_breaks_nothing(people: People, provider: OidcSe
         assert browser.post("/login", data=form).status_code == 303
 
 
-@pytest.mark.slow
 def test_passwords_can_be_left_out(people: People, provider: OidcServer) -> None:
     people.ensure_admin("correct-horse")
     with running(app_of(people, provider, **{"access.oidc.only": True})) as url:
