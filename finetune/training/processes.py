@@ -135,6 +135,9 @@ class Processes:
             )
 
 
+ALONE = Processes()
+
+
 def launch_of(environment: Mapping[str, str]) -> Launch:
     """Read which process this is from what `accelerate launch` and `torchrun` set.
 
