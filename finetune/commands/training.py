@@ -131,6 +131,7 @@ def train(
         "lora_r": lora_r,
         "seed": seed,
     }
+
     def new() -> "Run":
         chosen = recipe_of(recipe, recipe_changes(changes, **options))
         check_strategy(os.environ, chosen.quantization)
@@ -139,7 +140,9 @@ def train(
             raise InvalidSettings(f"{out} is there already; choose another name or remove it")
         mapping = read_columns(columns)
         tokenizer = tokenizer_of(chosen.base_model)
-        dataset = prepare(files, tokenizer, home(), evaluation, mapping, PrepareHooks(show_progress))
+        dataset = prepare(
+            files, tokenizer, home(), evaluation, mapping, PrepareHooks(show_progress)
+        )
         checked = report(dataset, chosen)
         print_findings(checked, sys.stderr)
         if checked.problems:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
+from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 from trl import DPOTrainer, KTOTrainer, SFTTrainer
 
 LABELS, MASKED = "labels", -100
 
 
-class _Distributed:
+class _Distributed(Trainer):  # type: ignore[misc]
     """What several processes do otherwise than transformers' trainer, so that figures and
     checkpoints are those of one process."""
 
@@ -27,11 +28,11 @@ class _Distributed:
         """Count the labels of all processes for a step; a batch that is evaluated is one's own."""
         if self._is_evaluating:
             return None
-        return super()._get_num_items_in_batch(batch_samples, device)  # type: ignore[misc,no-any-return]
+        return super()._get_num_items_in_batch(batch_samples, device)
 
     def evaluation_loop(
         self,
-        dataloader: DataLoader[object],
+        dataloader: DataLoader[Sequence[object]],
         description: str,
         prediction_loss_only: bool | None = None,
         ignore_keys: list[str] | None = None,
@@ -44,10 +45,10 @@ class _Distributed:
         and does not count it.
         """
         if self.args.world_size == 1:
-            return super().evaluation_loop(  # type: ignore[misc]
+            return super().evaluation_loop(
                 dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
             )
-        rows = len(dataloader.dataset)  # type: ignore[arg-type]
+        rows = self.num_examples(dataloader)
         self.model.eval()
         self._is_evaluating = True
         try:
@@ -56,10 +57,10 @@ class _Distributed:
             self._is_evaluating = False
         return EvalLoopOutput(None, None, {f"{metric_key_prefix}_loss": loss}, rows)
 
-    def _mean_loss(self, dataloader: DataLoader[object]) -> float:
+    def _mean_loss(self, dataloader: DataLoader[Sequence[object]]) -> float:
         """Mean over the rows of all processes, of their batches' losses."""
         dataset, size = dataloader.dataset, self.args.eval_batch_size
-        number, rows = self.args.world_size, len(dataset)
+        number, rows = self.args.world_size, self.num_examples(dataloader)
         total = torch.zeros(2, dtype=torch.float64, device=self.args.device)  # of losses, of rows
         for first in range(0, math.ceil(rows / size), number):
             start = (first + self.args.process_index) * size
@@ -75,7 +76,7 @@ class _Distributed:
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Wait until all have saved theirs: the file that makes a checkpoint count comes next."""
-        super()._save_rng_state(output_dir)  # type: ignore[misc]
+        super()._save_rng_state(output_dir)
         self.accelerator.wait_for_everyone()
 
 

@@ -23,7 +23,7 @@ CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 STATE_FILE = "trainer_state.json"
 OTHER_FILES = ("optimizer.pt", "scheduler.pt", CONFIG_FILE)
 RNG_FILE, RNG_FILES = "rng_state.pth", "rng_state_*.pth"
-"""Of one process, and of each of several; those are whole before ``trainer_state.json`` is there."""
+"""Of one process, and of each of several, which are there before ``trainer_state.json`` is."""
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from playground.errors import InvalidSettings
 
 if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup, Store
+    from torch.distributed import ProcessGroup
+    from torch.distributed.distributed_c10d import Store
 
 START_TIMEOUT = timedelta(minutes=30)
 """For all processes to start; one machine may be slower to import than another."""
@@ -207,7 +208,7 @@ def joined(environment: Mapping[str, str]) -> Iterator[Processes]:
 
     links = _join(launch, environment)
     ended = threading.Event()
-    watching = threading.Thread(target=_watch, args=(links.store.clone(), ended), daemon=True)
+    watching = threading.Thread(target=_watch, args=(_clone(links.store), ended), daemon=True)
     watching.start()
     try:
         yield Processes(launch, links)
@@ -231,6 +232,7 @@ def _uses_cuda(environment: Mapping[str, str]) -> bool:
 def _join(launch: Launch, environment: Mapping[str, str]) -> _Links:
     import torch
     from torch import distributed
+    from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     # accelerate says "no" by default, and the trainer would take it for the recipe's
@@ -247,13 +249,18 @@ def _join(launch: Launch, environment: Mapping[str, str]) -> _Links:
     store, rank, number = next(rendezvous("env://", timeout=START_TIMEOUT))
     distributed.init_process_group(
         "nccl" if uses_cuda else "gloo",
-        store=distributed.PrefixStore("gradients", store),
+        store=PrefixStore("gradients", store),
         rank=rank,
         world_size=number,
         timeout=STEP_TIMEOUT,
     )
     group = distributed.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
-    return _Links(distributed.PrefixStore("finetune", store), cast("ProcessGroup", group))
+    return _Links(PrefixStore("finetune", store), cast("ProcessGroup", group))
+
+
+def _clone(store: "Store") -> "Store":
+    """Return a connection of its own: one that waits keeps all others of its connection waiting."""
+    return cast("Store", store.clone())  # type: ignore[attr-defined]
 
 
 def _watch(store: "Store", ended: threading.Event) -> None:

@@ -82,7 +82,7 @@ def build_trainer(
 
 
 def _padded(columns: Columns, row: Mapping[str, list[int]], multiple: int) -> Columns:
-    """Fill up to a multiple with rows that train nothing; accelerate would repeat the first ones."""
+    """Fill up to a multiple with rows that train nothing; accelerate would repeat the first."""
     missing = -len(next(iter(columns.values()))) % multiple
     return {name: [*values, *[row[name]] * missing] for name, values in columns.items()}
 
@@ -91,7 +91,8 @@ def _exchange_adapter_only(model: nn.Module) -> None:
     """Keep DDP from sending the whole base around at the start: every process has loaded it."""
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     buffers = [name for name, _ in model.named_buffers()]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, [*frozen, *buffers])
+    ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+    ignore(model, [*frozen, *buffers])  # type: ignore[no-untyped-call]
 
 
 def _no_model_card(*_: object, **__: object) -> None:
