@@ -28,7 +28,8 @@ class _Distributed(Trainer):  # type: ignore[misc]
         """Count the labels of all processes for a step; a batch that is evaluated is one's own."""
         if self._is_evaluating:
             return None
-        return super()._get_num_items_in_batch(batch_samples, device)
+        count: torch.Tensor | int | None = super()._get_num_items_in_batch(batch_samples, device)
+        return count
 
     def evaluation_loop(
         self,

@@ -214,8 +214,7 @@ def joined(environment: Mapping[str, str]) -> Iterator[Processes]:
         yield Processes(launch, links)
         distributed.destroy_process_group()
     except BaseException as error:
-        mine = str(launch.rank)
-        if links.store.compare_set(FAILURE_KEY, "", mine).decode() != mine:
+        if not _fails_first(links.store, str(launch.rank)):
             raise OtherProcessFailed from error
         raise
     finally:
@@ -256,6 +255,14 @@ def _join(launch: Launch, environment: Mapping[str, str]) -> _Links:
     )
     group = distributed.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
     return _Links(PrefixStore("finetune", store), cast("ProcessGroup", group))
+
+
+def _fails_first(store: "Store", rank: str) -> bool:
+    """Tell the others of a failure; return whether none of them has failed before."""
+    try:
+        return store.compare_set(FAILURE_KEY, "", rank).decode() == rank
+    except RuntimeError:  # the process that holds the store is gone
+        return False
 
 
 def _clone(store: "Store") -> "Store":
