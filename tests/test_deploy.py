@@ -94,6 +94,12 @@ def test_slurm_starts_process_a_gpu(programs: dict[str, str]) -> None:
     assert {"nodes", "ntasks-per-node", "gpus-per-node", "signal", "time"} <= {*directives}
 
 
+def test_skypilot_volume_is_shared() -> None:
+    volume = yaml.safe_load((DEPLOY / "skypilot" / "volume.yaml").read_text(encoding="utf-8"))
+    assert [volume["name"]] == [*SKYPILOT["volumes"].values()]
+    assert volume["config"]["access_mode"] == "ReadWriteMany"
+
+
 def test_skypilot_resumes_what_is_saved(programs: dict[str, str], tmp_path: Path) -> None:
     assert {*SKYPILOT} == {
         "name", "resources", "num_nodes", "workdir", "volumes", "envs", "setup", "run",

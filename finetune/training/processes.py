@@ -246,15 +246,16 @@ def _join(launch: Launch, environment: Mapping[str, str]) -> _Links:
             )
         torch.cuda.set_device(launch.local_rank)
     store, rank, number = next(rendezvous("env://", timeout=START_TIMEOUT))
+    attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     distributed.init_process_group(
         "nccl" if uses_cuda else "gloo",
-        store=PrefixStore("gradients", store),
+        store=PrefixStore(f"gradients/{attempt}", store),
         rank=rank,
         world_size=number,
         timeout=STEP_TIMEOUT,
     )
     group = distributed.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
-    return _Links(PrefixStore("finetune", store), cast("ProcessGroup", group))
+    return _Links(PrefixStore(f"finetune/{attempt}", store), cast("ProcessGroup", group))
 
 
 def _fails_first(store: "Store", rank: str) -> bool:
