@@ -3,17 +3,24 @@
 Apart from the methods, as importing TRL is slow.
 """
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
 from datasets import Dataset
+from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 from trl import DPOTrainer, KTOTrainer, SFTTrainer
 
 LABELS, MASKED = "labels", -100
+NUM_TOKENS = "num_tokens"
+"""TRL's metric that is a sum over the run."""
 
 
 class _Distributed(Trainer):  # type: ignore[misc]
@@ -41,9 +48,7 @@ class _Distributed(Trainer):  # type: ignore[misc]
     ) -> EvalLoopOutput:
         """Divide the batches that one process would evaluate; the loss is the mean over all rows.
 
-        transformers' own loop fills the last batches with rows that were evaluated already. A
-        process that has no batch left takes the first one again, as all have to exchange metrics,
-        and does not count it.
+        transformers' own loop fills the last batches with rows that were evaluated already.
         """
         if self.args.world_size == 1:
             return super().evaluation_loop(
@@ -63,22 +68,57 @@ class _Distributed(Trainer):  # type: ignore[misc]
         dataset, size = dataloader.dataset, self.args.eval_batch_size
         number, rows = self.args.world_size, self.num_examples(dataloader)
         total = torch.zeros(2, dtype=torch.float64, device=self.args.device)  # of losses, of rows
-        for first in range(0, math.ceil(rows / size), number):
-            start = (first + self.args.process_index) * size
+        for start in range(self.args.process_index * size, rows, number * size):
             places = range(start, min(start + size, rows))
-            batch = dataloader.collate_fn([dataset[at] for at in places or range(min(size, rows))])
-            if not places and LABELS in batch:
-                batch[LABELS].fill_(MASKED)
+            batch = dataloader.collate_fn([dataset[at] for at in places])
             loss, _, _ = self.prediction_step(self.model, batch, prediction_loss_only=True)
-            if len(places) and bool(loss.isfinite()):
+            if bool(loss.isfinite()):
                 total += torch.tensor([float(loss), 1.0], device=total.device) * len(places)
         losses, counted = self.accelerator.reduce(total, "sum").tolist()
         return losses / counted if counted else math.nan
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, torch.Tensor], *values: object, **named: object
+    ) -> torch.Tensor | tuple[torch.Tensor, object]:
+        """Compute a micro batch's loss and metrics from its own rows, as one process would: TRL
+        exchanges metrics at every micro batch, and KTO's estimate of the KL divergence with them.
+        """
+        if self.args.world_size == 1:
+            return super().compute_loss(model, inputs, *values, **named)  # type: ignore[no-any-return]
+        is_filling = LABELS in inputs and not bool((inputs[LABELS] != MASKED).any())
+        figures = copy.deepcopy(self._metrics), self._total_train_tokens
+        with _nothing_gathered(self.accelerator):
+            loss = super().compute_loss(model, inputs, *values, **named)
+        if is_filling:
+            self._metrics, self._total_train_tokens = figures
+        return loss  # type: ignore[no-any-return]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the means over the micro batches of all processes."""
+        if self.args.world_size > 1:
+            mode = "train" if self.model.training else "eval"
+            figures = [(dict(self._metrics[mode]), self._total_train_tokens)]
+            every = gather_object(figures)
+            for name in {name for own, _ in every for name in own}:
+                self._metrics[mode][name] = [x for own, _ in every for x in own.get(name, ())]
+            if NUM_TOKENS in self._metrics[mode]:
+                self._metrics[mode][NUM_TOKENS] = [sum(tokens for _, tokens in every)]
+        super().log(logs, start_time)
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Wait until all have saved theirs: the file that makes a checkpoint count comes next."""
         super()._save_rng_state(output_dir)
         self.accelerator.wait_for_everyone()
+
+
+@contextmanager
+def _nothing_gathered(accelerator: Accelerator) -> Iterator[None]:
+    """Have each process compute its figures alone."""
+    accelerator.gather = accelerator.gather_for_metrics = lambda tensor: tensor
+    try:
+        yield
+    finally:
+        del accelerator.gather, accelerator.gather_for_metrics
 
 
 class _Tokenized:

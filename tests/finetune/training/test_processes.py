@@ -38,6 +38,14 @@ RECIPE = replace(
     save_steps=1,
 )
 CLOSE = 1e-4
+METRICS = (
+    "loss",
+    "grad_norm",
+    "mean_token_accuracy",
+    "kl",
+    "eval_loss",
+    "eval_mean_token_accuracy",
+)
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -116,10 +124,7 @@ def curve(home: Path) -> list[float]:
     (found,) = list_runs(home)
     lines = map(json.loads, (found.folder / "metrics.jsonl").read_text().splitlines())
     return [
-        line[name]
-        for line in lines
-        for name in ("loss", "grad_norm", "eval_loss")
-        if name in line and not line.get("done")
+        line[name] for line in lines for name in METRICS if name in line and not line.get("done")
     ]
 
 
@@ -177,6 +182,23 @@ def test_first_process_alone_writes(launched: Path) -> None:
     assert steps == sorted(steps)
     card = json.loads((launched / "out" / "adapter_card.json").read_text())
     assert card["metrics"]["processes"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.training
+def test_two_processes_estimate_kl_as_one(tmp_path: Path) -> None:
+    """KTO compares with the rows of its micro batch, not with those of other processes."""
+    recipe = replace(RECIPE, method="kto", eval_fraction=0.0, eval_steps=0)
+    for number in (1, 2):
+        home = tmp_path / str(number)
+        command = train_command(home, recipe)
+        lines = [
+            {"prompt": f"Item {at}?", "completion": "Yes. " * (1 + at % 5), "label": at % 2 == 0}
+            for at in range(24)
+        ]
+        (home / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        run(home, number, *command)
+    assert curve(tmp_path / "2") == pytest.approx(curve(tmp_path / "1"), rel=CLOSE)
 
 
 @pytest.mark.slow
