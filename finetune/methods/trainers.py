@@ -27,6 +27,8 @@ class _Distributed(Trainer):  # type: ignore[misc]
     """What several processes do otherwise than transformers' trainer, so that figures and
     checkpoints are those of one process."""
 
+    _metrics: dict[str, dict[str, list[float]]]
+    _total_train_tokens: int
     _is_evaluating = False
 
     def _get_num_items_in_batch(
