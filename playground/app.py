@@ -167,6 +167,8 @@ def open_people(settings: Settings) -> "Iterator[Access]":
     finally:
         if access.people:
             access.people.close()
+        if access.links:
+            access.links.close()
 
 
 @contextmanager

@@ -211,6 +211,13 @@ def _serve_on(
     def watch(request: "Request", server: str, events: "Events") -> "Events":
         return metrics.watch(request, server, usage.watch(request, server, events))
 
+    def watch_guests(request: "Request", server: str, events: "Events") -> "Events":
+        watched = watch(request, server, events)
+        return access.links.watch(request, server, watched) if access.links else watched
+
+    def serve_unpromoted(model: str) -> object:
+        return studio.serve_unpromoted(model, f"link {model}")
+
     with (
         open_people(settings) as access,
         open_tools(settings) as toolbox,
@@ -238,7 +245,9 @@ def _serve_on(
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            ModelRouter(backend, remotes, watch, DemoRules(settings.access)),
+            ModelRouter(
+                backend, remotes, watch_guests, DemoRules(settings.access), serve_unpromoted
+            ),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -260,7 +269,7 @@ def _serve_on(
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ws="none",
         )
-        address = _address(listener, settings.server.host)
+        address = _address(listener, settings.server.host) + settings.server.root_path
         if access.asks and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address, settings.server.drain_s).run([listener])

@@ -170,7 +170,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
-        path="/",
+        path="",  # not "/", which Gradio would put in the place of the path behind a proxy
         theme=theme(),
         css_paths=STYLESHEET,
         head="".join(f"<script>{script}</script>" for script in scripts),
