@@ -36,6 +36,7 @@ from playground.ui.visitor import VisitorParts, show_visitor, tab_id
 
 TITLE = "Mistral Playground"
 SCRIPTS = (
+    "storage.js",
     "page.js",
     "text.js",
     "keep.js",
@@ -170,7 +171,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
-        path="",  # not "/", which Gradio would put in the place of the path behind a proxy
+        path="/",
         theme=theme(),
         css_paths=STYLESHEET,
         head="".join(f"<script>{script}</script>" for script in scripts),
@@ -182,6 +183,8 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         pwa=False,
         show_error=True,
     )
+    # Gradio (6.31) would put it in the place of the path that each request says.
+    page.custom_mount_path = ""
     for route in mounted.routes:
         if isinstance(route, Mount) and isinstance(route.app, FastAPI):
             answer_faults(route.app, page)
