@@ -50,6 +50,7 @@ from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
 from playground.api.tokens import tokens_router
+from playground.api.traces import TraceRequests
 from playground.api.uploads import uploads_router
 from playground.api.usage import usage_router
 from playground.backends.low_priority import LowPriority
@@ -83,6 +84,8 @@ def create_api(services: Services) -> FastAPI:
     api = Gate(_api(services), services.access, origins)
     app.add_middleware(ApiPaths, api=_with_edge(api, services.settings.server))
     app.add_middleware(Delivery)
+    if services.tracer:
+        app.add_middleware(TraceRequests, tracer=services.tracer)
     app.add_middleware(RequestLog)
     app.add_middleware(Root, root_path=services.settings.server.root_path)
     app.include_router(sign_in_router(services.access))

@@ -292,6 +292,19 @@ class LimitSettings(Section):
     max_schema_kib: float = Field(default=256.0, gt=0, description="largest JSON schema, KiB")
 
 
+class TelemetrySettings(Section):
+    """Telemetry"""
+
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="collector that traces are sent to by OTLP over HTTP, as http://127.0.0.1:4318",
+    )
+    trace_content: bool = Field(
+        default=False, description="traces hold prompts and answers, not only their sizes"
+    )
+
+
 class UsageSettings(Section):
     """Usage"""
 
@@ -349,6 +362,7 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = LimitSettings()
     usage: UsageSettings = UsageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(
