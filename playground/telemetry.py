@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
@@ -65,7 +66,7 @@ class OtlpTracer:
         carrier: Mapping[str, str] | None = None,
     ) -> Span:
         """Begin a span of no other here; see `playground.tracing`."""
-        parent = TraceContextTextMapPropagator().extract(carrier or {}, trace.Context())
+        parent = TraceContextTextMapPropagator().extract(carrier or {}, Context())
         span = self._tracer.start_span(name, parent, dict(KINDS)[kind], dict(attributes or {}))
         return _OtelSpan(self._tracer, span)
 
@@ -97,7 +98,7 @@ class _OtelSpan:
         kind: Kind = "internal",
         start_s: float | None = None,
     ) -> Span:
-        around = trace.set_span_in_context(self.span, trace.Context())
+        around = trace.set_span_in_context(self.span, Context())
         begun = self.tracer.start_span(
             name, around, dict(KINDS)[kind], dict(attributes or {}),
             start_time=_nanoseconds(start_s),

@@ -99,9 +99,10 @@ def test_page_and_api_beneath_a_path(behind: Behind, browser: Browser, name: str
         with (
             httpx.Client(verify=trusting) as http,
             openai.OpenAI(
-                base_url=f"{proxy.url}/v1", api_key=behind.key, http_client=http
+                base_url=f"{proxy.url}/v1", api_key=behind.key,
+                http_client=openai.DefaultHttpxClient(verify=trusting),
             ) as client,
-        ):
+        ):  # fmt: skip
             stream = client.chat.completions.create(
                 model="embedded", stream=True, temperature=0,
                 messages=[{"role": "user", "content": "What is the capital of Japan?"}],
