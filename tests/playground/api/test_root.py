@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from playground.access import Access
 from playground.api.gate import Gate
 from playground.api.origins import Origins
-from playground.api.root import LINK, PageRoot, Root, base_url, cookie_path
+from playground.api.root import LINK, PageRoot, Root, cookie_path
 from playground.errors import InvalidSettings
 from playground.settings import load_settings
 
@@ -20,7 +20,7 @@ async def seen(scope: Scope, receive: Receive, send: Send) -> None:
     """An application that says what it sees."""
     headers = Request(scope).headers
     told = {name: headers.get(name) for name in ("x-gradio-server", "x-forwarded-host")}
-    found = {"path": scope["path"], "link": scope.get(LINK), "base": base_url(scope)}
+    found = {"path": scope["path"], "link": scope.get(LINK)}
     await JSONResponse(found | told | {"cookies": cookie_path(scope)})(scope, receive, send)
 
 
@@ -77,7 +77,7 @@ async def test_a_missing_slash_is_added(path: str, place: str) -> None:
 )
 async def test_gradio_is_told_the_address(headers: dict[str, str], base: str) -> None:
     body = (await asked("/playground/d/t/config", **headers)).json()
-    assert body["x-gradio-server"] == body["base"] == base
+    assert body["x-gradio-server"] == base
     assert body["x-forwarded-host"] is None
 
 
