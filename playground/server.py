@@ -33,6 +33,7 @@ from playground.app import (
     open_responses,
     open_sweeps,
     open_tools,
+    open_tracer,
     open_usage,
     start_backend,
 )
@@ -202,6 +203,7 @@ def _serve_on(
     from playground.access import DemoRules
     from playground.backends.router import ModelRouter
     from playground.lab.metrics import Metrics
+    from playground.lab.traces import Traces
     from playground.services import Services
     from playground.studio.studio import Studio
 
@@ -209,9 +211,18 @@ def _serve_on(
     metrics = Metrics(loader.resident.name, loader.engine_stats, lambda: studio.jobs.list())
 
     def watch(request: "Request", server: str, events: "Events") -> "Events":
-        return metrics.watch(request, server, usage.watch(request, server, events))
+        counted = metrics.watch(request, server, usage.watch(request, server, events))
+        return Traces(tracer).watch(request, server, counted) if tracer else counted
+
+    def watch_guests(request: "Request", server: str, events: "Events") -> "Events":
+        watched = watch(request, server, events)
+        return access.links.watch(request, server, watched) if access.links else watched
+
+    def serve_unpromoted(model: str) -> object:
+        return studio.serve_unpromoted(model, f"link {model}")
 
     with (
+        open_tracer(settings) as tracer,
         open_people(settings) as access,
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
@@ -232,13 +243,16 @@ def _serve_on(
                 loader.throttle,
                 isolated=isolated,
                 judged_rows=settings.training.judged_rows,
+                tracer=tracer,
             )
         ) as studio,
         open_batches(settings) as batches,
         open_completions(settings) as completions,
     ):
         services = Services.create(
-            ModelRouter(backend, remotes, watch, DemoRules(settings.access)),
+            ModelRouter(
+                backend, remotes, watch_guests, DemoRules(settings.access), serve_unpromoted
+            ),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -252,6 +266,7 @@ def _serve_on(
             conversations=conversations,
             usage=usage,
             metrics=metrics,
+            tracer=tracer,
         )
         config = uvicorn.Config(
             build_app(services),
@@ -260,7 +275,7 @@ def _serve_on(
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ws="none",
         )
-        address = _address(listener, settings.server.host)
+        address = _address(listener, settings.server.host) + settings.server.root_path
         if access.asks and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address, settings.server.drain_s).run([listener])

@@ -18,6 +18,7 @@ from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 from playground.tools import Toolbox
+from playground.tracing import Tracer
 
 
 class Parts(TypedDict, total=False):
@@ -34,6 +35,7 @@ class Parts(TypedDict, total=False):
     conversations: Conversations | None
     usage: UsageMeter | None
     metrics: Metrics | None
+    tracer: Tracer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Services:
     conversations: Conversations | None = None
     usage: UsageMeter | None = None
     metrics: Metrics | None = None
+    tracer: Tracer | None = None
 
     @classmethod
     def create(

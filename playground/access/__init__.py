@@ -6,6 +6,7 @@ from playground.access.access import Access, Credentials, check_exposure, open_a
 from playground.access.demo import DemoRules
 from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity, acting_as, current_identity
+from playground.access.links import DemoLinks
 from playground.access.people import People
 from playground.access.roles import ROLES, SCOPES, Area
 
@@ -16,6 +17,7 @@ __all__ = [
     "Access",
     "Area",
     "Credentials",
+    "DemoLinks",
     "DemoRules",
     "FairUse",
     "Identity",

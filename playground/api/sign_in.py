@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from playground.access import Access, People
 from playground.api.errors import translate
 from playground.api.gate import SESSION_COOKIE, credentials_of
+from playground.api.root import cookie_path
 from playground.errors import PlaygroundError
 
 Field = Annotated[str, Form()]
@@ -43,7 +44,10 @@ def sign_in_router(access: Access) -> APIRouter:
             return response
         signed_in = RedirectResponse("./", 303)
         secure = http.url.scheme == "https"
-        signed_in.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
+        signed_in.set_cookie(
+            SESSION_COOKIE, token, path=cookie_path(http.scope), httponly=True, samesite="lax",
+            secure=secure,
+        )  # fmt: skip
         return signed_in
 
     @router.get("/login")
@@ -70,7 +74,7 @@ def sign_in_router(access: Access) -> APIRouter:
     def sign_out(http: Request) -> Response:
         people.sign_out(credentials_of(http.scope).session or "")
         response = RedirectResponse("login", 303)
-        response.delete_cookie(SESSION_COOKIE)
+        response.delete_cookie(SESSION_COOKIE, cookie_path(http.scope))
         return response
 
     return router

@@ -1,17 +1,25 @@
-"""The Admin tab: accounts, API keys and who did what."""
+"""The Admin tab: accounts, API keys and who did what; links to a demo."""
 
 import gradio as gr
 
-from playground.access import People
+from playground.access import DemoLinks, People
 from playground.ui.admin.events import AdminHandlers
 from playground.ui.admin.layout import admin_parts
+from playground.ui.admin.links import links_section
+from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, UNQUEUED
 
 
-def admin_tab(tab: gr.Tab, people: People) -> None:
+def admin_tab(tab: gr.Tab, people: People, links: DemoLinks | None, answering: Answering) -> None:
     """Build the tab in the current layout and wire its events."""
-    parts, handlers = admin_parts(), AdminHandlers(people)
+    with gr.Tabs(elem_classes="rooms", elem_id="ac-rooms"):
+        with gr.Tab("Accounts and keys", id="people"):
+            parts = admin_parts()
+        if links:
+            with gr.Tab("Links", id="links") as opened:
+                links_section((opened, tab), links, answering)
+    handlers = AdminHandlers(people)
     tab.select(**bind(handlers.refresh, parts), inputs=None, **UNQUEUED)
     parts.add_account.click(
         **bind(handlers.add_account, parts),
