@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from playground.store.conversations import Conversations
     from playground.store.responses import Responses
     from playground.tools import Toolbox
+    from playground.tracing import Tracer
 
 CONFIG_FILE = "config.json"
 UNKNOWN_WINDOW = 4096
@@ -159,6 +160,25 @@ def beside_remotes(
 
 
 @contextmanager
+def open_tracer(settings: Settings) -> "Iterator[Tracer | None]":
+    """Begin to send traces where the settings say; None, and nothing imported, where nowhere.
+
+    Raises `InvalidSettings` if what sends them is not installed.
+    """
+    chosen = settings.telemetry
+    if chosen.otlp_endpoint is None:
+        yield None
+        return
+    try:
+        from playground.telemetry import OtlpTracer
+    except ImportError as error:
+        problem = f"pip install 'mistral-playground[otel]' to send traces: {error}"
+        raise InvalidSettings(f"telemetry.otlp_endpoint: {problem}") from error
+    with closing(OtlpTracer(chosen.otlp_endpoint, captures_content=chosen.trace_content)) as tracer:
+        yield tracer
+
+
+@contextmanager
 def open_people(settings: Settings) -> "Iterator[Access]":
     """Open the accounts and keys; raises `InvalidSettings` for a server open by mistake."""
     from playground.access import open_access
@@ -169,6 +189,8 @@ def open_people(settings: Settings) -> "Iterator[Access]":
     finally:
         if access.people:
             access.people.close()
+        if access.links:
+            access.links.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ new error is a class here and its line in this tree, which a test compares with 
     │   └── ContextOverflow   Prompt and answer do not fit in the model's context window.
     ├── Unauthorized          A request does not carry the API key.
     ├── Forbidden             Whoever asks may not do this.
+    │   ├── LinkClosed        The link to a demo is forged, expired, revoked or used up.
     │   └── SignInRefused     A provider, or what it says of somebody, does not let them in.
     ├── ProviderUnavailable   The provider that signs people in cannot be reached.
     ├── UnknownModel          A request names a model that is not served.
@@ -18,6 +19,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownExport         There is no export of this name.
     ├── UnknownAccount        There is no account of this name.
     ├── UnknownKey            There is no API key of this id.
+    ├── UnknownLink           There is no link to a demo of this id.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
     ├── UnknownBatch          There is no batch of this id.
@@ -148,6 +150,12 @@ class Forbidden(PlaygroundError):
     code = "forbidden"
 
 
+class LinkClosed(Forbidden):
+    """The link to a demo is forged, expired, revoked or used up."""
+
+    code = "link_closed"
+
+
 class SignInRefused(Forbidden):
     """A provider, or what it says of somebody, does not let them in."""
 
@@ -237,6 +245,16 @@ class UnknownKey(PlaygroundError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"there is no API key {key!r}")
+
+
+class UnknownLink(PlaygroundError):
+    """There is no link to a demo of this id."""
+
+    kind = "not_found"
+    code = "link_not_found"
+
+    def __init__(self, link: str) -> None:
+        super().__init__(f"there is no link {link!r}")
 
 
 class UnknownJob(PlaygroundError):

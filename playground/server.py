@@ -34,6 +34,7 @@ from playground.app import (
     open_responses,
     open_sweeps,
     open_tools,
+    open_tracer,
     open_usage,
     start_backend,
 )
@@ -204,6 +205,7 @@ def _serve_on(
     from playground.backends.router import ModelRouter
     from playground.lab.live import LiveFigures
     from playground.lab.metrics import Metrics
+    from playground.lab.traces import Traces
     from playground.services import Services
     from playground.studio.studio import Studio
 
@@ -214,12 +216,21 @@ def _serve_on(
     live = LiveFigures(metrics)
 
     def watch(request: "Request", server: str, events: "Events") -> "Events":
-        return metrics.watch(request, server, usage.watch(request, server, events))
+        counted = metrics.watch(request, server, usage.watch(request, server, events))
+        return Traces(tracer).watch(request, server, counted) if tracer else counted
 
     def watch_paid(request: "Request", server: str, events: "Events") -> "Events":
         return watch(request, server, budgets.watch(request, server, events) if budgets else events)
 
+    def watch_guests(request: "Request", server: str, events: "Events") -> "Events":
+        watched = watch_paid(request, server, events)
+        return access.links.watch(request, server, watched) if access.links else watched
+
+    def serve_unpromoted(model: str) -> object:
+        return studio.serve_unpromoted(model, f"link {model}")
+
     with (
+        open_tracer(settings) as tracer,
         open_people(settings) as access,
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
@@ -240,6 +251,7 @@ def _serve_on(
                 loader.throttle,
                 isolated=isolated,
                 judged_rows=settings.training.judged_rows,
+                tracer=tracer,
             )
         ) as studio,
         open_batches(settings) as batches,
@@ -249,7 +261,9 @@ def _serve_on(
         live.start()
         budgets = budgets_of(settings, access, usage)
         services = Services.create(
-            ModelRouter(backend, remotes, watch_paid, DemoRules(settings.access)),
+            ModelRouter(
+                backend, remotes, watch_guests, DemoRules(settings.access), serve_unpromoted
+            ),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -263,6 +277,7 @@ def _serve_on(
             conversations=conversations,
             usage=usage,
             metrics=metrics,
+            tracer=tracer,
             live=live,
         )
         config = uvicorn.Config(
@@ -272,7 +287,7 @@ def _serve_on(
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ws="none",
         )
-        address = _address(listener, settings.server.host)
+        address = _address(listener, settings.server.host) + settings.server.root_path
         has_passwords = access.asks and not settings.access.oidc.only
         if has_passwords and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)

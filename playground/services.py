@@ -19,6 +19,7 @@ from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 from playground.tools import Toolbox
+from playground.tracing import Tracer
 
 
 class Parts(TypedDict, total=False):
@@ -35,6 +36,7 @@ class Parts(TypedDict, total=False):
     conversations: Conversations | None
     usage: UsageMeter | None
     metrics: Metrics | None
+    tracer: Tracer | None
     live: LiveFigures | None
 
 
@@ -62,6 +64,7 @@ class Services:
     conversations: Conversations | None = None
     usage: UsageMeter | None = None
     metrics: Metrics | None = None
+    tracer: Tracer | None = None
     live: LiveFigures | None = None
 
     @classmethod

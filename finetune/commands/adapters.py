@@ -69,6 +69,7 @@ def evaluate(
         TrainingFacts,
         num_trained_rows,
         read_metrics,
+        suited_learning_rate,
         training_advice,
     )
 
@@ -84,7 +85,12 @@ def evaluate(
         grading = replace(grading, judge=Judge(loaded.name, judge))
     sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length, folder)
     made = make_report_card(loaded, [*others, folder], sets, grading)
-    facts = TrainingFacts(recipe, num_trained_rows(folder), read_metrics(folder.resolve().parent))
+    facts = TrainingFacts(
+        recipe,
+        num_trained_rows(folder),
+        read_metrics(folder.resolve().parent),
+        suited_learning_rate(recipe.base_model, home()),
+    )
     advice = training_advice(made, facts) if card else ()
     made = replace(made, advice=advice, made_of={**made.made_of, "data": data.name})
     paths = write_report_card(made, out or folder)

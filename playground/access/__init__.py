@@ -7,6 +7,7 @@ from playground.access.budgets import Budgets
 from playground.access.demo import DemoRules
 from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity, acting_as, current_identity
+from playground.access.links import DemoLinks
 from playground.access.people import People
 from playground.access.roles import ROLES, SCOPES, Area
 
@@ -18,6 +19,7 @@ __all__ = [
     "Area",
     "Budgets",
     "Credentials",
+    "DemoLinks",
     "DemoRules",
     "FairUse",
     "Identity",

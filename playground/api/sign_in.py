@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from playground.access import Access, People
 from playground.api.errors import translate
 from playground.api.gate import SESSION_COOKIE, credentials_of
+from playground.api.root import cookie_path
 from playground.api.sign_in_oidc import oidc_router
 from playground.errors import Forbidden, InvalidRequest, PlaygroundError
 
@@ -76,7 +77,7 @@ def sign_in_router(access: Access) -> APIRouter:
     def sign_out(http: Request) -> Response:
         people.sign_out(credentials_of(http.scope).session or "")
         response = RedirectResponse("login", 303)
-        response.delete_cookie(SESSION_COOKIE)
+        response.delete_cookie(SESSION_COOKIE, cookie_path(http.scope))
         return response
 
     if oidc:
@@ -88,7 +89,10 @@ def signed_in_as(http: Request, token: str, to: str) -> Response:
     """Send the browser on with the cookie of its session."""
     response = RedirectResponse(to, 303)
     secure = http.url.scheme == "https"
-    response.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(
+        SESSION_COOKIE, token, path=cookie_path(http.scope), httponly=True, samesite="lax",
+        secure=secure,
+    )  # fmt: skip
     return response
 
 

@@ -1,6 +1,5 @@
 """Signing in with a provider: there, and back with its answer. Takes no address to go on to."""
 
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -10,11 +9,11 @@ from starlette.responses import RedirectResponse, Response
 
 from playground.access.oidc import SIGN_IN_S, OidcSignIn
 from playground.api.gate import credentials_of
+from playground.api.root import HOST, ROOT, cookie_path
 from playground.errors import InvalidRequest, PlaygroundError
 
 OIDC_COOKIE: Final = "playground_oidc"
 CALLBACK: Final = "/login/oidc/callback"
-HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 SignedIn = Callable[[Request, str, str], Response]
 Refused = Callable[..., Response]
@@ -35,6 +34,7 @@ def oidc_router(oidc: OidcSignIn, signed_in: SignedIn, refused: Refused) -> APIR
             OIDC_COOKIE,
             begun.browser,
             max_age=int(SIGN_IN_S),
+            path=cookie_path(http.scope),
             httponly=True,
             samesite="lax",  # the provider's page sends the browser back
             secure=http.url.scheme == "https",
@@ -50,7 +50,7 @@ def oidc_router(oidc: OidcSignIn, signed_in: SignedIn, refused: Refused) -> APIR
             response = signed_in(http, token, "../../")
         except PlaygroundError as error:
             response = refused(error, root="../../")
-        response.delete_cookie(OIDC_COOKIE)
+        response.delete_cookie(OIDC_COOKIE, cookie_path(http.scope))
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -66,4 +66,4 @@ def callback_of(http: Request, oidc: OidcSignIn) -> str:
     host = host or http.headers.get("host", "")
     if not HOST.fullmatch(host):
         raise InvalidRequest("host", f"{host[:100]!r} is no name of this server")
-    return f"{http.url.scheme}://{host}{http.scope.get('root_path', '')}{CALLBACK}"
+    return f"{http.url.scheme}://{host}{http.scope.get(ROOT, '')}{CALLBACK}"

@@ -13,6 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from playground.settings.addresses import PageOrigin, RootPath
 from playground.settings.backends import AnyBackend, check_aliases
 from playground.settings.fields import ApiKey, ExpandedPath, Flag, Section, Several
 from playground.settings.oidc import OidcSettings
@@ -58,6 +59,9 @@ class ServerSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=7860, ge=0, le=65535, description="port; 0 takes any free one")
+    root_path: RootPath = Field(
+        default="", description="path that a proxy serves this under, as /playground"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe level that is logged"
     )
@@ -78,6 +82,10 @@ class ServerSettings(Section):
     cors_origins: Annotated[Several[str], Flag("--cors-origin")] = Field(
         default=(),
         description='origin whose pages may call the API, as http://localhost:3000; "*" for all',
+    )
+    frame_ancestors: Annotated[Several[PageOrigin], Flag("--frame-ancestor")] = Field(
+        default=(),
+        description="origin whose pages may show guests' pages in a frame, as https://example.org",
     )
 
 
@@ -251,6 +259,19 @@ class LimitSettings(Section):
     max_schema_kib: float = Field(default=256.0, gt=0, description="largest JSON schema, KiB")
 
 
+class TelemetrySettings(Section):
+    """Telemetry"""
+
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="collector that traces are sent to by OTLP over HTTP, as http://127.0.0.1:4318",
+    )
+    trace_content: bool = Field(
+        default=False, description="traces hold prompts and answers, not only their sizes"
+    )
+
+
 class UsageSettings(Section):
     """Usage"""
 
@@ -308,6 +329,7 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = LimitSettings()
     usage: UsageSettings = UsageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(

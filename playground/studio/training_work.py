@@ -10,6 +10,7 @@ from pathlib import Path
 
 from finetune.check import check_rows
 from finetune.child_process import NICENESS, WorkStopped
+from finetune.training.adapter_card import read_card
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
@@ -31,6 +32,7 @@ from playground.studio.training_advice import (
     TrainingFacts,
     num_trained_rows,
     read_metrics,
+    suited_learning_rate,
     training_advice,
 )
 
@@ -39,6 +41,8 @@ ROWS, LEFT_OUT, TRAINED_TOKENS = "rows", "rows_left_out", "trained_tokens"
 MAX_JUDGED_ROWS = 200
 """Rows of each set that a report card asks, unless told otherwise."""
 RESULTS_PURPOSE = "fine-tune-results"
+TRAINING = "training"
+"""Key of a report card's ``made_of``: processes, and the peak of memory in one, in bytes."""
 PROMOTE = "promote"
 """The verdict with which a version is promoted by itself."""
 
@@ -153,9 +157,22 @@ def make_run_card(
         before = store.find(run.name)
         adapters = [before.folder, adapter] if before.promoted else adapters
     card = report_card(host, loaded, adapters, sets, stop_event=stop_event)
-    facts = TrainingFacts(run.recipe, num_trained_rows(adapter), read_metrics(run.folder))
-    card = replace(card, advice=training_advice(card, facts))
+    facts = TrainingFacts(
+        run.recipe,
+        num_trained_rows(adapter),
+        read_metrics(run.folder),
+        suited_learning_rate(run.recipe.base_model, run.folder.parents[1]),
+    )
+    made_of = {**card.made_of, TRAINING: training_facts(adapter)}
+    card = replace(card, advice=training_advice(card, facts), made_of=made_of)
     return card, write_report_card(card, adapter)
+
+
+def training_facts(adapter: Path) -> dict[str, object]:
+    """Return in how many processes an adapter was trained, and the bytes that one of them took."""
+    metrics = (read_card(adapter) or {}).get("metrics")
+    known = metrics if isinstance(metrics, dict) else {}
+    return {name: known[name] for name in ("processes", "peak_bytes") if name in known}
 
 
 def adapter_of(run: Run) -> Path:

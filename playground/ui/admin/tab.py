@@ -1,24 +1,29 @@
-"""The Admin tab: accounts, API keys and who did what; what the server does at the moment."""
+"""The Admin tab: accounts, API keys and who did what; links to a demo; what the server does at the
+moment.
+"""
 
 import gradio as gr
 
 from playground.access import People
-from playground.access.oidc import OidcSignIn
-from playground.lab.live import LiveFigures
+from playground.services import Services
 from playground.ui.admin.events import AdminHandlers
 from playground.ui.admin.layout import admin_parts
+from playground.ui.admin.links import links_section
 from playground.ui.admin.live import live_parts, show_live
+from playground.ui.components.answering import Answering
 from playground.ui.components.binding import bind
 from playground.ui.components.events import ACTION, UNQUEUED
 
 
-def admin_tab(
-    tab: gr.Tab, people: People, live: LiveFigures | None = None, oidc: OidcSignIn | None = None
-) -> None:
+def admin_tab(tab: gr.Tab, services: Services, people: People, answering: Answering) -> None:
     """Build the tab in the current layout and wire its events."""
+    links, live, oidc = services.access.links, services.live, services.access.oidc
     with gr.Tabs(elem_classes="rooms", elem_id="ac-rooms"):
         with gr.Tab("Accounts and keys", id="people"):
             parts = admin_parts(oidc.name if oidc else "")
+        if links:
+            with gr.Tab("Links", id="links") as opened:
+                links_section((opened, tab), links, answering)
         if live:
             with gr.Tab("Activity", id="activity") as activity, gr.Row(elem_classes="studio"):
                 shown = live_parts(live)

@@ -23,6 +23,7 @@ from tests.playground.access.senders import (
     announced,
     ask,
     brute_force,
+    by_link,
     chat,
     content,
     ended_session,
@@ -41,6 +42,8 @@ from tests.playground.access.senders import (
     schema,
     script_in_a_file,
     sent_elsewhere,
+    told_address,
+    used_up,
     with_anas,
     zipped,
 )
@@ -55,6 +58,7 @@ GATE, PATHS, OWNERS = "playground.api.gate", "playground.access.paths", "playgro
 FORMS, ORIGINS, LIMITS = "form of the body", "playground.api.origins", "limits of a request"
 NAMES, PEOPLE, GRADIO = "names are matched", "playground.access.people", "Gradio's allowed paths"
 FAULTS = "playground.ui.faults"
+LINKS, ACCESS = "playground.access.links", "playground.access.access"
 TOKEN, SIGN_IN = "playground.access.oidc_provider", "playground.access.oidc"
 VISITING = "playground.ui.components.visiting"
 
@@ -72,7 +76,7 @@ class Attack:
 def attacks() -> Iterator[Attack]:
     """All of them."""
     for name, status, by, send in (
-        *IDENTITIES, *PROVIDERS, *PEOPLES_THINGS, *FILES, *REQUESTS, *CODE, *SITES,
+        *IDENTITIES, *PROVIDERS, *LINKED, *PEOPLES_THINGS, *FILES, *REQUESTS, *CODE, *SITES,
     ):  # fmt: skip
         yield Attack(name, status, by, send)
 
@@ -119,6 +123,48 @@ IDENTITIES: Final[Rows] = (
     ("a user does", 400, VISITING,
      lambda target: target.event("uma", "Add account", "eve", "admin", PASSWORD)),
 )  # fmt: skip
+LINKED: Final[Rows] = (
+    ("a made up link", 403, LINKS, by_link("made up")),
+    ("a link with a later end", 403, LINKS, by_link("later")),
+    ("a link with another one's signature", 403, LINKS, by_link("stolen")),
+    ("a link that was revoked", 403, LINKS, by_link("revoked")),
+    ("… its events", 403, LINKS, by_link("revoked", "POST", "/gradio_api/queue/join", json={})),
+    ("a link whose time is over", 403, LINKS, by_link("expired")),
+    ("a link whose answers are used up, by a page that is open", 400, LINKS, used_up),
+    ("… opened again", 403, LINKS, by_link("once")),
+    (
+        "another model than a link's",
+        400,
+        "playground.access.demo",
+        lambda target: target.chat_by_link("other"),
+    ),
+    ("another tab than a link's", 400, VISITING, lambda target: target.chat_by_link("compare")),
+    (
+        "an event of the Admin tab by a link",
+        400,
+        VISITING,
+        lambda target: target.event_by_link("chat", "Add account", "eve", "admin", PASSWORD),
+    ),
+    (
+        "the API by a link",
+        401,
+        ACCESS,
+        by_link("chat", "POST", "/v1/chat/completions", json={"model": "embedded"}),
+    ),
+    ("… with a key that may", 401, ACCESS, by_link("chat", "GET", "/v1/files", who="ana")),
+    ("… with a session that may", 401, ACCESS, by_link("chat", "GET", "/v1/files", session="ana")),
+    (
+        "the page's endpoints for programs by a link",
+        401,
+        ACCESS,
+        by_link("chat", "POST", "/gradio_api/call/respond", json={"data": []}),
+    ),
+    ("an upload by a link", 403, PATHS, by_link("chat", "POST", "/gradio_api/upload")),
+    ("the links by a link", 401, ACCESS, by_link("chat", "GET", "/v1/admin/links")),
+    ("a link behind a link", 401, ACCESS, by_link("chat", "GET", "/d/x/")),
+    ("a trainer makes a link", 403, PATHS, post("/v1/admin/links", {"models": ["embedded"]})),
+    ("a client says where the page is", 400, "playground.api.root", told_address),
+)
 PROVIDERS: Final[Rows] = (
     ("signing in with a provider: a token of another sign-in (`nonce`)", 403, TOKEN,
      token_with(nonce="of-another-sign-in")),

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from playground.access import Access, People
+from playground.access import Access, DemoLinks, People
 from playground.api import create_api
 from playground.api.app import _api
 from playground.api.gate import SESSION_COOKIE, Gate
@@ -30,10 +30,12 @@ from playground.models.resident import ResidentModel
 from playground.models.spec import ModelSpec
 from playground.services import Services
 from playground.settings import Settings, load_settings
+from playground.settings.addresses import RESERVED
 from playground.store import Feedback
 from playground.store.accounts import Accounts
 from playground.store.completions import Completions
 from playground.store.conversations import Conversations
+from playground.store.links import Links
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.store.usage import UsageStore
@@ -63,13 +65,13 @@ def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with ExitStack() as stack:
         responses, feedback = Responses(home), Feedback(home)
         completions, conversations = Completions(home), Conversations(home)
-        prompts = Prompts(home)
-        for store in (responses, feedback, completions, conversations, prompts):
+        prompts, links = Prompts(home), DemoLinks(Links(home))
+        for store in (responses, feedback, completions, conversations, prompts, links):
             stack.enter_context(closing(store))
         yield Services.create(
             backend,
             settings,
-            Access.from_settings(settings.access, people),
+            Access.from_settings(settings.access, people, links),
             studio=Studio(home, ResidentModel("scripted", ModelSpec("embedded")), backend),
             feedback=feedback,
             responses=responses,
@@ -141,6 +143,8 @@ def test_every_route_as_every_role(services: Services, people: People) -> None:
     closed = {path for _, path, codes in found if codes[0] != 204}
     assert {"/", "/v1/chat/completions", "/gradio_api/queue/join", "/v1/exports/{export_id}",
             "/v1/fine_tuning/jobs", "/v1/admin/keys", "/config"} <= closed  # fmt: skip
+    first = {path.split("/")[1].split("=")[0] for _, path, _ in found} - {""}
+    assert first < RESERVED  # beneath a root path of that name it could not be told which is which
     table = table_of(found)
     written = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     assert written == table, f"write this between the marks of {DOCUMENT}:\n{table}"
