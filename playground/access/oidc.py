@@ -34,6 +34,12 @@ AT_ONCE: Final = 8
 """Sign-ins that ask the provider at the same time: a slow one must not hold every thread."""
 LONGEST: Final = 200
 LONGEST_SUBJECT: Final = 255
+ERRORS: Final = frozenset(
+    ("access_denied", "login_required", "consent_required", "interaction_required",
+     "account_selection_required", "unauthorized_client", "invalid_request", "invalid_scope",
+     "unsupported_response_type", "server_error", "temporarily_unavailable")
+)  # fmt: skip
+"""What a provider may send back in the place of a code; any other word may be a stranger's."""
 AGAIN: Final = (
     "this sign-in was not begun in this browser, took too long or was used; sign in again"
 )
@@ -103,6 +109,9 @@ class OidcSignIn:
         self._count(address)
         begun = self._identities.take(digest_of(query.get("state", "")))
         if begun is None or not hmac.compare_digest(begun.browser, digest_of(browser)):
+            error = query.get("error")
+            if error in ERRORS:  # some send no state with it
+                raise SignInRefused(f"{self.name} did not let you in ({error}); sign in again")
             raise SignInRefused(AGAIN)
         claims: Mapping[str, Any] = {}
         try:

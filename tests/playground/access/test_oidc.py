@@ -264,6 +264,11 @@ def test_a_refusal_is_told(opened: Opened, people: People, provider: OidcServer)
     assert people.audit()[0].what == "sign-in refused"
 
 
+def test_a_refusal_without_a_state_is_told(opened: Opened) -> None:
+    with pytest.raises(SignInRefused, match=r"did not let you in \(access_denied\)"):
+        opened().finish({"error": "access_denied", "error_description": "Call 555"}, "")
+
+
 def test_a_used_code_is_told(opened: Opened, people: People, provider: OidcServer) -> None:
     oidc = opened()
     query, browser = there_and_back(oidc)
