@@ -19,7 +19,7 @@ from playground.files import modified_s
 from playground.settings import Settings
 
 if TYPE_CHECKING:
-    from playground.access import Access
+    from playground.access import Access, Budgets
     from playground.backends.local import LocalBackend
     from playground.backends.openai_compatible import AnyRemote
     from playground.backends.router import ModelRouter
@@ -42,6 +42,8 @@ CONFIG_FILE = "config.json"
 UNKNOWN_WINDOW = 4096
 """Tokens of context that the page counts with until a model without a config here is loaded."""
 
+FLUSH_S = 1.0
+"""Time for answers that ended to be counted, before the next one of the same client begins."""
 BATCH_RESERVE = 8
 """Requests of batches that wait in the engine, so that it never runs short of them."""
 
@@ -281,6 +283,21 @@ def open_usage(settings: Settings, base: str) -> "Iterator[UsageMeter]":
     )  # fmt: skip
     with closing(UsageMeter(store, chosen, base)) as meter:
         yield meter
+
+
+def budgets_of(settings: Settings, access: "Access", usage: "UsageMeter") -> "Budgets | None":
+    """Return what answers may cost; None where there are no accounts."""
+    from playground.access import Budgets
+
+    if access.people is None:
+        return None
+    return Budgets(
+        settings.limits,
+        settings.usage,
+        access.people,
+        usage.store,
+        partial(usage.flush, FLUSH_S),
+    )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.app import (
+    budgets_of,
     expected_model,
     model_spec,
     open_batches,
@@ -177,7 +178,7 @@ def serve(settings: Settings) -> None:
 
         settings.home.mkdir(parents=True, exist_ok=True)
         info = expected_model(settings)
-        fair_use = FairUse(settings.limits, settings.engine.max_sequences)
+        fair_use = FairUse(settings.limits, settings.engine.max_sequences, has_budgets=True)
         backend = DeferredBackend(info, fair_use.turn)
         loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
         try:
@@ -202,20 +203,27 @@ def _serve_on(
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
     from playground.access import DemoRules
     from playground.backends.router import ModelRouter
+    from playground.lab.live import LiveFigures
     from playground.lab.metrics import Metrics
     from playground.lab.traces import Traces
     from playground.services import Services
     from playground.studio.studio import Studio
 
     isolated = settings.training.isolated
-    metrics = Metrics(loader.resident.name, loader.engine_stats, lambda: studio.jobs.list())
+    metrics = Metrics(
+        loader.resident.name, loader.engine_stats, lambda: studio.jobs.list(), fair_use.waiting
+    )
+    live = LiveFigures(metrics)
 
     def watch(request: "Request", server: str, events: "Events") -> "Events":
         counted = metrics.watch(request, server, usage.watch(request, server, events))
         return Traces(tracer).watch(request, server, counted) if tracer else counted
 
+    def watch_paid(request: "Request", server: str, events: "Events") -> "Events":
+        return watch(request, server, budgets.watch(request, server, events) if budgets else events)
+
     def watch_guests(request: "Request", server: str, events: "Events") -> "Events":
-        watched = watch(request, server, events)
+        watched = watch_paid(request, server, events)
         return access.links.watch(request, server, watched) if access.links else watched
 
     def serve_unpromoted(model: str) -> object:
@@ -233,7 +241,7 @@ def _serve_on(
         open_remotes(settings) as remotes,
         closing(backend),
         open_sweeps(
-            settings, ModelRouter(backend, remotes, watch), prompts, conversations
+            settings, ModelRouter(backend, remotes, watch_paid), prompts, conversations
         ) as sweeps,
         closing(
             Studio(
@@ -248,7 +256,10 @@ def _serve_on(
         ) as studio,
         open_batches(settings) as batches,
         open_completions(settings) as completions,
+        closing(live),
     ):
+        live.start()
+        budgets = budgets_of(settings, access, usage)
         services = Services.create(
             ModelRouter(
                 backend, remotes, watch_guests, DemoRules(settings.access), serve_unpromoted
@@ -267,6 +278,7 @@ def _serve_on(
             usage=usage,
             metrics=metrics,
             tracer=tracer,
+            live=live,
         )
         config = uvicorn.Config(
             build_app(services),
@@ -276,7 +288,8 @@ def _serve_on(
             ws="none",
         )
         address = _address(listener, settings.server.host) + settings.server.root_path
-        if access.asks and access.people and (token := access.people.setup_token()):
+        has_passwords = access.asks and not settings.access.oidc.only
+        if has_passwords and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address, settings.server.drain_s).run([listener])
 

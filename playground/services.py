@@ -5,6 +5,7 @@ from typing import TypedDict, Unpack
 
 from playground.access import Access
 from playground.lab.batches import Batches
+from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
@@ -36,6 +37,7 @@ class Parts(TypedDict, total=False):
     usage: UsageMeter | None
     metrics: Metrics | None
     tracer: Tracer | None
+    live: LiveFigures | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Services:
     usage: UsageMeter | None = None
     metrics: Metrics | None = None
     tracer: Tracer | None = None
+    live: LiveFigures | None = None
 
     @classmethod
     def create(

@@ -3,6 +3,7 @@ ask `Access`.
 """
 
 from playground.access.access import Access, Credentials, check_exposure, open_access
+from playground.access.budgets import Budgets
 from playground.access.demo import DemoRules
 from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity, acting_as, current_identity
@@ -16,6 +17,7 @@ __all__ = [
     "SCOPES",
     "Access",
     "Area",
+    "Budgets",
     "Credentials",
     "DemoLinks",
     "DemoRules",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity, LinkRules
 from playground.access.links import DemoLinks
+from playground.access.oidc import OidcSignIn, open_oidc
 from playground.access.paths import EXPORTS, NAMED_ENDPOINT, area_of
 from playground.access.people import People
 from playground.access.roles import EVERY_AREA, Area, areas_of_role, areas_of_scopes
@@ -40,7 +41,8 @@ class Access:
 
     ``people`` holds accounts and keys; ``asks`` says whether the page wants people to sign in,
     and ``demo`` whether visitors may use it as guests without. ``fair_use`` knows what is left to
-    each client, ``tabs`` are those of guests, ``links`` lead to a part of the demo.
+    each client, ``tabs`` are those of guests, ``links`` lead to a part of the demo, ``oidc`` lets a
+    provider sign people in.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -50,6 +52,7 @@ class Access:
     fair_use: FairUse | None = None
     tabs: frozenset[str] | None = None
     links: DemoLinks | None = None
+    oidc: OidcSignIn | None = None
 
     @classmethod
     def from_settings(
@@ -58,12 +61,16 @@ class Access:
         people: People | None = None,
         links: DemoLinks | None = None,
     ) -> "Access":
-        """Return the access that the settings describe; accounts need ``people``."""
+        """Return the access that the settings describe; accounts need ``people``.
+
+        Raises `InvalidSettings` for a provider that cannot be asked.
+        """
         key = settings.api_key
         asks = people is not None and settings.asks
         demo, tabs = asks and settings.demo, frozenset[str](settings.demo_tabs)
+        oidc = open_oidc(settings.oidc, people) if people else None
         secret = key.get_secret_value() if key else None
-        return cls(secret, people, asks, demo, tabs=tabs, links=links)
+        return cls(secret, people, asks, demo, tabs=tabs, links=links, oidc=oidc)
 
     @property
     def needs_key(self) -> bool:

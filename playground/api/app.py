@@ -32,7 +32,7 @@ from playground.api.fine_tuning import fine_tuning_router
 from playground.api.gate import Gate
 from playground.api.links import links_router
 from playground.api.messages import messages_router
-from playground.api.metrics import metrics_router
+from playground.api.metrics import live_router, metrics_router
 from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
 from playground.api.openapi import install_document
@@ -136,9 +136,12 @@ def _api(services: Services) -> FastAPI:
     api.include_router(_health_router(backend))
     if services.metrics:
         api.include_router(metrics_router(services.metrics))
-
+    if services.live:
+        api.include_router(live_router(services.live), prefix="/v1")
     if services.access.people and services.access.needs_key:
-        api.include_router(account_admin_router(services.access.people), prefix="/v1")
+        oidc = services.access.oidc
+        admin = account_admin_router(services.access.people, oidc.issuer if oidc else "")
+        api.include_router(admin, prefix="/v1")
         if services.access.links:
             api.include_router(links_router(services.access.links), prefix="/v1")
 

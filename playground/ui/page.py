@@ -119,7 +119,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                     usage_tab(used, UsageHandlers(services.usage, people, store))
             if services.access.asks and services.access.people:
                 with gr.Tab("Admin", id="admin", elem_id=tab_id("admin")) as admin:
-                    admin_tab(admin, services.access.people, services.access.links, answering)
+                    admin_tab(admin, services, services.access.people, answering)
         if services.access.asks:
             parts = VisitorParts(name, tabs, banner)
             show_visitor(page, parts, ROOMS, services.settings.access)

@@ -17,8 +17,9 @@ import httpx
 
 from playground.access import DemoLinks, People
 from playground.access.links import token_of
-from playground.store.accounts import Accounts
+from playground.store.accounts import Accounts, Budget
 from playground.store.links import Links
+from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServer, oidc_server
 from tests.playground.conftest import killable_playground
 from tests.processes import RunningProcess
 
@@ -50,6 +51,7 @@ class Target:
     of_ana: dict[str, str]
     visited: list[str]
     elsewhere: str
+    provider: OidcServer
     process: RunningProcess
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -202,6 +204,7 @@ def target(home: Path) -> Iterator[Target]:
     visited: list[str] = []
     with ExitStack() as stack:
         other = stack.enter_context(elsewhere(visited))
+        provider = stack.enter_context(oidc_server())
         people = stack.enter_context(closing(People(Accounts(home))))
         people.ensure_admin(PASSWORD)
         for name, role in (("ana", "trainer"), ("bo", "trainer"), ("uma", "user")):
@@ -212,10 +215,14 @@ def target(home: Path) -> Iterator[Target]:
             sessions["ended"] = past.sign_in("uma", PASSWORD)
         links = _links(stack.enter_context(closing(DemoLinks(Links(home)))))
         flags = ("--demo", "--run-tools", "--model", "embedded", "--log-format", "json")
+        signing_in = (
+            "--oidc-issuer", provider.url, "--oidc-client-id", CLIENT, "--oidc-client-secret",
+            CLIENT_SECRET, "--oidc-auto-create", "--oidc-email-domain", "ours.example",
+        )  # fmt: skip
         url, process = stack.enter_context(
-            killable_playground(home, *flags, "--backend", f"evil={other}/v1")
+            killable_playground(home, *flags, *signing_in, "--backend", f"evil={other}/v1")
         )
-        found = Target(url, home, keys, sessions, links, {}, visited, other, process)
+        found = Target(url, home, keys, sessions, links, {}, visited, other, provider, process)
         _make_things(found)
         yield found
 
@@ -224,6 +231,7 @@ def _keys(people: People) -> dict[str, str]:
     scopes = ["chat", "files", "fine-tune"]
     made = {name: people.add_key(name, scopes, account=name) for name in ("ana", "bo")}
     made["chat"] = people.add_key("chat", ["chat"])
+    made["poor"] = people.add_key("poor", ["chat"], budget=Budget(usd_per_day=0))
     made["wide"] = people.add_key("wide", ["admin"], account="uma")
     made["late"] = people.add_key("late", scopes, days=1e-9)
     made["revoked"] = people.add_key("revoked", scopes)

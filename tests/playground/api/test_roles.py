@@ -21,6 +21,7 @@ from playground.api.gate import SESSION_COOKIE, Gate
 from playground.api.origins import Origins
 from playground.backends.scripted import ScriptedBackend
 from playground.lab.batches import Batches
+from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
@@ -58,7 +59,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
 def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """All parts that have routes; none of them is asked for anything."""
     home = tmp_path_factory.mktemp("home")
-    settings = load_settings({"home": str(home), "access.accounts": True})
+    provider = {"access.oidc.issuer": "https://login.example", "access.oidc.client_id": "x"}
+    settings = load_settings({"home": str(home), "access.accounts": True, **provider})
     backend: Any = ScriptedBackend(lambda request: ["fine"])
     with ExitStack() as stack:
         responses, feedback = Responses(home), Feedback(home)
@@ -79,7 +81,8 @@ def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             sweeps=stack.enter_context(Sweeps(home, backend, {}, None)),
             batches=stack.enter_context(closing(Batches(home, Uploads(home)))),
             usage=stack.enter_context(closing(UsageMeter(UsageStore(home), settings.usage))),
-            metrics=Metrics("scripted", lambda: None, lambda: ()),
+            metrics=(metrics := Metrics("scripted", lambda: None, lambda: ())),
+            live=LiveFigures(metrics),
         )
 
 
