@@ -34,7 +34,7 @@ def share_of(recipe: Recipe, number: int) -> Share:
     divides_batches = method_of(recipe).splits_micro_batches
     if size % splits or (splits > 1 and not divides_batches):
         total = size * batches if divides_batches else batches
-        fitting = [str(count) for count in range(1, number) if total % count == 0]
+        fitting = [str(count) for count in range(1, 2 * number + 1) if total % count == 0]
         problem = (
             f"{number} processes do not divide a step of {batches} micro batches of {size}: "
             f"{', '.join(fitting)} would"

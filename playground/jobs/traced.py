@@ -10,7 +10,7 @@ from playground.jobs.job import Job
 from playground.jobs.kind import JobHooks, JobKind
 from playground.jobs.log import LOG_FILE, LogReader
 from playground.jobs.snapshot import JobSnapshot
-from playground.tracing import Span, Tracer
+from playground.tracing import Span, Tracer, within
 
 MOST_STEPS = 1000
 """Events of one job; of a longer one every second step, or third, and so on."""
@@ -39,7 +39,8 @@ class TracedKind:
             hooks.set_phase(phase)
 
         try:
-            result = self._kind.run(job, replace(hooks, set_phase=set_phase))
+            with within(span):  # what it asks of a model is a part of it
+                result = self._kind.run(job, replace(hooks, set_phase=set_phase))
             span.set({"playground.job.state": "interrupted" if result is None else "done"})
         except BaseException as error:
             span.fail(error)

@@ -189,7 +189,7 @@ async def test_an_answer_that_is_left_counts(links: DemoLinks) -> None:
 def test_a_link_is_a_guest_of_one_tab(links: DemoLinks) -> None:
     identity = guest(links, links.create(["law"], "compare"))
     assert (identity.role, identity.via) == ("guest", "visit")
-    assert identity.tabs == {"compare"}
+    assert identity.tabs == frozenset({"compare"})
     identity.require(Area.CHAT, "compare")
     for area, tab in ((Area.CHAT, "chat"), (Area.FILES, "prompts"), (Area.ADMIN, "admin")):
         with pytest.raises(Forbidden, match="this link does not open that"):
