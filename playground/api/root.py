@@ -13,8 +13,9 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-ROOT, LINK = "playground.root", "playground.link"
-"""Keys of the scope: the path of this server on its host, and the token of a link."""
+ROOT, LINK, BASE = "playground.root", "playground.link", "playground.base"
+"""Keys of the scope: the path of this server on its host, the token of a link, and the address of
+both once `PageRoot` has looked at the headers."""
 LINKS: Final = "/d"
 LINK_PATH: Final = re.compile(LINKS + r"/(?P<token>[^/]+)(?P<path>/.*)?", re.DOTALL)
 HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -57,6 +58,8 @@ def cookie_path(scope: Scope) -> str:
 def base_url(scope: Scope) -> str:
     """Return the address of this server as a browser knows it, with the link if it came by one,
     without a slash at its end."""
+    if known := scope.get(BASE):
+        return str(known)
     headers = Headers(scope=scope)
     forwarded = headers.get("x-forwarded-host", "").partition(",")[0].strip()
     named = next(
@@ -80,8 +83,9 @@ class PageRoot:
             return
         told = (b"x-gradio-server", b"x-forwarded-host", b"x-forwarded-proto")
         headers = [each for each in scope["headers"] if each[0] not in told]
-        headers.append((told[0], base_url(scope).encode("latin-1", "replace")))
-        await self._app({**scope, "headers": headers}, receive, send)
+        address = base_url(scope)
+        headers.append((told[0], address.encode("latin-1", "replace")))
+        await self._app({**scope, "headers": headers, BASE: address}, receive, send)
 
 
 def _with_link(root: str, token: object) -> str:

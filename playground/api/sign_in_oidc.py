@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from playground.access.oidc import SIGN_IN_S, OidcSignIn
 from playground.api.gate import credentials_of
-from playground.api.root import HOST, ROOT, cookie_path
-from playground.errors import InvalidRequest, PlaygroundError
+from playground.api.root import base_url, cookie_path
+from playground.errors import PlaygroundError
 
 OIDC_COOKIE: Final = "playground_oidc"
 CALLBACK: Final = "/login/oidc/callback"
@@ -59,11 +59,5 @@ def oidc_router(oidc: OidcSignIn, signed_in: SignedIn, refused: Refused) -> APIR
 
 def callback_of(http: Request, oidc: OidcSignIn) -> str:
     """Return the address of the callback as the browser knows it: by the settings, or by the
-    proxy's headers. Raises `InvalidRequest` for a host that is none."""
-    if oidc.redirect_uri is not None:
-        return oidc.redirect_uri
-    host = http.headers.get("x-forwarded-host", "").partition(",")[0].strip()
-    host = host or http.headers.get("host", "")
-    if not HOST.fullmatch(host):
-        raise InvalidRequest("host", f"{host[:100]!r} is no name of this server")
-    return f"{http.url.scheme}://{host}{http.scope.get(ROOT, '')}{CALLBACK}"
+    proxy's headers."""
+    return oidc.redirect_uri or f"{base_url(http.scope)}{CALLBACK}"
