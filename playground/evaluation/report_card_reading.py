@@ -56,9 +56,7 @@ def _card(body: JsonObject) -> ReportCard:
 
 
 def _section(body: JsonObject) -> ReportSection:
-    measures = {
-        lane: _estimates(each) for lane, each in object_at(body, "measures").items()
-    }
+    measures = {lane: _estimates(each) for lane, each in object_at(body, "measures").items()}
     read: dict[str, object] = {
         "measures": measures,
         "differences": _estimates(body["differences"]),

@@ -50,8 +50,8 @@ class Kind:
     ``sampling`` maps our names to its; those of ``always`` are sent with their default, too.
     ``formats`` are the response formats it is known to take, ``format_style`` how they are written.
     ``prompts``: raw prompts as text, as token ids. ``prompt_logprobs``: by vLLM's parameter of that
-    name, or by OpenAI's ``echo``, which is asked for without an answer only. ``asks`` are the capabilities that only a trial
-    request shows. ``counts``: how it counts a prompt's tokens.
+    name, or by OpenAI's ``echo``, which is asked for without an answer only. ``asks`` are the
+    capabilities that only a trial request shows. ``counts``: how it counts a prompt's tokens.
     """
 
     name: BackendKind

@@ -20,8 +20,8 @@ def task_changes(before: HarnessResult, after: HarnessResult) -> tuple[TaskChang
 def _change(
     first: TaskFigure, second: TaskFigure, before: HarnessResult, after: HarnessResult
 ) -> TaskChange:
-    scores = [list(_scores(first, result)) for result in (before, after)]
-    paired = compare(scores[1], scores[0]) if scores[0] and len(scores[0]) == len(scores[1]) else None
+    earlier, later = (list(_scores(first, result)) for result in (before, after))
+    paired = compare(later, earlier) if earlier and len(earlier) == len(later) else None
     metric = first.name.removeprefix(f"{first.task} ")
     return TaskChange(
         first.task, metric, first.rows, first.num_fewshot, first.value, second.value,

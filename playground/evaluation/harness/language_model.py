@@ -40,7 +40,8 @@ class BackendModel(LM):  # type: ignore[misc]  # lm-eval has no types
     def loglikelihood(self, requests: "Sequence[Instance]") -> list[tuple[float, bool]]:
         """Score continuations; see `LM`."""
         pairs = [(read_context(each.args[0]), str(each.args[1])) for each in requests]
-        return [tuple(found) for found in self._wait(self._scorer.likelihoods(pairs))]
+        found = self._wait(self._scorer.likelihoods(pairs))
+        return [(each.logprob, each.greedy) for each in found]
 
     def loglikelihood_rolling(self, requests: "Sequence[Instance]") -> list[float]:
         """Score whole texts; see `LM`."""
@@ -92,17 +93,22 @@ def read_context(text: object) -> Context:
 def sampling_of(given: Mapping[str, object], seed: int) -> Sampling:
     """Read a task's ``generation_kwargs``. Raises `InvalidRequest` for what no backend has."""
     kwargs = dict(given)
-    until = kwargs.pop("until", None) or []
-    stop = tuple(str(text) for text in ([until] if isinstance(until, str) else until) if text)  # type: ignore[union-attr]
+    until = kwargs.pop("until", None)
+    ends = until if isinstance(until, (list, tuple)) else [until]
+    stop = tuple(str(text) for text in ends if text)
     limits = [kwargs.pop(name, None) for name in TOKEN_LIMITS]
     limit = next((value for value in limits if value is not None), MAX_GENERATED_TOKENS)
     values = {name: kwargs.pop(name) for name in SAMPLED if kwargs.get(name) is not None}
     drawn = kwargs.pop("do_sample", None)
     if drawn is False or (drawn is None and not values.get("temperature")):
-        values = {"temperature": 0.0}
+        values = {"temperature": 0.0, **_only(values, "repetition_penalty")}
     elif "temperature" not in values:
         values["temperature"] = 1.0
     left = [name for name, value in kwargs.items() if value is not None]
     if left:
         raise InvalidRequest("tasks", f"generation_kwargs.{left[0]}: no backend here has it")
     return Sampling(max_tokens=int(str(limit)), stop=stop, seed=seed, **values)  # type: ignore[arg-type]  # it validates them
+
+
+def _only(values: Mapping[str, object], name: str) -> dict[str, object]:
+    return {name: values[name]} if name in values else {}

@@ -21,8 +21,8 @@ MAX_SHOWN = 4_000
 @dataclass(frozen=True, slots=True)
 class TaskFigure:
     """One figure of a task or a group, as lm-eval gives it. ``filter`` is how the answer was read
-    off the text; ``stderr`` is None where there is none. ``is_named`` are those asked for, or of the
-    nearest groups and tasks below that have figures."""
+    off the text; ``stderr`` is None where there is none. ``is_named`` are those of a name that was
+    asked for, or of the nearest groups and tasks below it that have figures."""
 
     task: str
     metric: str
@@ -112,15 +112,15 @@ def _figures(
     better = found["higher_is_better"].get(name) or {}
     for key, value in values.items():
         metric, comma, reading = key.partition(",")
-        if not comma or metric.endswith("_stderr") or not _is_number(value):
+        number = _number(value)
+        if not comma or metric.endswith("_stderr") or number is None:
             continue
-        stderr = values.get(f"{metric}_stderr,{reading}")
         yield TaskFigure(
             task=name,
             metric=metric,
             filter=reading,
-            value=float(value),
-            stderr=float(stderr) if _is_number(stderr) else None,
+            value=number,
+            stderr=_number(values.get(f"{metric}_stderr,{reading}")),
             higher_is_better=better.get(metric) is not False,
             rows=int(values.get("sample_len") or _rows(values, key)),
             num_fewshot=int(found["n-shot"].get(name) or 0),
@@ -144,10 +144,10 @@ def _answers(name: str, task: Any, samples: Sequence[Mapping[str, Any]]) -> Iter
         first.setdefault(row, sample)
         of_row = scores.setdefault(row, {})
         for metric in sample["metrics"]:
-            value = sample.get(metric)
+            value = _number(sample.get(metric))
             mean = getattr(aggregations.get(metric), "__name__", "mean") in MEANS
-            if mean and better.get(metric) is not False and _is_number(value) and 0 <= value <= 1:
-                of_row[score_name(name, metric, str(sample["filter"]))] = float(value)
+            if mean and better.get(metric) is not False and value is not None and 0 <= value <= 1:
+                of_row[score_name(name, metric, str(sample["filter"]))] = value
     for row, sample in sorted(first.items()):
         question, wanted, answer = _texts(task, sample)
         yield RowAnswer(
@@ -177,11 +177,12 @@ def _likelihood_text(value: object) -> str:
     return f"log-likelihood {float(str(value)):.4f}"
 
 
-def _is_number(value: object) -> bool:
-    """Numbers of NumPy among them."""
-    if isinstance(value, str) or value is None:
-        return False
+def _number(value: object) -> float | None:
+    """Return a number, NumPy's among them; None for what is none, or not finite."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        return None
     try:
-        return math.isfinite(float(value))  # type: ignore[arg-type]
+        number = float(value)
     except (TypeError, ValueError):
-        return False
+        return None
+    return number if math.isfinite(number) else None

@@ -118,11 +118,10 @@ class Scorer:
         """Return each text's log-probability; one that is longer than the context is read window by
         window, with as much before each token as fits."""
         keys = [key_of(["rolling", text, self._window]) for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.cache}
-        works = (
-            _Work((key,), partial(self._score_rolling, text))
-            for key, text in missing.items()
-        )
+        missing = {
+            key: text for key, text in zip(keys, texts, strict=True) if key not in self.cache
+        }
+        works = (_Work((key,), partial(self._score_rolling, text)) for key, text in missing.items())
         return [_number(value) for value in await self._all(keys, works)]
 
     async def generate(self, prompts: Sequence[tuple[Context, Sampling]]) -> list[str]:
@@ -140,10 +139,7 @@ class Scorer:
             keys.append(key)
             if key not in self.cache:
                 missing[key] = (context, sampling, repeat)
-        works = (
-            _Work((key,), partial(self._generate, *given))
-            for key, given in missing.items()
-        )
+        works = (_Work((key,), partial(self._generate, *given)) for key, given in missing.items())
         return [str(value) for value in await self._all(keys, works)]
 
     @property
@@ -244,10 +240,10 @@ class Scorer:
             if not isinstance(self.backend, PromptTokenizer):
                 return chat
             try:
-                ids = await self.backend.prompt_ids(chat)
+                rendered = await self.backend.prompt_ids(chat)
             except (InvalidRequest, ContextOverflow):
                 return chat
-            return chat if len(ids) <= room else self._cut(ids, room, sampling)
+            return chat if len(rendered) <= room else self._cut(rendered, room, sampling)
         if not isinstance(self.backend, PromptTokenizer):
             return Request(model, prompt=context, sampling=sampling)
         try:

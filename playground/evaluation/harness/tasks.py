@@ -7,7 +7,8 @@ import difflib
 import logging
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -72,7 +73,10 @@ def load_tasks(choice: TaskChoice) -> Tasks:
     for folder in choice.folders:
         if not folder.is_dir():
             raise InvalidRequest("include_path", f"{folder} is no folder")
-    manager = TaskManager(include_path=[str(path) for path in (OUR_TASKS, *choice.folders)])
+    paths = [str(path) for path in (OUR_TASKS, *choice.folders)]
+    manager = TaskManager(include_path=paths, include_defaults=False)
+    if not _has_all(choice.names, manager):  # lm-eval's own 15,000 take seconds to list
+        manager = TaskManager(include_path=paths)
     names = tuple(dict.fromkeys(_matched(choice.names, manager)))
     for name in names:
         _check_code(name, manager, allowed=choice.unsafe_code)
@@ -92,6 +96,37 @@ def load_tasks(choice: TaskChoice) -> Tasks:
     for name, task in tasks.items():
         _prepare(name, task, choice)
     return Tasks(names, tasks, groups, children)
+
+
+def _has_all(names: Iterable[str], manager: "TaskManager") -> bool:
+    """Whether these tasks are among the folders' own, with all that their groups name."""
+    for name in names:
+        found = manager.match_tasks([name])
+        if not found or not _has_all(
+            [member for each in found for member in _members(each, manager)], manager
+        ):
+            return False
+    return True
+
+
+def _members(name: str, manager: "TaskManager") -> list[str]:
+    """Return the names in a group, or of the tasks with a tag; none of a task."""
+    entry = manager.task_index.get(name)
+    if entry is None:
+        return []
+    if entry.yaml_path is None:
+        return sorted(entry.tags)
+    config = entry.cfg or {}
+    return list(_named(config["task"])) if "group" in config else []
+
+
+def _named(members: object) -> Iterator[str]:
+    """Yield the names that a group's file has: alone, with changes, or in groups within it."""
+    for each in members if isinstance(members, list) else [members]:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict):
+            yield from _named(each.get("task"))
 
 
 def _matched(names: Iterable[str], manager: "TaskManager") -> Iterator[str]:
@@ -117,9 +152,7 @@ def _check_code(name: str, manager: "TaskManager", *, allowed: bool) -> None:
             f"{name} runs code that the model writes, on this machine; "
             "allow it with `playground eval --confirm-run-unsafe-code`",
         )
-    members = config.get("task") if entry and "group" in config else None
-    named = [each for each in members if isinstance(each, str)] if members else []
-    for member in (*named, *(sorted(entry.tags) if entry and entry.yaml_path is None else ())):
+    for member in _members(name, manager):
         _check_code(member, manager, allowed=allowed)
 
 
@@ -169,10 +202,18 @@ def one_line(error: BaseException) -> str:
 def _quiet() -> None:
     """Turn off progress bars and notes that nobody here reads."""
     import datasets
+    import lm_eval.api.metrics as metrics_module
     import lm_eval.api.task as task_module
-    from tqdm import tqdm
 
-    os.environ.setdefault("DISABLE_MULTIPROC", "1")  # no processes for a bootstrap of a second
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
-    task_module.tqdm = partial(tqdm, disable=True)
+    task_module.tqdm = partial(task_module.tqdm, disable=True)
+    metrics_module.bootstrap_stderr = _bootstrap_stderr
+
+
+def _bootstrap_stderr(
+    figure: Callable[[Sequence[object]], float], rows: Sequence[object], iters: int
+) -> float:
+    """Return lm-eval's own without its processes and prints."""
+    drawn = random.Random(0)
+    return statistics.stdev(float(figure(drawn.choices(rows, k=len(rows)))) for _ in range(iters))

@@ -60,7 +60,8 @@ class Tokens:
         return tuple(await self.backend.prompt_ids(request))
 
     async def prefix_id(self) -> int:
-        """The token before a text that nothing precedes. Raises `InvalidRequest` if nobody tells."""
+        """The token before a text that nothing precedes. Raises `InvalidRequest` if nobody tells
+        it."""
         prefix = await self.backend.prefix_id(self.model)
         if prefix is None:
             raise InvalidRequest("model", "its server does not say which token begins a text")

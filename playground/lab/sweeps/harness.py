@@ -20,6 +20,7 @@ from playground.evaluation.harness.scoring import Scorer, weights_of
 from playground.evaluation.harness.tasks import (
     FIRST_SEED,
     TaskChoice,
+    Tasks,
     load_tasks,
     require_harness,
 )
@@ -102,16 +103,17 @@ def read_harness_run(body: Mapping[str, Json], folders: Sequence[Path] = ()) -> 
 
 
 def run_harness(
-    backend: Backend, run: HarnessRun, home: Path, hooks: RunHooks
+    backend: Backend, run: HarnessRun, home: Path, hooks: RunHooks, tasks: Tasks | None = None
 ) -> Iterator[ModelResult]:
-    """Load the tasks, check that all models can do them, then yield what each came to.
+    """Load the tasks, unless they are, check that all models can do them, then yield what each came
+    to.
 
     Called from a thread without an event loop. Raises `UnknownModel` and what
     `playground.evaluation.harness` raises.
     """
     served = asyncio.run(_models(backend))
     infos = [require_model(served, name) for name in run.models]
-    tasks = load_tasks(run.choice)
+    tasks = tasks or load_tasks(run.choice)
     caches = [EvaluationCache(home, weights_of(info)) for info in infos]
     for info, cache in zip(infos, caches, strict=True):
         check_tasks(tasks, run.choice, Scorer(backend, info, cache))
@@ -174,8 +176,7 @@ def figure_text(figure: TaskFigure) -> str:
     """Return a figure in a line: its name, value and standard error, rows and worked examples."""
     stderr = "" if figure.stderr is None else f" ± {figure.stderr:.4f}"
     return (
-        f"{figure.name} {figure.value:.4f}{stderr}, {figure.rows} rows, "
-        f"{figure.num_fewshot}-shot"
+        f"{figure.name} {figure.value:.4f}{stderr}, {figure.rows} rows, {figure.num_fewshot}-shot"
     )
 
 

@@ -1,7 +1,7 @@
 """A run of lm-eval's tasks as a job beside the sweeps; its folder holds what a sweep's holds.
 
-Every answer is kept by content (`playground.store.evaluation_cache`), so that a run that was stopped
-or killed asks only what is missing. Knows no page and no HTTP.
+Every answer is kept by content (`playground.store.evaluation_cache`), so that a run that was
+stopped or killed asks only what is missing. Knows no page and no HTTP.
 """
 
 from collections.abc import Mapping

@@ -155,7 +155,7 @@ class SweepResult:
         Returns the rows, which ``finetune check`` takes, and how many have no right answer.
         """
         if self.sweep.tasks:
-            raise InvalidRequest("sweep", "rows of a benchmark are for evaluation, not for training")
+            raise InvalidRequest("sweep", "rows of a benchmark are not to be trained on")
         rows, without = [], 0
         for answer in self.worst(cell, most):
             row = self.sweep.rows[answer.row]

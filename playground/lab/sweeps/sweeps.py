@@ -16,7 +16,7 @@ from playground.errors import InvalidSettings, UnknownJob, UnknownSweep
 from playground.evaluation.expressions import expression_problem
 from playground.evaluation.grader_forms import NO_EXPRESSIONS, read_graders
 from playground.files import atomic_folder
-from playground.jobs import Jobs, JobSnapshot, JobSummary
+from playground.jobs import JobKind, Jobs, JobSnapshot, JobSummary
 from playground.jobs.index import Signature, signature_of
 from playground.lab.sweeps.answers_file import read_answers
 from playground.lab.sweeps.definition import Sweep
@@ -74,7 +74,7 @@ class Sweeps:
         self.prompts = prompts
         self.history = history
         self.expressions = expressions
-        kinds = [SweepKind(backend), HarnessKind(backend, home, self._task_folders)]
+        kinds: list[JobKind] = [SweepKind(backend), HarnessKind(backend, home, self._task_folders)]
         self._jobs = Jobs(self._folder, kinds, "evaluate")
         self._results: OrderedDict[str, tuple[Signature, SweepResult]] = OrderedDict()
         self._results_lock = threading.Lock()
