@@ -70,6 +70,19 @@ async def test_far_model_answers_as_near(router: ModelRouter) -> None:
     assert far.usage.completion_tokens == near.usage.completion_tokens
 
 
+async def test_far_prompt_is_scored_as_near(router: ModelRouter) -> None:
+    scored, ids, prefix = [], [], []
+    for model in (FAR, "embedded"):
+        ids.append(await router.prompt_ids(Request(model, HELLO)))
+        prefix.append(await router.prefix_id(model))
+        asked = Sampling(temperature=0.0, max_tokens=0, prompt_logprobs=1)
+        got = await collect(router.stream(Request(model, prompt=tuple(ids[-1]), sampling=asked)))
+        scored.append([token.logprob for token in got.prompt_logprobs[1:]])
+    assert ids[0] == ids[1]
+    assert prefix[0] == prefix[1] is not None
+    assert scored[0] == pytest.approx(scored[1], abs=1e-4)
+
+
 async def test_far_capabilities_are_found(router: ModelRouter) -> None:
     (info,) = [info for info in await router.models() if info.name == FAR]
     can = info.capabilities
