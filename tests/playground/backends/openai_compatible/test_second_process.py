@@ -41,9 +41,12 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 
 
 @pytest.fixture(scope="module")
-def router(playground_url: str, backend: LocalBackend) -> Iterator[ModelRouter]:
+def router(
+    playground_url: str, backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelRouter]:
     """The resident model, and the one of the other process."""
-    settings = load_settings({"backends": [f"far=playground+{playground_url}"]})
+    home = str(tmp_path_factory.mktemp("home"))
+    settings = load_settings({"home": home, "backends": [f"far=playground+{playground_url}"]})
     with beside_remotes(settings, backend, "sweep") as made:
         yield made
 
