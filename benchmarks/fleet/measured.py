@@ -9,7 +9,7 @@ import random
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.fleet.costs import EngineCosts
 from benchmarks.fleet.simulator import Load, Outcome, drawn_length, quantile
@@ -18,10 +18,11 @@ from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Delta, Finished, Request, Sampling
 
-ROUNDS = 5
-SHORT, LONG = 16, 1024
+ROUNDS = 3
+SHORT, USUAL, LONG = 16, 256, 1024
 WRITTEN = 33
 WIDE = 16
+FIRST_WORD = 1000  # behind control tokens and bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Engine:
 
     def __init__(self, model: str) -> None:
         self.backend = LocalBackend(load(ModelSpec(model)))
-        self._vocabulary = 4000
+        self._vocabulary = self.backend.loaded.tokenizer.vocabulary_size
         self._rng = random.Random(0)
 
     def close(self) -> None:
@@ -62,7 +63,7 @@ class Engine:
 
     def prompt(self, tokens: int) -> list[int]:
         """A prompt of so many random tokens."""
-        return [self._rng.randrange(1000, self._vocabulary) for _ in range(tokens)]
+        return [self._rng.randrange(FIRST_WORD, self._vocabulary) for _ in range(tokens)]
 
     async def seconds(self, prompts: int, prompt: int, written: int) -> float:
         """Median seconds until so many prompts at once are answered."""
@@ -77,25 +78,34 @@ class Engine:
 
 async def measured_costs(engine: Engine) -> EngineCosts:
     """What its steps take: answers of 33 tokens less those of one, alone, in a batch, behind a long
-    prompt; and a long prompt less a short one."""
+    prompt; a long prompt less a short one; short prompts at once."""
     await engine.seconds(WIDE, SHORT, WRITTEN)  # warm
     steps = WRITTEN - 1
     one_token = await engine.seconds(1, SHORT, 1)
     alone = (await engine.seconds(1, SHORT, WRITTEN) - one_token) / steps
     first = await engine.seconds(WIDE, SHORT, 1)
     wide = (await engine.seconds(WIDE, SHORT, WRITTEN) - first) / steps
+    longer_first = await engine.seconds(1, USUAL, 1)
     long_first = await engine.seconds(1, LONG, 1)
     behind = (await engine.seconds(1, LONG, WRITTEN) - long_first) / steps
     context_s = max(0.0, (behind - alone) / (LONG - SHORT))
     row_s = max(0.0, (wide - alone) / (WIDE - 1) - SHORT * context_s)
-    prompt_s = max(0.0, (long_first - one_token) / (LONG - SHORT))
+    prompt_s = max(0.0, (longer_first - one_token) / (USUAL - SHORT))
     base_s = max(0.0, alone - row_s - SHORT * context_s)
-    return EngineCosts(base_s, row_s, context_s, prompt_s, kv_tokens=10**9)
+    request_s = max(0.0, (first - base_s) / WIDE - SHORT * prompt_s)
+    return EngineCosts(base_s, row_s, context_s, prompt_s, request_s, kv_tokens=10**9)
 
 
-async def real_outcome(engine: Engine, asked: Load, seconds: float) -> Outcome:
+def mean_of(costs: Sequence[EngineCosts]) -> EngineCosts:
+    """The mean of what was measured at several times."""
+    names = ("base_s", "row_s", "context_s", "prompt_s", "request_s")
+    means = {name: statistics.mean(getattr(each, name) for each in costs) for name in names}
+    return replace(costs[0], **means)
+
+
+async def put_load(engine: Engine, asked: Load, seconds: float, seed: int) -> list[Told]:
     """Put the load on the engine. Conversations have one turn: no prompt is known."""
-    rng, told = random.Random(1), list[Told]()
+    rng, told = random.Random(seed), list[Told]()
     warm_until = time.monotonic() + seconds / 5
     until = warm_until + seconds
 
@@ -110,6 +120,11 @@ async def real_outcome(engine: Engine, asked: Load, seconds: float) -> Outcome:
             await asyncio.sleep(rng.expovariate(1 / asked.think_s))
 
     await asyncio.gather(*(use() for _ in range(asked.users)))
+    return told
+
+
+def real_outcome(told: Sequence[Told], seconds: float) -> Outcome:
+    """What was seen in so many seconds, as the simulator says it."""
     firsts = [each.first_at - each.asked_at for each in told]
     latencies = [each.finished_at - each.asked_at for each in told]
     tokens = [

@@ -199,7 +199,7 @@ class Fleet:
                 self._wrote(engine, each)
 
     def _admit(self, engine: Engine) -> float:
-        """Let waiting requests in; return the seconds that loading their adapters takes."""
+        """Let waiting requests in; return the seconds that it takes, with loading adapters."""
         costs, seconds = engine.costs, 0.0
         used = engine.used_tokens()
         while engine.waiting and len(engine.running) < costs.max_sequences:
@@ -207,6 +207,7 @@ class Fleet:
             if engine.running and used + asked.prompt + asked.answer > costs.kv_tokens:
                 break
             engine.waiting.pop(0)
+            seconds += costs.request_s
             shared = self._load.system_tokens if engine.busy_s else 0
             kept = engine.kept.pop(asked.conversation, shared)
             asked.left = max(1, asked.prompt - min(kept, asked.known))

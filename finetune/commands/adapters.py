@@ -70,6 +70,7 @@ def evaluate(
         TrainingFacts,
         num_trained_rows,
         read_metrics,
+        suited_learning_rate,
         training_advice,
     )
 
@@ -85,7 +86,12 @@ def evaluate(
         grading = replace(grading, judge=Judge(loaded.name, judge))
     sets = evaluation_sets(loaded, home(), data, regression, recipe.max_length, folder)
     made = make_report_card(loaded, [*others, folder], sets, grading)
-    facts = TrainingFacts(recipe, num_trained_rows(folder), read_metrics(folder.resolve().parent))
+    facts = TrainingFacts(
+        recipe,
+        num_trained_rows(folder),
+        read_metrics(folder.resolve().parent),
+        suited_learning_rate(recipe.base_model, home()),
+    )
     advice = training_advice(made, facts) if card else ()
     before = read_report_card(folder)
     made = replace(

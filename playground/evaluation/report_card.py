@@ -91,6 +91,7 @@ class ReportSection:
 
 AdviceKind = Literal[
     "loss still falling",
+    "learning rate too low",
     "too few epochs",
     "not learned",
     "held-out loss rising",

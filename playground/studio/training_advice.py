@@ -7,14 +7,17 @@ supervised training only: a preference's loss has no level at which it is learne
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.methods import method_of
+from finetune.presets import recipe_for
 from finetune.recipe import Recipe
 from finetune.training.adapter_card import read_card
 from finetune.training.checkpoints import METRICS_FILE
 from finetune.training.schedule import epochs_of
+from playground.errors import PlaygroundError
 from playground.evaluation.report_card import ALLOWED_REGRESSION, Advice, ReportCard
 from playground.jobs.log import LogLine, LogReader
 
@@ -32,6 +35,8 @@ KNOWN = 0.8
 """Score on rows that were trained on from which they count as learned."""
 SHORT_OF = 0.75
 """Share of the epochs that suit so many rows below which they are too few."""
+SLOW = 0.1
+"""Share of the learning rate that suits a base below which one is too low."""
 SYSTEM_LOSS = 0.2
 """Score lost without the training's system prompt for it to be said."""
 REPLAY = 0.5
@@ -40,11 +45,13 @@ REPLAY = 0.5
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
     """How an adapter was trained: ``rows`` are the examples of an epoch, ``log`` the lines of
-    ``metrics.jsonl``, none if they are not kept."""
+    ``metrics.jsonl``, none if they are not kept; ``suited_rate`` is the learning rate that suits
+    the base, 0 if it is not known."""
 
     recipe: Recipe
     rows: int
     log: Sequence[LogLine] = ()
+    suited_rate: float = 0.0
 
     @property
     def epochs(self) -> float:
@@ -56,6 +63,13 @@ class TrainingFacts:
     def suited_epochs(self) -> float:
         """Epochs that suit so many rows."""
         return epochs_of(replace(self.recipe, num_train_epochs=0.0), self.rows)
+
+
+def suited_learning_rate(base: str, home: Path | None = None) -> float:
+    """Return the learning rate of the base's preset; 0 if its config is not at hand."""
+    with suppress(PlaygroundError):
+        return recipe_for(base, home=home).learning_rate
+    return 0.0
 
 
 def num_trained_rows(adapter: Path) -> int:
@@ -122,17 +136,27 @@ def _trained_rows(card: ReportCard, facts: TrainingFacts) -> Iterator[Advice]:
         f"it scores only {100 * known:.0f}% ({trained.metric}) on the {trained.rows} rows it was "
         "trained on"
     )
+    rate, rank = facts.recipe.learning_rate, facts.recipe.lora_r
+    is_slow = rate < SLOW * facts.suited_rate
+    if is_slow:
+        yield Advice(
+            "learning rate too low",
+            f"{problem}: a learning rate of {rate:g} is {facts.suited_rate / rate:.0f} times below "
+            "what suits this base",
+            f"learning_rate={facts.suited_rate:g} (now {rate:g})",
+        )
     if facts.epochs < SHORT_OF * facts.suited_epochs:
+        epochs = _epochs_text(facts.epochs)
+        few = f"{epochs} {'are' if epochs.endswith('s') else 'is'} too few for {facts.rows:,} rows"
         yield Advice(
             "too few epochs",
-            f"{problem}: {facts.epochs:.2g} epochs are too few for {facts.rows:,} rows",
+            few if is_slow else f"{problem}: {few}",
             _epochs(facts, facts.suited_epochs),
         )
-    else:
-        rate, rank = facts.recipe.learning_rate, facts.recipe.lora_r
+    elif not is_slow:
         yield Advice(
             "not learned",
-            f"{problem} after {facts.epochs:.2g} epochs",
+            f"{problem} after {_epochs_text(facts.epochs)}",
             f"a higher learning_rate (now {rate:g}) or lora_r (now {rank}); look for rows that "
             "contradict each other (`finetune check`)",
         )
@@ -149,7 +173,7 @@ def _held_out_loss(card: ReportCard, facts: TrainingFacts) -> Iterator[Advice]:
     if now - lowest > RISE * lowest:
         yield Advice(
             "held-out loss rising",
-            f"the held-out loss was lowest after {best['epoch']:.2g} epochs ({lowest:.3g}) and "
+            f"the held-out loss was lowest after {_epochs_text(best['epoch'])} ({lowest:.3g}) and "
             f"rose to {now:.3g}: it was trained too long",
             f"{_epochs(facts, best['epoch'])}, or early_stopping_patience=2; more wordings of each "
             "fact help, too",
@@ -188,4 +212,8 @@ def _general_rows(card: ReportCard, facts: TrainingFacts) -> Iterator[Advice]:
 
 def _epochs(facts: TrainingFacts, epochs: float) -> str:
     steps = ", max_steps=0" if facts.recipe.max_steps else ""
-    return f"num_train_epochs={epochs:.3g}{steps} (now {facts.epochs:.2g} epochs)"
+    return f"num_train_epochs={epochs:.3g}{steps} (now {_epochs_text(facts.epochs)})"
+
+
+def _epochs_text(epochs: float) -> str:
+    return f"{epochs:.2g} epoch" + ("" if f"{epochs:.2g}" == "1" else "s")

@@ -31,6 +31,7 @@ from playground.studio.training_advice import (
     TrainingFacts,
     num_trained_rows,
     read_metrics,
+    suited_learning_rate,
     training_advice,
 )
 
@@ -153,7 +154,12 @@ def make_run_card(
         before = store.find(run.name)
         adapters = [before.folder, adapter] if before.promoted else adapters
     card = report_card(host, loaded, adapters, sets, stop_event=stop_event)
-    facts = TrainingFacts(run.recipe, num_trained_rows(adapter), read_metrics(run.folder))
+    facts = TrainingFacts(
+        run.recipe,
+        num_trained_rows(adapter),
+        read_metrics(run.folder),
+        suited_learning_rate(run.recipe.base_model, run.folder.parents[1]),
+    )
     card = replace(card, advice=training_advice(card, facts))
     return card, write_report_card(card, adapter)
 

@@ -10,14 +10,18 @@ import pytest
 
 from finetune.recipe import Recipe, embedded_cpu
 from playground.backends.local import LocalBackend
-from playground.evaluation.report_card import Advice, ReportCard
+from playground.evaluation.report_card import Advice, ReportCard, RowResult, summarize
 from playground.evaluation.report_card_formats import to_html, to_markdown
 from playground.models.loader import load
 from playground.models.shared_weights import shared_weight_copy
 from playground.models.spec import ModelSpec
 from playground.store.adapters import AdapterStore
 from playground.studio.runs import execute, new_run
-from playground.studio.training_advice import TrainingFacts, training_advice
+from playground.studio.training_advice import (
+    TrainingFacts,
+    suited_learning_rate,
+    training_advice,
+)
 from playground.studio.training_work import make_run_card
 from tests.playground.studio.training_jobs import base
 
@@ -130,3 +134,24 @@ def test_rising_held_out_loss_is_named() -> None:
     assert advice.kind == "held-out loss rising"
     assert advice.change.startswith("num_train_epochs=2 (now 3 epochs)")
     assert training_advice(card, TrainingFacts(RECIPE, 24, log[:2])) == ()
+
+
+def test_low_learning_rate_is_named() -> None:
+    """Together's clients send 1 epoch and 1e-5 unless they are told otherwise."""
+    lanes, score = ("base", "desk"), {"exact match": 0.0}
+    row = RowResult(1, "q", "Gate 4", dict.fromkeys(lanes, ""), dict.fromkeys(lanes, score))
+    section = summarize("Rows", lanes, [row], kind="trained")
+    card = ReportCard(lanes, (section,), "look closer", ())
+    recipe = replace(RECIPE, learning_rate=1e-5, num_train_epochs=1.0)
+    low, few = training_advice(card, TrainingFacts(recipe, 24, suited_rate=2e-3))
+    assert low.kind == "learning rate too low"
+    assert "a learning rate of 1e-05 is 200 times below what suits this base" in low.problem
+    assert low.change == "learning_rate=0.002 (now 1e-05)"
+    assert few.problem == "1 epoch is too few for 24 rows"
+    (unknown,) = training_advice(card, TrainingFacts(recipe, 24))
+    assert unknown.kind == "too few epochs"
+
+
+def test_rate_that_suits_a_base_is_its_presets(tmp_path: Path) -> None:
+    assert suited_learning_rate("embedded") == embedded_cpu().learning_rate
+    assert suited_learning_rate(str(tmp_path / "gone")) == 0
