@@ -63,7 +63,7 @@ def shown_result(folder: Path) -> SweepResult:
     return SweepResult(sweep, by_key, weights, objects_at(body, "figures"))
 
 
-def _write_shown(folder: Path, result: SweepResult) -> None:
+def write_shown(folder: Path, result: SweepResult) -> None:
     """Keep what is done so far; see `shown_result`."""
     sweep = result.sweep
     body: JsonObject = {
@@ -104,7 +104,7 @@ class HarnessKind:
             own = RunHooks(hooks.stop_event, logging_to(job.folder / LOG_FILE))
             for result in run_harness(self._backend, run, self._home, own):
                 results.append(result)
-                _write_shown(job.folder, result_of_run(run, results))
+                write_shown(job.folder, result_of_run(run, results))
         except EvaluationStopped:
             return None
         except EngineStopped:

@@ -15,6 +15,7 @@ from typing import Self
 from playground.errors import InvalidSettings, UnknownJob, UnknownSweep
 from playground.evaluation.expressions import expression_problem
 from playground.evaluation.grader_forms import NO_EXPRESSIONS, read_graders
+from playground.evaluation.harness.tasks import require_harness
 from playground.files import atomic_folder
 from playground.jobs import JobKind, Jobs, JobSnapshot, JobSummary
 from playground.jobs.index import Signature, signature_of
@@ -90,6 +91,7 @@ class Sweeps:
         """Read a sweep of ours, OpenAI's or promptfoo's (`sweep_of`), or tasks of lm-eval, as page
         and API may ask for it. Raises `InvalidRequest` for what is wrong in it."""
         if is_harness(body):
+            require_harness()
             return read_harness_run(body, self._task_folders)
         return sweep_of(body, Sources(self.prompts, read_rows, expressions=self.expressions))
 

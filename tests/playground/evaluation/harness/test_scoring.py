@@ -12,7 +12,7 @@ from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
 from playground.errors import InvalidRequest
 from playground.evaluation.harness.scoring import Scorer, weights_of
-from playground.evaluation.harness.token_pairs import Chat, TokenPair, rolling_windows
+from playground.evaluation.harness.token_pairs import Chat, Context, TokenPair, rolling_windows
 from playground.models.loaded import LoadedModel
 from playground.protocol import Message, Sampling
 from playground.store.evaluation_cache import EvaluationCache
@@ -92,7 +92,12 @@ def test_windows_predict_each_token_once() -> None:
 async def test_second_run_asks_nothing(backend: LocalBackend, tmp_path: Path) -> None:
     greedy = Sampling(temperature=0.0, max_tokens=6, stop=("\n",))
     drawn = replace(greedy, temperature=1.0, seed=1)
-    prompts = [(ASKED, greedy), ("Hello", greedy), (ASKED, drawn), (ASKED, drawn)]
+    prompts: list[tuple[Context, Sampling]] = [
+        (ASKED, greedy),
+        ("Hello", greedy),
+        (ASKED, drawn),
+        (ASKED, drawn),
+    ]
     first, again = (scorer(backend, tmp_path) for _ in range(2))
     done: list[int] = []
     texts = await first.generate(prompts)
