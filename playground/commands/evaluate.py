@@ -25,7 +25,6 @@ from playground.settings import Flags, Settings, load_settings
 
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
-    from playground.evaluation.harness.results import TaskFigure
     from playground.evaluation.harness.tasks import Tasks
     from playground.lab.sweeps.harness import HarnessRun, ModelResult
     from playground.protocol import Backend
@@ -221,10 +220,12 @@ def _run(backend: "Backend", run: "HarnessRun", home: Path, tasks: "Tasks") -> "
 def _print(results: "Sequence[ModelResult]") -> None:
     from rich.table import Table
 
+    from playground.lab.sweeps.harness import value_text
+
     table = Table("task", "metric", "rows", "shots", *(each.model.name for each in results))
     for number, figure in enumerate(results[0].result.figures):
         metric = figure.name.removeprefix(f"{figure.task} ")
-        cells = [_cell(each.result.figures[number]) for each in results]
+        cells = [value_text(each.result.figures[number]) for each in results]
         table.add_row(figure.task, metric, str(figure.rows), str(figure.num_fewshot), *cells)
     console = Console()
     console.print(table)
@@ -232,11 +233,6 @@ def _print(results: "Sequence[ModelResult]") -> None:
         sum(getattr(each.result, name) for each in results) for name in ("asked", "requests")
     )
     console.print(f"{total} requests, {asked} of them asked now", highlight=False)
-
-
-def _cell(figure: "TaskFigure") -> str:
-    stderr = "" if figure.stderr is None else f" ± {figure.stderr:.4f}"
-    return f"{figure.value:.4f}{stderr}"
 
 
 def _add_to_card(version: "Version", results: "Sequence[ModelResult]") -> None:

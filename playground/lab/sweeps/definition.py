@@ -95,7 +95,7 @@ class Sweep:
     @property
     def labels(self) -> tuple[str, ...]:
         """A name for each cell: what is not the same in all of them."""
-        several = (len(self.prompts) > 1, len(self.models) > 1)
+        several = (len(self.prompts) > 1, len(self.models) > 1 or bool(self.tasks))
         names = list(dict.fromkeys(name for settings in self.settings for name in settings))
         varied = [
             name

@@ -34,6 +34,7 @@ KEYS: Final = (
     "name", "tasks", "models", "limit", "num_fewshot", "apply_chat_template", "seed",
 )  # fmt: skip
 MAX_NAME = 200
+MANY: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +173,13 @@ def notes_of(results: Sequence[ModelResult]) -> list[str]:
 
 def figure_text(figure: TaskFigure) -> str:
     """Return a figure in a line: its name, value and standard error, rows and worked examples."""
-    stderr = "" if figure.stderr is None else f" ± {figure.stderr:.4f}"
-    return (
-        f"{figure.name} {figure.value:.4f}{stderr}, {figure.rows} rows, {figure.num_fewshot}-shot"
-    )
+    return f"{figure.name} {value_text(figure)}, {figure.rows} rows, {figure.num_fewshot}-shot"
+
+
+def value_text(figure: TaskFigure) -> str:
+    """Return a figure's value with its standard error."""
+    value = f"{figure.value:.4f}" if abs(figure.value) < MANY else f"{figure.value:.4g}"
+    return value if figure.stderr is None else f"{value} ± {figure.stderr:.4f}"
 
 
 def _row(number: int, answer: RowAnswer) -> SweepRow:
