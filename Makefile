@@ -7,6 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 RUN := $(VENV)/installed-to-run
 DEV := $(VENV)/installed-to-develop
+EVAL := $(VENV)/installed-to-evaluate
 CLIENTS := .venv-clients
 # A process a core, and a file's tests in one of them, because they share what is slow to set up
 # (tests/conftest.py orders them). Compiled modules and rewritten tests are kept for the next process.
@@ -14,13 +15,16 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-
 
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev hooks run test test-clients test-fast check bench embedded-model clean
+.PHONY: install install-dev install-eval hooks run test test-clients test-eval test-fast check bench embedded-model clean
 
 # What running needs, and nothing more.
 install: $(RUN)
 
 # The test runner, type checker, clients and browser driver as well.
 install-dev: $(DEV)
+
+# lm-eval beside it, which takes more disk than all else that developing needs.
+install-eval: $(EVAL)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,6 +40,10 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $(RUN) $@
 
+$(EVAL): $(DEV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,eval]'
+	@touch $@
+
 run: $(RUN)
 	$(BIN)/playground $(ARGS)
 
@@ -47,6 +55,10 @@ test: $(DEV)
 test-clients: $(DEV) $(CLIENTS)/sdks/installed $(CLIENTS)/frameworks/installed \
 		$(CLIENTS)/together1/installed clients/node/node_modules/installed
 	$(BIN)/python -m clients $(ARGS)
+
+# The tests that need lm-eval; `make test` has them, too, once it is installed.
+test-eval: $(EVAL)
+	$(PYTEST) tests/playground/harness $(ARGS)
 
 # Everything is pinned, so that nothing has to be resolved.
 $(CLIENTS)/%/installed: clients/requirements/%.txt

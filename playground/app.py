@@ -235,7 +235,8 @@ def open_sweeps(
     expressions = named_expressions(settings.sweeps.expressions)
     history = partial(latest_rows, conversations)
     stored = StoredPrompts(prompts)
-    with Sweeps(settings.home, backend, expressions, stored, history) as sweeps:
+    folders = settings.sweeps.task_folders
+    with Sweeps(settings.home, backend, expressions, stored, history, folders) as sweeps:
         yield sweeps
 
 

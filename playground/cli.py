@@ -1,4 +1,4 @@
-"""The `playground` command: serve (the default), chat, sweep, plan, bench, models, settings,
+"""The `playground` command: serve (the default), chat, sweep, eval, plan, bench, models, settings,
 feedback, prompts, history, users, keys, links, usage.
 
 Its options are generated from the settings; see `playground.commands.options`. Commands that read
@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from playground.commands.bench import bench
 from playground.commands.chat import chat
+from playground.commands.evaluate import evaluate
 from playground.commands.lists import models, settings
 from playground.commands.plan import plan
 from playground.commands.serve import serve
@@ -57,6 +58,7 @@ cli = typer.Typer(
 cli.callback(invoke_without_command=True)(serve)
 for command in (chat, sweep, plan, bench, models, settings):
     cli.command()(command)
+cli.command("eval")(evaluate)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,15 @@ os.environ.setdefault("PLAYGROUND_MODEL__NAME", "embedded")
 quiet_libraries()  # as every command does
 
 gc.disable()  # until all is imported: collections in between took a fifth of the start
+
+
+# lm-eval takes more disk than all else that developing needs: `make test-eval` installs it.
+HARNESS_TESTS = "playground/harness"
+collect_ignore = [] if find_spec("lm_eval") else [HARNESS_TESTS]
+
+
+def pytest_report_header() -> str | None:
+    return "without lm-eval: its tests are run by `make test-eval`" if collect_ignore else None
 
 
 BROWSER_TESTS = "tests/playground/ui/browser/"

@@ -62,6 +62,7 @@ def evaluate(
     from finetune.training.adapter_card import read_card
     from playground.evaluation.judge import Judge
     from playground.evaluation.report_card_formats import to_markdown, write_report_card
+    from playground.evaluation.report_card_reading import read_report_card
     from playground.evaluation.run import Grading
     from playground.evaluation.run import evaluate as make_report_card
     from playground.studio.evaluation_rows import evaluation_sets
@@ -92,7 +93,13 @@ def evaluate(
         suited_learning_rate(recipe.base_model, home()),
     )
     advice = training_advice(made, facts) if card else ()
-    made = replace(made, advice=advice, made_of={**made.made_of, "data": data.name})
+    before = read_report_card(folder)
+    made = replace(
+        made,
+        advice=advice,
+        made_of={**made.made_of, "data": data.name},
+        tasks=before.tasks if before else (),  # of the same weights
+    )
     paths = write_report_card(made, out or folder)
     Console().print(Markdown(to_markdown(made).split("### Worst answers")[0]))
     print(paths["html"])

@@ -13,9 +13,9 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-ROOT, LINK, ADDRESS = "playground.root", "playground.link", "playground.address"
+ROOT, LINK, BASE = "playground.root", "playground.link", "playground.base"
 """Keys of the scope: the path of this server on its host, the token of a link, and the address of
-the server, which only what is behind `PageRoot` finds."""
+both once `PageRoot` has looked at the headers."""
 LINKS: Final = "/d"
 LINK_PATH: Final = re.compile(LINKS + r"/(?P<token>[^/]+)(?P<path>/.*)?", re.DOTALL)
 HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -58,20 +58,15 @@ def cookie_path(scope: Scope) -> str:
 def base_url(scope: Scope) -> str:
     """Return the address of this server as a browser knows it, with the link if it came by one,
     without a slash at its end."""
-    return _with_link(address_of(scope), scope.get(LINK))
-
-
-def address_of(scope: Scope) -> str:
-    """Return the address of this server as a browser knows it, without a slash at its end."""
-    if ADDRESS in scope:
-        return str(scope[ADDRESS])
+    if known := scope.get(BASE):
+        return str(known)
     headers = Headers(scope=scope)
     forwarded = headers.get("x-forwarded-host", "").partition(",")[0].strip()
     named = next(
         (name for name in (forwarded, headers.get("host", "")) if HOST.fullmatch(name)), ""
     )
-    root = scope.get(ROOT, "")
-    return f"{scope.get('scheme', 'http')}://{named or _host_of(scope)}{root}"
+    path = _with_link(str(scope.get(ROOT, "")), scope.get(LINK))
+    return f"{scope.get('scheme', 'http')}://{named or _host_of(scope)}{path}"
 
 
 class PageRoot:
@@ -88,9 +83,9 @@ class PageRoot:
             return
         told = (b"x-gradio-server", b"x-forwarded-host", b"x-forwarded-proto")
         headers = [each for each in scope["headers"] if each[0] not in told]
-        headers.append((told[0], base_url(scope).encode("latin-1", "replace")))
-        found = {**scope, "headers": headers, ADDRESS: address_of(scope)}
-        await self._app(found, receive, send)
+        address = base_url(scope)
+        headers.append((told[0], address.encode("latin-1", "replace")))
+        await self._app({**scope, "headers": headers, BASE: address}, receive, send)
 
 
 def _with_link(root: str, token: object) -> str:

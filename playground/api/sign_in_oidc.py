@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from playground.access.oidc import SIGN_IN_S, OidcSignIn
 from playground.api.gate import credentials_of
-from playground.api.root import address_of, cookie_path
+from playground.api.root import base_url, cookie_path
 from playground.errors import PlaygroundError
 
 OIDC_COOKIE: Final = "playground_oidc"
@@ -60,4 +60,4 @@ def oidc_router(oidc: OidcSignIn, signed_in: SignedIn, refused: Refused) -> APIR
 def callback_of(http: Request, oidc: OidcSignIn) -> str:
     """Return the address of the callback as the browser knows it: by the settings, or by the
     proxy's headers."""
-    return oidc.redirect_uri or address_of(http.scope) + CALLBACK
+    return oidc.redirect_uri or f"{base_url(http.scope)}{CALLBACK}"

@@ -107,5 +107,6 @@ def sweep_body(sweep: JobSummary) -> dict[str, object]:
     }
     if isinstance(sweep, JobSnapshot):
         body |= {name: sweep.input.get(name) for name in ("prompts", "models", "rows", "cells")}
+        body["rows"] = body["rows"] or sweep.result.get("rows")  # of tasks, once they are loaded
         body["seconds_left"] = sweep.seconds_left
     return body

@@ -15,7 +15,7 @@ from playground.api.openapi import json_body
 from playground.api.schemas import Body, ChatBody, CompletionBody
 from playground.api.translate import chat_requests, completion_requests, model_info
 from playground.errors import InvalidRequest
-from playground.protocol import Backend, TokenizerHost
+from playground.protocol import Backend, PromptTokenizer, TokenizerHost
 
 UNUSED_LIMIT = 1
 """A prompt's tokens do not depend on how long its answer may be."""
@@ -54,11 +54,13 @@ def tokenize_router(backend: Backend) -> APIRouter:
             raise InvalidRequest("prompt", "give it or messages, one of them")
         tokens = await _tokens(body, model, backend, host)
         strings = [host.decode([token]) for token in tokens] if body.return_token_strs else None
+        prefix = await host.prefix_id(model) if isinstance(host, PromptTokenizer) else None
         return {
             "count": len(tokens),
             "max_model_len": (await model_info(model, backend)).context_length,
             "tokens": tokens,
             "token_strs": strings,
+            "prefix_token_id": prefix,
         }
 
     @router.post("/detokenize", openapi_extra=json_body(DetokenizeBody))

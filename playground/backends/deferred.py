@@ -16,6 +16,7 @@ from playground.protocol import (
     AdapterBackend,
     Finished,
     ModelInfo,
+    PromptTokenizer,
     Request,
     StreamEvent,
     Timings,
@@ -27,7 +28,7 @@ POLL_S = 0.05
 SHUTTING_DOWN = "the server is shutting down"
 
 
-class ClosableBackend(AdapterBackend, TokenizerHost, Protocol):
+class ClosableBackend(AdapterBackend, TokenizerHost, PromptTokenizer, Protocol):
     """A backend that ends with the server."""
 
     def close(self) -> None:
@@ -171,6 +172,14 @@ class DeferredBackend:
     async def tokenize(self, request: Request) -> list[int]:
         """Token ids of the request's prompt; see `TokenizerHost`. Raises `ModelLoading`."""
         return await self._attached.tokenize(request)
+
+    async def prompt_ids(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt; see `PromptTokenizer`. Raises `ModelLoading`."""
+        return await self._attached.prompt_ids(request)
+
+    async def prefix_id(self, model: str) -> int | None:
+        """The token before a text; see `PromptTokenizer`. Raises `ModelLoading`."""
+        return await self._attached.prefix_id(model)
 
     async def tokenize_answer(self, request: Request, text: str) -> list[int]:
         """Token ids of a whole answer; see `TokenizerHost`. Raises `ModelLoading`."""

@@ -14,6 +14,7 @@ from playground.errors import InvalidRequest
 from playground.protocol import (
     AdapterBackend,
     ModelInfo,
+    PromptTokenizer,
     Request,
     StreamEvent,
     TokenizerHost,
@@ -25,7 +26,7 @@ Watch = Callable[
 """Passes the stream of an answer on; the text is the alias of another server, or empty."""
 
 
-class ResidentBackend(AdapterBackend, TokenizerHost, Protocol):
+class ResidentBackend(AdapterBackend, TokenizerHost, PromptTokenizer, Protocol):
     """The backend of the model of this process."""
 
 
@@ -145,6 +146,15 @@ class ModelRouter:
         self._require_resident(request.model)
         return await self._resident.tokenize(request)
 
+    async def prompt_ids(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt, by whoever has the model; see `PromptTokenizer`."""
+        request = await self._asked(request)
+        return await self._tokenizer_of(request.model).prompt_ids(request)
+
+    async def prefix_id(self, model: str) -> int | None:
+        """The token before a text, by whoever has the model; see `PromptTokenizer`."""
+        return await self._tokenizer_of(model).prefix_id(model)
+
     async def tokenize_answer(self, request: Request, text: str) -> list[int]:
         """Token ids of a whole answer, of a resident model only. Raises `InvalidRequest`."""
         request = await self._asked(request)
@@ -165,6 +175,12 @@ class ModelRouter:
     def _require_resident(self, model: str) -> None:
         if self._of(model) is not self._resident:
             raise InvalidRequest("model", f"{model} does not show its tokenizer here")
+
+    def _tokenizer_of(self, model: str) -> PromptTokenizer:
+        backend = self._of(model)
+        if not isinstance(backend, PromptTokenizer):
+            raise InvalidRequest("model", f"the server of {model} tells no token ids")
+        return backend
 
     def _of(self, model: str) -> AdapterBackend:
         for other in self._others:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from playground.evaluation.metrics import Estimate, difference, estimate
 from playground.evaluation.rows import SetKind
+from playground.evaluation.task_changes import TaskChange, what_was_forgotten
 
 
 class EvaluationStopped(Exception):
@@ -114,7 +115,7 @@ class Advice:
 @dataclass(frozen=True, slots=True)
 class ReportCard:
     """``lanes``: the adapter last, before it what it is compared with. ``made_of`` says which
-    weights and settings the figures come from."""
+    weights and settings the figures come from, ``tasks`` are public ones, before and after."""
 
     lanes: tuple[str, ...]
     parts: tuple[ReportSection, ...]
@@ -122,6 +123,12 @@ class ReportCard:
     reasons: tuple[str, ...]
     made_of: Mapping[str, object] = field(default_factory=dict)
     advice: tuple[Advice, ...] = ()
+    tasks: tuple[TaskChange, ...] = ()
+
+    @property
+    def forgotten(self) -> str:
+        """What became of the public tasks, in a sentence; empty where none was asked."""
+        return what_was_forgotten(self.tasks)
 
     def part(self, kind: SetKind) -> ReportSection | None:
         """Return the section of this kind, if there is one."""

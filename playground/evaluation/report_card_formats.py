@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from playground.evaluation.metrics import Estimate
 from playground.evaluation.report_card import UNBOUNDED, ReportCard, ReportSection
+from playground.evaluation.task_changes import shown
 from playground.files import write_atomic
 from playground.store.report_card_files import REPORT_CARD_FILES, ReportCardFormat
 
@@ -77,8 +78,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["one_line"] = lambda text: " ".join(text.split()) or "(nothing)"
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals["cell"] = cell
     environment.globals["trained_in"] = trained_in
+    environment.globals["figure"] = shown
     return environment
 
 

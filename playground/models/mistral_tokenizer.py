@@ -112,6 +112,11 @@ class MistralTokenizer:
         return frozenset({self._tokenizer.eos_id})
 
     @property
+    def prefix_id(self) -> int:
+        """The beginning-of-sequence token."""
+        return int(self._tokenizer.bos_id)
+
+    @property
     def control_tokens(self) -> Mapping[int, str]:
         """Mistral's ``[NAME]`` as ``<NAME>``."""
         return self._control_tokens

@@ -110,6 +110,14 @@ class TemplateTokenizer:
         return self._end_ids
 
     @property
+    def prefix_id(self) -> int:
+        """The beginning-of-sequence token, or else an end token."""
+        first = self._tokenizer.bos_token_id
+        last = self._tokenizer.eos_token_id
+        known = [token for token in (first, last) if isinstance(token, int)]
+        return known[0] if known else min(self._end_ids, default=0)
+
+    @property
     def control_tokens(self) -> Mapping[int, str]:
         """All special tokens, named by number because their own names may not fit a grammar."""
         return {token: f"<special_{token}>" for token in sorted(self._special_ids)}

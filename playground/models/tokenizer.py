@@ -54,6 +54,13 @@ class ChatTokenizer(Protocol):
         ...
 
     @property
+    def prefix_id(self) -> int:
+        """The token before a text that nothing precedes: the beginning of sequence, or the end
+        token where there is none.
+        """
+        ...
+
+    @property
     def control_tokens(self) -> Mapping[int, str]:
         """Control tokens by id, named as in grammars: ``<TOOL_CALLS>``."""
         ...

@@ -141,6 +141,21 @@ class TokenizerHost(Protocol):
         ...
 
 
+@runtime_checkable
+class PromptTokenizer(Protocol):
+    """A backend that tells a prompt's token ids, also of a model that another server has."""
+
+    async def prompt_ids(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt. Raises `InvalidRequest` where nobody tells them."""
+        ...
+
+    async def prefix_id(self, model: str) -> int | None:
+        """The token before a text that nothing precedes: the beginning of sequence, or the end
+        token where the tokenizer has none. None if nobody tells.
+        """
+        ...
+
+
 def find_model(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
     """The model that answers to ``name``: its whole name, or its adapter's."""
     by_name = (info for info in models if info.name == name)

@@ -186,6 +186,9 @@ class SweepSettings(Section):
         default=(),
         description="Python expression that sweeps may grade by: 'NAME=len(output) < 80'",
     )
+    task_folders: Annotated[Several[ExpandedPath], Flag("--include-path")] = Field(
+        default=(), description="folder of lm-eval task files, beside lm-eval's own"
+    )
 
 
 class AccessSettings(Section):

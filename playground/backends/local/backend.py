@@ -137,6 +137,15 @@ class LocalBackend:
         self._adapter_of(request.model)
         return list((await asyncio.to_thread(self._renderer.render, request)).token_ids)
 
+    async def prompt_ids(self, request: Request) -> list[int]:
+        """Token ids of the request's prompt; see `PromptTokenizer`."""
+        return await self.tokenize(request)
+
+    async def prefix_id(self, model: str) -> int | None:
+        """The token before a text that nothing precedes. Raises `UnknownModel`."""
+        self._adapter_of(model)
+        return self._loaded.tokenizer.prefix_id
+
     async def tokenize_answer(self, request: Request, text: str) -> list[int]:
         """Token ids of ``text`` as the whole answer, with the end behind it."""
         render, answer = self._loaded.tokenizer.render_answer, Message("assistant", text)

@@ -18,7 +18,7 @@ from playground.backends.openai_compatible.asking import (
     list_models,
 )
 from playground.backends.openai_compatible.body import chat_body, completion_body
-from playground.backends.openai_compatible.counting import prompt_tokens
+from playground.backends.openai_compatible.counting import prefix_id, prompt_ids, prompt_tokens
 from playground.backends.openai_compatible.expected import Expected, expected_of
 from playground.backends.openai_compatible.io_loop import IoLoop
 from playground.backends.openai_compatible.offer import described, not_asked_yet
@@ -127,6 +127,15 @@ class RemoteBackend:
         """Tokens of the prompt, counted by the server. Raises `InvalidRequest` where it cannot."""
         served = self._find(request.model)
         return await self._io.run(prompt_tokens(self._wire, request, served.id))
+
+    async def prompt_ids(self, request: Request) -> list[int]:
+        """Token ids of the prompt, as the server tells them; see `PromptTokenizer`."""
+        served = self._find(request.model)
+        return await self._io.run(prompt_ids(self._wire, request, served.id))
+
+    async def prefix_id(self, model: str) -> int | None:
+        """The token before a text that nothing precedes; see `PromptTokenizer`."""
+        return await self._io.run(prefix_id(self._wire, self._find(model).id))
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Answer piece by piece; closing the generator early cancels the request."""

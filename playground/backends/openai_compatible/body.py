@@ -66,10 +66,7 @@ def sampling_body(sampling: Sampling, kind: Kind) -> JsonObject:
         if name == "logprobs":
             continue
         if name == "prompt_logprobs":
-            if value is not None and not kind.prompt_logprobs:
-                raise _lacks("prompt_logprobs", kind, "log-probabilities of the prompt")
-            if value is not None:
-                body[name] = value
+            body |= _prompt_logprobs(sampling, kind)
             continue
         default = {} if name == "logit_bias" else parameter.default
         if value == default and name not in kind.always:
@@ -79,6 +76,19 @@ def sampling_body(sampling: Sampling, kind: Kind) -> JsonObject:
         elif value != default:
             raise _lacks(name, kind, "this parameter")
     return body
+
+
+def _prompt_logprobs(sampling: Sampling, kind: Kind) -> JsonObject:
+    wanted = sampling.prompt_logprobs
+    if wanted is None:
+        return {}
+    if not kind.prompt_logprobs:
+        raise _lacks("prompt_logprobs", kind, "log-probabilities of the prompt")
+    if kind.prompt_logprobs == "vllm":
+        return {"prompt_logprobs": wanted}
+    if sampling.max_tokens != 0:
+        raise _lacks("prompt_logprobs", kind, "log-probabilities of the prompt beside an answer")
+    return {"echo": True, "logprobs": wanted}
 
 
 def message_body(message: Message, kind: Kind) -> JsonObject:

@@ -49,8 +49,9 @@ class Kind:
 
     ``sampling`` maps our names to its; those of ``always`` are sent with their default, too.
     ``formats`` are the response formats it is known to take, ``format_style`` how they are written.
-    ``prompts``: raw prompts as text, as token ids. ``asks`` are the capabilities that only a trial
-    request shows. ``counts``: how it counts a prompt's tokens.
+    ``prompts``: raw prompts as text, as token ids. ``prompt_logprobs``: by vLLM's parameter of that
+    name, or by OpenAI's ``echo``, which is asked for without an answer only. ``asks`` are the
+    capabilities that only a trial request shows. ``counts``: how it counts a prompt's tokens.
     """
 
     name: BackendKind
@@ -60,7 +61,7 @@ class Kind:
     formats: frozenset[FormatKind] = frozenset({"schema"})
     format_style: Literal["openai", "vllm", "llama.cpp", "together"] = "openai"
     prompts: frozenset[Literal["text", "tokens"]] = frozenset({"text"})
-    prompt_logprobs: bool = False
+    prompt_logprobs: Literal["", "vllm", "echo"] = ""
     usage_option: bool = True
     forced_call: str = "required"
     names_call: bool = True
@@ -86,7 +87,7 @@ VLLM = Kind(
     formats=_ALL_FORMATS,
     format_style="vllm",
     prompts=_BOTH,
-    prompt_logprobs=True,
+    prompt_logprobs="vllm",
     continuation="flags",
     template_kwargs=True,
     reasoning_history=True,
@@ -101,6 +102,7 @@ PLAYGROUND = Kind(
     formats=_ALL_FORMATS,
     format_style="vllm",
     prompts=_BOTH,
+    prompt_logprobs="echo",
     continuation="flags",
     template_kwargs=True,
     reasoning_history=True,

@@ -63,6 +63,9 @@ class AnswerReader:
         self._request = request
         self._expected = expected
         self._server = server
+        self._echoes = (
+            server.kind.prompt_logprobs == "echo" and request.sampling.prompt_logprobs is not None
+        )
         self._began = time.monotonic() if began is None else began
         self._first: float | None = None
         self._pieces = 0
@@ -87,6 +90,10 @@ class AnswerReader:
             if scored:
                 yield Delta(prompt_logprobs=prompt_logprobs(scored))
                 scored = None
+            if self._echoes:
+                self._reason = text_at(choice, "finish_reason") or self._reason
+                yield Delta(prompt_logprobs=token_logprobs(choice, {}))
+                continue
             yield from self._choice(choice)
 
     def finish(self) -> Finished:

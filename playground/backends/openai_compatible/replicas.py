@@ -12,11 +12,11 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from playground.backends.openai_compatible.backend import RemoteBackend
 from playground.errors import (
@@ -41,6 +41,7 @@ CHARACTERS_A_TOKEN: Final = 4
 ANSWER_TOKENS: Final = 256
 """What an answer without a limit is taken for."""
 FIRST_WAIT_S: Final = 0.5
+Answered = TypeVar("Answered")
 FAILOVER = (BackendUnavailable, BackendBusy, EngineStopped, UnknownModel)
 
 
@@ -127,10 +128,24 @@ class ReplicatedBackend:
 
     async def count_tokens(self, request: Request) -> int:
         """Tokens of the prompt, counted by one of the servers. Raises `InvalidRequest`."""
+        return await self._by_one(request, lambda backend: backend.count_tokens(request))
+
+    async def prompt_ids(self, request: Request) -> list[int]:
+        """Token ids of the prompt, as one of the servers tells them; see `PromptTokenizer`."""
+        return await self._by_one(request, lambda backend: backend.prompt_ids(request))
+
+    async def prefix_id(self, model: str) -> int | None:
+        """The token before a text, as one of the servers tells it; see `PromptTokenizer`."""
+        request = Request(model, prompt="a")
+        return await self._by_one(request, lambda backend: backend.prefix_id(model))
+
+    async def _by_one(
+        self, request: Request, ask: Callable[[RemoteBackend], Awaitable[Answered]]
+    ) -> Answered:
         failed: list[PlaygroundError] = []
         for each in self._order(request):
             try:
-                return await each.backend.count_tokens(request)
+                return await ask(each.backend)
             except FAILOVER as error:
                 self._put_aside(each, error)
                 failed.append(error)

@@ -72,7 +72,8 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Everything that a sweep is. ``judge`` is the model that judges where a grader names none;
-    ``notes`` say what an import changed."""
+    ``notes`` say what an import changed. ``tasks`` are those of lm-eval whose rows these are
+    (`playground.lab.sweeps.harness`)."""
 
     name: str
     prompts: tuple[SweepPrompt, ...]
@@ -83,6 +84,7 @@ class Sweep:
     price: ModelPrice = DEFAULT_PRICE
     judge: str = ""
     notes: tuple[str, ...] = field(default_factory=tuple)
+    tasks: tuple[str, ...] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -93,7 +95,7 @@ class Sweep:
     @property
     def labels(self) -> tuple[str, ...]:
         """A name for each cell: what is not the same in all of them."""
-        several = (len(self.prompts) > 1, len(self.models) > 1)
+        several = (len(self.prompts) > 1, len(self.models) > 1 or bool(self.tasks))
         names = list(dict.fromkeys(name for settings in self.settings for name in settings))
         varied = [
             name
@@ -128,7 +130,7 @@ class Sweep:
             "judge": self.judge,
             "notes": list(self.notes),
         }
-        return body
+        return body | ({"tasks": list(self.tasks)} if self.tasks else {})
 
     @property
     def content_hash(self) -> str:

@@ -53,10 +53,8 @@ class SweepKind:
     def run(self, job: Job, hooks: JobHooks) -> Mapping[str, object] | None:
         """Ask what is not answered yet, and write the result."""
         sweep = stored_sweep(job.folder)
-        hooks.set_phase("waiting for the model")
-        while self._backend.loading:
-            if hooks.stop_event.wait(LOADING_POLL_S):
-                return None
+        if not wait_for_model(self._backend, hooks):
+            return None
         hooks.set_phase("asking")
         try:
             result = asyncio.run(
@@ -65,7 +63,7 @@ class SweepKind:
                     sweep,
                     job.folder / ANSWERS_FILE,
                     hooks.stop_event,
-                    _logging_to(job.folder / LOG_FILE),
+                    logging_to(job.folder / LOG_FILE),
                 )
             )
         except SweepStopped:
@@ -90,7 +88,16 @@ class SweepKind:
         """All of it is in its folder."""
 
 
-def _logging_to(path: Path) -> Callable[[int, int], None]:
+def wait_for_model(backend: Backend, hooks: JobHooks) -> bool:
+    """Wait until the model is loaded; False if the job is stopped before."""
+    hooks.set_phase("waiting for the model")
+    while backend.loading:
+        if hooks.stop_event.wait(LOADING_POLL_S):
+            return False
+    return True
+
+
+def logging_to(path: Path) -> Callable[[int, int], None]:
     """Return what writes progress into a job's log, twice a second at most."""
     began, last = time.monotonic(), 0.0
     before: int | None = None

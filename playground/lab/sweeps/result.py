@@ -25,14 +25,21 @@ PASS = 1.0 - 1e-9
 
 
 class SweepResult:
-    """A sweep with its answers; some may be missing while it runs."""
+    """A sweep with its answers; some may be missing while it runs. ``figures`` are lm-eval's, of
+    a sweep of its tasks."""
 
     def __init__(
-        self, sweep: Sweep, answers: Mapping[Key, SweepAnswer], weights: Sequence[Provenance] = ()
+        self,
+        sweep: Sweep,
+        answers: Mapping[Key, SweepAnswer],
+        weights: Sequence[Provenance] = (),
+        figures: Sequence[Json] = (),
     ) -> None:
         self.sweep = sweep
+        self.figures = figures
         self.answers = answers
         self.labels = sweep.labels
+        self.weights = tuple(weights)
         self._provenance = dict(zip(sweep.models, weights, strict=False))
         self._weights = {
             grader.name: grader.weight
@@ -123,6 +130,7 @@ class SweepResult:
                 for cell in cells[1:]
                 if len(ordered) == total
             ],
+            **({"figures": list(self.figures)} if self.figures else {}),
             "answers": [self.answer_json(answer) for answer in ordered],
         }
 
@@ -146,6 +154,8 @@ class SweepResult:
 
         Returns the rows, which ``finetune check`` takes, and how many have no right answer.
         """
+        if self.sweep.tasks:
+            raise InvalidRequest("sweep", "rows of a benchmark are not to be trained on")
         rows, without = [], 0
         for answer in self.worst(cell, most):
             row = self.sweep.rows[answer.row]

@@ -32,10 +32,10 @@ class SweepStopped(Exception):
     """Whoever wanted the sweep wants it no longer, or not now."""
 
 
-async def models_of(backend: Backend, sweep: Sweep) -> tuple[ModelInfo, ...]:
-    """Return the models of a sweep as they are served now. Raises `UnknownModel`."""
+async def models_of(backend: Backend, names: Sequence[str]) -> tuple[ModelInfo, ...]:
+    """Return models as they are served now. Raises `UnknownModel`."""
     served = await backend.models()
-    return tuple(require_model(served, name) for name in sweep.models)
+    return tuple(require_model(served, name) for name in names)
 
 
 async def run_sweep(
@@ -51,7 +51,7 @@ async def run_sweep(
     set, `UnknownModel`, `Conflict` if a model's weights are others by now, and `EngineStopped`; the
     answers so far are kept then.
     """
-    infos = await models_of(backend, sweep)
+    infos = await models_of(backend, sweep.models)
     weights = [info.provenance.weights() for info in infos]
     file = AnswersFile.open(path, sweep, weights)
     for key in [key for key, kept in file.answers.items() if kept.error]:

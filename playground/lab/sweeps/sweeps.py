@@ -15,11 +15,20 @@ from typing import Self
 from playground.errors import InvalidSettings, UnknownJob, UnknownSweep
 from playground.evaluation.expressions import expression_problem
 from playground.evaluation.grader_forms import NO_EXPRESSIONS, read_graders
+from playground.evaluation.harness.tasks import require_harness
 from playground.files import atomic_folder
-from playground.jobs import Jobs, JobSnapshot, JobSummary
+from playground.jobs import JobKind, Jobs, JobSnapshot, JobSummary
 from playground.jobs.index import Signature, signature_of
 from playground.lab.sweeps.answers_file import read_answers
 from playground.lab.sweeps.definition import Sweep
+from playground.lab.sweeps.harness import HarnessRun, is_harness, read_harness_run
+from playground.lab.sweeps.harness_job import (
+    HARNESS,
+    SHOWN_FILE,
+    HarnessKind,
+    shown_result,
+    write_run,
+)
 from playground.lab.sweeps.importing import sweep_of
 from playground.lab.sweeps.job import (
     ANSWERS_FILE,
@@ -46,7 +55,8 @@ class Sweeps:
     """The sweeps of one home. Use it as a context manager.
 
     ``expressions`` are the administrator's Python expressions by name; ``prompts`` is where prompts
-    with versions are kept, ``history`` gives the rows of kept conversations.
+    with versions are kept, ``history`` gives the rows of kept conversations, ``task_folders`` hold
+    tasks for lm-eval.
     """
 
     def __init__(
@@ -56,13 +66,17 @@ class Sweeps:
         expressions: Mapping[str, str] = NO_EXPRESSIONS,
         prompts: PromptSource | None = None,
         history: HistoryRows | None = None,
+        task_folders: Sequence[Path] = (),
     ) -> None:
+        self._home = home
+        self._task_folders = tuple(task_folders)
         self._folder = home / FOLDER
         self._backend = backend
         self.prompts = prompts
         self.history = history
         self.expressions = expressions
-        self._jobs = Jobs(self._folder, [SweepKind(backend)], "evaluate")
+        kinds: list[JobKind] = [SweepKind(backend), HarnessKind(backend, home, self._task_folders)]
+        self._jobs = Jobs(self._folder, kinds, "evaluate")
         self._results: OrderedDict[str, tuple[Signature, SweepResult]] = OrderedDict()
         self._results_lock = threading.Lock()
 
@@ -73,33 +87,42 @@ class Sweeps:
     def __exit__(self, *_: object) -> None:
         self._jobs.close()
 
-    def read(self, body: Mapping[str, Json], read_rows: RowsReader = no_file) -> Sweep:
-        """Read a sweep of ours, OpenAI's or promptfoo's (`sweep_of`) as page and API may ask for
-        it. Raises `InvalidRequest` for what is wrong in it."""
+    def read(self, body: Mapping[str, Json], read_rows: RowsReader = no_file) -> Sweep | HarnessRun:
+        """Read a sweep of ours, OpenAI's or promptfoo's (`sweep_of`), or tasks of lm-eval, as page
+        and API may ask for it. Raises `InvalidRequest` for what is wrong in it."""
+        if is_harness(body):
+            require_harness()
+            return read_harness_run(body, self._task_folders)
         return sweep_of(body, Sources(self.prompts, read_rows, expressions=self.expressions))
 
     def check_grader(self, body: JsonObject) -> None:
         """Raises `InvalidRequest` for what is wrong in one grader."""
         read_graders([body], "grader", expressions=self.expressions)
 
-    async def start(self, sweep: Sweep) -> JobSnapshot:
+    async def start(self, sweep: Sweep | HarnessRun) -> JobSnapshot:
         """Queue a sweep. Raises `UnknownModel`, and `Conflict` where another server of the same
         home does the sweeps."""
-        await models_of(self._backend, sweep)
+        await models_of(self._backend, sweep.models)
         self._jobs.require_available()
         made = time.strftime("%Y%m%d%H%M%S", time.gmtime())
         folder = self._folder / f"sweep-{made}-{secrets.token_hex(3)}"
+        models = list(sweep.models)
+        if isinstance(sweep, HarnessRun):
+            with atomic_folder(folder) as new:
+                write_run(new, sweep)
+            tasks = {"cells": len(models), "models": models, "prompts": [sweep.title]}
+            return self._jobs.add(folder, HARNESS, sweep.name, tasks)
         with atomic_folder(folder) as new:
             write_sweep(new, sweep)
         about = {
-            "cells": len(sweep.cells), "rows": len(sweep.rows), "models": list(sweep.models),
+            "cells": len(sweep.cells), "rows": len(sweep.rows), "models": models,
             "prompts": [prompt.name for prompt in sweep.prompts],
         }  # fmt: skip
         return self._jobs.add(folder, SWEEP, sweep.name, about)
 
     def list(self) -> tuple[JobSummary, ...]:
         """All sweeps, the latest first."""
-        return self._jobs.list(SWEEP)
+        return self._jobs.list()
 
     def snapshot(self, sweep_id: str) -> JobSnapshot:
         """Return where a sweep stands. Raises `UnknownSweep`."""
@@ -108,14 +131,18 @@ class Sweeps:
 
     def result(self, sweep_id: str) -> SweepResult:
         """Return a sweep with the answers so far. Raises `UnknownSweep`."""
-        folder = self.snapshot(sweep_id).folder
-        signature = signature_of(folder / ANSWERS_FILE)
+        job = self.snapshot(sweep_id)
+        folder, is_harness_run = job.folder, job.kind == HARNESS
+        signature = signature_of(folder / (SHOWN_FILE if is_harness_run else ANSWERS_FILE))
         with self._results_lock:
             known = self._results.get(sweep_id)
             if known and known[0] == signature:
                 return known[1]
-            sweep = known[1].sweep if known else stored_sweep(folder)
-            result = SweepResult(sweep, *read_answers(folder / ANSWERS_FILE))
+            if is_harness_run:
+                result = shown_result(folder)
+            else:
+                sweep = known[1].sweep if known else stored_sweep(folder)
+                result = SweepResult(sweep, *read_answers(folder / ANSWERS_FILE))
             self._results[sweep_id] = (signature, result)
             self._results.move_to_end(sweep_id)
             while len(self._results) > MAX_OPEN_RESULTS:

@@ -126,7 +126,7 @@ def _setup(models: Sequence[ModelInfo], saved: bool, history: bool) -> SetupPart
             elem_id="ev-price",
         )
         document = gr.File(
-            label="A sweep, promptfoo or OpenAI evals file (YAML, JSON)",
+            label="A sweep, lm-eval tasks, promptfoo or OpenAI evals file (YAML, JSON)",
             file_types=[".yaml", ".yml", ".json"],
             height=120,
             elem_id="ev-document",

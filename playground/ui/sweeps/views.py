@@ -8,6 +8,7 @@ from typing import Final, TypedDict
 from playground.evaluation.significance import PairedComparison
 from playground.jobs import JobSnapshot, JobSummary, State
 from playground.lab.sweeps.answers_file import SweepAnswer
+from playground.lab.sweeps.harness_job import HARNESS
 from playground.lab.sweeps.result import SweepResult
 from playground.protocol.json_types import Json, JsonObject, object_at
 from playground.ui.components.markup import render
@@ -42,9 +43,13 @@ def sweep_label(sweep: JobSummary) -> str:
 
 def head_html(sweep: JobSnapshot, notes: Sequence[str]) -> str:
     """Return name, state and progress of a sweep."""
-    figures = [f"{sweep.input.get('cells')} cells × {sweep.input.get('rows')} rows"]
+    figures = [f"{sweep.input.get('cells')} cells"]
+    rows = sweep.input.get("rows") or sweep.result.get("rows")
+    if rows:  # those of tasks are known once they are loaded
+        figures[0] += f" × {rows} rows"
     if sweep.progress.total:
-        figures.append(f"{sweep.progress.done:,} of {sweep.progress.total:,} answers")
+        asked = "requests" if sweep.kind == HARNESS else "answers"
+        figures.append(f"{sweep.progress.done:,} of {sweep.progress.total:,} {asked}")
     if sweep.seconds_left is not None and sweep.state == "running":
         figures.append(f"about {sweep.seconds_left:.0f} s left")
     errors = sweep.result.get("errors")

@@ -41,9 +41,12 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 
 
 @pytest.fixture(scope="module")
-def router(playground_url: str, backend: LocalBackend) -> Iterator[ModelRouter]:
+def router(
+    playground_url: str, backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelRouter]:
     """The resident model, and the one of the other process."""
-    settings = load_settings({"backends": [f"far=playground+{playground_url}"]})
+    home = str(tmp_path_factory.mktemp("home"))
+    settings = load_settings({"home": home, "backends": [f"far=playground+{playground_url}"]})
     with beside_remotes(settings, backend, "sweep") as made:
         yield made
 
@@ -68,6 +71,19 @@ async def test_far_model_answers_as_near(router: ModelRouter) -> None:
     near = await answer(router, Request("embedded", HELLO, sampling=GREEDY))
     assert far.text == near.text
     assert far.usage.completion_tokens == near.usage.completion_tokens
+
+
+async def test_far_prompt_is_scored_as_near(router: ModelRouter) -> None:
+    scored, ids, prefix = [], [], []
+    for model in (FAR, "embedded"):
+        ids.append(await router.prompt_ids(Request(model, HELLO)))
+        prefix.append(await router.prefix_id(model))
+        asked = Sampling(temperature=0.0, max_tokens=0, prompt_logprobs=1)
+        got = await collect(router.stream(Request(model, prompt=tuple(ids[-1]), sampling=asked)))
+        scored.append([token.logprob for token in got.prompt_logprobs[1:]])
+    assert ids[0] == ids[1]
+    assert prefix[0] == prefix[1] is not None
+    assert scored[0] == pytest.approx(scored[1], abs=1e-4)
 
 
 async def test_far_capabilities_are_found(router: ModelRouter) -> None:
