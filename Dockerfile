@@ -14,7 +14,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY playground playground
 COPY finetune finetune
 RUN python3 -m venv /opt/playground \
-    && /opt/playground/bin/python -m pip install --no-cache-dir -c constraints.txt '.[postgresql]'
+    && /opt/playground/bin/python -m pip install --no-cache-dir -c constraints.txt '.[postgresql,oidc]'
 
 FROM ${BASE}
 # Triton compiles a launcher for each kernel.

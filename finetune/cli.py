@@ -1,5 +1,6 @@
 """The `finetune` command. Its commands import heavy libraries when they run, for a quick --help."""
 
+import os
 import sys
 
 import typer
@@ -19,6 +20,7 @@ from finetune.commands.common import BAD_INPUT
 from finetune.commands.data import check, preview
 from finetune.commands.export import export
 from finetune.commands.training import plan, rerun, resume, train
+from finetune.training.processes import launch_of
 from playground.errors import PlaygroundError
 from playground.runtime import quiet_libraries
 
@@ -51,5 +53,14 @@ def main() -> None:
     try:
         cli()
     except PlaygroundError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(f"error: {_label()}{error.message}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+
+
+def _label() -> str:
+    """Which of several processes says it; the first one speaks for all."""
+    try:
+        launch = launch_of(os.environ)
+    except PlaygroundError:
+        return ""
+    return launch.label if launch.rank else ""

@@ -19,7 +19,7 @@ from playground.files import modified_s
 from playground.settings import Settings
 
 if TYPE_CHECKING:
-    from playground.access import Access
+    from playground.access import Access, Budgets
     from playground.backends.local import LocalBackend
     from playground.backends.openai_compatible import AnyRemote
     from playground.backends.router import ModelRouter
@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from playground.store.conversations import Conversations
     from playground.store.responses import Responses
     from playground.tools import Toolbox
+    from playground.tracing import Tracer
 
 CONFIG_FILE = "config.json"
 UNKNOWN_WINDOW = 4096
 """Tokens of context that the page counts with until a model without a config here is loaded."""
 
+FLUSH_S = 1.0
+"""Time for answers that ended to be counted, before the next one of the same client begins."""
 BATCH_RESERVE = 8
 """Requests of batches that wait in the engine, so that it never runs short of them."""
 
@@ -157,6 +160,25 @@ def beside_remotes(
 
 
 @contextmanager
+def open_tracer(settings: Settings) -> "Iterator[Tracer | None]":
+    """Begin to send traces where the settings say; None, and nothing imported, where nowhere.
+
+    Raises `InvalidSettings` if what sends them is not installed.
+    """
+    chosen = settings.telemetry
+    if chosen.otlp_endpoint is None:
+        yield None
+        return
+    try:
+        from playground.telemetry import OtlpTracer
+    except ImportError as error:
+        problem = f"pip install 'mistral-playground[otel]' to send traces: {error}"
+        raise InvalidSettings(f"telemetry.otlp_endpoint: {problem}") from error
+    with closing(OtlpTracer(chosen.otlp_endpoint, captures_content=chosen.trace_content)) as tracer:
+        yield tracer
+
+
+@contextmanager
 def open_people(settings: Settings) -> "Iterator[Access]":
     """Open the accounts and keys; raises `InvalidSettings` for a server open by mistake."""
     from playground.access import open_access
@@ -167,6 +189,8 @@ def open_people(settings: Settings) -> "Iterator[Access]":
     finally:
         if access.people:
             access.people.close()
+        if access.links:
+            access.links.close()
 
 
 @contextmanager
@@ -260,6 +284,21 @@ def open_usage(settings: Settings, base: str) -> "Iterator[UsageMeter]":
     )  # fmt: skip
     with closing(UsageMeter(store, chosen, base)) as meter:
         yield meter
+
+
+def budgets_of(settings: Settings, access: "Access", usage: "UsageMeter") -> "Budgets | None":
+    """Return what answers may cost; None where there are no accounts."""
+    from playground.access import Budgets
+
+    if access.people is None:
+        return None
+    return Budgets(
+        settings.limits,
+        settings.usage,
+        access.people,
+        usage.store,
+        partial(usage.flush, FLUSH_S),
+    )
 
 
 @contextmanager

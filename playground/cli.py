@@ -1,5 +1,5 @@
 """The `playground` command: serve (the default), chat, sweep, eval, plan, bench, models, settings,
-feedback, prompts, history, users, keys, usage.
+feedback, prompts, history, users, keys, links, usage.
 
 Its options are generated from the settings; see `playground.commands.options`. Commands that read
 the database are imported when they are called: SQLAlchemy takes longer to import than all others.
@@ -24,7 +24,7 @@ from playground.errors import InvalidSettings, PlaygroundError
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
-OF_THE_DATABASE = ("feedback", "prompts", "users", "keys", "history", "usage")
+OF_THE_DATABASE = ("feedback", "prompts", "users", "keys", "links", "history", "usage")
 """Each the name of a module in `playground.commands` and of the command in it."""
 
 

@@ -9,6 +9,9 @@ new error is a class here and its line in this tree, which a test compares with 
     │   └── ContextOverflow   Prompt and answer do not fit in the model's context window.
     ├── Unauthorized          A request does not carry the API key.
     ├── Forbidden             Whoever asks may not do this.
+    │   ├── LinkClosed        The link to a demo is forged, expired, revoked or used up.
+    │   └── SignInRefused     A provider, or what it says of somebody, does not let them in.
+    ├── ProviderUnavailable   The provider that signs people in cannot be reached.
     ├── UnknownModel          A request names a model that is not served.
     │   └── AdapterChanged    The adapter's name now points at another version.
     ├── UnknownAdapter        The store has no adapter, or no version, of this name.
@@ -16,6 +19,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── UnknownExport         There is no export of this name.
     ├── UnknownAccount        There is no account of this name.
     ├── UnknownKey            There is no API key of this id.
+    ├── UnknownLink           There is no link to a demo of this id.
     ├── UnknownJob            There is no training job with this id.
     ├── UnknownSweep          There is no sweep with this id.
     ├── UnknownBatch          There is no batch of this id.
@@ -26,6 +30,7 @@ new error is a class here and its line in this tree, which a test compares with 
     ├── Conflict              The operation is not allowed in the current state.
     ├── Overloaded            The queue is full; the same request may succeed in a moment.
     ├── LimitReached          A client has had its share; the message says when there is more.
+    │   └── BudgetSpent       A budget in USD is used up; the message says when it is renewed.
     ├── RequestFailed         The engine could not finish this request; others are not affected.
     ├── EngineStopped         The engine is shutting down, or its thread died.
     ├── BackendUnavailable    A remote backend cannot be reached, or does not answer as it should.
@@ -145,6 +150,25 @@ class Forbidden(PlaygroundError):
     code = "forbidden"
 
 
+class LinkClosed(Forbidden):
+    """The link to a demo is forged, expired, revoked or used up."""
+
+    code = "link_closed"
+
+
+class SignInRefused(Forbidden):
+    """A provider, or what it says of somebody, does not let them in."""
+
+    code = "sign_in_refused"
+
+
+class ProviderUnavailable(PlaygroundError):
+    """The provider that signs people in cannot be reached."""
+
+    kind = "unavailable"
+    code = "provider_unavailable"
+
+
 class UnknownModel(PlaygroundError):
     """A request names a model that is not served."""
 
@@ -221,6 +245,16 @@ class UnknownKey(PlaygroundError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"there is no API key {key!r}")
+
+
+class UnknownLink(PlaygroundError):
+    """There is no link to a demo of this id."""
+
+    kind = "not_found"
+    code = "link_not_found"
+
+    def __init__(self, link: str) -> None:
+        super().__init__(f"there is no link {link!r}")
 
 
 class UnknownJob(PlaygroundError):
@@ -330,6 +364,12 @@ class LimitReached(PlaygroundError):
     def __init__(self, problem: str, retry_after_s: float) -> None:
         super().__init__(problem)
         self.retry_after_s = retry_after_s
+
+
+class BudgetSpent(LimitReached):
+    """A budget in USD is used up; the message says when it is renewed."""
+
+    code = "insufficient_quota"  # OpenAI's
 
 
 class RequestFailed(PlaygroundError):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from playground.app import (
+    budgets_of,
     expected_model,
     model_spec,
     open_batches,
@@ -33,6 +34,7 @@ from playground.app import (
     open_responses,
     open_sweeps,
     open_tools,
+    open_tracer,
     open_usage,
     start_backend,
 )
@@ -176,7 +178,7 @@ def serve(settings: Settings) -> None:
 
         settings.home.mkdir(parents=True, exist_ok=True)
         info = expected_model(settings)
-        fair_use = FairUse(settings.limits, settings.engine.max_sequences)
+        fair_use = FairUse(settings.limits, settings.engine.max_sequences, has_budgets=True)
         backend = DeferredBackend(info, fair_use.turn)
         loader = ModelLoader(settings, backend, ResidentModel(info.name, model_spec(settings)))
         try:
@@ -201,17 +203,34 @@ def _serve_on(
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
     from playground.access import DemoRules
     from playground.backends.router import ModelRouter
+    from playground.lab.live import LiveFigures
     from playground.lab.metrics import Metrics
+    from playground.lab.traces import Traces
     from playground.services import Services
     from playground.studio.studio import Studio
 
     isolated = settings.training.isolated
-    metrics = Metrics(loader.resident.name, loader.engine_stats, lambda: studio.jobs.list())
+    metrics = Metrics(
+        loader.resident.name, loader.engine_stats, lambda: studio.jobs.list(), fair_use.waiting
+    )
+    live = LiveFigures(metrics)
 
     def watch(request: "Request", server: str, events: "Events") -> "Events":
-        return metrics.watch(request, server, usage.watch(request, server, events))
+        counted = metrics.watch(request, server, usage.watch(request, server, events))
+        return Traces(tracer).watch(request, server, counted) if tracer else counted
+
+    def watch_paid(request: "Request", server: str, events: "Events") -> "Events":
+        return watch(request, server, budgets.watch(request, server, events) if budgets else events)
+
+    def watch_guests(request: "Request", server: str, events: "Events") -> "Events":
+        watched = watch_paid(request, server, events)
+        return access.links.watch(request, server, watched) if access.links else watched
+
+    def serve_unpromoted(model: str) -> object:
+        return studio.serve_unpromoted(model, f"link {model}")
 
     with (
+        open_tracer(settings) as tracer,
         open_people(settings) as access,
         open_tools(settings) as toolbox,
         open_feedback(settings) as feedback,
@@ -222,7 +241,7 @@ def _serve_on(
         open_remotes(settings) as remotes,
         closing(backend),
         open_sweeps(
-            settings, ModelRouter(backend, remotes, watch), prompts, conversations
+            settings, ModelRouter(backend, remotes, watch_paid), prompts, conversations
         ) as sweeps,
         closing(
             Studio(
@@ -232,13 +251,19 @@ def _serve_on(
                 loader.throttle,
                 isolated=isolated,
                 judged_rows=settings.training.judged_rows,
+                tracer=tracer,
             )
         ) as studio,
         open_batches(settings) as batches,
         open_completions(settings) as completions,
+        closing(live),
     ):
+        live.start()
+        budgets = budgets_of(settings, access, usage)
         services = Services.create(
-            ModelRouter(backend, remotes, watch, DemoRules(settings.access)),
+            ModelRouter(
+                backend, remotes, watch_guests, DemoRules(settings.access), serve_unpromoted
+            ),
             settings,
             replace(access, fair_use=fair_use),
             toolbox=toolbox,
@@ -252,6 +277,8 @@ def _serve_on(
             conversations=conversations,
             usage=usage,
             metrics=metrics,
+            tracer=tracer,
+            live=live,
         )
         config = uvicorn.Config(
             build_app(services),
@@ -260,8 +287,9 @@ def _serve_on(
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ws="none",
         )
-        address = _address(listener, settings.server.host)
-        if access.asks and access.people and (token := access.people.setup_token()):
+        address = _address(listener, settings.server.host) + settings.server.root_path
+        has_passwords = access.asks and not settings.access.oidc.only
+        if has_passwords and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)
         Server(config, backend, loader, studio, address, settings.server.drain_s).run([listener])
 

@@ -5,6 +5,7 @@ from typing import TypedDict, Unpack
 
 from playground.access import Access
 from playground.lab.batches import Batches
+from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
@@ -18,6 +19,7 @@ from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.studio.studio import Studio
 from playground.tools import Toolbox
+from playground.tracing import Tracer
 
 
 class Parts(TypedDict, total=False):
@@ -34,6 +36,8 @@ class Parts(TypedDict, total=False):
     conversations: Conversations | None
     usage: UsageMeter | None
     metrics: Metrics | None
+    tracer: Tracer | None
+    live: LiveFigures | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Services:
     conversations: Conversations | None = None
     usage: UsageMeter | None = None
     metrics: Metrics | None = None
+    tracer: Tracer | None = None
+    live: LiveFigures | None = None
 
     @classmethod
     def create(

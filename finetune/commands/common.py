@@ -12,6 +12,7 @@ from playground.settings import load_settings
 
 if TYPE_CHECKING:
     from finetune.recipe import Recipe
+    from finetune.training.processes import Processes
     from playground.models.loaded import LoadedModel
     from playground.models.tokenizer import ChatTokenizer
     from playground.models.unloaded import UnloadedBase
@@ -91,14 +92,20 @@ def tokenizer_of(model: str) -> "ChatTokenizer":
     return load_tokenizer(locate(ModelSpec(model), home()))
 
 
-def base_of(recipe: "Recipe") -> "LoadedModel":
-    """Load the recipe's base model."""
+def base_of(recipe: "Recipe", processes: "Processes | None" = None) -> "LoadedModel":
+    """Load the recipe's base model; of several processes each onto its own device."""
+    from playground.models.download import locate
     from playground.models.loader import load
     from playground.models.spec import ModelSpec
 
     spec = ModelSpec(
-        recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
+        recipe.base_model,
+        precision=recipe.precision,
+        quantization=recipe.quantization,
+        device=processes.device if processes else "auto",
     )
+    if processes:
+        processes.on_first(lambda: locate(spec, home()))  # downloaded and converted once
     return load(spec, home=home())
 
 

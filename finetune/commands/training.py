@@ -1,8 +1,11 @@
 """`finetune plan`, `train`, `resume`, `rerun`."""
 
+import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +34,9 @@ from finetune.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from finetune.training.hooks import Log
+    from finetune.recipe import Recipe
+    from finetune.training.hooks import Log, Trained, TrainingHooks
+    from finetune.training.processes import Processes
     from playground.models.loaded import LoadedModel
     from playground.studio.runs import Run
 
@@ -53,19 +58,27 @@ def plan(
     available: Annotated[
         float | None, typer.Option(min=0.1, help="GiB to plan for; by default what is free here.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes, a GPU each, that divide a step (DDP).")
+    ] = 1,
 ) -> None:
     """Print how much memory training takes, before anything is loaded, and what would fit."""
+    from finetune.training.plan import gradient_bytes
     from finetune.training.plan import plan as plan_training
     from playground.models.config import choose_device
     from playground.models.plan import available_bytes
 
     chosen = recipe_of(recipe, recipe_changes(changes, base_model=model, max_length=max_length))
-    plan = plan_training(chosen, home=home())
+    plan = plan_training(chosen, home=home(), processes=processes)
     free = round(available * GIB) if available else available_bytes(choose_device("auto"))
     table = Table("part", "GiB")
     for name, value in plan.rows():
         table.add_row(name, f"{value / GIB:,.2f}")
     Console().print(table)
+    if processes > 1:
+        print(_divided(chosen, processes))
+        exchanged = gradient_bytes(plan) / 1e6
+        print(f"each holds all of the above, and sends {exchanged:,.0f} MB of gradients a step")
     fits = "fits" if plan.fits(free) else "does not fit"
     print(f"{fits} into {free / GIB:,.1f} GiB")
     tokens = plan.largest_micro_batch(free)
@@ -104,8 +117,10 @@ def train(
     from finetune.data.formats import read_columns
     from finetune.report import report
     from finetune.training.duration import duration_text
+    from finetune.training.processes import check_strategy, launch_of
+    from finetune.training.share import share_of
     from playground.errors import InvalidSettings
-    from playground.studio.runs import discarded_if_nothing_saved, new_run
+    from playground.studio.runs import new_run
 
     options = {
         "base_model": model,
@@ -116,49 +131,72 @@ def train(
         "lora_r": lora_r,
         "seed": seed,
     }
-    chosen = recipe_of(recipe, recipe_changes(changes, **options))
-    if out and out.exists():
-        raise InvalidSettings(f"{out} is there already; choose another name or remove it")
-    mapping = read_columns(columns)
-    tokenizer = tokenizer_of(chosen.base_model)
-    checked = report(
-        prepare(files, tokenizer, home(), evaluation, mapping, PrepareHooks(show_progress)), chosen
-    )
-    print_findings(checked, sys.stderr)
-    if checked.problems:
-        raise typer.Exit(BAD_INPUT)
-    print(
-        f"{checked.num_trained:,} training examples, "
-        f"{checked.num_trained_tokens:,} trained tokens, {checked.num_errors:,} errors, "
-        f"about {checked.steps} steps in {duration_text(checked.seconds)}"
-    )
-    run = new_run(home(), name, chosen, files, evaluation, mapping)
-    with discarded_if_nothing_saved(run):
-        _execute(run, out)
+
+    def new() -> "Run":
+        chosen = recipe_of(recipe, recipe_changes(changes, **options))
+        check_strategy(os.environ, chosen.quantization)
+        share_of(chosen, launch_of(os.environ).number)
+        if out and out.exists():
+            raise InvalidSettings(f"{out} is there already; choose another name or remove it")
+        mapping = read_columns(columns)
+        tokenizer = tokenizer_of(chosen.base_model)
+        dataset = prepare(
+            files, tokenizer, home(), evaluation, mapping, PrepareHooks(show_progress)
+        )
+        checked = report(dataset, chosen)
+        print_findings(checked, sys.stderr)
+        if checked.problems:
+            raise typer.Exit(BAD_INPUT)
+        print(
+            f"{checked.num_trained:,} training examples, "
+            f"{checked.num_trained_tokens:,} trained tokens, {checked.num_errors:,} errors, "
+            f"about {checked.steps} steps in {duration_text(checked.seconds)}"
+        )
+        return new_run(home(), name, chosen, files, evaluation, mapping)
+
+    _execute(new, out, is_new=True)
 
 
 def resume(run: RunName, out: Out = None) -> None:
-    """Resume a run that was stopped or killed, from its last complete checkpoint."""
+    """Resume a run that was stopped or killed, from its last complete checkpoint.
+
+    As many processes as divide the recipe's step may do so, not only as many as began it.
+    """
     from playground.errors import InvalidSettings
     from playground.studio.runs import find_run
 
-    stored = find_run(home(), run)
-    if stored.adapter:
-        raise InvalidSettings(f"run {stored.folder.name} is finished")
-    _warn_of_packages(stored)
+    def stored() -> "Run":
+        found = find_run(home(), run)
+        if found.adapter:
+            raise InvalidSettings(f"run {found.folder.name} is finished")
+        _check_launch(found)
+        return found
+
     _execute(stored, out)
 
 
 def rerun(run: RunName, out: Out = None) -> None:
     """Train again from a run's folder: same recipe, same rows, same seed, the same adapter."""
-    from playground.studio.runs import discarded_if_nothing_saved, find_run
+    from playground.studio.runs import find_run
     from playground.studio.runs import rerun as run_again
 
-    stored = find_run(home(), run)
-    _warn_of_packages(stored)
-    again = run_again(home(), stored)
-    with discarded_if_nothing_saved(again):
-        _execute(again, out, promote=False)
+    def again() -> "Run":
+        stored = find_run(home(), run)
+        _check_launch(stored)
+        return run_again(home(), stored)
+
+    _execute(again, out, is_new=True, promote=False)
+
+
+def _check_launch(run: "Run") -> None:
+    """Refuse what cannot train a run that is there already; warn of other packages."""
+    from finetune.training.processes import check_strategy, launch_of
+    from finetune.training.share import share_of
+
+    recipe = run.recipe
+    check_strategy(os.environ, recipe.quantization)
+    share_of(recipe, launch_of(os.environ).number)
+    _warn_of_packages(run)
 
 
 def _warn_of_packages(run: "Run") -> None:
@@ -174,36 +212,95 @@ def _print_log(values: "Log") -> None:
     Console(highlight=False).print("  ".join(shown))
 
 
-def _execute(run: "Run", out: Path | None, *, promote: bool = True) -> None:
+def _execute(
+    find: "Callable[[], Run]", out: Path | None, *, is_new: bool = False, promote: bool = True
+) -> None:
+    """Train the run that ``find`` returns, in all processes; publish it in the first."""
     from finetune.training.hooks import TrainingHooks
+    from finetune.training.processes import joined, launch_of
     from playground.errors import PlaygroundError
-    from playground.studio.runs import copy_adapter, execute, has_saved
+    from playground.studio.runs import open_run
 
     hooks = TrainingHooks(on_log=_print_log)
+    label = launch_of(os.environ).label
+    try:
+        with joined(os.environ) as processes:
+            folder = processes.on_first(lambda: find().folder)
+            _stop_on_signals(hooks.stop_event)
+            trained = _train(open_run(folder), processes, hooks, is_new=is_new)
+            is_first = processes.is_first
+    except (PlaygroundError, typer.Exit):
+        raise
+    except Exception as error:
+        print(f"error: {label}the run failed: {type(error).__name__}: {error}", file=sys.stderr)
+        raise typer.Exit(FAILED_RUN) from error
+    if is_first:
+        _finish(trained, out, hooks.stop_event, promote=promote)
+
+
+def _stop_on_signals(event: threading.Event) -> None:
+    """Let SIGTERM and Ctrl-C save a checkpoint and end the run."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        hooks.stop_event.set()
+        event.set()
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, stop)
-    print(f"run {run.folder.name}")
-    loaded = base_of(run.recipe)
-    try:
-        done = execute(run, loaded, hooks)
-    except PlaygroundError:
-        raise
-    except Exception as error:
-        print(f"error: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
-        if has_saved(run):
-            print(f"what is saved stays: finetune resume {run.folder.name}", file=sys.stderr)
-        raise typer.Exit(FAILED_RUN) from error
+
+
+def _train(
+    run: "Run", processes: "Processes", hooks: "TrainingHooks", *, is_new: bool
+) -> "tuple[Run, LoadedModel, Trained]":
+    from playground.errors import PlaygroundError
+    from playground.studio.runs import discarded_if_nothing_saved, execute, has_saved
+
+    keeping = processes.is_first and is_new
+    with discarded_if_nothing_saved(run) if keeping else nullcontext():
+        if processes.is_first:
+            print(f"run {run.folder.name}")
+            if processes.number > 1:
+                print(_divided(run.recipe, processes.number))
+        loaded = base_of(run.recipe, processes)
+        try:
+            return run, loaded, execute(run, loaded, hooks, processes)
+        except PlaygroundError:
+            raise
+        except Exception:
+            if processes.is_first and has_saved(run):
+                print(f"what is saved stays: finetune resume {run.folder.name}", file=sys.stderr)
+            raise
+
+
+def _divided(recipe: "Recipe", number: int) -> str:
+    """Say what each of several processes does of a step."""
+    from finetune.training.share import share_of
+
+    share = share_of(recipe, number)
+    total = recipe.micro_batch_size * recipe.gradient_accumulation_steps
+    return (
+        f"{number} processes, each with the whole base and {share.sequences} of a step's {total} "
+        f"sequences: {share.gradient_accumulation_steps} micro batches of {share.micro_batch_size}"
+    )
+
+
+def _finish(
+    trained: "tuple[Run, LoadedModel, Trained]",
+    out: Path | None,
+    stop_event: threading.Event,
+    *,
+    promote: bool,
+) -> None:
+    """Say how far the run came, and put its adapter where it belongs."""
+    from playground.studio.runs import copy_adapter
+
+    run, loaded, done = trained
     if done.folder is None:
         print(f"stopped after step {done.steps}; go on: finetune resume {run.folder.name}")
         return
     if out:
         folder = copy_adapter(done.folder, out)
     else:
-        folder = _into_store(run, loaded, hooks.stop_event, promote=promote)
+        folder = _into_store(run, loaded, stop_event, promote=promote)
     print(f"{folder}: {done.steps} steps, loss {done.loss:.4f}, {done.seconds:.0f} s")
 
 

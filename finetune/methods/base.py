@@ -40,7 +40,10 @@ class Method(Protocol):
 
     ``sequences_per_row`` is how many sequences a row of a micro batch is in memory, forward and
     backward; ``forwards_per_row`` how many more are only run forward (the reference's).
-    ``uses_replay`` says whether general rows are mixed in.
+    ``uses_replay`` says whether general rows are mixed in. ``splits_micro_batches`` says whether
+    the loss stays the same if a micro batch is divided among processes; ``padding_row`` is a row
+    of `columns` without a trained token, if there can be one: such rows fill the last step's micro
+    batches.
     """
 
     @property
@@ -57,6 +60,12 @@ class Method(Protocol):
 
     @property
     def uses_replay(self) -> bool: ...  # noqa: D102
+
+    @property
+    def splits_micro_batches(self) -> bool: ...  # noqa: D102
+
+    @property
+    def padding_row(self) -> "Mapping[str, list[int]] | None": ...  # noqa: D102
 
     def uses_packing(self, recipe: Recipe) -> bool:
         """Whether several rows share a sequence."""

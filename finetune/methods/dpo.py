@@ -19,6 +19,8 @@ class Dpo:
     sequences_per_row = 2
     forwards_per_row = 2
     uses_replay = False
+    splits_micro_batches = True
+    padding_row = None
 
     def uses_packing(self, recipe: Recipe) -> bool:  # noqa: ARG002
         """Pairs never share a sequence."""
@@ -41,7 +43,7 @@ class Dpo:
         """Build a DPOTrainer over token ids."""
         from trl import DPOConfig
 
-        from finetune.methods.preference_trainers import PairsTrainer
+        from finetune.methods.trainers import PairsTrainer
 
         return PairsTrainer(
             model=parts.model,

@@ -25,6 +25,8 @@ class Kto:
     sequences_per_row = 1
     forwards_per_row = 3
     uses_replay = False
+    splits_micro_batches = False
+    padding_row = None
 
     def uses_packing(self, recipe: Recipe) -> bool:  # noqa: ARG002
         """Answers are mixed within a micro batch, so rows never share a sequence."""
@@ -64,7 +66,7 @@ class Kto:
         """Build a KTOTrainer over token ids."""
         from trl import KTOConfig
 
-        from finetune.methods.preference_trainers import UnpairedTrainer
+        from finetune.methods.trainers import UnpairedTrainer
 
         return UnpairedTrainer(
             model=parts.model,

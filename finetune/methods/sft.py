@@ -1,9 +1,10 @@
 """Supervised fine-tuning: the loss is over the answers of conversations, or over plain text."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from finetune.data.examples import AnyExample, TrainingExample
+from finetune.data.examples import MASKED, AnyExample, TrainingExample
 from finetune.methods.base import Columns, TrainerParts
 from finetune.recipe import Recipe
 
@@ -19,6 +20,10 @@ class Sft:
     sequences_per_row = 1
     forwards_per_row = 0
     uses_replay = True
+    splits_micro_batches = True
+    padding_row: Mapping[str, list[int]] = MappingProxyType(
+        {"input_ids": [0, 0], "labels": [MASKED, MASKED], "seq_lengths": [2]}
+    )
 
     def uses_packing(self, recipe: Recipe) -> bool:
         """Whether the recipe wants it."""
@@ -42,14 +47,16 @@ class Sft:
 
     def build_trainer(self, recipe: Recipe, parts: TrainerParts) -> "Trainer":
         """Build an SFTTrainer that prepares nothing itself."""
-        from trl import SFTConfig, SFTTrainer
+        from trl import SFTConfig
         from trl.trainer import utils
+
+        from finetune.methods.trainers import ExamplesTrainer
 
         # Without Triton, TRL 1.16 scores the positions without a label, too, which spares Neuron a
         # compilation; on a CPU they are most of a step's time.
         utils._use_triton = lambda device: device.type in ("cpu", "cuda", "xpu")
 
-        return SFTTrainer(
+        return ExamplesTrainer(
             model=parts.model,
             args=SFTConfig(
                 **parts.arguments,

@@ -18,11 +18,13 @@ from transformers import (
     TrainerControl,
     TrainerState,
     TrainingArguments,
+    set_seed,
 )
 
 from finetune.data.examples import MASKED, TrainingExample
 from finetune.training.checkpoints import keep_within
 from finetune.training.hooks import Log
+from finetune.training.processes import Processes
 from playground.files import write_atomic
 from playground.models.tokenizer import ChatTokenizer
 
@@ -90,10 +92,11 @@ def read_log(path: Path) -> list[Log]:
 
 
 class StopOnEvent(TrainerCallback):  # type: ignore[misc]
-    """Ends a run after the current step, with a checkpoint, once ``event`` is set."""
+    """Ends a run after the current step, with a checkpoint, once ``event`` is set in a process."""
 
-    def __init__(self, event: threading.Event) -> None:
+    def __init__(self, event: threading.Event, processes: Processes) -> None:
         self._event = event
+        self._processes = processes
 
     def on_step_end(
         self,
@@ -102,10 +105,34 @@ class StopOnEvent(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,
         **_: object,
     ) -> None:
-        """Tell the trainer to save and to end."""
-        if self._event.is_set():
+        """Tell the trainer to save and to end, in all processes at the same step."""
+        if self._processes.any(self._event.is_set()):
+            self._event.set()
             control.should_save = True
             control.should_training_stop = True
+
+
+class SeedOfProcess(TrainerCallback):  # type: ignore[misc]
+    """Gives each of several processes random numbers of its own, for dropout and noise.
+
+    A checkpoint has those of as many processes as wrote it, and the trainer restores them after
+    this; with another number of processes they begin anew.
+    """
+
+    def __init__(self, seed: int, resumed_at: int) -> None:
+        self._seed = seed
+        self._resumed_at = resumed_at
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,  # noqa: ARG002
+        **_: object,
+    ) -> None:
+        """Seed Python's, numpy's and torch's generators."""
+        place = self._resumed_at * args.world_size + args.process_index
+        set_seed((self._seed + place) % 2**32)
 
 
 class DiskBudget(TrainerCallback):  # type: ignore[misc]

@@ -21,7 +21,9 @@ METRICS_FILE, SAMPLES_FILE = "metrics.jsonl", "samples.jsonl"
 RECIPE_FILE, DATA_HASH_FILE = "recipe.yaml", "data.sha256"
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 STATE_FILE = "trainer_state.json"
-OTHER_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", CONFIG_FILE)
+OTHER_FILES = ("optimizer.pt", "scheduler.pt", CONFIG_FILE)
+RNG_FILE, RNG_FILES = "rng_state.pth", "rng_state_*.pth"
+"""Of one process, and of each of several, which are there before ``trainer_state.json`` is."""
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -50,7 +52,8 @@ def problem_of(checkpoint: Path) -> str | None:
                 return f"{WEIGHTS_FILE} is empty"
     except (OSError, SafetensorError) as error:
         return f"{WEIGHTS_FILE}: {error}"
-    for name in OTHER_FILES:
+    several = [path.name for path in checkpoint.glob(RNG_FILES)]
+    for name in (*OTHER_FILES, *(several or [RNG_FILE])):
         path = checkpoint / name
         if not path.is_file() or not path.stat().st_size:
             return f"{name} is missing or empty"

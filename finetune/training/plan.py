@@ -16,6 +16,7 @@ at 8,192; Axolotl reports about 21 GB for Devstral-24B at r=32, T = 4,096, this 
 GPU these are estimates.
 """
 
+import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from finetune.methods import method_of
 from finetune.recipe import Recipe
+from finetune.training.share import share_of
 from playground.models.catalogue import find
 from playground.models.config import choose_device, choose_dtype
 from playground.models.conversion.convert import planned_config
@@ -33,6 +35,7 @@ from playground.models.plan import count_parameters, plan_for_config
 from playground.models.spec import ModelSpec
 
 FP32_ADAM, EIGHT_BIT_ADAM = 16.0, 10.03
+FP32_BYTES = 4
 FUSED_HEAD = 2**30
 MAX_TOKENS_TRIED = 131_072
 
@@ -94,9 +97,19 @@ class TrainingPlan:
         ]
 
 
-def plan(recipe: Recipe, *, home: Path | None = None) -> TrainingPlan:
-    """Plan a recipe. Raises what `fetch` and `planned_config` raise for an unknown base."""
-    return plan_for(recipe, config_of(recipe, home), choose_device("auto"))
+def plan(recipe: Recipe, *, home: Path | None = None, processes: int = 1) -> TrainingPlan:
+    """Plan what each of ``processes`` takes for a recipe.
+
+    Raises what `fetch` and `planned_config` raise for an unknown base, and what `share_of` raises.
+    """
+    share = share_of(recipe, processes)
+    part = dataclasses.replace(recipe, micro_batch_size=share.micro_batch_size)
+    return plan_for(part, config_of(recipe, home), choose_device("auto"))
+
+
+def gradient_bytes(plan: TrainingPlan) -> int:
+    """Return the bytes of gradients that each process sends to the others at every step."""
+    return plan.adapter_parameters * FP32_BYTES
 
 
 def config_of(recipe: Recipe, home: Path | None = None) -> PretrainedConfig:

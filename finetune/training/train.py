@@ -30,6 +30,7 @@ from finetune.training.callbacks import (
     MetricsLog,
     PeakMemory,
     SampleAnswers,
+    SeedOfProcess,
     StopOnEvent,
     read_log,
 )
@@ -44,7 +45,9 @@ from finetune.training.checkpoints import (
     step_of,
 )
 from finetune.training.hooks import Trained, TrainingHooks
+from finetune.training.processes import ALONE, Processes
 from finetune.training.schedule import epochs_of, schedule_epochs
+from finetune.training.share import share_of
 from finetune.training.trainer import build_trainer, check_targets
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
@@ -66,6 +69,7 @@ class _Run:
     folder: Path
     name: str
     hooks: TrainingHooks
+    processes: Processes
 
 
 def train(
@@ -75,30 +79,29 @@ def train(
     folder: Path,
     name: str,
     hooks: TrainingHooks | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train in ``folder``, or resume from its last complete checkpoint; ``folder/adapter`` is then
-    the adapter ``name``, whole or absent.
+    the adapter ``name``, whole or absent. All ``processes`` call it; the first one writes.
 
     Works on a copy of the base that shares its weights, so the base may answer requests meanwhile.
-    Raises `InvalidSettings` if nothing would be trained, if the rows do not fit the method, or if
-    the folder belongs to another recipe or other rows.
+    Raises `InvalidSettings` if nothing would be trained, if the rows do not fit the method, if the
+    folder belongs to another recipe or other rows, or if the processes do not divide a step.
     """
     hooks = hooks or TrainingHooks()
     check_examples(method_of(recipe), recipe, data.train)
     check_targets(recipe, loaded.model)
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / ADAPTER_FOLDER).exists():
-        raise InvalidSettings(f"{folder / ADAPTER_FOLDER} is there already; the run is over")
-    _claim(folder, recipe, data)
-    checkpoint = last_complete(folder / CHECKPOINTS_FOLDER)
+    share_of(recipe, processes.number)
+    checkpoint = processes.on_first(lambda: _begin(recipe, data, folder))
+    processes.check_same(f"{loaded.weights_hash} {data.sha256}", "a base or rows")
     resumed_at = step_of(checkpoint) if checkpoint else 0
     # trainers patch the model that they are given
-    run = _Run(recipe, shared_weight_copy(loaded), data, folder, name, hooks)
+    run = _Run(recipe, shared_weight_copy(loaded), data, folder, name, hooks, processes)
     sequences = schedule_epochs(recipe, data.train, data.replay, length_of)
     start_s = time.monotonic()
     with all_cores():
         trainer = build_trainer(
-            recipe, run.loaded, sequences, data.eval, folder / CHECKPOINTS_FOLDER
+            recipe, run.loaded, sequences, data.eval, folder / CHECKPOINTS_FOLDER, processes
         )
         _check_disk(run, trainer)
         if hooks.throttle:
@@ -107,19 +110,29 @@ def train(
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.monotonic() - start_s
         steps, loss = result.global_step, _mean_loss(folder / METRICS_FILE)
-        if hooks.stop_event.is_set() and steps < trainer.state.max_steps:
+        if processes.any(hooks.stop_event.is_set()) and steps < trainer.state.max_steps:
             return Trained(None, steps, loss, seconds, resumed_at)
-        metrics = {"steps": steps, "loss": loss, "seconds": seconds, "peak_bytes": peak.bytes}
+        metrics = {"steps": steps, "loss": loss, "seconds": seconds}
+        metrics |= {"peak_bytes": max(processes.gather(peak.bytes)), "processes": processes.number}
         if data.eval:
             metrics |= trainer.evaluate()
             metrics.pop("epoch", None)  # the trainer takes all epochs for one
-        adapter = _write_adapter(trainer, run, metrics)
+        adapter = processes.on_first(lambda: _write_adapter(trainer, run, metrics))
     return Trained(adapter, steps, loss, seconds, resumed_at)
+
+
+def _begin(recipe: Recipe, data: TrainingData, folder: Path) -> Path | None:
+    """Claim the folder; return the checkpoint to resume from, if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / ADAPTER_FOLDER).exists():
+        raise InvalidSettings(f"{folder / ADAPTER_FOLDER} is there already; the run is over")
+    _claim(folder, recipe, data)
+    return last_complete(folder / CHECKPOINTS_FOLDER)
 
 
 def _mean_loss(path: Path) -> float:
     """Over all steps: transformers' own leaves out those before a resume."""
-    losses = [line["loss"] for line in read_log(path) if "loss" in line]
+    losses = [line["loss"] for line in read_log(path) if "loss" in line] if path.exists() else []
     return sum(losses) / len(losses) if losses else float("nan")
 
 
@@ -150,13 +163,25 @@ def _check_disk(run: _Run, trainer: Trainer) -> None:
 
 
 def _add_callbacks(trainer: Trainer, run: _Run, resumed_at: int) -> PeakMemory:
-    recipe, hooks = run.recipe, run.hooks
-    epochs = epochs_of(recipe, len(run.data.train))
+    recipe, hooks, processes = run.recipe, run.hooks, run.processes
     peak = PeakMemory()
-    metrics = run.folder / METRICS_FILE
     trainer.add_callback(peak)
-    trainer.add_callback(MetricsLog(metrics, epochs, resumed_at, hooks.on_log))
-    trainer.add_callback(StopOnEvent(hooks.stop_event))
+    trainer.add_callback(StopOnEvent(hooks.stop_event, processes))
+    if processes.number > 1:
+        trainer.add_callback(SeedOfProcess(recipe.seed, resumed_at))
+    if processes.is_first:
+        _add_writers(trainer, run, resumed_at)
+    if recipe.early_stopping_patience:
+        trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
+    return peak
+
+
+def _add_writers(trainer: Trainer, run: _Run, resumed_at: int) -> None:
+    """Add what writes to the run's folder."""
+    recipe = run.recipe
+    epochs = epochs_of(recipe, len(run.data.train))
+    metrics = run.folder / METRICS_FILE
+    trainer.add_callback(MetricsLog(metrics, epochs, resumed_at, run.hooks.on_log))
     trainer.add_callback(DiskBudget(round(recipe.disk_budget_gb * 1e9)))
     candidates = run.data.eval or run.data.train
     examples = [example for example in candidates if isinstance(example, TrainingExample)]
@@ -165,9 +190,6 @@ def _add_callbacks(trainer: Trainer, run: _Run, resumed_at: int) -> PeakMemory:
         trainer.add_callback(
             SampleAnswers(path, recipe.sample_steps, examples, run.loaded.tokenizer)
         )
-    if recipe.early_stopping_patience:
-        trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
-    return peak
 
 
 def _throttle(

@@ -13,12 +13,16 @@ from datasets import Dataset
 from peft import LoraConfig
 from peft.optimizers import create_loraplus_optimizer
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, Trainer
 
 from finetune.data.examples import AnyExample
 from finetune.methods import TrainerParts, method_of
+from finetune.methods.base import Columns
 from finetune.recipe import UNSERVED_MODULES, Recipe, target_names
 from finetune.training.init_adapter import start_from
+from finetune.training.processes import ALONE, STEP_TIMEOUT, Processes
+from finetune.training.share import Share, share_of
 from finetune.training.weight_space import use_weight_space
 from playground.errors import InvalidSettings
 from playground.models.config import has_fast_bf16
@@ -34,16 +38,22 @@ def build_trainer(
     sequences: Sequence[Sequence[AnyExample]],
     eval_examples: Sequence[AnyExample],
     folder: Path,
+    processes: Processes = ALONE,
 ) -> Trainer:
-    """Build a trainer whose adapter is in fp32 and starts from the recipe's seed."""
+    """Build a trainer whose adapter is in fp32 and starts from the recipe's seed, and which takes
+    this process's share of every step."""
     _check_tracker(recipe)
+    share = share_of(recipe, processes.number)
     torch.manual_seed(recipe.seed)
     method = method_of(recipe)
     eval_sequences = [[example] for example in eval_examples]
+    columns = method.columns(recipe, sequences)
+    if method.padding_row and processes.number > 1:
+        columns = _padded(columns, method.padding_row, share.micro_batch_size * processes.number)
     parts = TrainerParts(
         model=loaded.model,
-        arguments=_arguments(recipe, loaded, folder, evaluates=bool(eval_examples)),
-        train_dataset=Dataset.from_dict(method.columns(recipe, sequences)),
+        arguments=_arguments(recipe, loaded, folder, share, evaluates=bool(eval_examples)),
+        train_dataset=Dataset.from_dict(columns),
         eval_dataset=Dataset.from_dict(method.columns(recipe, eval_sequences))
         if eval_examples
         else None,
@@ -66,7 +76,23 @@ def build_trainer(
         trainer.optimizer = create_loraplus_optimizer(
             trainer.model, optimizer, loraplus_lr_ratio=recipe.loraplus_lr_ratio, **options
         )
+    if processes.number > 1:
+        _exchange_adapter_only(trainer.model)
     return trainer
+
+
+def _padded(columns: Columns, row: Mapping[str, list[int]], multiple: int) -> Columns:
+    """Fill up to a multiple with rows that train nothing; accelerate would repeat the first."""
+    missing = -len(next(iter(columns.values()))) % multiple
+    return {name: [*values, *[row[name]] * missing] for name, values in columns.items()}
+
+
+def _exchange_adapter_only(model: nn.Module) -> None:
+    """Keep DDP from sending the whole base around at the start: every process has loaded it."""
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    buffers = [name for name, _ in model.named_buffers()]
+    ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+    ignore(model, [*frozen, *buffers])  # type: ignore[no-untyped-call]
 
 
 def _no_model_card(*_: object, **__: object) -> None:
@@ -108,16 +134,16 @@ def _check_tracker(recipe: Recipe) -> None:
 
 
 def _arguments(
-    recipe: Recipe, loaded: LoadedModel, folder: Path, *, evaluates: bool
+    recipe: Recipe, loaded: LoadedModel, folder: Path, share: Share, *, evaluates: bool
 ) -> Mapping[str, object]:
     is_cpu = on_cpu(loaded)
     if _has_slow_attention(recipe, loaded):
         loaded.model.set_attn_implementation("eager")
     return {
         "output_dir": str(folder),
-        "per_device_train_batch_size": recipe.micro_batch_size,
+        "per_device_train_batch_size": share.micro_batch_size,
         "per_device_eval_batch_size": recipe.micro_batch_size,
-        "gradient_accumulation_steps": recipe.gradient_accumulation_steps,
+        "gradient_accumulation_steps": share.gradient_accumulation_steps,
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": recipe.lr_scheduler_type,
         "warmup_steps": recipe.warmup_ratio,
@@ -137,6 +163,8 @@ def _arguments(
         "disable_tqdm": True,
         "train_sampling_strategy": "sequential",
         "dataloader_pin_memory": not is_cpu,
+        "ddp_find_unused_parameters": False,
+        "ddp_timeout": round(STEP_TIMEOUT.total_seconds()),
         "report_to": [] if recipe.report_to == "none" else [recipe.report_to],
         **_saving(recipe, evaluates=evaluates),
     }

@@ -16,9 +16,14 @@ from torch import Tensor, nn
 def use_weight_space(model: nn.Module) -> int:
     """Change the forward of all LoRA layers of a model; return how many there are.
 
-    For adapters without dropout over weights that are not quantized, which are PEFT's `Linear`.
+    For adapters without dropout. Layers over quantized weights stay as they are: integers packed
+    for a CPU are PEFT's `Linear`, too.
     """
-    layers = [module for module in model.modules() if isinstance(module, Linear)]
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, Linear) and module.get_base_layer().weight.is_floating_point()
+    ]
     for layer in layers:
         layer.forward = partial(_forward, layer)
     return len(layers)

@@ -3,9 +3,11 @@ ask `Access`.
 """
 
 from playground.access.access import Access, Credentials, check_exposure, open_access
+from playground.access.budgets import Budgets
 from playground.access.demo import DemoRules
 from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity, acting_as, current_identity
+from playground.access.links import DemoLinks
 from playground.access.people import People
 from playground.access.roles import ROLES, SCOPES, Area
 
@@ -15,7 +17,9 @@ __all__ = [
     "SCOPES",
     "Access",
     "Area",
+    "Budgets",
     "Credentials",
+    "DemoLinks",
     "DemoRules",
     "FairUse",
     "Identity",

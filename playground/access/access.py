@@ -7,13 +7,16 @@ import secrets
 from dataclasses import dataclass, field
 
 from playground.access.fair_use import FairUse
-from playground.access.identity import LOCAL, Identity
+from playground.access.identity import LOCAL, Identity, LinkRules
+from playground.access.links import DemoLinks
+from playground.access.oidc import OidcSignIn, open_oidc
 from playground.access.paths import EXPORTS, NAMED_ENDPOINT, area_of
 from playground.access.people import People
 from playground.access.roles import EVERY_AREA, Area, areas_of_role, areas_of_scopes
-from playground.errors import InvalidSettings, Unauthorized
+from playground.errors import InvalidSettings, LinkClosed, Unauthorized
 from playground.settings import AccessSettings, Settings
 from playground.store.accounts import Account, Accounts, ApiKey
+from playground.store.links import Links
 
 PAGE = "/"
 UPLOADS = ("/gradio_api/upload", "/gradio_api/upload_progress")
@@ -22,12 +25,14 @@ UPLOADS = ("/gradio_api/upload", "/gradio_api/upload_progress")
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a request brings: its Authorization header (or a key in ``x-api-key``), the cookies of
-    a session that signed in and of the page, and the address that it comes from."""
+    a session that signed in and of the page, and the address that it comes from. ``link`` is the
+    token of the link that it came by: nothing else counts then."""
 
     authorization: str | None = None
     session: str | None = None
     page: str | None = None
     address: str = ""
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class Access:
 
     ``people`` holds accounts and keys; ``asks`` says whether the page wants people to sign in,
     and ``demo`` whether visitors may use it as guests without. ``fair_use`` knows what is left to
-    each client, ``tabs`` are those of guests.
+    each client, ``tabs`` are those of guests, ``links`` lead to a part of the demo, ``oidc`` lets a
+    provider sign people in.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -45,14 +51,26 @@ class Access:
     demo: bool = False
     fair_use: FairUse | None = None
     tabs: frozenset[str] | None = None
+    links: DemoLinks | None = None
+    oidc: OidcSignIn | None = None
 
     @classmethod
-    def from_settings(cls, settings: AccessSettings, people: People | None = None) -> "Access":
-        """Return the access that the settings describe; accounts need ``people``."""
+    def from_settings(
+        cls,
+        settings: AccessSettings,
+        people: People | None = None,
+        links: DemoLinks | None = None,
+    ) -> "Access":
+        """Return the access that the settings describe; accounts need ``people``.
+
+        Raises `InvalidSettings` for a provider that cannot be asked.
+        """
         key = settings.api_key
         asks = people is not None and settings.asks
         demo, tabs = asks and settings.demo, frozenset[str](settings.demo_tabs)
-        return cls(key.get_secret_value() if key else None, people, asks, demo, tabs=tabs)
+        oidc = open_oidc(settings.oidc, people) if people else None
+        secret = key.get_secret_value() if key else None
+        return cls(secret, people, asks, demo, tabs=tabs, links=links, oidc=oidc)
 
     @property
     def needs_key(self) -> bool:
@@ -62,12 +80,12 @@ class Access:
     def admit(self, method: str, path: str, given: Credentials) -> Identity:
         """Return who asks, if this is open to them; ``path`` is plain (`paths.area_of`).
 
-        Raises `Unauthorized` where it is not known who asks, and `Forbidden`.
+        Raises `Unauthorized` where it is not known who asks, `LinkClosed` and `Forbidden`.
         """
         area = area_of(method, path)
         try:
             identity = self.identify(given, is_page=path == PAGE)
-        except Unauthorized:
+        except (Unauthorized, LinkClosed):
             if area is Area.PUBLIC:
                 return Identity(
                     "nobody", f"address:{given.address}", frozenset({area}), via="visit"
@@ -79,11 +97,13 @@ class Access:
         return identity
 
     def identify(self, given: Credentials, *, is_page: bool = False) -> Identity:
-        """Return who asks. Raises `Unauthorized` for a wrong key, and for nobody.
+        """Return who asks. Raises `Unauthorized` for a wrong key, and for nobody, and `LinkClosed`.
 
         ``is_page``: it is the page that is asked for, which a visitor may load where the API alone
         has a key.
         """
+        if given.link is not None:
+            return self._of_link(given.link, given, is_page)
         if not self.needs_key:
             return LOCAL
         scheme, _, key = (given.authorization or "").partition(" ")
@@ -135,6 +155,19 @@ class Access:
             return Identity("the page", f"address:{given.address}", EVERY_AREA, via="visit")
         raise Unauthorized
 
+    def _of_link(self, token: str, given: Credentials, is_page: bool) -> Identity:
+        """A guest of the link, whatever key or session they bring."""
+        if self.links is None or not self.asks:
+            raise LinkClosed("this server has no links: nobody signs in here")
+        link = self.links.opened(token, anew=is_page)
+        visitor = f"{link.id} {given.page or given.address}"
+        owner = f"guest_{hashlib.sha256(visitor.encode()).hexdigest()[:24]}"
+        rules = LinkRules(link.id, link.models, link.system_prompt)
+        return Identity(
+            "a guest", f"address:{given.address}", areas_of_role("guest"), owner, "guest", "visit",
+            frozenset({link.tab}), rules,
+        )  # fmt: skip
+
     def _of_account(self, account: Account) -> Identity:
         areas, client = areas_of_role(account.role), f"account:{account.id}"
         tabs = self.tabs if account.role == "guest" else None
@@ -152,10 +185,12 @@ def open_access(settings: Settings) -> Access:
     """
     check_exposure(settings)
     chosen = settings.access
-    people = People(Accounts(settings.home, settings.store.url), chosen.session_hours)
+    accounts = Accounts(settings.home, settings.store.url)
+    people = People(accounts, chosen.session_hours)
     if chosen.password is not None:
         people.ensure_admin(chosen.password.get_secret_value())
-    return Access.from_settings(chosen, people)
+    links = DemoLinks(Links(settings.home, settings.store.url), accounts)
+    return Access.from_settings(chosen, people, links)
 
 
 def check_exposure(settings: Settings) -> None:

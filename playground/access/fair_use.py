@@ -44,11 +44,13 @@ class FairUse:
 
     ``slots`` is how many requests are answered at once. One client has half of them at most, so
     that another one's request begins at once however many the first one sent; those that wait are
-    taken client by client, in turn.
+    taken client by client, in turn. ``has_budgets``: a day's tokens of accounts and keys are
+    counted by `Budgets`, from what is kept; here those of everybody else.
     """
 
-    def __init__(self, settings: LimitSettings, slots: int) -> None:
+    def __init__(self, settings: LimitSettings, slots: int, *, has_budgets: bool = False) -> None:
         self._settings = settings
+        self._has_budgets = has_budgets
         self._slots = slots
         self._most = min(settings.concurrent_answers or slots, max(1, slots // 2))
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -68,7 +70,7 @@ class FairUse:
             yield Turn(request)
             return
         allowed = self._within_caps(request)
-        self._spend_request(identity.client)
+        self._spend_request(identity)
         await self._wait(identity.client)
         turn = Turn(allowed)
         try:
@@ -76,14 +78,14 @@ class FairUse:
         finally:
             self._release(identity.client)
             if turn.usage:
-                self._spend_tokens(identity.client, turn.usage.total_tokens)
+                self._spend_tokens(identity, turn.usage.total_tokens)
 
     def headers(self, identity: Identity) -> Mapping[str, str]:
         """Return what is left to a client, as OpenAI's API says it."""
         found: dict[str, str] = {}
         if identity.via == "local":
             return found
-        for item, word in (*self._requests(), *self._tokens()):
+        for item, word in (*self._requests(), *self._tokens(identity)):
             if item.GRANULARITY.name == "day":
                 continue
             stats = self._limiter.get_window_stats(item, word, identity.client)
@@ -119,8 +121,10 @@ class FairUse:
         most = self._settings.requests_per_minute
         return [(RateLimitItemPerMinute(most), "requests")] if most else []
 
-    def _tokens(self) -> list[tuple[RateLimitItem, str]]:
+    def _tokens(self, identity: Identity) -> list[tuple[RateLimitItem, str]]:
         minute, day = self._settings.tokens_per_minute, self._settings.tokens_per_day
+        if self._has_budgets and identity.owner and identity.signed_in:
+            day = None
         found: list[tuple[RateLimitItem, str]] = []
         if minute:
             found.append((RateLimitItemPerMinute(minute), "tokens"))
@@ -128,17 +132,18 @@ class FairUse:
             found.append((RateLimitItemPerDay(day), "tokens"))
         return found
 
-    def _spend_request(self, client: str) -> None:
-        for item, word in self._tokens():
+    def _spend_request(self, identity: Identity) -> None:
+        client = identity.client
+        for item, word in self._tokens(identity):
             if not self._limiter.test(item, word, client):
                 raise self._reached(item, word, client)
         for item, word in self._requests():
             if not self._limiter.hit(item, word, client):
                 raise self._reached(item, word, client)
 
-    def _spend_tokens(self, client: str, tokens: int) -> None:
-        for item, word in self._tokens():
-            self._limiter.hit(item, word, client, cost=max(1, tokens))
+    def _spend_tokens(self, identity: Identity, tokens: int) -> None:
+        for item, word in self._tokens(identity):
+            self._limiter.hit(item, word, identity.client, cost=max(1, tokens))
 
     def _reached(self, item: RateLimitItem, word: str, client: str) -> LimitReached:
         wait = self._limiter.get_window_stats(item, word, client).reset_time - time.time()

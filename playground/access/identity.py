@@ -22,10 +22,20 @@ Via = Literal["local", "key", "session", "visit"]
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRules:
+    """What the link that a guest came by opens: these models, in this order; under this system
+    prompt, None for the demo's own."""
+
+    id: str
+    models: tuple[str, ...]
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who asks. ``name`` is for people; ``client`` is whom limits count; ``owner`` is written on
     what they make, empty for the server's own. ``signed_in`` is false for a visit. ``tabs`` are
-    those that are open to a guest, None for all of their areas."""
+    those that are open to a guest, None for all of their areas; ``link`` is what they came by."""
 
     name: str
     client: str
@@ -34,6 +44,7 @@ class Identity:
     role: str = "admin"
     via: Via = "local"
     tabs: frozenset[str] | None = None
+    link: LinkRules | None = None
 
     @property
     def signed_in(self) -> bool:
@@ -57,7 +68,9 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """The id of the API key that was used, empty without one."""
+        """The id of the API key that was used, or of the link; empty without one."""
+        if self.link:
+            return f"link_{self.link.id}"
         return self.client.removeprefix("key:") if self.via == "key" else ""
 
     def may_use(self, area: Area) -> bool:
@@ -73,6 +86,8 @@ class Identity:
         signing in might help."""
         if self.sees(area, tab):
             return
+        if self.link:
+            raise Forbidden("this link does not open that")
         if not self.signed_in:
             raise Unauthorized("sign in to use this")
         if area in self.areas:

@@ -17,6 +17,7 @@ RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     # Nobody is asked.
     ("GET", r"/health|/ready|/docs|/v1/openapi\.json|/version", Area.PUBLIC),
     ("GET|POST", r"/login|/setup", Area.PUBLIC),
+    ("GET", r"/login/oidc(/callback)?", Area.PUBLIC),
     ("POST", r"/logout", Area.PUBLIC),
     ("GET", r"/favicon\.ico|/robots\.txt|/manifest\.json|/theme\.css|/pwa_icon.*", Area.PUBLIC),
     ("GET", r"/(static|assets|svelte)/.*|/gradio_api/theme\.css", Area.PUBLIC),
@@ -46,6 +47,8 @@ RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     ("GET", r"/v1/finetune/download", Area.FINE_TUNE),
     ("DELETE", r"/v1/models/.+", Area.FINE_TUNE),
     ("POST", r"/v1/(un)?load_lora_adapter", Area.FINE_TUNE),
+    # Accounts, keys, the audit log, what the server does: and everything that is not named here.
+    (".*", r"/v1/admin/.*|/metrics", Area.ADMIN),
 )
 _COMPILED: Final = tuple(
     (re.compile(methods), re.compile(path), area) for methods, path, area in RULES

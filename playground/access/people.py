@@ -3,6 +3,7 @@ call this. Knows no HTTP.
 """
 
 import hmac
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ from playground.access.secrets import (
     new_key,
     new_token,
 )
-from playground.errors import Conflict, InvalidRequest, LimitReached, UnknownAccount
-from playground.store.accounts import Account, Accounts, ApiKey, AuditEntry
+from playground.errors import Conflict, InvalidRequest, LimitReached, UnknownAccount, UnknownKey
+from playground.store.accounts import Account, Accounts, ApiKey, AuditEntry, Budget
+from playground.store.identities import Identities
 
 NAME = re.compile(r"[\w.@+-]{1,64}")
 FIRST_ADMIN: Final = "admin"
@@ -47,8 +49,13 @@ class People:
     def __init__(self, accounts: Accounts, session_hours: float = 168.0) -> None:
         self._accounts = accounts
         self._session_s = session_hours * 3600
-        self._attempts = MovingWindowRateLimiter(MemoryStorage())
+        self.attempts = MovingWindowRateLimiter(MemoryStorage())
         self._setup_token: str | None = None
+
+    @property
+    def identities(self) -> Identities:
+        """Who at which provider is which account."""
+        return self._accounts.identities
 
     # Signing in.
 
@@ -56,16 +63,22 @@ class People:
         """Return the token of a new session. Raises `InvalidRequest` if name or password is wrong,
         and `LimitReached` after too many attempts of one address or at one name."""
         for who in (f"address:{address}", f"name:{name}"):
-            if not self._attempts.hit(ATTEMPTS, who):
+            if not self.attempts.hit(ATTEMPTS, who):
                 raise LimitReached("too many attempts to sign in; wait a minute", 60)
-        account = self._find(name)
+        account = self.find(name)
         known = account is not None and not account.disabled
         right = matches(password, account.password if account and known else None)
         if account is None or not right:
             self._accounts.note(name, "sign-in refused", address)
             raise InvalidRequest("password", "name or password is wrong")
         self._accounts.note(account.name, "signed in", address)
-        return self._begin(account)
+        return self.begin_session(account)
+
+    def begin_session(self, account: Account) -> str:
+        """Return the token of a new session of somebody who has signed in."""
+        token = new_token()
+        self._accounts.begin_session(account.id, digest_of(token), time.time() + self._session_s)
+        return token
 
     def sign_out(self, token: str) -> None:
         """End a session; one that has ended is no error."""
@@ -78,7 +91,8 @@ class People:
     def setup_token(self) -> str | None:
         """Return the token of the link at which the first administrator chooses a password; None
         once there is one."""
-        if any(a.role == "admin" and a.password for a in self._accounts.all()):
+        linked = self.identities.linked()
+        if any(a.role == "admin" and (a.password or a.id in linked) for a in self._accounts.all()):
             self._setup_token = None
         elif self._setup_token is None:
             self._setup_token = new_token()
@@ -94,11 +108,11 @@ class People:
             raise Conflict("this link was used already; sign in, or ask an administrator")
         account = self.add_account(name, "admin", password)
         self._setup_token = None
-        return self._begin(account)
+        return self.begin_session(account)
 
     def ensure_admin(self, password: str) -> None:
         """Give the account ``admin`` this password; it is made if there is none."""
-        account = self._find(FIRST_ADMIN)
+        account = self.find(FIRST_ADMIN)
         if account is None:
             self._accounts.add(FIRST_ADMIN, "admin", hash_password(password))
         elif not matches(password, account.password) or account.disabled:
@@ -112,15 +126,32 @@ class People:
         """Return all accounts by name."""
         return self._accounts.all()
 
-    def add_account(self, name: str, role: str, password: str) -> Account:
-        """Make an account. Raises `InvalidRequest` for a name, role or password that is not taken,
-        and `Conflict` if the name is."""
+    def find(self, reference: str) -> Account | None:
+        """Return an account by name or id, None if there is none."""
+        try:
+            return self._accounts.find(reference)
+        except UnknownAccount:
+            return None
+
+    def account(self, reference: str) -> Account:
+        """Return an account by name or id. Raises `UnknownAccount`."""
+        return self._accounts.find(reference)
+
+    def add_account(
+        self, name: str, role: str, password: str | None, budget: Budget = Budget()
+    ) -> Account:
+        """Make an account, without a password for whoever a provider calls by this name.
+
+        Raises `InvalidRequest` for a name, role or password that is not taken, and `Conflict` if
+        the name is.
+        """
         if not NAME.fullmatch(name):
             problem = f"{name!r} must be 1 to 64 letters, digits or . _ - @ +"
             raise InvalidRequest("name", problem)
-        account = self._accounts.add(name, _role(role), hash_password(password))
+        hashed = None if password is None else hash_password(password)
+        account = self._accounts.add(name, _role(role), hashed)
         self._note("account added", f"{name} ({role})")
-        return account
+        return account if budget == Budget() else self.set_budget(account.id, budget)
 
     def change_account(
         self,
@@ -158,7 +189,50 @@ class People:
         self._note("account removed", account.name)
         return account
 
+    def link(self, name: str, issuer: str, subject: str) -> Account:
+        """Let a subject of a provider sign in to an account. Raises `UnknownAccount`,
+        `InvalidRequest` for no subject, and `Conflict` if either is linked."""
+        if not subject.strip() or not issuer:
+            raise InvalidRequest("subject", "name the subject (sub), and set a provider")
+        account = self._accounts.find(name)
+        self.identities.link(account.id, issuer, subject.strip())
+        self._note("account linked", f"{account.name}: {issuer} {subject}")
+        return account
+
+    def unlink(self, name: str) -> Account:
+        """Let no provider sign in to an account. Raises `UnknownAccount`."""
+        account = self._accounts.find(name)
+        self.identities.unlink(account.id)
+        self._note("account unlinked", account.name)
+        return account
+
+    def set_budget(self, name: str, budget: Budget) -> Account:
+        """Give an account another budget. Raises `UnknownAccount`, and `InvalidRequest` for less
+        than nothing."""
+        account = self._accounts.set_budget(name, _checked(budget))
+        self._note("budget changed", f"{account.name}: {_written(budget)}")
+        return account
+
     # Keys.
+
+    def key(self, reference: str) -> ApiKey:
+        """Return a key by its id or first characters. Raises `UnknownKey`."""
+        found = (key for key in self.api_keys() if reference in (key.id, key.hint))
+        key = next(found, None)
+        if key is None:
+            raise UnknownKey(reference)
+        return key
+
+    def set_key_budget(self, reference: str, budget: Budget) -> ApiKey:
+        """Give a key another budget. Raises `UnknownKey`, and `InvalidRequest` for less than
+        nothing."""
+        key = self._accounts.set_key_budget(reference, _checked(budget))
+        self._note("budget changed", f"{key.id} {key.name}: {_written(budget)}")
+        return key
+
+    def payers(self, account_id: str, key_id: str) -> tuple[Account | None, ApiKey | None]:
+        """Return the account and the key of these ids, None for one that there is not."""
+        return self._accounts.payers(account_id, key_id)
 
     def api_keys(self) -> list[ApiKey]:
         """Return all keys, the newest first."""
@@ -171,6 +245,7 @@ class People:
         *,
         account: str | None = None,
         days: float | None = None,
+        budget: Budget = Budget(),
     ) -> NewKey:
         """Make a key, for an account if one is named: it can do no more than that account then.
 
@@ -190,6 +265,7 @@ class People:
             name.strip(), digest_of(secret), secret[:HINT_CHARACTERS], tuple(dict.fromkeys(scopes)),
             account_id=self._accounts.find(account).id if account else None,
             expires=None if days is None else time.time() + days * DAY_S,
+            budget=_checked(budget),
         )  # fmt: skip
         self._note("key added", f"{key.id} {key.name}: {', '.join(key.scopes)}")
         return NewKey(key, secret)
@@ -218,25 +294,31 @@ class People:
         """Close the database."""
         self._accounts.close()
 
-    def _begin(self, account: Account) -> str:
-        token = new_token()
-        self._accounts.begin_session(account.id, digest_of(token), time.time() + self._session_s)
-        return token
-
-    def _find(self, name: str) -> Account | None:
-        try:
-            return self._accounts.find(name)
-        except UnknownAccount:
-            return None
-
     def _require_another_admin(self, name: str) -> None:
         removed = self._accounts.find(name)
         others = (a for a in self._accounts.all() if a.id != removed.id and not a.disabled)
         if removed.role == "admin" and not any(a.role == "admin" for a in others):
             raise Conflict(f"{removed.name} is the last administrator; make another one first")
 
+    def note(self, who: str, what: str, about: str = "") -> None:
+        """Add a line to the audit log."""
+        self._accounts.note(who, what, about)
+
     def _note(self, what: str, about: str) -> None:
-        self._accounts.note(current_identity().name, what, about)
+        self.note(current_identity().name, what, about)
+
+
+def _checked(budget: Budget) -> Budget:
+    for name, usd in (("day", budget.usd_per_day), ("month", budget.usd_per_month)):
+        if usd is not None and not (usd >= 0 and math.isfinite(usd)):
+            raise InvalidRequest(f"usd_per_{name}", f"{usd:g} is no amount of USD")
+    return budget
+
+
+def _written(budget: Budget) -> str:
+    parts = (("day", budget.usd_per_day), ("month", budget.usd_per_month))
+    given = [f"USD {usd:g} a {name}" for name, usd in parts if usd is not None]
+    return ", ".join(given) or "that of the settings"
 
 
 def _role(role: str) -> str:

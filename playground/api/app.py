@@ -30,8 +30,9 @@ from playground.api.feedback import feedback_router
 from playground.api.files import announced_files_router, files_router
 from playground.api.fine_tuning import fine_tuning_router
 from playground.api.gate import Gate
+from playground.api.links import links_router
 from playground.api.messages import messages_router
-from playground.api.metrics import metrics_router
+from playground.api.metrics import live_router, metrics_router
 from playground.api.mistral import mistral_router
 from playground.api.models import models_router, projects_router
 from playground.api.openapi import install_document
@@ -42,12 +43,14 @@ from playground.api.prompt_reference import PromptReferences
 from playground.api.prompts import prompts_router
 from playground.api.request_log import REQUEST_ID, RequestLog
 from playground.api.responses import responses_router
+from playground.api.root import PageRoot, Root
 from playground.api.sign_in import sign_in_router
 from playground.api.stored_chat import stored_chat_router
 from playground.api.sweeps import sweeps_router
 from playground.api.together_tuning import together_download_router, together_tuning_router
 from playground.api.tokenize import tokenize_router
 from playground.api.tokens import tokens_router
+from playground.api.traces import TraceRequests
 from playground.api.uploads import uploads_router
 from playground.api.usage import usage_router
 from playground.backends.low_priority import LowPriority
@@ -72,14 +75,19 @@ def create_api(services: Services) -> FastAPI:
     Without a studio it has no files and no fine-tuning jobs.
     """
     app = FastAPI(openapi_url=None)
+    app.add_middleware(PageRoot)
     app.add_middleware(PageGuard, limits=services.settings.server)
     origins = Origins.from_settings(services.settings)
-    app.add_middleware(Gate, access=services.access, origins=origins)
+    frames = services.settings.server.frame_ancestors
+    app.add_middleware(Gate, access=services.access, origins=origins, frames=frames)
     app.add_middleware(PagePolicy)
     api = Gate(_api(services), services.access, origins)
     app.add_middleware(ApiPaths, api=_with_edge(api, services.settings.server))
     app.add_middleware(Delivery)
+    if services.tracer:
+        app.add_middleware(TraceRequests, tracer=services.tracer)
     app.add_middleware(RequestLog)
+    app.add_middleware(Root, root_path=services.settings.server.root_path)
     app.include_router(sign_in_router(services.access))
     return app
 
@@ -128,9 +136,14 @@ def _api(services: Services) -> FastAPI:
     api.include_router(_health_router(backend))
     if services.metrics:
         api.include_router(metrics_router(services.metrics))
-
+    if services.live:
+        api.include_router(live_router(services.live), prefix="/v1")
     if services.access.people and services.access.needs_key:
-        api.include_router(account_admin_router(services.access.people), prefix="/v1")
+        oidc = services.access.oidc
+        admin = account_admin_router(services.access.people, oidc.issuer if oidc else "")
+        api.include_router(admin, prefix="/v1")
+        if services.access.links:
+            api.include_router(links_router(services.access.links), prefix="/v1")
 
     keyed = APIRouter(dependencies=[Depends(loading_check(backend))])
     # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.

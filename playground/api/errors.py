@@ -23,6 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from playground.errors import (
+    BudgetSpent,
     ContextOverflow,
     InvalidRequest,
     Kind,
@@ -179,6 +180,8 @@ def _translate_ours(error: PlaygroundError) -> ErrorReply:
         headers = {"Retry-After": str(LOADING_RETRY_AFTER_SECONDS)}
     if isinstance(error, LimitReached):
         headers = {"Retry-After": str(math.ceil(error.retry_after_s))}
+    if isinstance(error, BudgetSpent):  # OpenAI's clients would try again at once
+        kind, headers = error.code, {**headers, "x-should-retry": "false"}
     return ErrorReply(status, kind, error.code, message, error.field, headers)
 
 

@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from playground.api.errors import Refused
 from playground.api.paging import list_body, page_of
+from playground.api.root import base_url
 from playground.errors import InvalidRequest
 from playground.store.uploads import Upload, Uploads
 
@@ -54,8 +55,8 @@ def files_router(uploads: Uploads) -> APIRouter:
             problem = "file: this field is required, or file_name to announce a file"
             raise Refused(400, "missing_required_parameter", problem, "file")
         file_id, token = await asyncio.to_thread(uploads.announce, file_name, purpose, checksum)
-        target = http.url.replace(path=f"{http.url.path}/{file_id}/bytes", query=f"token={token}")
-        headers = {"Location": str(target), "X-Together-File-Id": file_id}
+        target = f"{base_url(http.scope)}{http.url.path}/{file_id}/bytes?token={token}"
+        headers = {"Location": target, "X-Together-File-Id": file_id}
         return Response(status_code=302, headers=headers)
 
     @router.post("/files/{file_id}/preprocess")

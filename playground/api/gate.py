@@ -6,6 +6,7 @@ shows what is its own.
 """
 
 import asyncio
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,8 +18,11 @@ from playground.access.access import PAGE
 from playground.access.paths import ALIAS, area_of
 from playground.api.edge import plain_path
 from playground.api.errors import ANTHROPIC_PATH, translate
+from playground.api.link_page import closed_link
 from playground.api.origins import Origins
-from playground.errors import PlaygroundError, Unauthorized
+from playground.api.page_policy import policy
+from playground.api.root import LINK, cookie_path
+from playground.errors import LinkClosed, PlaygroundError, Unauthorized
 
 PAGE_COOKIE, SESSION_COOKIE = "playground_page", "playground_session"
 IDENTITY = "playground.identity"
@@ -27,13 +31,17 @@ IDENTITY = "playground.identity"
 
 class Gate:
     """Lets a request pass as its identity, or answers it with 401 or 403; who loads the page and
-    is not signed in is sent to where that is done.
+    is not signed in is sent to where that is done. ``frames`` are origins whose pages may show in a
+    frame what guests see.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, origins: Origins) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, origins: Origins, frames: Sequence[str] = ()
+    ) -> None:
         self._app = app
         self._access = access
         self._origins = origins
+        self._frames = tuple(frames)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -48,10 +56,14 @@ class Gate:
             response = translate(error).response(of_anthropic=bool(ANTHROPIC_PATH.search(path)))
             if isinstance(error, Unauthorized) and path == PAGE:
                 response = RedirectResponse("login", 303)
+            if isinstance(error, LinkClosed) and path == PAGE:
+                response = closed_link(error, self._policy())
             await response(scope, receive, send)
             return
         if path == PAGE and identity.via == "visit" and not self._access.knows_page(given.page):
-            send = self._with_page_session(send)
+            send = self._with_page_session(send, scope)
+        if path == PAGE and identity.is_guest and identity.via == "visit":
+            send = _with_header(send, "content-security-policy", self._policy())
         if self._access.fair_use and area_of(scope["method"], path) is Area.CHAT:
             send = self._with_limits(send, self._access.fair_use, identity)
         with acting_as(identity, _source(path)):
@@ -70,16 +82,27 @@ class Gate:
 
         return with_limits
 
-    def _with_page_session(self, send: Send) -> Send:
+    def _with_page_session(self, send: Send, scope: Scope) -> Send:
+        """A frame on another site's page gets cookies of its own there, over HTTPS, if any."""
+        is_framed = Headers(scope=scope).get("sec-fetch-dest") == "iframe"
+        site = "SameSite=Strict"
+        if self._frames and is_framed and scope.get("scheme") == "https":
+            site = "SameSite=None; Secure; Partitioned"
         session = self._access.new_page_session()
-        cookie = f"{PAGE_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict"
+        cookie = f"{PAGE_COOKIE}={session}; Path={cookie_path(scope)}; HttpOnly; {site}"
+        return _with_header(send, "set-cookie", cookie)
 
-        async def with_session(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("set-cookie", cookie)
-            await send(message)
+    def _policy(self) -> str:
+        return policy(self._frames)
 
-        return with_session
+
+def _with_header(send: Send, name: str, value: str) -> Send:
+    async def with_header(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append(name, value)
+        await send(message)
+
+    return with_header
 
 
 def _source(path: str) -> str:
@@ -104,4 +127,5 @@ def credentials_of(scope: Scope) -> Credentials:
         session.value if session else None,
         page.value if page else None,
         client[0] if client else "",
+        scope.get(LINK),
     )

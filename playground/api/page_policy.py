@@ -4,28 +4,34 @@ What a model wrote may end up on the page: so nothing on it may load from, or se
 host, whatever it is. ASGI middleware; knows nothing of what the page does.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-POLICY: Final = "; ".join(
-    (
-        "default-src 'self'",
-        # Gradio's page starts with inline scripts, and compiles those of its events.
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob:",
-        "font-src 'self' data:",
-        "worker-src 'self' blob:",
-        "connect-src 'self'",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-    )
+_DIRECTIVES: Final = (
+    "default-src 'self'",
+    # Gradio's page starts with inline scripts, and compiles those of its events.
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "media-src 'self' blob:",
+    "font-src 'self' data:",
+    "worker-src 'self' blob:",
+    "connect-src 'self'",
+    "object-src 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
 )
+
+
+def policy(frames: Sequence[str] = ()) -> str:
+    """Return the policy of a page that pages of these origins may show in a frame, too."""
+    return "; ".join((*_DIRECTIVES, " ".join(("frame-ancestors 'self'", *frames))))
+
+
+POLICY: Final = policy()
 
 
 class PagePolicy:

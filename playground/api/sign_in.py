@@ -1,4 +1,6 @@
-"""Signing in and out, and the link of the first start: forms without a script."""
+"""Signing in and out, by password or by a provider, and the link of the first start: forms without
+a script.
+"""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -11,7 +13,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from playground.access import Access, People
 from playground.api.errors import translate
 from playground.api.gate import SESSION_COOKIE, credentials_of
-from playground.errors import PlaygroundError
+from playground.api.root import cookie_path
+from playground.api.sign_in_oidc import oidc_router
+from playground.errors import Forbidden, InvalidRequest, PlaygroundError
 
 Field = Annotated[str, Form()]
 LONGEST_NAME = 64
@@ -27,24 +31,25 @@ def sign_in_router(access: Access) -> APIRouter:
     environment = Environment(loader=PackageLoader("playground.api"), autoescape=True)
     template = environment.get_template("sign_in.html")
 
+    oidc = access.oidc
+
     def form(problem: str = "", status: int = 200, **values: str) -> HTMLResponse:
-        shown = {"token": "", "name": "", "demo": access.demo, **values}
-        return HTMLResponse(template.render(problem=problem, **shown), status)
+        shown = {"token": "", "name": "", "root": "./", "demo": access.demo, **values}
+        return HTMLResponse(template.render(problem=problem, oidc=oidc, **shown), status)
+
+    def refused(error: PlaygroundError, **values: str) -> Response:
+        reply = translate(error)
+        problem = error.problem if isinstance(error, InvalidRequest) else error.message
+        response = form(problem, reply.status, **values)
+        response.headers.update(reply.headers)
+        return response
 
     def answered(http: Request, sign_in: Callable[[], str], **values: str) -> Response:
         try:
             token = sign_in()
         except PlaygroundError as error:
-            reply = translate(error)
-            response = form(
-                error.message.partition(": ")[2] or error.message, reply.status, **values
-            )
-            response.headers.update(reply.headers)
-            return response
-        signed_in = RedirectResponse("./", 303)
-        secure = http.url.scheme == "https"
-        signed_in.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=secure)
-        return signed_in
+            return refused(error, **values)
+        return signed_in_as(http, token, "./")
 
     @router.get("/login")
     async def show() -> Response:
@@ -52,6 +57,8 @@ def sign_in_router(access: Access) -> APIRouter:
 
     @router.post("/login")
     def sign_in(http: Request, name: Field = "", password: Field = "") -> Response:
+        if oidc and oidc.only:
+            return refused(Forbidden(f"sign in with {oidc.name}; passwords are not taken here"))
         address, name = credentials_of(http.scope).address, name[:LONGEST_NAME]
         return answered(http, lambda: people.sign_in(name, password, address), name=name)
 
@@ -70,10 +77,23 @@ def sign_in_router(access: Access) -> APIRouter:
     def sign_out(http: Request) -> Response:
         people.sign_out(credentials_of(http.scope).session or "")
         response = RedirectResponse("login", 303)
-        response.delete_cookie(SESSION_COOKIE)
+        response.delete_cookie(SESSION_COOKIE, cookie_path(http.scope))
         return response
 
+    if oidc:
+        router.include_router(oidc_router(oidc, signed_in_as, refused))
     return router
+
+
+def signed_in_as(http: Request, token: str, to: str) -> Response:
+    """Send the browser on with the cookie of its session."""
+    response = RedirectResponse(to, 303)
+    secure = http.url.scheme == "https"
+    response.set_cookie(
+        SESSION_COOKIE, token, path=cookie_path(http.scope), httponly=True, samesite="lax",
+        secure=secure,
+    )  # fmt: skip
+    return response
 
 
 def _setup_form(people: People, form: Callable[..., HTMLResponse], token: str) -> Response:

@@ -4,6 +4,7 @@ Knows no HTTP; what begins with a server's alias and a slash is that server's, a
 resident's.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -45,6 +46,10 @@ class Rules(Protocol):
         """Return the models that are there for them."""
         ...
 
+    def missing(self, models: Sequence[ModelInfo]) -> list[str]:
+        """Return what they may ask and is not served yet."""
+        ...
+
     def asked(self, request: Request, models: Sequence[ModelInfo]) -> Request:
         """Return the request as it is asked, or raise why it is not."""
         ...
@@ -52,7 +57,8 @@ class Rules(Protocol):
 
 class ModelRouter:
     """A `Backend`, `AdapterHost` and `TokenizerHost`. It closes nothing. ``watch`` sees all
-    answers, to count them; ``rules`` say which models there are for whoever asks."""
+    answers, to count them; ``rules`` say which models there are for whoever asks, and ``serve``
+    begins to serve one that they name."""
 
     def __init__(
         self,
@@ -60,11 +66,13 @@ class ModelRouter:
         others: Sequence[NamedBackend],
         watch: Watch | None = None,
         rules: Rules | None = None,
+        serve: Callable[[str], object] | None = None,
     ) -> None:
         self._resident = resident
         self._others = tuple(others)
         self._watch = watch
         self._rules = rules
+        self._serve = serve
 
     @property
     def running(self) -> bool:
@@ -82,6 +90,15 @@ class ModelRouter:
         return self._rules.visible(found) if self._rules else found
 
     async def _served(self) -> list[ModelInfo]:
+        found = await self._listed()
+        if self._rules is None or self._serve is None or self._resident.loading:
+            return found
+        missing = self._rules.missing(found)
+        for name in missing:
+            await asyncio.to_thread(self._serve, name)
+        return await self._listed() if missing else found
+
+    async def _listed(self) -> list[ModelInfo]:
         found = list(await self._resident.models())
         for other in self._others:
             found += await other.models()

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from playground.commands.options import with_settings
-from playground.commands.users import opened_people
+from playground.commands.users import UsdPerDay, UsdPerMonth, opened_people, shown_usd
 from playground.settings import Flags
+from playground.store.accounts import Budget
 
 keys = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
 
@@ -20,7 +21,8 @@ keys = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
 def list_keys(flags: Flags) -> None:
     """List the keys, the newest first; of each its first characters are known."""
     table = Table(box=box.SIMPLE)
-    for column in ("id", "name", "key", "scopes", "account", "expires", "last used", "state"):
+    for column in ("id", "name", "key", "scopes", "account", "expires", "last used", "USD a day",
+                   "USD a month", "state"):  # fmt: skip
         table.add_column(column, overflow="fold")
     with opened_people(flags) as people:
         names = {account.id: account.name for account in people.accounts()}
@@ -29,7 +31,7 @@ def list_keys(flags: Flags) -> None:
             table.add_row(
                 key.id, key.name, f"{key.hint}…", ", ".join(key.scopes),
                 names.get(key.account_id or "", ""), _date(key.expires), _date(key.last_used),
-                state,
+                shown_usd(key.budget.usd_per_day), shown_usd(key.budget.usd_per_month), state,
             )  # fmt: skip
     Console().print(table)
 
@@ -45,10 +47,27 @@ def create(
     ] = None,
     user: Annotated[str | None, typer.Option(help="The account that it is for.")] = None,
     days: Annotated[float | None, typer.Option(help="It expires after that many days.")] = None,
+    usd_per_day: UsdPerDay = None,
+    usd_per_month: UsdPerMonth = None,
 ) -> None:
     """Make a key and print it, this once: of it only a hash is kept."""
+    budget, scopes = Budget(usd_per_day, usd_per_month), scope or ["chat"]
     with opened_people(flags) as people:
-        print(people.add_key(name, scope or ["chat"], account=user, days=days).secret)
+        print(people.add_key(name, scopes, account=user, days=days, budget=budget).secret)
+
+
+@keys.command()
+@with_settings("", "store")
+def budget(
+    flags: Flags,
+    key: Annotated[str, typer.Argument(help="The key's id or first characters.")],
+    usd_per_day: UsdPerDay = None,
+    usd_per_month: UsdPerMonth = None,
+) -> None:
+    """Set what answers may cost; what is left out is that of the settings."""
+    with opened_people(flags) as people:
+        changed = people.set_key_budget(key, Budget(usd_per_day, usd_per_month))
+        print(f"{changed.name} has another budget")
 
 
 @keys.command()

@@ -14,11 +14,14 @@ from rich.table import Table
 from playground.access import People
 from playground.commands.options import with_settings
 from playground.settings import Flags, load_settings
-from playground.store.accounts import Accounts
+from playground.store.accounts import Accounts, Budget
 
 users = typer.Typer(name="users", help="Accounts of people.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Role = Annotated[str, typer.Option(help="guest, user, trainer or admin.")]
+
+UsdPerDay = Annotated[float | None, typer.Option(help="USD that answers may cost in a day.")]
+UsdPerMonth = Annotated[float | None, typer.Option(help="USD that answers may cost in a month.")]
 
 
 @contextmanager
@@ -37,21 +40,38 @@ def opened_people(flags: Flags) -> Iterator[People]:
 def list_users(flags: Flags) -> None:
     """List the accounts."""
     table = Table(box=box.SIMPLE)
-    for column in ("name", "role", "state"):
+    for column in ("name", "role", "state", "signs in with", "USD a day", "USD a month"):
         table.add_column(column, overflow="fold")
     with opened_people(flags) as people:
+        linked = people.identities.linked()
         for account in people.accounts():
             state = "disabled" if account.disabled else "active"
-            table.add_row(account.name, account.role, state)
+            ways = [*(["password"] if account.password else []), *linked.get(account.id, [])]
+            budget = account.budget
+            table.add_row(
+                account.name, account.role, state, ", ".join(ways) or "nothing yet",
+                shown_usd(budget.usd_per_day), shown_usd(budget.usd_per_month),
+            )  # fmt: skip
     Console().print(table)
 
 
 @users.command()
 @with_settings("", "store")
-def add(flags: Flags, name: Name, role: Role = "user") -> None:
+def add(
+    flags: Flags,
+    name: Name,
+    role: Role = "user",
+    without_password: Annotated[
+        bool,
+        typer.Option("--no-password", help="For whom the provider calls by this name."),
+    ] = False,
+    usd_per_day: UsdPerDay = None,
+    usd_per_month: UsdPerMonth = None,
+) -> None:
     """Make an account; the password is asked for, or read from stdin."""
     with opened_people(flags) as people:
-        account = people.add_account(name, role, _password())
+        password = None if without_password else _password()
+        account = people.add_account(name, role, password, Budget(usd_per_day, usd_per_month))
         print(f"{account.name} ({account.role}) can sign in now")
 
 
@@ -87,10 +107,49 @@ def disable(
 
 @users.command()
 @with_settings("", "store")
+def budget(
+    flags: Flags, name: Name, usd_per_day: UsdPerDay = None, usd_per_month: UsdPerMonth = None
+) -> None:
+    """Set what answers may cost; what is left out is that of the settings."""
+    with opened_people(flags) as people:
+        people.set_budget(name, Budget(usd_per_day, usd_per_month))
+        print(f"{name} has another budget")
+
+
+@users.command()
+@with_settings("", "store", "access")
+def link(
+    flags: Flags,
+    name: Name,
+    subject: Annotated[str, typer.Argument(help="The provider's sub for this person.")],
+) -> None:
+    """Let whom the provider (access.oidc) calls SUBJECT sign in to an account."""
+    issuer = load_settings(flags).access.oidc.issuer or ""
+    with opened_people(flags) as people:
+        people.link(name, issuer.rstrip("/"), subject)
+        print(f"{name} can sign in with {issuer}")
+
+
+@users.command()
+@with_settings("", "store")
+def unlink(flags: Flags, name: Name) -> None:
+    """Let no provider sign in to an account."""
+    with opened_people(flags) as people:
+        people.unlink(name)
+        print(f"{name} is linked to no provider")
+
+
+@users.command()
+@with_settings("", "store")
 def remove(flags: Flags, name: Name) -> None:
     """Remove an account with its sessions and keys; what it made stays."""
     with opened_people(flags) as people:
         print(f"{people.remove_account(name).name} is removed")
+
+
+def shown_usd(usd: float | None) -> str:
+    """Return a budget as tables show it."""
+    return "" if usd is None else f"{usd:g}"
 
 
 def _password() -> str:

@@ -5,7 +5,7 @@ Knows the card's data and two templates; HTML is escaped by Jinja2.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,14 @@ def cell(metric: str, value: Estimate | None) -> str:
     return f"{100 * value.mean:.1f}% ({100 * value.low:.1f} to {100 * value.high:.1f})"
 
 
+def trained_in(training: Mapping[str, int]) -> str:
+    """Say how many processes trained, and what each of them held."""
+    number, peak = int(training.get("processes", 1)), training.get("peak_bytes", 0) / 2**30
+    if number == 1:
+        return f"one process, with {peak:.1f} GiB at its peak"
+    return f"{number} processes, each with the whole base and at most {peak:.1f} GiB at its peak"
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -73,6 +81,7 @@ def _environment() -> Environment:
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals["cell"] = cell
     environment.globals["figure"] = shown
+    environment.globals["trained_in"] = trained_in
     return environment
 
 

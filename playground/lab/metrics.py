@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from playground.errors import PlaygroundError
 from playground.jobs import JobSummary
@@ -44,14 +45,19 @@ Jobs = Callable[[], Iterable[JobSummary]]
 class Metrics:
     """The metrics of one server, whose resident model is ``model``.
 
-    ``stats`` is the engine's state, None while there is none; ``jobs`` are those it has.
+    ``stats`` is the engine's state, None while there is none; ``jobs`` are those it has, and
+    ``turns`` counts requests that wait for their client's turn.
     """
 
-    def __init__(self, model: str, stats: Stats, jobs: Jobs) -> None:
+    def __init__(
+        self, model: str, stats: Stats, jobs: Jobs, turns: Callable[[], int] = lambda: 0
+    ) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-        self._registry.register(_State(model, stats, jobs))
+        self._engine, self._jobs = _EngineState(model, stats, turns), _JobState(jobs)
+        self._registry.register(self._engine)
+        self._registry.register(self._jobs)
         self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prompt tokens", MODEL)
         self._tokens = self._counter("vllm:generation_tokens", "Tokens of answers", MODEL)
         self._ended = self._counter(
@@ -104,6 +110,18 @@ class Metrics:
         """All of them in Prometheus's text format, version 0.0.4."""
         return generate_latest(self._registry)
 
+    def samples(self) -> Iterator[Sample]:
+        """Read counts, durations and the engine, of ``/metrics`` what takes no file to know."""
+        own = (self._prompt_tokens, self._tokens, self._ended, self._failed, self._first_token)
+        for collector in (self._engine, *own):
+            for family in collector.collect():
+                yield from family.samples
+
+    def job_samples(self) -> Iterator[Sample]:
+        """Read the jobs, whose files are looked at."""
+        for family in self._jobs.collect():
+            yield from family.samples
+
     def _count(self, model: str, event: Finished) -> None:
         used, timings = event.usage, event.timings
         self._ended.labels(model, event.finish_reason).inc()
@@ -123,18 +141,14 @@ class Metrics:
         return Histogram(name, about, (MODEL,), registry=self._registry, buckets=buckets)
 
 
-class _State(Collector):
-    """What is read at the moment that somebody asks."""
+class _JobState(Collector):
+    """The jobs, read at the moment that somebody asks."""
 
-    def __init__(self, model: str, stats: Stats, jobs: Jobs) -> None:
-        self._model = model
-        self._stats = stats
+    def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     def collect(self) -> Iterator[Metric]:
-        """Read the engine and the jobs."""
-        if stats := self._stats():
-            yield from self._engine(stats)
+        """Count them, and read how far the running ones are."""
         jobs = list(self._jobs())
         states = Count((job.kind, job.state) for job in jobs)
         counted = GaugeMetricFamily("playground_jobs", "Jobs by state", labels=("kind", "state"))
@@ -149,6 +163,25 @@ class _State(Collector):
                 steps.add_metric((job.name, "done"), job.progress.done)
                 steps.add_metric((job.name, "all"), job.progress.total)
         yield steps
+
+
+class _EngineState(Collector):
+    """The engine and the line before it, read at the moment that somebody asks."""
+
+    def __init__(self, model: str, stats: Stats, turns: Callable[[], int]) -> None:
+        self._model = model
+        self._stats = stats
+        self._turns = turns
+
+    def collect(self) -> Iterator[Metric]:
+        """Read them; an engine that is not there yet has no figures."""
+        waiting = GaugeMetricFamily(
+            "playground_num_requests_waiting_turn", "Requests that wait for their client's turn"
+        )
+        waiting.add_metric((), self._turns())
+        yield waiting
+        if stats := self._stats():
+            yield from self._engine(stats)
 
     def _engine(self, stats: "EngineStats") -> Iterator[Metric]:
         share = stats.cache_tokens / stats.cache_capacity if stats.cache_capacity else 0.0

@@ -8,6 +8,7 @@ where it came from.
 from playground.settings.backends import BackendKind, BackendSettings
 from playground.settings.catalog import SETTINGS, Setting
 from playground.settings.load import Flags, load_settings, origin
+from playground.settings.oidc import OidcSettings
 from playground.settings.sections import (
     AccessSettings,
     AdapterSettings,
@@ -36,6 +37,7 @@ __all__ = [
     "LimitSettings",
     "ModelPrice",
     "ModelSettings",
+    "OidcSettings",
     "Precision",
     "Quantization",
     "ServerSettings",

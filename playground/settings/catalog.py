@@ -7,7 +7,8 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from playground.settings.sections import Flag, Settings
+from playground.settings.fields import Flag
+from playground.settings.sections import Settings
 from playground.settings.sources import variable_of
 
 LISTED = "Backends"
@@ -18,7 +19,7 @@ LISTED = "Backends"
 class Setting:
     """One setting: ``engine.max_sequences``, with what follows from its field.
 
-    ``section`` is "" for a setting outside of all sections.
+    ``section`` is "" for a setting outside of all sections, ``access.oidc`` for one within another.
     """
 
     section: str
@@ -34,7 +35,7 @@ class Setting:
     @property
     def group(self) -> str:
         """What commands choose it by: its section, or its name where it is a list of sections."""
-        return self.name if self.heading == LISTED else self.section
+        return self.name if self.heading == LISTED else self.section.partition(".")[0]
 
     @property
     def variable(self) -> str:
@@ -87,8 +88,10 @@ class Setting:
 
     def value_in(self, settings: Settings) -> object:
         """Return its value in these settings."""
-        group: object = getattr(settings, self.section) if self.section else settings
-        return getattr(group, self.name)
+        found: object = settings
+        for name in self.path.split("."):
+            found = getattr(found, name)
+        return found
 
     @property
     def _flag(self) -> Flag:
@@ -111,11 +114,22 @@ def _flatten() -> tuple[Setting, ...]:
     for name, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            heading = kind.__doc__ or name
-            settings += [Setting(name, heading, *member) for member in kind.model_fields.items()]
+            settings += _of_section(name, kind)
         else:
             settings.append(Setting("", LISTED if name == "backends" else "Data", name, field))
     return tuple(settings)
+
+
+def _of_section(path: str, section: type[BaseModel]) -> list[Setting]:
+    """Return the settings of a section, those of sections within it too."""
+    found: list[Setting] = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += _of_section(f"{path}.{name}", kind)
+        else:
+            found.append(Setting(path, section.__doc__ or path, name, field))
+    return found
 
 
 SETTINGS = _flatten()

@@ -48,11 +48,11 @@ def _nest(flags: Flags) -> dict[str, Any]:
     """``{"server.port": 1}`` as ``{"server": {"port": 1}}``."""
     nested: dict[str, Any] = {}
     for path, value in flags.items():
-        section, _, name = path.rpartition(".")
-        if not section:
-            nested[name] = value
-            continue
-        nested.setdefault(section, {})[name] = value
+        *sections, name = path.split(".")
+        inner = nested
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[name] = value
     return nested
 
 
@@ -76,6 +76,8 @@ def _describe(fault: ErrorDetails, flags: Flags) -> str:
         return f"{path} ({where}): {message}, not {value}"
     if path in RENAMED:
         return f"{path} ({where}) is now {RENAMED[path]}"
+    if fault["type"] == "value_error":  # of a section as a whole, which may hold secrets
+        return f"{path}: {fault['msg'].removeprefix('Value error, ')}"
     members = [setting.name for setting in SETTINGS if setting.section == path]
     if members:
         return f"{path} ({where}) is a section with {', '.join(members)}, not {fault['input']!r}"

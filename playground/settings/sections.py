@@ -3,20 +3,20 @@
 The sections are pydantic models; `Settings` is all of them, read from flags, environment and file.
 """
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from playground.settings.addresses import PageOrigin, RootPath
 from playground.settings.backends import AnyBackend, check_aliases
+from playground.settings.fields import ApiKey, ExpandedPath, Flag, Section, Several
+from playground.settings.oidc import OidcSettings
 from playground.settings.sources import (
     ENV_PREFIX,
     NESTED_DELIMITER,
@@ -26,48 +26,9 @@ from playground.settings.sources import (
 )
 from playground.settings.usage import AnyPrice, ModelPrice, price_of
 
-T = TypeVar("T")
-
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 DemoTab = Literal["chat", "json", "compare", "usage"]
 Quantization = Literal["none", "int8", "nf4"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A setting's option on the command line where it is not ``--its-name``."""
-
-    name: str = ""
-    short: str = ""
-
-
-def _parse_list(value: object) -> object:
-    """Read an environment variable: a JSON list, or a single item as it stands."""
-    if not isinstance(value, str):
-        return value
-    if not value.lstrip().startswith("["):
-        return (value,)
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f'write one item, or a JSON list ["…", "…"]: {error}') from None
-
-
-def _check_key(key: SecretStr) -> SecretStr:
-    if not key.get_secret_value().strip():
-        raise ValueError("the key is empty; leave it out to ask for none")
-    return key
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
-ExpandedPath = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
-Several = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_parse_list)]
-
-
-class Section(BaseModel):
-    """A group of settings; its class docstring is the heading in --help."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelSettings(Section):
@@ -98,6 +59,9 @@ class ServerSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=7860, ge=0, le=65535, description="port; 0 takes any free one")
+    root_path: RootPath = Field(
+        default="", description="path that a proxy serves this under, as /playground"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe level that is logged"
     )
@@ -118,6 +82,10 @@ class ServerSettings(Section):
     cors_origins: Annotated[Several[str], Flag("--cors-origin")] = Field(
         default=(),
         description='origin whose pages may call the API, as http://localhost:3000; "*" for all',
+    )
+    frame_ancestors: Annotated[Several[PageOrigin], Flag("--frame-ancestor")] = Field(
+        default=(),
+        description="origin whose pages may show guests' pages in a frame, as https://example.org",
     )
 
 
@@ -255,11 +223,12 @@ class AccessSettings(Section):
     session_hours: float = Field(
         default=168.0, gt=0, le=8760, description="hours until people have to sign in again"
     )
+    oidc: OidcSettings = OidcSettings()
 
     @property
     def asks(self) -> bool:
         """Whether people sign in."""
-        return self.password is not None or self.accounts or self.demo
+        return bool(self.password or self.accounts or self.demo or self.oidc.issuer)
 
 
 class LimitSettings(Section):
@@ -274,6 +243,12 @@ class LimitSettings(Section):
     tokens_per_day: int | None = Field(
         default=None, ge=1, description="tokens of one client in a day"
     )
+    usd_per_day: float | None = Field(
+        default=None, ge=0, description="USD that answers of one account or API key cost in a day"
+    )
+    usd_per_month: float | None = Field(
+        default=None, ge=0, description="USD that answers of one account or API key cost in a month"
+    )
     concurrent_answers: int | None = Field(
         default=None, ge=1, description="answers that are written for one client at once"
     )
@@ -285,6 +260,19 @@ class LimitSettings(Section):
     )
     max_tools: int = Field(default=128, ge=1, description="most tools in one request")
     max_schema_kib: float = Field(default=256.0, gt=0, description="largest JSON schema, KiB")
+
+
+class TelemetrySettings(Section):
+    """Telemetry"""
+
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="collector that traces are sent to by OTLP over HTTP, as http://127.0.0.1:4318",
+    )
+    trace_content: bool = Field(
+        default=False, description="traces hold prompts and answers, not only their sizes"
+    )
 
 
 class UsageSettings(Section):
@@ -344,6 +332,7 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = LimitSettings()
     usage: UsageSettings = UsageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(

@@ -1,4 +1,4 @@
-"""The tables of accounts, their sessions on the page, and API keys. Secrets are kept as hashes."""
+"""The tables of accounts, what signs in to them, and API keys. Secrets are kept as hashes."""
 
 from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,8 +7,8 @@ from playground.store.tables import Table
 
 
 class AccountRow(Table):
-    """A person's account. ``password`` is argon2's encoded hash, null before the first sign-in;
-    times are seconds since the epoch."""
+    """A person's account. ``password`` is argon2's encoded hash, null for whoever signs in without
+    one; times are seconds since the epoch. Budgets are in USD, null for that of the settings."""
 
     __tablename__ = "accounts"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -17,6 +17,8 @@ class AccountRow(Table):
     password: Mapped[str | None] = mapped_column(Text)
     created: Mapped[float] = mapped_column(Float)
     disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    usd_per_day: Mapped[float | None] = mapped_column(Float)
+    usd_per_month: Mapped[float | None] = mapped_column(Float)
     __table_args__ = (Index("accounts_by_name", "name", unique=True),)
 
 
@@ -29,6 +31,30 @@ class SessionRow(Table):
     created: Mapped[float] = mapped_column(Float)
     expires: Mapped[float] = mapped_column(Float)
     __table_args__ = (Index("sessions_by_account", "account_id"),)
+
+
+class IdentityRow(Table):
+    """Whom a provider of OpenID Connect means by ``subject``, as one of our accounts."""
+
+    __tablename__ = "account_identities"
+    issuer: Mapped[str] = mapped_column(String(512), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(256), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    created: Mapped[float] = mapped_column(Float)
+    __table_args__ = (Index("identities_by_account", "account_id", "issuer", unique=True),)
+
+
+class BegunSignInRow(Table):
+    """A browser that was sent to a provider and is expected back: ``digest`` is the SHA-256 of the
+    state that it comes back with, ``browser`` that of its cookie."""
+
+    __tablename__ = "begun_sign_ins"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser: Mapped[str] = mapped_column(String(64))
+    nonce: Mapped[str] = mapped_column(String(128))
+    verifier: Mapped[str] = mapped_column(String(128))
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    expires: Mapped[float] = mapped_column(Float)
 
 
 class ApiKeyRow(Table):
@@ -45,6 +71,8 @@ class ApiKeyRow(Table):
     expires: Mapped[float | None] = mapped_column(Float)
     last_used: Mapped[float | None] = mapped_column(Float)
     revoked: Mapped[float | None] = mapped_column(Float)
+    usd_per_day: Mapped[float | None] = mapped_column(Float)
+    usd_per_month: Mapped[float | None] = mapped_column(Float)
     __table_args__ = (Index("api_keys_by_digest", "digest", unique=True),)
 
 

@@ -16,14 +16,23 @@ from sqlalchemy.orm import Session
 from playground.errors import Conflict, UnknownAccount, UnknownKey
 from playground.store.account_tables import AccountRow, ApiKeyRow, AuditRow, SessionRow
 from playground.store.database import Database
+from playground.store.identities import Identities
 
 USED_EVERY_S = 60.0
 """How exactly the last use of a key is kept, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """USD that answers may cost, in a day and in a month; None for what the settings say."""
+
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """A person's account as it is kept; ``password`` is a hash, or None before there is one."""
+    """A person's account as it is kept; ``password`` is a hash, or None without one."""
 
     id: str
     name: str
@@ -31,6 +40,7 @@ class Account:
     password: str | None
     created: float
     disabled: bool = False
+    budget: Budget = Budget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class ApiKey:
     expires: float | None = None
     last_used: float | None = None
     revoked: float | None = None
+    budget: Budget = Budget()
 
     @property
     def is_valid(self) -> bool:
@@ -68,6 +79,7 @@ class Accounts:
 
     def __init__(self, home: Path, url: str = "") -> None:
         self._database = Database(home, url)
+        self.identities = Identities(self._database)
 
     def close(self) -> None:
         """Close the database."""
@@ -115,6 +127,13 @@ class Accounts:
             session.execute(delete(SessionRow).where(SessionRow.account_id == row.id))
             return _account(row)
 
+    def set_budget(self, reference: str, budget: Budget) -> Account:
+        """Give an account another budget; its sessions go on. Raises `UnknownAccount`."""
+        with self._database.writing() as session:
+            row = _row(session, reference)
+            row.usd_per_day, row.usd_per_month = budget.usd_per_day, budget.usd_per_month
+            return _account(row)
+
     def remove(self, reference: str) -> Account:
         """Remove an account with its sessions and keys. Raises `UnknownAccount`."""
         with self._database.writing() as session:
@@ -157,11 +176,13 @@ class Accounts:
         *,
         account_id: str | None = None,
         expires: float | None = None,
+        budget: Budget = Budget(),
     ) -> ApiKey:
         """Keep a new key."""
         row = ApiKeyRow(
             id=f"key_{uuid.uuid4().hex[:16]}", digest=digest, hint=hint, name=name,
             account_id=account_id, scopes=list(scopes), created=time.time(), expires=expires,
+            usd_per_day=budget.usd_per_day, usd_per_month=budget.usd_per_month,
         )  # fmt: skip
         with self._database.writing() as session:
             session.add(row)
@@ -190,13 +211,24 @@ class Accounts:
 
     def revoke(self, reference: str) -> ApiKey:
         """Make a key open nothing from now on. Raises `UnknownKey`."""
-        named = (ApiKeyRow.id == reference) | (ApiKeyRow.hint == reference)
         with self._database.writing() as session:
-            row = session.scalars(select(ApiKeyRow).where(named)).first()
-            if row is None:
-                raise UnknownKey(reference)
+            row = _key_row(session, reference)
             row.revoked = row.revoked or time.time()
             return _key(row)
+
+    def set_key_budget(self, reference: str, budget: Budget) -> ApiKey:
+        """Give a key another budget. Raises `UnknownKey`."""
+        with self._database.writing() as session:
+            row = _key_row(session, reference)
+            row.usd_per_day, row.usd_per_month = budget.usd_per_day, budget.usd_per_month
+            return _key(row)
+
+    def payers(self, account_id: str, key_id: str) -> tuple[Account | None, ApiKey | None]:
+        """Return the account and the key of these ids, None for one that there is not."""
+        with self._database.reading() as session:
+            account = session.get(AccountRow, account_id) if account_id else None
+            key = session.get(ApiKeyRow, key_id) if key_id else None
+            return _account(account) if account else None, _key(key) if key else None
 
     def note(self, who: str, what: str, about: str = "") -> None:
         """Add a line to the audit log."""
@@ -219,12 +251,21 @@ def _row(session: Session, reference: str) -> AccountRow:
     return row
 
 
+def _key_row(session: Session, reference: str) -> ApiKeyRow:
+    named = (ApiKeyRow.id == reference) | (ApiKeyRow.hint == reference)
+    row = session.scalars(select(ApiKeyRow).where(named)).first()
+    if row is None:
+        raise UnknownKey(reference)
+    return row
+
+
 def _account(row: AccountRow) -> Account:
-    return Account(row.id, row.name, row.role, row.password, row.created, row.disabled)
+    budget = Budget(row.usd_per_day, row.usd_per_month)
+    return Account(row.id, row.name, row.role, row.password, row.created, row.disabled, budget)
 
 
 def _key(row: ApiKeyRow) -> ApiKey:
     return ApiKey(
         row.id, row.hint, row.name, row.account_id, tuple(row.scopes), row.created, row.expires,
-        row.last_used, row.revoked,
+        row.last_used, row.revoked, Budget(row.usd_per_day, row.usd_per_month),
     )  # fmt: skip

@@ -34,4 +34,6 @@ class UsageRow(Owned, Table):
     __table_args__ = (
         Index("usage_by_time", "second"),
         Index("usage_by_conversation", "conversation"),
+        Index("usage_by_owner", "owner", "second"),
+        Index("usage_by_key", "key", "second"),
     )

@@ -18,7 +18,7 @@ import platform
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,7 @@ from finetune.training.checkpoints import (
     step_of,
 )
 from finetune.training.hooks import Trained, TrainingHooks
+from finetune.training.processes import ALONE, Processes
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
 from playground.models.adapters import name_problem
@@ -250,22 +251,36 @@ def replay_data(run: Run, loaded: LoadedModel) -> TrainingData | None:
     return prepare([path], loaded.tokenizer, run.home).select(recipe)
 
 
-def execute(run: Run, loaded: LoadedModel, hooks: TrainingHooks | None = None) -> Trained:
-    """Train the run, or resume it. Raises what `train` raises.
+def execute(
+    run: Run,
+    loaded: LoadedModel,
+    hooks: TrainingHooks | None = None,
+    processes: Processes = ALONE,
+) -> Trained:
+    """Train the run, or resume it, in all ``processes``. Raises what `train` raises.
 
     While another process trains in the same home it waits, if the hooks have an ``on_wait``; it
-    raises `Conflict` otherwise.
+    raises `Conflict` otherwise. The first of several takes the lock for all.
     """
     from finetune.training.train import train  # the training libraries take seconds to import
 
     hooks = hooks or TrainingHooks()
     runs = run.folder.resolve().parent
     home = runs if runs.name == RUNS_FOLDER else None
-    with training_lock(run.folder, home, hooks.stop_event, hooks.on_wait) as acquired:
-        if not acquired or run.adapter:
+    with ExitStack() as held:
+
+        def begin() -> bool:
+            lock = training_lock(run.folder, home, hooks.stop_event, hooks.on_wait)
+            if not held.enter_context(lock) or run.adapter:
+                return False
+            if processes.number > 1:
+                open_dataset(run, loaded)  # made once, for the others to open
+            return True
+
+        if not processes.on_first(begin):
             return Trained(run.adapter, 0, 0.0, 0.0)
         data = training_data(run, loaded)
-        return train(run.recipe, loaded, data, run.folder, run.name, hooks)
+        return train(run.recipe, loaded, data, run.folder, run.name, hooks, processes)
 
 
 def copy_adapter(adapter: Path, target: Path) -> Path:

@@ -27,6 +27,8 @@ from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
 from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
 from playground.jobs import Jobs, JobSummary
+from playground.jobs.kind import JobKind
+from playground.jobs.traced import TracedKind
 from playground.models.adapters import check_fits, read_adapter
 from playground.models.export.request import Exported
 from playground.models.loaded import LoadedModel
@@ -52,6 +54,7 @@ from playground.studio.runs import RUNS_FOLDER, new_run
 from playground.studio.store_watch import StoreWatch
 from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
 from playground.studio.trials import Trials
+from playground.tracing import Tracer
 
 if TYPE_CHECKING:
     from finetune.training.plan import TrainingPlan
@@ -69,6 +72,7 @@ class Studio:
     ``throttle`` lets decoding go before each layer of training (`TrainingHooks`). With ``isolated``
     each job trains in a process of its own, which loads a base of its own: for a second GPU, or
     another base than the resident one. A report card asks ``judged_rows`` of each set at most.
+    With a ``tracer`` each job is a span.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Studio:
         *,
         isolated: bool = False,
         judged_rows: int = MAX_JUDGED_ROWS,
+        tracer: Tracer | None = None,
     ) -> None:
         self._home = home
         self._resident = base if isinstance(base, ResidentModel) else ResidentModel.of(base)
@@ -91,10 +96,11 @@ class Studio:
         work = TrainingWork(
             home, self._resident, host, self.store, self.promote, throttle, isolated, judged_rows
         )
-        kind = TrainKind(
+        kind: JobKind = TrainKind(
             work.train, work.make_card, work.publish, self._trials.unload, work.validate
         )
-        self.jobs = Jobs(home / RUNS_FOLDER, [kind], "train")
+        kinds = [TracedKind(kind, tracer) if tracer else kind]
+        self.jobs = Jobs(home / RUNS_FOLDER, kinds, "train")
 
     def __enter__(self) -> "Studio":
         self.start()

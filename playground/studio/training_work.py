@@ -10,6 +10,7 @@ from pathlib import Path
 
 from finetune.check import check_rows
 from finetune.child_process import NICENESS, WorkStopped
+from finetune.training.adapter_card import read_card
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
 from playground.errors import Conflict, InvalidSettings
@@ -40,6 +41,8 @@ ROWS, LEFT_OUT, TRAINED_TOKENS = "rows", "rows_left_out", "trained_tokens"
 MAX_JUDGED_ROWS = 200
 """Rows of each set that a report card asks, unless told otherwise."""
 RESULTS_PURPOSE = "fine-tune-results"
+TRAINING = "training"
+"""Key of a report card's ``made_of``: processes, and the peak of memory in one, in bytes."""
 PROMOTE = "promote"
 """The verdict with which a version is promoted by itself."""
 
@@ -160,8 +163,16 @@ def make_run_card(
         read_metrics(run.folder),
         suited_learning_rate(run.recipe.base_model, run.folder.parents[1]),
     )
-    card = replace(card, advice=training_advice(card, facts))
+    made_of = {**card.made_of, TRAINING: training_facts(adapter)}
+    card = replace(card, advice=training_advice(card, facts), made_of=made_of)
     return card, write_report_card(card, adapter)
+
+
+def training_facts(adapter: Path) -> dict[str, object]:
+    """Return in how many processes an adapter was trained, and the bytes that one of them took."""
+    metrics = (read_card(adapter) or {}).get("metrics")
+    known = metrics if isinstance(metrics, dict) else {}
+    return {name: known[name] for name in ("processes", "peak_bytes") if name in known}
 
 
 def adapter_of(run: Run) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 
 from playground.errors import InvalidSettings, ToolFailed
 from playground.protocol import Tool, ToolCall
+from playground.tracing import Attributes, part
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ class Toolbox:
         """Run one call. Never raises: what goes wrong is the result."""
         began = time.monotonic()
         try:
-            text, failed = await self._run(call), False
+            with part(f"execute_tool {call.name}", _about(call)):
+                text, failed = await self._run(call), False
         except ToolFailed as error:
             text, failed = _error(error.message), True
         except Exception:
@@ -94,6 +96,15 @@ class Toolbox:
             raise ToolFailed(
                 f"{call.name} gave no result within {runnable.time_limit_s:g} seconds"
             ) from error
+
+
+def _about(call: ToolCall) -> Attributes:
+    return {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": call.name,
+        "gen_ai.tool.call.id": call.id,
+        "gen_ai.tool.type": "function",
+    }
 
 
 def _error(problem: str) -> str:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from playground import __version__
+from playground.access import current_identity
 from playground.protocol import ModelInfo
 from playground.services import Services
 from playground.ui.admin.tab import admin_tab
@@ -36,6 +37,7 @@ from playground.ui.visitor import VisitorParts, show_visitor, tab_id
 
 TITLE = "Mistral Playground"
 SCRIPTS = (
+    "storage.js",
     "page.js",
     "text.js",
     "keep.js",
@@ -117,7 +119,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
                     usage_tab(used, UsageHandlers(services.usage, people, store))
             if services.access.asks and services.access.people:
                 with gr.Tab("Admin", id="admin", elem_id=tab_id("admin")) as admin:
-                    admin_tab(admin, services.access.people)
+                    admin_tab(admin, services, services.access.people, answering)
         if services.access.asks:
             parts = VisitorParts(name, tabs, banner)
             show_visitor(page, parts, ROOMS, services.settings.access)
@@ -132,7 +134,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
             (loading.tick, everywhere),
             (page.load, others),
         ):
-            choices = ModelChoices(answering)
+            choices = ModelChoices(answering, models.index(lanes[0]))
             event(**bind(choices.refresh, ModelsUpdate(models)), inputs=list(models), **UNQUEUED)
     return page
 
@@ -146,14 +148,20 @@ class ModelsUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoices:
-    """Keeps that many dropdowns up to date."""
+    """Keeps that many dropdowns up to date; those of Compare's lanes begin at ``lanes_from``."""
 
     answering: Answering
+    lanes_from: int = 0
 
     async def refresh(self, *chosen: str | list[str] | None) -> ModelsUpdate:
         """List the models that are served now; a chosen one that is gone gives way to the first,
-        and is dropped where several are chosen."""
+        and is dropped where several are chosen. By a link to a comparison each lane has its own."""
         names = await self.answering.model_names()
+        if (link := current_identity().link) and len(link.models) > 1:
+            places = range(-self.lanes_from, len(chosen) - self.lanes_from)
+            return ModelsUpdate(
+                tuple(gr.Dropdown(names, value=names[place % len(names)]) for place in places)
+            )
         return ModelsUpdate(tuple(_choices(names, each) for each in chosen))
 
 
@@ -182,6 +190,8 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         pwa=False,
         show_error=True,
     )
+    # Gradio (6.31) would put it in the place of the path that each request says.
+    page.custom_mount_path = ""
     for route in mounted.routes:
         if isinstance(route, Mount) and isinstance(route.app, FastAPI):
             answer_faults(route.app, page)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.access import Area
+from playground.access.demo import system_prompt_of
 from playground.access.paths import AREAS_OF_TABS
 from playground.settings import AccessSettings
 from playground.ui.components.binding import UNCHANGED, Unchanged, bind
@@ -51,7 +52,8 @@ class VisitorHandlers:
             "closed": [room for room in self.rooms if room not in seen],
             "name": who.name, "role": who.role, "signed_in": who.signed_in,
             "keeps_history": who.keeps_history,
-            "fixed": who.is_guest and self.access.demo_system_prompt is not None,
+            "by_link": who.link is not None,
+            "fixed": system_prompt_of(who, self.access) is not None,
         }  # fmt: skip
         is_first_seen = self.rooms[0] in seen or not seen
         return VisitorUpdate(

@@ -18,7 +18,7 @@ from playground.models.catalogue import EMBEDDED_FOLDER
 from tests.processes import playground
 
 COMMAND = (sys.executable, "-c", "from playground.cli import main; main()")
-HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
+HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "opentelemetry.sdk")
 HELLO = {"messages": [{"role": "user", "content": "What is the capital of Japan?"}]}
 
 

@@ -5,6 +5,7 @@ guarantee held on the way back. Knows no thread and no queue.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from playground.backends.local.outbox import End, Piece
@@ -26,6 +27,7 @@ from playground.structured.call_reader import CallReader, CallSplitter, call_id_
 from playground.structured.formats import CompiledFormat, compile_format
 from playground.structured.schema import CompiledSchema
 from playground.structured.tool_grammar import BARE, AnswerFrame, compile_tools, tool_grammar
+from playground.tracing import part
 
 WEAKEST_FIRST: tuple[Guarantee, ...] = ("none", "checked", "strict")
 
@@ -60,11 +62,12 @@ def prepare(request: Request, renderer: PromptRenderer) -> PreparedRequest:
     if request.tool_choice.mode == "none":
         request = replace(request, tools=())
     form = request.response_format
-    schema = compile_format(form, request.tools) if form else None
-    tools = compile_tools(request.tools, request.tool_choice)
     format_name = tokenizer.call_format or DESCRIBED_CALLS
     frame = _frame(request, tokenizer)
-    grammar = tool_grammar(tools, request.tool_choice, schema, format_name, frame)
+    with part("grammar") if form or request.tools else nullcontext():
+        schema = compile_format(form, request.tools) if form else None
+        tools = compile_tools(request.tools, request.tool_choice)
+        grammar = tool_grammar(tools, request.tool_choice, schema, format_name, frame)
     for token_id in request.sampling.logit_bias:
         if token_id >= tokenizer.vocabulary_size:
             raise InvalidRequest("logit_bias", f"{token_id} is not a token id of this model")

@@ -5,6 +5,7 @@ from alembic import context
 from playground.store import (
     account_tables,  # noqa: F401 - its tables belong to it
     conversation_tables,  # noqa: F401 - its tables belong to it
+    link_tables,  # noqa: F401 - its tables belong to it
     usage_tables,  # noqa: F401 - its tables belong to it
 )
 from playground.store.tables import Table

@@ -29,14 +29,21 @@ class AdminParts:
     disable: gr.Button
     enable: gr.Button
     remove: gr.Button
+    day_budget: gr.Textbox
+    month_budget: gr.Textbox
+    set_budget: gr.Button
     keys: gr.HTML
     key: gr.Dropdown
     revoke: gr.Button
+    key_day_budget: gr.Textbox
+    key_month_budget: gr.Textbox
+    set_key_budget: gr.Button
     audit: gr.HTML
 
 
-def admin_parts() -> AdminParts:
-    """Build the components in the current layout."""
+def admin_parts(provider: str = "") -> AdminParts:
+    """Build the components in the current layout; people may sign in with ``provider``."""
+    without = f"; empty for whom {provider} calls by this name" if provider else ""
     with gr.Row(elem_classes="studio"):
         with gr.Column(elem_classes="setup"):
             gr.HTML("<h3>New account</h3>", container=False)
@@ -44,7 +51,7 @@ def admin_parts() -> AdminParts:
             role = gr.Dropdown(list(ROLES), value="user", label="Role", elem_id="ac-role")
             password = gr.Textbox(
                 label="Password", type="password", max_lines=1, elem_id="ac-password",
-                info="At least 10 characters",
+                info=f"At least 10 characters{without}",
             )  # fmt: skip
             add_account = gr.Button("Add account", variant="primary", elem_id="ac-add")
             gr.HTML("<h3>New API key</h3>", container=False)
@@ -75,15 +82,27 @@ def admin_parts() -> AdminParts:
                 disable = gr.Button("Disable", elem_id="ac-disable", elem_classes="asks-first")
                 enable = gr.Button("Enable")
                 remove = gr.Button("Remove", elem_id="ac-remove", elem_classes="asks-first")
+            with gr.Row(elem_classes="actions budget"):
+                day_budget, month_budget = _budget("ac-day"), _budget("ac-month", "month")
+                set_budget = gr.Button("Set budget", elem_id="ac-budget")
             gr.HTML("<h3>API keys</h3>", container=False)
             keys = gr.HTML(container=False, elem_id="ac-keys")
             with gr.Row(elem_classes="actions"):
                 key = gr.Dropdown([], label="Key", elem_id="ac-key")
                 revoke = gr.Button("Revoke", elem_id="ac-revoke", elem_classes="asks-first")
+            with gr.Row(elem_classes="actions budget"):
+                key_day, key_month = _budget("ac-key-day"), _budget("ac-key-month", "month")
+                set_key_budget = gr.Button("Set budget", elem_id="ac-key-budget")
             gr.HTML("<h3>Audit log</h3>", container=False)
             audit = gr.HTML(container=False, elem_id="ac-audit")
     return AdminParts(
         name, role, password, add_account, key_name, scopes, key_account, days, add_key, secret,
-        note, accounts, account, new_role, change_role, disable, enable, remove, keys, key, revoke,
-        audit,
+        note, accounts, account, new_role, change_role, disable, enable, remove, day_budget,
+        month_budget, set_budget, keys, key, revoke, key_day, key_month, set_key_budget, audit,
     )  # fmt: skip
+
+
+def _budget(elem_id: str, period: str = "day") -> gr.Textbox:
+    return gr.Textbox(
+        label=f"USD a {period}", placeholder="as in the settings", max_lines=1, elem_id=elem_id
+    )

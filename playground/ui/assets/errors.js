@@ -98,6 +98,14 @@
         })
         .catch(() => notify("Something went wrong. The server's log has the details."));
     }
+    // The session has ended, or the link was closed meanwhile: Gradio says nothing.
+    if ([401, 403].includes(response.status) && url.includes("/gradio_api/queue/join")) {
+      response
+        .clone()
+        .json()
+        .then(({ error }) => notify(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`))
+        .catch(() => notify("This was refused. Load the page again."));
+    }
     return response;
   };
 

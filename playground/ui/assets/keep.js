@@ -1,7 +1,8 @@
 // What was typed and said stays over a reload, a restart of the server and a click on the logo:
 // values of components, kept in this browser tab's own storage; and a URL for each tab.
 (() => {
-  const PREFIX = "mistral-playground.kept.";
+  // Of each path by itself: of a playground behind a proxy, and of a link to a demo.
+  const PREFIX = `mistral-playground.kept.${location.pathname.slice(1)}`;
   const DELAY_MS = 300;
   const current = new Map(); // by name, once restored
   const waiting = new Map();

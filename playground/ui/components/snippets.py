@@ -76,7 +76,9 @@ def request_body(request: Request) -> dict[str, object]:
 
 def api_address(page_request: gr.Request) -> str:
     """Return the base URL of the API that serves this page."""
-    return f"{str(page_request.request.base_url).rstrip('/')}/v1"
+    http = page_request.request
+    told = http.headers.get("x-gradio-server") or str(http.base_url)  # `playground.api.root`
+    return f"{told.rstrip('/')}/v1"
 
 
 def _python_snippet(body: dict[str, object], base_url: str, *, needs_key: bool) -> str:

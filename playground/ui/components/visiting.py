@@ -13,10 +13,11 @@ from starlette.requests import Request as HTTPRequest
 from playground.access import LOCAL, Area, Identity, acting_as, current_identity
 from playground.errors import Unauthorized
 from playground.logs import within_request
+from playground.tracing import current_span, within
 
-IDENTITY, REQUEST = "playground.identity", "playground.request"
+IDENTITY, REQUEST, SPAN = "playground.identity", "playground.request", "playground.span"
 """Keys of the request's scope: the gate before the page leaves there who asks, the log which
-request it is."""
+request it is, and whoever traces its span."""
 
 
 ASKS_NOBODY = "playground_asks_nobody"
@@ -47,8 +48,10 @@ def is_hidden_from_visitor(area: Area, room: str) -> bool:
 
 @contextmanager
 def within_event(identity: Identity, room: str) -> Iterator[None]:
-    """Act as this one inside, and log as the request that sent the event."""
-    with acting_as(identity, room), within_request(request_of_event()):
+    """Act as this one inside, and log and trace as the request that sent the event."""
+    request = _request()
+    span = request.scope.get(SPAN) if request else current_span()
+    with acting_as(identity, room), within_request(request_of_event()), within(span):
         yield
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from finetune.recipe import mistral_small_24b_qlora
-from finetune.training.plan import plan_for
+from finetune.training.plan import gradient_bytes, plan, plan_for
 from playground.models.catalogue import find
 
 GIB = 2**30
@@ -32,3 +32,11 @@ def test_plan_agrees_with_known_sums(changes: dict[str, int], total: float) -> N
     largest = found.largest_micro_batch(24 * GIB)
     assert replace(found, tokens=largest).fits(24 * GIB)
     assert not replace(found, tokens=largest + 1).fits(24 * GIB)
+
+
+def test_processes_hold_parts_of_a_batch() -> None:
+    recipe = replace(mistral_small_24b_qlora(), micro_batch_size=4, gradient_accumulation_steps=1)
+    alone, each = plan(recipe), plan(recipe, processes=2)
+    assert each.tokens * 2 == alone.tokens
+    assert (each.weights, each.adapter) == (alone.weights, alone.adapter)
+    assert gradient_bytes(each) == 4 * 92_405_760

@@ -23,6 +23,12 @@ def small_peft_model() -> PeftModel:
     return tuned
 
 
+def test_weight_space_leaves_quantized_layers(tmp_path: Path) -> None:
+    spec = ModelSpec("embedded", precision="bf16", quantization="int8")
+    tuned = get_peft_model(load(spec, home=tmp_path).model, LoraConfig(target_modules=["q_proj"]))
+    assert use_weight_space(tuned) == 0
+
+
 def loss_and_gradients(model: PeftModel) -> tuple[Tensor, dict[str, Tensor]]:
     torch.manual_seed(1)
     ids = torch.randint(100, 3000, (2, 24))

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tests.playground.access.oidc_senders import (
+    answer_of_another,
+    answer_twice,
+    led_elsewhere,
+    somebody_with,
+    token_signed,
+    token_with,
+)
+from tests.playground.access.oidc_server import new_key, signed_by, signed_by_secret, unsigned
 from tests.playground.access.senders import (
     EVIL,
     Send,
@@ -14,6 +23,7 @@ from tests.playground.access.senders import (
     announced,
     ask,
     brute_force,
+    by_link,
     chat,
     content,
     ended_session,
@@ -32,6 +42,8 @@ from tests.playground.access.senders import (
     schema,
     script_in_a_file,
     sent_elsewhere,
+    told_address,
+    used_up,
     with_anas,
     zipped,
 )
@@ -46,6 +58,8 @@ GATE, PATHS, OWNERS = "playground.api.gate", "playground.access.paths", "playgro
 FORMS, ORIGINS, LIMITS = "form of the body", "playground.api.origins", "limits of a request"
 NAMES, PEOPLE, GRADIO = "names are matched", "playground.access.people", "Gradio's allowed paths"
 FAULTS = "playground.ui.faults"
+LINKS, ACCESS = "playground.access.links", "playground.access.access"
+TOKEN, SIGN_IN = "playground.access.oidc_provider", "playground.access.oidc"
 VISITING = "playground.ui.components.visiting"
 
 
@@ -61,7 +75,9 @@ class Attack:
 
 def attacks() -> Iterator[Attack]:
     """All of them."""
-    for name, status, by, send in (*IDENTITIES, *PEOPLES_THINGS, *FILES, *REQUESTS, *CODE, *SITES):
+    for name, status, by, send in (
+        *IDENTITIES, *PROVIDERS, *LINKED, *PEOPLES_THINGS, *FILES, *REQUESTS, *CODE, *SITES,
+    ):  # fmt: skip
         yield Attack(name, status, by, send)
 
 
@@ -106,6 +122,69 @@ IDENTITIES: Final[Rows] = (
      lambda target: target.event("", "Add account", "eve", "admin", PASSWORD)),
     ("a user does", 400, VISITING,
      lambda target: target.event("uma", "Add account", "eve", "admin", PASSWORD)),
+)  # fmt: skip
+LINKED: Final[Rows] = (
+    ("a made up link", 403, LINKS, by_link("made up")),
+    ("a link with a later end", 403, LINKS, by_link("later")),
+    ("a link with another one's signature", 403, LINKS, by_link("stolen")),
+    ("a link that was revoked", 403, LINKS, by_link("revoked")),
+    ("… its events", 403, LINKS, by_link("revoked", "POST", "/gradio_api/queue/join", json={})),
+    ("a link whose time is over", 403, LINKS, by_link("expired")),
+    ("a link whose answers are used up, by a page that is open", 400, LINKS, used_up),
+    ("… opened again", 403, LINKS, by_link("once")),
+    (
+        "another model than a link's",
+        400,
+        "playground.access.demo",
+        lambda target: target.chat_by_link("other"),
+    ),
+    ("another tab than a link's", 400, VISITING, lambda target: target.chat_by_link("compare")),
+    (
+        "an event of the Admin tab by a link",
+        400,
+        VISITING,
+        lambda target: target.event_by_link("chat", "Add account", "eve", "admin", PASSWORD),
+    ),
+    (
+        "the API by a link",
+        401,
+        ACCESS,
+        by_link("chat", "POST", "/v1/chat/completions", json={"model": "embedded"}),
+    ),
+    ("… with a key that may", 401, ACCESS, by_link("chat", "GET", "/v1/files", who="ana")),
+    ("… with a session that may", 401, ACCESS, by_link("chat", "GET", "/v1/files", session="ana")),
+    (
+        "the page's endpoints for programs by a link",
+        401,
+        ACCESS,
+        by_link("chat", "POST", "/gradio_api/call/respond", json={"data": []}),
+    ),
+    ("an upload by a link", 403, PATHS, by_link("chat", "POST", "/gradio_api/upload")),
+    ("the links by a link", 401, ACCESS, by_link("chat", "GET", "/v1/admin/links")),
+    ("a link behind a link", 401, ACCESS, by_link("chat", "GET", "/d/x/")),
+    ("a trainer makes a link", 403, PATHS, post("/v1/admin/links", {"models": ["embedded"]})),
+    ("a client says where the page is", 400, "playground.api.root", told_address),
+)
+PROVIDERS: Final[Rows] = (
+    ("signing in with a provider: a token of another sign-in (`nonce`)", 403, TOKEN,
+     token_with(nonce="of-another-sign-in")),
+    ("… for another client (`aud`)", 403, TOKEN, token_with(aud="another-client")),
+    ("… for another client, in our name (`azp`)", 403, TOKEN,
+     token_with(aud=["another-client"], azp="playground")),
+    ("… that has expired", 403, TOKEN, token_with(exp=1_000_000_000)),
+    ("… of another provider (`iss`)", 403, TOKEN, token_with(iss=EVIL)),
+    ("… signed by nobody (`alg: none`)", 403, TOKEN, token_signed(unsigned)),
+    ("… signed with another provider's key of the same name", 403, TOKEN,
+     token_signed(signed_by(new_key("first")))),
+    ("… signed with the client's secret", 403, TOKEN, token_signed(signed_by_secret)),
+    ("… the provider's answer, used again (`state`)", 403, SIGN_IN, answer_twice),
+    ("… the answer to somebody else, in this browser", 403, SIGN_IN, answer_of_another),
+    ("… an address of a domain that is not allowed", 403, SIGN_IN,
+     somebody_with(email="eve@evil.example")),
+    ("… an address that nobody has verified", 403, SIGN_IN, somebody_with(email_verified=False)),
+    ("… the name of an account that has a password", 403, SIGN_IN,
+     somebody_with(preferred_username="admin")),
+    ("… and on to another site (`next`)", 403, "no address is taken", led_elsewhere),
 )  # fmt: skip
 PEOPLES_THINGS: Final[Rows] = (
     ("somebody else's file is read", 404, OWNERS, of_ana("GET", "files", "/content")),
@@ -174,6 +253,8 @@ REQUESTS: Final[Rows] = (
      raw_json('{"model":"embedded","messages":[],"temperature":NaN}')),
     ("a billion answers (`n`)", 400, LIMITS, chat(n=10**9)),
     ("a billion tokens", 400, LIMITS, chat(max_tokens=10**9)),
+    ("an answer beyond the budget of its key", 429, "playground.access.budgets",
+     post("/v1/chat/completions", {"model": "embedded", "messages": HELLO}, "poor")),
     ("100,000 stop strings", 400, LIMITS, chat(stop=["x"] * 100_000)),
     ("1,000 tools", 400, LIMITS,
      chat(tools=[{"type": "function", "function": {"name": f"f{n}"}} for n in range(1000)])),

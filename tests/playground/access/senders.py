@@ -165,3 +165,20 @@ def sent_elsewhere(target: Target) -> Answer:
     form = {"name": "uma", "password": "wrong-password"}
     answer = target.ask("", "POST", "/login?next=//evil.example", data=form)
     return Answer(200 if EVIL in str(answer.headers) else answer.status)
+
+
+def by_link(name: str, method: str = "GET", path: str = "/", **request: object) -> Send:
+    return lambda target: target.by_link(name, method, path, **request)
+
+
+def used_up(target: Target) -> Answer:
+    """The one answer of a link is taken; then another is asked for by the page that is open."""
+    first, second = (target.chat_by_link("once", system=text) for text in ("A", "B"))
+    return second if first.status == 200 else Answer(200, first.text)
+
+
+def told_address(target: Target) -> Answer:
+    """Whether a client says what address the page is at."""
+    told = {"X-Gradio-Server": EVIL, "X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "evil"}
+    answer = target.by_link("chat", "GET", "/config", headers=told)
+    return Answer(200 if "evil" in json.loads(answer.text)["root"] else 400)

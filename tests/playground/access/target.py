@@ -15,8 +15,11 @@ from typing import Any
 
 import httpx
 
-from playground.access import People
-from playground.store.accounts import Accounts
+from playground.access import DemoLinks, People
+from playground.access.links import token_of
+from playground.store.accounts import Accounts, Budget
+from playground.store.links import Links
+from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServer, oidc_server
 from tests.playground.conftest import killable_playground
 from tests.processes import RunningProcess
 
@@ -37,16 +40,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running server. ``keys`` and ``sessions`` are by name, ``of_ana`` are ids of what Ana made,
-    by kind; ``visited`` collects what other servers were asked for."""
+    """A running server. ``keys``, ``sessions`` and ``links`` are by name, ``of_ana`` are ids of
+    what Ana made, by kind; ``visited`` collects what other servers were asked for."""
 
     url: str
     home: Path
     keys: dict[str, str]
     sessions: dict[str, str]
+    links: dict[str, str]
     of_ana: dict[str, str]
     visited: list[str]
     elsewhere: str
+    provider: OidcServer
     process: RunningProcess
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -99,16 +104,44 @@ class Target:
         with httpx.Client(base_url=self.url, timeout=60) as browser:
             if who:
                 browser.cookies["playground_session"] = self.sessions[who]
-            config = self.config or self.config.update(browser.get("/config").json()) or self.config
-            number, session = _event_of(config, kind), f"session{who}{kind}".replace(" ", "")
-            body = {"data": list(values), "fn_index": number, "session_hash": session}
-            joined = browser.post("/gradio_api/queue/join", json=body)
-            if joined.status_code != 200:
-                return Answer(joined.status_code, joined.text)
-            stream = browser.get("/gradio_api/queue/data", params={"session_hash": session}).text
-        ended = re.findall(r'^data: (\{"msg": ?"process_completed".*)$', stream, re.MULTILINE)
-        done = json.loads(ended[-1])
-        return Answer(200 if done["success"] else 400, json.dumps(done["output"]))
+            number = _event_of(self._config(browser), kind)
+            return _sent(browser, f"session{who}{kind}".replace(" ", ""), number, list(values))
+
+    def by_link(self, name: str, method: str, path: str, **request: Any) -> Answer:
+        """Ask by a link; ``who`` adds their key and ``session`` their cookie."""
+        who, session = request.pop("who", ""), request.pop("session", "")
+        headers = request.pop("headers", {})
+        if session:
+            headers["Cookie"] = f"playground_session={self.sessions[session]}"
+        return self.ask(who, method, f"/d/{self.links[name]}{path}", headers=headers, **request)
+
+    def event_by_link(self, name: str, kind: str, *values: object) -> Answer:
+        """Send an event of the page that a link opens."""
+        base = f"{self.url}/d/{self.links[name]}"
+        with httpx.Client(base_url=base, timeout=60) as browser:
+            number = _event_of(self._config(browser), kind)
+            return _sent(browser, f"link{name}{kind}".replace(" ", ""), number, list(values))
+
+    def chat_by_link(self, name: str, **changed: object) -> Answer:
+        """Send a message on the page that a link opens, with other values of its components."""
+        base = f"{self.url}/d/{self.links[name]}"
+        with httpx.Client(base_url=base, timeout=60) as browser:
+            number, values = _message_of(self._config(browser), {"message": "Hello!"} | changed)
+            return _sent(browser, f"chat{name}{changed.get('system', '')}", number, values)
+
+    def _config(self, browser: httpx.Client) -> dict[str, Any]:
+        return self.config or self.config.update(browser.get("/config").json()) or self.config
+
+
+def _sent(browser: httpx.Client, session: str, number: int, values: list[object]) -> Answer:
+    body = {"data": values, "fn_index": number, "session_hash": session}
+    joined = browser.post("/gradio_api/queue/join", json=body)
+    if joined.status_code != 200:
+        return Answer(joined.status_code, joined.text)
+    stream = browser.get("/gradio_api/queue/data", params={"session_hash": session}).text
+    ended = re.findall(r'^data: (\{"msg": ?"process_completed".*)$', stream, re.MULTILINE)
+    done = json.loads(ended[-1])
+    return Answer(200 if done["success"] else 400, json.dumps(done["output"]))
 
 
 def _event_of(config: dict[str, Any], kind: str) -> int:
@@ -119,6 +152,25 @@ def _event_of(config: dict[str, Any], kind: str) -> int:
         if types == [kind] or any(target[0] in buttons for target in event["targets"]):
             return int(event["id"])
     raise AssertionError(f"the page has no event of {kind}")
+
+
+def _message_of(config: dict[str, Any], changed: dict[str, object]) -> tuple[int, list[object]]:
+    """The event that sends a message of the Chat tab, and its values with those changed."""
+    components = {component["id"]: component for component in config["components"]}
+    (message,) = (
+        key for key, each in components.items() if each["props"].get("elem_id") == "message"
+    )
+    for event in config["dependencies"]:
+        if [message, "submit"] in [list(target) for target in event["targets"]]:
+            given = [components[number] for number in event["inputs"]]
+            return int(event["id"]), [_value_of(each, changed) for each in given]
+    raise AssertionError("the page sends no messages")
+
+
+def _value_of(component: dict[str, Any], changed: dict[str, object]) -> object:
+    props = component["props"]
+    value = changed.get(props.get("elem_id", ""), props.get("value"))
+    return "" if value is None and component["type"] == "textbox" else value
 
 
 @contextmanager
@@ -152,6 +204,7 @@ def target(home: Path) -> Iterator[Target]:
     visited: list[str] = []
     with ExitStack() as stack:
         other = stack.enter_context(elsewhere(visited))
+        provider = stack.enter_context(oidc_server())
         people = stack.enter_context(closing(People(Accounts(home))))
         people.ensure_admin(PASSWORD)
         for name, role in (("ana", "trainer"), ("bo", "trainer"), ("uma", "user")):
@@ -160,11 +213,16 @@ def target(home: Path) -> Iterator[Target]:
         sessions = {name: people.sign_in(name, PASSWORD) for name in ("ana", "uma")}
         with closing(People(Accounts(home), session_hours=1e-9)) as past:
             sessions["ended"] = past.sign_in("uma", PASSWORD)
+        links = _links(stack.enter_context(closing(DemoLinks(Links(home)))))
         flags = ("--demo", "--run-tools", "--model", "embedded", "--log-format", "json")
+        signing_in = (
+            "--oidc-issuer", provider.url, "--oidc-client-id", CLIENT, "--oidc-client-secret",
+            CLIENT_SECRET, "--oidc-auto-create", "--oidc-email-domain", "ours.example",
+        )  # fmt: skip
         url, process = stack.enter_context(
-            killable_playground(home, *flags, "--backend", f"evil={other}/v1")
+            killable_playground(home, *flags, *signing_in, "--backend", f"evil={other}/v1")
         )
-        found = Target(url, home, keys, sessions, {}, visited, other, process)
+        found = Target(url, home, keys, sessions, links, {}, visited, other, provider, process)
         _make_things(found)
         yield found
 
@@ -173,11 +231,27 @@ def _keys(people: People) -> dict[str, str]:
     scopes = ["chat", "files", "fine-tune"]
     made = {name: people.add_key(name, scopes, account=name) for name in ("ana", "bo")}
     made["chat"] = people.add_key("chat", ["chat"])
+    made["poor"] = people.add_key("poor", ["chat"], budget=Budget(usd_per_day=0))
     made["wide"] = people.add_key("wide", ["admin"], account="uma")
     made["late"] = people.add_key("late", scopes, days=1e-9)
     made["revoked"] = people.add_key("revoked", scopes)
     people.revoke_key(made["revoked"].key.id)
     return {name: key.secret for name, key in made.items()}
+
+
+def _links(links: DemoLinks) -> dict[str, str]:
+    made = {name: links.create(["embedded"]) for name in ("chat", "later", "revoked")}
+    made["compare"] = links.create(["embedded"], "compare")
+    made["expired"] = links.create(["embedded"], days=1e-9)
+    made["other"] = links.create(["other"])
+    made["once"] = links.create(["embedded"], answers=1)
+    links.revoke(made["revoked"].id)
+    tokens = {name: token_of(link) for name, link in made.items()}
+    identity, end, signature = tokens["later"].split(".")
+    tokens["later"] = f"{identity}.{int(end, 16) + 86_400:x}.{signature}"
+    tokens["stolen"] = ".".join((made["chat"].id, *tokens["compare"].split(".")[1:]))
+    tokens["made up"] = f"{'0' * 12}.{end}.{'A' * 43}"
+    return tokens
 
 
 def _make_things(target: Target) -> None:

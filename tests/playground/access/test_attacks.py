@@ -16,6 +16,7 @@ from playground.api.origins import Origins
 from playground.errors import Forbidden
 from playground.settings import load_settings
 from tests.playground.access.attacks import Attack, attacks
+from tests.playground.access.oidc_server import CLIENT_SECRET
 from tests.playground.access.senders import EVIL
 from tests.playground.access.target import PASSWORD, SECRET, Target, target
 
@@ -35,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def test_an_attack_is_refused(server: Target, attack: Attack) -> None:
     answer = attack.send(server)
     assert answer.status == attack.status, answer.text[:500]
-    for secret in (SECRET, PASSWORD, "root:x:", *server.keys.values()):
+    for secret in (SECRET, PASSWORD, CLIENT_SECRET, "root:x:", *server.keys.values()):
         assert secret not in answer.text
     assert not server.visited
     assert httpx.get(f"{server.url}/health").status_code == 200
@@ -48,7 +49,9 @@ def test_the_log_keeps_no_secrets(server: Target) -> None:
     lines = [json.loads(line) for line in log.splitlines()]
     assert lines[-1]["path"] == '/v1/models\n{"forged":1}'
     assert {"level", "message", "time"} <= set.intersection(*(set(line) for line in lines))
-    for secret in (PASSWORD, "in-the-query", *server.keys.values()):
+    for secret in (
+        PASSWORD, CLIENT_SECRET, "in-the-query", *server.keys.values(), *server.links.values(),
+    ):  # fmt: skip
         assert secret not in log
 
 

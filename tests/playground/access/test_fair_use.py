@@ -1,6 +1,7 @@
 """Turns, limits and caps, over a clock and a loop of their own."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,22 @@ async def test_tokens_are_counted_when_spent(limit: str) -> None:
         await ask(fair_use, "a", [])
     with pytest.raises(LimitReached, match="15 tokens"):
         await ask(fair_use, "a", [])
+
+
+async def test_budgets_count_days_of_owners() -> None:
+    fair_use = FairUse(LimitSettings(tokens_per_day=15), slots=4, has_budgets=True)
+    owned = replace(client("owned"), owner="user_1")
+    for who, spent in ((owned, 0), (replace(owned, via="visit"), 1), (client("settings"), 1)):
+        with acting_as(who):
+            async with fair_use.turn(request()) as turn:
+                turn.usage = Usage(20, 0)
+            if spent:
+                with pytest.raises(LimitReached, match="15 tokens"):
+                    async with fair_use.turn(request()):
+                        pass
+    with acting_as(owned):
+        async with fair_use.turn(request()):
+            pass
 
 
 async def test_headers_say_what_is_left() -> None:

@@ -83,7 +83,7 @@ def test_wrong_passwords_are_limited(people: People) -> None:
         with pytest.raises(InvalidRequest, match="name or password"):
             people.sign_in("ana", "wrong", "10.0.0.1")
     for _ in range(8):
-        people._attempts.hit(_item(), "address:10.0.0.1")
+        people.attempts.hit(_item(), "address:10.0.0.1")
     with pytest.raises(LimitReached):
         people.sign_in("ana", PASSWORD, "10.0.0.1")
 

@@ -14,13 +14,14 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from playground.access import Access, People
+from playground.access import Access, DemoLinks, People
 from playground.api import create_api
 from playground.api.app import _api
 from playground.api.gate import SESSION_COOKIE, Gate
 from playground.api.origins import Origins
 from playground.backends.scripted import ScriptedBackend
 from playground.lab.batches import Batches
+from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
 from playground.lab.prompts import Prompts
 from playground.lab.sweeps.sweeps import Sweeps
@@ -29,10 +30,12 @@ from playground.models.resident import ResidentModel
 from playground.models.spec import ModelSpec
 from playground.services import Services
 from playground.settings import Settings, load_settings
+from playground.settings.addresses import RESERVED
 from playground.store import Feedback
 from playground.store.accounts import Accounts
 from playground.store.completions import Completions
 from playground.store.conversations import Conversations
+from playground.store.links import Links
 from playground.store.responses import Responses
 from playground.store.uploads import Uploads
 from playground.store.usage import UsageStore
@@ -56,18 +59,19 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
 def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """All parts that have routes; none of them is asked for anything."""
     home = tmp_path_factory.mktemp("home")
-    settings = load_settings({"home": str(home), "access.accounts": True})
+    provider = {"access.oidc.issuer": "https://login.example", "access.oidc.client_id": "x"}
+    settings = load_settings({"home": str(home), "access.accounts": True, **provider})
     backend: Any = ScriptedBackend(lambda request: ["fine"])
     with ExitStack() as stack:
         responses, feedback = Responses(home), Feedback(home)
         completions, conversations = Completions(home), Conversations(home)
-        prompts = Prompts(home)
-        for store in (responses, feedback, completions, conversations, prompts):
+        prompts, links = Prompts(home), DemoLinks(Links(home))
+        for store in (responses, feedback, completions, conversations, prompts, links):
             stack.enter_context(closing(store))
         yield Services.create(
             backend,
             settings,
-            Access.from_settings(settings.access, people),
+            Access.from_settings(settings.access, people, links),
             studio=Studio(home, ResidentModel("scripted", ModelSpec("embedded")), backend),
             feedback=feedback,
             responses=responses,
@@ -77,7 +81,8 @@ def services(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             sweeps=stack.enter_context(Sweeps(home, backend, {}, None)),
             batches=stack.enter_context(closing(Batches(home, Uploads(home)))),
             usage=stack.enter_context(closing(UsageMeter(UsageStore(home), settings.usage))),
-            metrics=Metrics("scripted", lambda: None, lambda: ()),
+            metrics=(metrics := Metrics("scripted", lambda: None, lambda: ())),
+            live=LiveFigures(metrics),
         )
 
 
@@ -138,6 +143,8 @@ def test_every_route_as_every_role(services: Services, people: People) -> None:
     closed = {path for _, path, codes in found if codes[0] != 204}
     assert {"/", "/v1/chat/completions", "/gradio_api/queue/join", "/v1/exports/{export_id}",
             "/v1/fine_tuning/jobs", "/v1/admin/keys", "/config"} <= closed  # fmt: skip
+    first = {path.split("/")[1].split("=")[0] for _, path, _ in found} - {""}
+    assert first < RESERVED  # beneath a root path of that name it could not be told which is which
     table = table_of(found)
     written = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     assert written == table, f"write this between the marks of {DOCUMENT}:\n{table}"

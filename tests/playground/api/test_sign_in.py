@@ -110,6 +110,25 @@ def test_a_key_is_made_by_the_api(url: str, keys: dict[str, str]) -> None:
     assert made["key"] not in shown
 
 
+def test_budgets_are_changed_by_the_api(url: str, keys: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {keys['admin']}"}
+
+    def post(path: str, **body: object) -> httpx.Response:
+        return httpx.post(f"{url}/v1/admin/{path}", json=body, headers=headers)
+
+    with httpx.Client(base_url=url) as browser:
+        browser.post("/login", data={"name": "bo", "password": PASSWORD})
+        post("users/bo", usd_per_day=2)
+        changed = post("users/bo", usd_per_month=9).json()
+        assert (changed["usd_per_day"], changed["usd_per_month"]) == (2, 9)
+        assert browser.get("/v1/models").status_code == 200  # still signed in
+    assert post("users/bo", usd_per_day=None).json()["usd_per_day"] is None
+    made = post("keys", name="ci", usd_per_day=0.5).json()
+    assert post(f"keys/{made['id']}", usd_per_month=3).json()["usd_per_day"] == 0.5
+    assert post("users/bo", usd_per_day=-1).json()["error"]["param"] == "usd_per_day"
+    assert post("users", name="cy").json()["error"]["param"] == "password"
+
+
 def test_files_are_their_owners(url: str, keys: dict[str, str]) -> None:
     with client(url, keys["ana"]) as ana, client(url, keys["bo"]) as bo:
         file = ana.files.create(file=("rows.jsonl", b'{"text": "x"}\n'), purpose="fine-tune")

@@ -104,6 +104,10 @@ def test_short_training_is_named(tmp_path: Path, host: LocalBackend) -> None:
     for page in (to_markdown(card), to_html(card)):
         assert "What to change" in page
         assert card.advice[1].change in page
+        assert "Trained in one process, with" in page
+    several = replace(card, made_of={"training": {"processes": 4, "peak_bytes": 3 * 2**30}})
+    for page in (to_markdown(several), to_html(several)):
+        assert "4 processes, each with the whole base and at most 3.0 GiB" in page
 
 
 @pytest.mark.training

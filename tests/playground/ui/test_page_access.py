@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from gradio_client import Client  # type: ignore[import-untyped]
 from gradio_client.exceptions import AuthenticationError  # type: ignore[import-untyped]
 
+from playground.access import Identity, acting_as
+from playground.access.identity import LinkRules
 from playground.api import create_api
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
@@ -22,6 +24,8 @@ from playground.settings import Flags, load_settings
 from playground.store import Feedback
 from playground.studio.studio import Studio
 from playground.ui import build_page, mount_page
+from playground.ui.components.answering import Answering
+from playground.ui.page import ModelChoices
 from tests.playground.api.serving import running
 
 KEY = {"Authorization": "Bearer sesame"}
@@ -207,3 +211,12 @@ def test_page_html_is_compressed(serve_page: Served) -> None:
     reply = httpx.get(serve_page({}), headers={"Accept-Encoding": "gzip"})
     assert reply.headers["content-encoding"] == "gzip"
     assert int(reply.headers["content-length"]) < len(reply.content) / 4
+
+
+async def test_a_links_lanes_have_its_models() -> None:
+    models = [ModelInfo(name, 100) for name in ("base", "law")]
+    answering = Answering(ScriptedBackend(lambda request: ["x"], models=tuple(models)), models)
+    guest = Identity("a guest", "address:x", via="visit", link=LinkRules("1", ("base", "law")))
+    with acting_as(guest):
+        update = await ModelChoices(answering, 1).refresh("base", "base", "base", "base")
+    assert [each.value for each in update.models] == ["law", "base", "law", "base"]

@@ -45,5 +45,7 @@ def test_a_guest_and_the_administrator(browser: Browser, tmp_path: Path) -> None
         secret = page.locator("#ac-secret").get_by_role("textbox").input_value()
         head = {"Authorization": f"Bearer {secret}"}
         assert page.request.get(f"{url}/v1/models", headers=head).status == 200
+        page.get_by_role("tab", name="Activity").click()
+        expect(page.locator("#ac-curves svg")).to_have_count(6)
         page.click("#visitor button")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -1,0 +1,5 @@
+"""``python -m finetune``, which launchers start: ``accelerate launch -m finetune train …``."""
+
+from finetune.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""`playground links`: links to a demo of this home. A running server knows of a change at once."""
+
+import datetime
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from playground.access.links import DemoLinks, token_of
+from playground.commands.options import with_settings
+from playground.settings import Flags, load_settings
+from playground.store.accounts import Accounts
+from playground.store.links import Links
+
+links = typer.Typer(
+    name="links", help="Links to a demo of one model or one comparison.", no_args_is_help=True
+)
+HERE = "http://127.0.0.1:7860"
+Address = Annotated[
+    str, typer.Option(help="Address of the playground, its path behind a proxy included.")
+]
+
+
+@contextmanager
+def opened_links(flags: Flags) -> Iterator[DemoLinks]:
+    """Open the links of the home that the flags name."""
+    settings = load_settings(flags)
+    with (
+        closing(Accounts(settings.home, settings.store.url)) as accounts,
+        closing(DemoLinks(Links(settings.home, settings.store.url), accounts)) as opened,
+    ):
+        yield opened
+
+
+@links.command()
+@with_settings("", "store")
+def create(
+    flags: Flags,
+    model: Annotated[
+        list[str],
+        typer.Option(help="Model, adapter or NAME.v2; for compare several times for several."),
+    ],
+    tab: Annotated[str, typer.Option(help="chat or compare.")] = "chat",
+    system_prompt: Annotated[
+        str | None, typer.Option(help="Stands in the place of the visitors' own.")
+    ] = None,
+    days: Annotated[float, typer.Option(help="It opens nothing after that many days.")] = 7.0,
+    answers: Annotated[
+        int | None, typer.Option(help="Answers that all its visitors get together.")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="Tokens of prompts and answers, all its visitors together.")
+    ] = None,
+    url: Address = HERE,
+) -> None:
+    """Make a link and print its address."""
+    with opened_links(flags) as opened:
+        link = opened.create(
+            model, tab, days=days, system_prompt=system_prompt, answers=answers, tokens=tokens
+        )
+        print(f"{url.rstrip('/')}/d/{token_of(link)}/")
+
+
+@links.command("list")
+@with_settings("", "store")
+def list_links(flags: Flags, url: Address = HERE) -> None:
+    """List the links, the newest first, each with its address."""
+    with opened_links(flags) as opened:
+        found = opened.all()
+    table = Table(box=box.SIMPLE)
+    for column in ("id", "tab", "models", "answers", "tokens", "expires", "state"):
+        table.add_column(column, overflow="fold")
+    for link in found:
+        expires = datetime.datetime.fromtimestamp(link.expires, datetime.UTC)
+        table.add_row(
+            link.id, link.tab, ", ".join(link.models), _used(link.answers, link.max_answers),
+            _used(link.tokens, link.max_tokens), f"{expires:%Y-%m-%d %H:%M}", link.state,
+        )  # fmt: skip
+    Console().print(table)
+    for link in found:
+        if link.state == "open":
+            print(f"{link.id}  {url.rstrip('/')}/d/{token_of(link)}/")
+
+
+@links.command()
+@with_settings("", "store")
+def revoke(flags: Flags, link: Annotated[str, typer.Argument(help="The link's id.")]) -> None:
+    """Make a link open nothing from now on."""
+    with opened_links(flags) as opened:
+        print(f"{opened.revoke(link).id} is revoked")
+
+
+def _used(used: int, most: int | None) -> str:
+    return f"{used:,}" if most is None else f"{used:,} of {most:,}"
