@@ -80,8 +80,8 @@ def _environment() -> Environment:
     environment.filters["one_line"] = lambda text: " ".join(text.split()) or "(nothing)"
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals["cell"] = cell
-    environment.globals["figure"] = shown
     environment.globals["trained_in"] = trained_in
+    environment.globals["figure"] = shown
     return environment
 
 
