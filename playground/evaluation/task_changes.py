@@ -12,7 +12,7 @@ from playground.evaluation.metrics import Estimate
 
 SIGNIFICANT = 0.05
 Z_95 = 1.96
-Change = Literal["worse", "better", "same"]
+Change = Literal["worse", "better", "same", "not tested"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,15 @@ class TaskChange:
     @property
     def change(self) -> Change:
         """Worse or better only where chance alone would seldom do it: by the paired test, or else
-        if the difference is twice its standard error, as if the rows had not been the same."""
+        if the difference is twice its standard error, as if the rows had not been the same. Without
+        either it is not tested."""
         moved = self.after - self.before
         if self.p_value is not None:
             clear = self.p_value < SIGNIFICANT
         elif self.before_stderr is not None and self.after_stderr is not None:
             clear = abs(moved) > Z_95 * math.hypot(self.before_stderr, self.after_stderr)
         else:
-            clear = False
+            return "same" if moved == 0 else "not tested"
         if not clear or moved == 0:
             return "same"
         return "better" if (moved > 0) == self.higher_is_better else "worse"
@@ -64,6 +65,8 @@ class TaskChange:
             return f"{name}: better than before: {figures}"
         if self.before == self.after:
             return f"{name}: the same as before: {figures}"
+        if self.change == "not tested":
+            return f"{name}: changed, and nothing says whether by chance: {figures}"
         return f"{name}: no clear change: {figures}"
 
 

@@ -36,6 +36,8 @@ def test_change_is_named_where_it_is_clear(before: int, after: int, change: str)
 def test_lower_perplexity_is_better() -> None:
     change = TaskChange("prose", "word_perplexity", 9, 0, 20.0, 10.0, 1.0, 1.0, False)
     assert change.change == "better"
+    untested = replace(change, before_stderr=None, after_stderr=None)
+    assert (untested.change, "nothing says" in untested.sentence) == ("not tested", True)
 
 
 def test_card_keeps_tasks_when_read_back(tmp_path: Path) -> None:
