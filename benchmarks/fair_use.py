@@ -248,12 +248,13 @@ def kill(home: Path, key: str) -> None:
         ids = Counter(json.loads(line)["custom_id"] for line in answers)
         while (run := client.fine_tuning.jobs.retrieve(job.id)).status in ("queued", "running"):
             time.sleep(POLL_S)
-        models = [model.id for model in client.models.list()]
+        trained = {**request(0, TOKENS), "model": run.fine_tuned_model}
+        client.post("/chat/completions", body=trained, cast_to=object)
     print(
         f"kill: SIGKILL with {done_before} of {BATCH} requests of a batch done and a job running; "
         f"back after {back:.1f} s; {len(items)} messages of the conversation; "
         f"batch {found.status}, {len(ids)} answers, {sum(n > 1 for n in ids.values())} twice; "
-        f"job {run.status}, its model {'served' if run.fine_tuned_model in models else 'gone'}"
+        f"job {run.status}, {run.fine_tuned_model} answers"
     )
 
 

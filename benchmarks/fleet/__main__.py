@@ -55,7 +55,8 @@ async def check(model: str, seconds: float) -> None:
     print(f"a step: {costs.base_s * 1e3:.2f} ms, {costs.row_s * 1e6:.0f} µs a row, "
           f"{costs.context_s * 1e9:.0f} ns a token of context, "
           f"{costs.prompt_s * 1e6:.1f} µs a prompt token, "
-          f"{costs.request_s * 1e3:.2f} ms a request")  # fmt: skip
+          f"{costs.request_s * 1e3:.2f} ms a request, "
+          f"{costs.path_s * 1e3:.2f} ms on its way")  # fmt: skip
     for load, found in zip(loads, seen, strict=True):
         real = real_outcome(found, seconds * CHECK_ROUNDS)
         told = simulate(costs, 1, load, seconds * 10)

@@ -93,12 +93,13 @@ async def measured_costs(engine: Engine) -> EngineCosts:
     prompt_s = max(0.0, (longer_first - one_token) / (USUAL - SHORT))
     base_s = max(0.0, alone - row_s - SHORT * context_s)
     request_s = max(0.0, (first - base_s) / WIDE - SHORT * prompt_s)
-    return EngineCosts(base_s, row_s, context_s, prompt_s, request_s, kv_tokens=10**9)
+    path_s = max(0.0, one_token - base_s - SHORT * prompt_s - request_s)
+    return EngineCosts(base_s, row_s, context_s, prompt_s, request_s, path_s, kv_tokens=10**9)
 
 
 def mean_of(costs: Sequence[EngineCosts]) -> EngineCosts:
     """The mean of what was measured at several times."""
-    names = ("base_s", "row_s", "context_s", "prompt_s", "request_s")
+    names = ("base_s", "row_s", "context_s", "prompt_s", "request_s", "path_s")
     means = {name: statistics.mean(getattr(each, name) for each in costs) for name in names}
     return replace(costs[0], **means)
 

@@ -145,6 +145,8 @@ class Fleet:
                     user, prompt, said, answer, adapter, conversation, self.env.now,
                     self.env.event(),
                 )  # fmt: skip
+                if self.engines[0].costs.path_s:
+                    yield self.env.timeout(self.engines[0].costs.path_s)
                 self._send(asked)
                 yield asked.done
                 said = prompt + answer

@@ -273,13 +273,18 @@ def _finished(request: Request, answer: Answer) -> AnswerUpdate:
     return AnswerUpdate(
         badge=badge,
         fields=fields_table(marks),
-        tree=result.value,
+        tree=_tree_of(result.value),
         table=table_of(result.value),
         raw=answer.text,
         extract=gr.Button(visible=True),
         stop=gr.Button(visible=False),
         running="",
     )
+
+
+def _tree_of(value: object) -> object:
+    """Return what Gradio's JSON view (6.31) shows as this value: it takes a text for JSON."""
+    return value if value is None or isinstance(value, dict | list) else json.dumps(value)
 
 
 def _batch_update(done: list[Extracted], total: int) -> BatchUpdate:

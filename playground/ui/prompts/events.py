@@ -187,7 +187,7 @@ class PromptHandlers:
         except InvalidRequest as error:
             is_empty = not (form["system"].strip() or form["user"].strip())
             said = "" if is_empty else verdict(error.message, good=False)
-            return CheckUpdate(problem=said, tried={} if is_empty else UNCHANGED)
+            return CheckUpdate(problem=said, tried={} if is_empty and tried else UNCHANGED)
         changed = variables != form["variables"]
         return CheckUpdate(
             form={"variables": variables} if changed else UNCHANGED,
@@ -283,7 +283,11 @@ class PromptHandlers:
 
 
 def _asked(content: PromptContent) -> dict[str, object]:
-    """A content with the same variables and no text, so that it changes only with them."""
+    """A content with the same variables and no text, so that it changes only with them: whenever it
+    does, the buttons that send the variables are wired anew, and a click meanwhile is lost. Empty
+    without any, as it is at first."""
+    if not content.variables:
+        return {}
     variables = [variable.to_json() for variable in content.variables]
     return {"messages": [{"role": "user", "content": ""}], "variables": variables}
 

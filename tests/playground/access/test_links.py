@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,8 +117,9 @@ def test_another_process_revokes_a_link(links: DemoLinks, tmp_path: Path) -> Non
         links.revoke("000000000000")
 
 
-def test_an_expired_link_opens_nothing(links: DemoLinks) -> None:
-    link = links.create(["law"], days=1e-6)
+def test_an_expired_link_opens_nothing(links: DemoLinks, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = links.create(["law"], days=1)
+    monkeypatch.setattr("playground.store.links.time", SimpleNamespace(time=lambda: link.expires))
     with pytest.raises(LinkClosed, match=closed("expired")):
         links.opened(token_of(link))
 

@@ -57,7 +57,7 @@ def scripted(script: Script, *names: str) -> Answering:
 def page_request(address: str = "http://here:7860/") -> gr.Request:
     """The request of a browser that opened the page at this address."""
     request = gr.Request(session_hash="a-session")
-    request.request = SimpleNamespace(base_url=address)
+    request.request = SimpleNamespace(base_url=address, headers={})
     return request
 
 

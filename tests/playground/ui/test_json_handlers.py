@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from playground.errors import InvalidRequest
@@ -103,6 +104,16 @@ async def test_an_answer_is_streamed_and_shown_in_all_views() -> None:
         True,
         False,
     )
+
+
+@pytest.mark.parametrize(("kind", "text"), [("string", '"Oslo"'), ("integer", "1")])
+async def test_a_value_that_is_no_object_is_shown(kind: str, text: str) -> None:
+    """The view of a value takes a text for JSON, and warns of a number."""
+    tab = handlers(scripted(lambda request: [text]))
+    *_, last = await drain(tab.extract("Oslo", "", **form(json.dumps({"type": kind}))))
+    shown = gr.JSON().postprocess(last.tree)
+    assert shown is not None
+    assert shown.root == json.loads(text)
 
 
 async def test_a_stopped_answer_says_so_and_has_no_value() -> None:

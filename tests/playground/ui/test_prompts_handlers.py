@@ -115,6 +115,13 @@ def test_used_variables_are_described(tab: PromptHandlers) -> None:
     assert again.tried is UNCHANGED  # what was typed into the inputs stays
 
 
+@pytest.mark.parametrize("user", ["", "Hello."])
+def test_a_text_without_variables_wires_nothing_anew(tab: PromptHandlers, user: str) -> None:
+    """The click on Run comes right after the field was left; it was lost."""
+    plain = FORM | {"system": "", "user": user, "variables": ""}
+    assert tab.check({}, **plain).tried is UNCHANGED
+
+
 async def test_editor_is_tried(tab: PromptHandlers, seen: list[Request]) -> None:
     updates = await drain(tab.run("other", "long", "Ann", **FORM))
     assert updates[-1].running == ""
