@@ -206,10 +206,7 @@ def _() -> None:
     assert batch.status == "COMPLETED"
 
 
-CAPITALS = "ours: it reads the types of a job's events in capitals only" if OLD else ""
-
-
-@scenario("fine-tuning", CAPITALS)
+@scenario("fine-tuning")
 def _() -> None:
     """From upload to chat with the model that comes back; version 3 cancels its job."""
     file_id = api.files.upload(written(cases.ROWS), purpose="fine-tune", check=False).id

@@ -17,6 +17,7 @@ from playground.api.errors import Refused
 from playground.api.fine_tuning import DEFAULT_NAME, named_file
 from playground.api.fine_tuning_objects import TRAINING_FILE, VALIDATION_FILE
 from playground.api.openapi import json_body
+from playground.api.together_client import is_together_1
 from playground.api.together_tuning_body import (
     UNSUPPORTED,
     EstimateBody,
@@ -25,6 +26,7 @@ from playground.api.together_tuning_body import (
 )
 from playground.api.together_tuning_objects import (
     FROM_CHECKPOINT,
+    in_capitals,
     limits_body,
     tuning_body,
     tuning_checkpoints,
@@ -56,8 +58,10 @@ def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -
     async def job_of(job_id: str) -> TrainingSnapshot:
         return await asyncio.to_thread(studio.training_job, job_id)
 
-    async def body_of(job: TrainingSnapshot, *, with_events: bool = True) -> dict[str, object]:
-        return await asyncio.to_thread(tuning_body, job, studio, with_events=with_events)
+    async def body_of(job: TrainingSnapshot, http: Request | None = None) -> dict[str, object]:
+        """The job; without its events in a list, for which there is no ``http``."""
+        body = await asyncio.to_thread(tuning_body, job, studio)
+        return body | {"events": _events(job, http)} if http else body
 
     @router.get("/models/limits")
     async def limits(model_name: str) -> dict[str, object]:
@@ -86,17 +90,17 @@ def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -
         if body.model is not None and (await model_info(body.model, backend)).adapter:
             problem = f"{body.model} is an adapter; to train it on, give it as from_checkpoint"
             raise InvalidRequest("model", problem)
-        return await body_of(await asyncio.to_thread(_create_job, body, studio, uploads))
+        return await body_of(await asyncio.to_thread(_create_job, body, studio, uploads), http)
 
     @router.get("")
     async def list_jobs() -> dict[str, object]:
         summaries = await asyncio.to_thread(studio.training_jobs)
         jobs = [await job_of(job.id) for job in summaries]
-        return {"data": [await body_of(job, with_events=False) for job in jobs]}
+        return {"data": [await body_of(job) for job in jobs]}
 
     @router.get("/{job_id}")
-    async def retrieve(job_id: str) -> dict[str, object]:
-        return await body_of(await job_of(job_id))
+    async def retrieve(http: Request, job_id: str) -> dict[str, object]:
+        return await body_of(await job_of(job_id), http)
 
     @router.delete("/{job_id}")
     async def delete(job_id: str) -> dict[str, object]:
@@ -105,10 +109,10 @@ def together_tuning_router(backend: Backend, studio: Studio, uploads: Uploads) -
         return {"message": f"job {job_id} is deleted; models that came of it stay"}
 
     @router.post("/{job_id}/cancel")
-    async def cancel(job_id: str) -> dict[str, object]:
+    async def cancel(http: Request, job_id: str) -> dict[str, object]:
         await job_of(job_id)
         await asyncio.to_thread(studio.jobs.stop, job_id)
-        return await body_of(await job_of(job_id))
+        return await body_of(await job_of(job_id), http)
 
     return router
 
@@ -121,8 +125,8 @@ def _progress_router(studio: Studio) -> APIRouter:
         return await asyncio.to_thread(studio.training_job, job_id)
 
     @router.get("/{job_id}/events")
-    async def list_events(job_id: str) -> dict[str, object]:
-        return {"data": tuning_events(await job_of(job_id))}
+    async def list_events(http: Request, job_id: str) -> dict[str, object]:
+        return {"data": _events(await job_of(job_id), http)}
 
     @router.get("/{job_id}/checkpoints")
     async def list_checkpoints(job_id: str) -> dict[str, object]:
@@ -145,6 +149,11 @@ def _progress_router(studio: Studio) -> APIRouter:
         return {"metrics": tuning_metrics(await job_of(job_id), steps, times_s, resolution)}
 
     return router
+
+
+def _events(job: TrainingSnapshot, http: Request) -> list[dict[str, object]]:
+    events = tuning_events(job)
+    return in_capitals(events) if is_together_1(http) else events
 
 
 def together_download_router(studio: Studio) -> APIRouter:

@@ -1,6 +1,6 @@
 """Training jobs, their events, checkpoints and metrics as Together's clients read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from playground.api.fine_tuning_objects import TRAINING_FILE, VALIDATION_FILE, fine_tuned_model
@@ -30,6 +30,7 @@ STATUS: Mapping[State, str] = {
     "failed": "error",
     "done": "completed",
 }
+WARNING = "warning"
 EVENT_TYPES: Mapping[str, str] = {
     "Created": "job_pending",
     "Started": "job_start",
@@ -50,10 +51,8 @@ LEARNING_RATES = (1e-7, 1.0)
 """The recipe's ranges (`finetune.recipe`)."""
 
 
-def tuning_body(
-    job: TrainingSnapshot, studio: Studio, *, with_events: bool = True
-) -> dict[str, object]:
-    """Together's job object, with ``x_rows`` beside it."""
+def tuning_body(job: TrainingSnapshot, studio: Studio) -> dict[str, object]:
+    """Together's job object without its events, with ``x_rows`` beside it."""
     asked, recipe = job.input, job.recipe
     name = fine_tuned_model(job, studio)
     events = tuning_events(job)
@@ -89,7 +88,6 @@ def tuning_body(
         "TrainingFileNumLines": rows,
         "x_rows": {"total": rows, "left_out": job.result.get(LEFT_OUT)},
         "x_error": job.message or None,
-        **({"events": events} if with_events else {}),
     }
 
 
@@ -151,8 +149,17 @@ def tuning_events(job: TrainingSnapshot) -> list[dict[str, object]]:
     ]
 
 
+def in_capitals(events: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    """The events as version 1 of Together's client reads them: types in capitals, and none for
+    those that it does not know."""
+    return [
+        {**event, "type": None if event["type"] == WARNING else str(event["type"]).upper()}
+        for event in events
+    ]
+
+
 def _event(message: str, level: str) -> dict[str, object]:
-    kind = "job_error" if level == "error" else EVENT_TYPES.get(message, "warning")
+    kind = "job_error" if level == "error" else EVENT_TYPES.get(message, WARNING)
     return {"message": message, "type": kind, "level": "warning" if level == "warn" else level}
 
 

@@ -194,6 +194,17 @@ def test_events_in_order(client: together.Together, job: Any) -> None:
     assert [event.created_at for event in events] == sorted(event.created_at for event in events)
 
 
+def test_version_1_reads_types_in_capitals(client: together.Together, job: Any) -> None:
+    """It knows fewer, and refuses any other."""
+    old = {**AUTHORIZED, "User-Agent": "Together/v1 PythonBindings/1.6.0"}
+    one = f"{str(client.base_url).rstrip('/')}/v1/fine-tunes/{job.id}"
+    events = httpx.get(f"{one}/events", headers=old).json()["data"]
+    types = [event["type"] for event in events]
+    assert (types[0], types[-1]) == ("JOB_PENDING", "JOB_COMPLETE")
+    assert "WARNING" not in types
+    assert httpx.get(one, headers=old).json()["events"] == events
+
+
 def test_jobs_listed(client: together.Together, job: Any) -> None:
     assert job.id in [each.id for each in client.fine_tuning.list().data]
 
