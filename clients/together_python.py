@@ -229,6 +229,24 @@ def _() -> None:
     assert chat(model=job.output_name).choices[0].message.content
 
 
+if OLD:
+
+    @scenario("Kiln's calls")
+    def _() -> None:
+        """Kiln (libs/core/kiln_ai/adapters/fine_tune/together_finetune.py) has this version."""
+        file_id = api.files.upload(written(cases.ROWS), purpose="fine-tune", check=True).id
+        job = api.fine_tuning.create(
+            training_file=file_id, validation_file="", model=cases.MODEL,
+            wandb_api_key=None, wandb_project_name=None, lora=True, suffix="kiln_ai_1234",
+            n_epochs=1, learning_rate=1e-4, batch_size=8, n_checkpoints=1, min_lr_ratio=0.0,
+            warmup_ratio=0.1, max_grad_norm=1.0, weight_decay=0.01, lora_r=8, lora_dropout=0.05,
+            lora_alpha=16.0,
+        )  # fmt: skip
+        found = api.fine_tuning.retrieve(id=job.id)
+        assert found.status in together.types.finetune.FinetuneJobStatus
+        api.fine_tuning.cancel(id=found.id)
+
+
 @scenario("error: unknown model")
 def _() -> None:
     raises(Failure, lambda: chat(model="nobody"), "nobody")
