@@ -88,6 +88,15 @@
   // Panels of code are dialogs: they take the focus, keep it, and give it back.
   let dialog = null;
   let opener = null;
+  let clicked = null; // what has the focus when the panel comes may be something else by then
+  document.addEventListener(
+    "click",
+    (event) => {
+      const button = event.target.closest("button");
+      if (button && !button.closest(".code-panel")) clicked = button;
+    },
+    { capture: true },
+  );
   function watchPanels() {
     if (dialog && (!dialog.isConnected || dialog.offsetWidth === 0)) {
       dialog = null;
@@ -96,7 +105,7 @@
     const panel = [...document.querySelectorAll(".code-panel")].find((p) => p.offsetWidth > 0);
     if (!panel || panel === dialog) return;
     dialog = panel;
-    opener = document.activeElement;
+    opener = clicked?.isConnected ? clicked : document.activeElement;
     panel.setAttribute("role", "dialog");
     panel.setAttribute("aria-modal", "true");
     panel.setAttribute("aria-label", "The same through the API");

@@ -124,6 +124,7 @@ def test_escape_stops_an_answer(echo_chat: Page) -> None:
 
 def test_the_code_panel_is_a_dialog(echo_chat: Page) -> None:
     echo_chat.click("#view-code")
+    echo_chat.focus(BOX)  # as an answer that ends meanwhile does
     dialog = echo_chat.get_by_role("dialog")
     expect(dialog).to_be_visible()
     expect(dialog.locator(".code-close")).to_be_focused()
