@@ -44,7 +44,8 @@ class OtherProcessFailed(SystemExit):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Which of how many processes this is; ``local_rank`` counts those of its machine."""
+    """A process's place among the ``number`` of a run; ``local_rank`` is that among those of its
+    host."""
 
     rank: int = 0
     local_rank: int = 0

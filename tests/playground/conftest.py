@@ -14,6 +14,7 @@ from playground.models.loaded import LoadedModel
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import ModelInfo
+from tests.playground.access.oidc_server import OidcServer, oidc_server
 from tests.processes import RunningProcess, playground
 
 START_S, STOP_S = 240, 30
@@ -68,3 +69,17 @@ def playground_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     flags = ("--run-tools", "--judged-rows", "4")
     with playground_process(tmp_path_factory.mktemp("home"), *flags) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def running_provider() -> Iterator[OidcServer]:
+    """A provider of OpenID Connect over HTTP."""
+    with oidc_server() as server:
+        yield server
+
+
+@pytest.fixture
+def provider(running_provider: OidcServer) -> OidcServer:
+    """It, as it was at first."""
+    running_provider.reset()
+    return running_provider

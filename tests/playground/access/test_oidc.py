@@ -21,7 +21,6 @@ from tests.playground.access.oidc_server import (
     OidcServer,
     flat,
     new_key,
-    oidc_server,
     signed_by,
     signed_by_secret,
     unsigned,
@@ -31,18 +30,6 @@ pytestmark = pytest.mark.slow
 CALLBACK = "https://play.example/login/oidc/callback"
 PASSWORD = "correct-horse"
 Opened = Callable[..., OidcSignIn]
-
-
-@pytest.fixture(scope="module")
-def running_provider() -> Iterator[OidcServer]:
-    with oidc_server() as server:
-        yield server
-
-
-@pytest.fixture
-def provider(running_provider: OidcServer) -> OidcServer:
-    running_provider.reset()
-    return running_provider
 
 
 @pytest.fixture

@@ -14,23 +14,11 @@ from playground.backends.scripted import ScriptedBackend
 from playground.services import Services
 from playground.settings import load_settings
 from playground.store.accounts import Accounts
-from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServer, flat, oidc_server
+from tests.playground.access.oidc_server import CLIENT, CLIENT_SECRET, OidcServer, flat
 from tests.playground.api.serving import running
 
 START = "/login/oidc"
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def running_provider() -> Iterator[OidcServer]:
-    with oidc_server() as server:
-        yield server
-
-
-@pytest.fixture
-def provider(running_provider: OidcServer) -> OidcServer:
-    running_provider.reset()
-    return running_provider
 
 
 @pytest.fixture(scope="module")
