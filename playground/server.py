@@ -251,6 +251,7 @@ def _serve_on(
                 loader.throttle,
                 isolated=isolated,
                 judged_rows=settings.training.judged_rows,
+                task_folders=settings.sweeps.task_folders,
                 tracer=tracer,
             )
         ) as studio,
