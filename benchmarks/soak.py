@@ -3,10 +3,11 @@
     python -m benchmarks.soak [--minutes 10] [--clients 64] [--model embedded]
 
 Clients ask in six ways for base and adapters, a third of them hangs up in mid-answer, an adapter is
-exchanged every two seconds under the name that is asked for, and training jobs run beside it. The
-clients have three API keys, most of them the first. Each answer is compared with the one that was given alone before: of the exchanged name with those of
-both versions. Prints what was asked, what was wrong or lost, the slope of the server's memory, and
-whether every slot is free at the end; exits with 1 if anything was wrong or lost.
+exchanged every two seconds under the name that is asked for, and training jobs run beside it. They
+have three API keys, most of them the first. Each answer is compared with the one that was given
+alone before: of the exchanged name with those of both versions. Prints what was asked, what was
+wrong or lost, the slope of the server's memory, and whether every slot is free at the end; exits
+with 1 if anything was wrong or lost.
 """
 
 import argparse
