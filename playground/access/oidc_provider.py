@@ -108,7 +108,7 @@ class Provider:
         described = self._describe().metadata.get("end_session_endpoint")
         if not isinstance(described, str) or not described.startswith(("https://", "http://")):
             return None
-        return add_params_to_uri(described, [("client_id", self._settings.client_id)])
+        return str(add_params_to_uri(described, [("client_id", self._settings.client_id)]))
 
     def claims(self, code: str, *, redirect_uri: str, nonce: str, verifier: str) -> Claims:
         """Return what the provider says of whoever came back with ``code``: the claims of a token

@@ -1,4 +1,4 @@
-"""Signing in with a provider: there, back with its answer, and out again; goes to no other place."""
+"""Signing in with a provider: there, back with its answer, and out again. Goes nowhere else."""
 
 from collections.abc import Callable
 from typing import Final
