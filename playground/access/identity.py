@@ -17,6 +17,8 @@ from playground.store.viewer import Viewer, viewed_by
 
 TABS: Final = frozenset(get_args(DemoTab))
 """Tabs that a demo may leave out, by the rooms of their handlers."""
+GUEST_OWNERS: Final = "guest_"
+"""How the owners of what mere visitors make begin."""
 Via = Literal["local", "key", "session", "visit"]
 """How it is known: nobody is asked, an API key, a session that signed in, a mere visit."""
 
