@@ -30,6 +30,16 @@ def test_first_step_after_a_pause_takes_longer() -> None:
     assert found.token_s == pytest.approx(0.01)
 
 
+def test_noise_spreads_equal_answers() -> None:
+    alone = Load(1, think_s=1.0, prompt_tokens=100, answer_tokens=10, spread=0, turns=1,
+                 system_tokens=0)  # fmt: skip
+    noisy = replace(COSTS, noise=(-0.002, -0.002, 0.004), noise_s=0.01)
+    quiet, found = (simulate(costs, 1, alone, 200) for costs in (COSTS, noisy))
+    assert quiet.first_token_p95_s == pytest.approx(quiet.first_token_p50_s)
+    assert found.first_token_p95_s > quiet.first_token_p95_s + 0.005
+    assert found.token_s == pytest.approx(quiet.token_s, rel=0.05)
+
+
 def test_own_chance_asks_the_same_everywhere() -> None:
     def asked(costs: EngineCosts) -> list[tuple[int, int]]:
         fleet = Fleet(costs, 1, LOAD, chance=own_chance(3))

@@ -64,9 +64,9 @@ def _print_costs(costs: EngineCosts) -> None:
     shown = [
         f"{field.name.removesuffix('_s')} {1e3 * getattr(costs, field.name):.4g}"
         for field in fields(costs)
-        if field.name.endswith("_s") and field.name != "adapter_s"
+        if field.name.endswith("_s") and field.name not in ("adapter_s", "noise_s")
     ]
-    print(f"ms of a step: {', '.join(shown)}")
+    print(f"ms of a step: {', '.join(shown)}, noise {1e3 * statistics.pstdev(costs.noise):.4g}")
 
 
 def _print_load(load: Load, found: list[Pair]) -> None:

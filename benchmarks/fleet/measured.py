@@ -20,7 +20,7 @@ from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.protocol import Delta, Finished, Request, Sampling
 
-ROUNDS, MANY_ROUNDS = 3, 9
+ROUNDS, FEW_ROUNDS, MANY_ROUNDS = 3, 9, 60
 PAUSE_S = 0.1
 SHORT, LONG = 16, 1024
 LENGTHS = (48, 176, 80, 240, 112, 208, 144)
@@ -79,10 +79,14 @@ class Engine:
         """A prompt of so many random tokens."""
         return [self._rng.randrange(FIRST_WORD, self._vocabulary) for _ in range(tokens)]
 
-    async def seconds(
-        self, prompts: int, prompt: int, written: int, *, rounds: int = ROUNDS, pause_s: float = 0.0
-    ) -> float:
-        """Median seconds until so many prompts at once are answered, each time after a pause."""
+    async def seconds(self, prompts: int, prompt: int, written: int) -> float:
+        """Median seconds until so many prompts at once are answered."""
+        return statistics.median(await self.times(prompts, prompt, written, ROUNDS))
+
+    async def times(
+        self, prompts: int, prompt: int, written: int, rounds: int, pause_s: float = 0.0
+    ) -> list[float]:
+        """Seconds until so many prompts at once are answered, each time after a pause."""
         taken = []
         for _ in range(rounds):
             await asyncio.sleep(pause_s)
@@ -90,7 +94,7 @@ class Engine:
             began = time.monotonic()
             await asyncio.gather(*(ask(self.backend, each, written) for each in asked))
             taken.append(time.monotonic() - began)
-        return statistics.median(taken)
+        return taken
 
     async def in_turn(self, lengths: Sequence[int]) -> float:
         """Median seconds to have a token written behind prompts of these lengths, one by one."""
@@ -107,11 +111,12 @@ class Engine:
 async def measured_costs(engine: Engine) -> EngineCosts:
     """What its steps take: answers of 33 tokens less those of one, alone, in a batch, behind a long
     prompt; prompts of many lengths less short ones; short prompts at once; one after a pause less
-    one without."""
+    one without, which shows by the way how far apart the same work's times lie."""
     await engine.seconds(WIDE, SHORT, WRITTEN)  # warm
     steps = WRITTEN - 1
-    one_token = await engine.seconds(1, SHORT, 1, rounds=MANY_ROUNDS)
-    paused = await engine.seconds(1, SHORT, 1, rounds=MANY_ROUNDS, pause_s=PAUSE_S)
+    lone = await engine.times(1, SHORT, 1, MANY_ROUNDS)
+    one_token = statistics.median(lone)
+    paused = statistics.median(await engine.times(1, SHORT, 1, FEW_ROUNDS, PAUSE_S))
     alone = (await engine.seconds(1, SHORT, WRITTEN) - one_token) / steps
     first = await engine.seconds(WIDE, SHORT, 1)
     wide = (await engine.seconds(WIDE, SHORT, WRITTEN) - first) / steps
@@ -126,16 +131,21 @@ async def measured_costs(engine: Engine) -> EngineCosts:
     request_s = max(0.0, (first - base_s) / WIDE - SHORT * prompt_s)
     path_s = max(0.0, one_token - base_s - SHORT * prompt_s - request_s)
     wake_s = max(0.0, paused - one_token)
+    noise = tuple(each - one_token for each in lone)
     return EngineCosts(
-        base_s, row_s, context_s, prompt_s, request_s, path_s, wake_s, kv_tokens=10**9
-    )
+        base_s, row_s, context_s, prompt_s, request_s, path_s, wake_s, noise, one_token,
+        kv_tokens=10**9,
+    )  # fmt: skip
 
 
 def mean_of(costs: Sequence[EngineCosts]) -> EngineCosts:
     """The mean of what was measured at several times."""
-    names = ("base_s", "row_s", "context_s", "prompt_s", "request_s", "path_s", "wake_s")
+    names = (
+        "base_s", "row_s", "context_s", "prompt_s", "request_s", "path_s", "wake_s", "noise_s",
+    )  # fmt: skip
     means = {name: statistics.mean(getattr(each, name) for each in costs) for name in names}
-    return replace(costs[0], **means)
+    noise = tuple(value for each in costs for value in each.noise)
+    return replace(costs[0], noise=noise, **means)
 
 
 async def put_load(engine: Engine, asked: Load, seconds: float, seed: int) -> list[Told]:

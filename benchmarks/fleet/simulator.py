@@ -201,12 +201,20 @@ class Fleet:
             context = sum(each.prompt + each.written for each in decoding)
             prompts = sum(tokens for _, tokens in chunks)
             seconds += costs.step_s(len(decoding), context, prompts)
+            seconds += self._noise(costs, seconds)
             yield env.timeout(seconds)
             engine.busy_s += seconds
             engine.row_s += seconds * len(decoding)
             ended = [each for each, tokens in chunks if self._computed(each, tokens)]
             for each in (*decoding, *ended):
                 self._wrote(engine, each)
+
+    def _noise(self, costs: EngineCosts, seconds: float) -> float:
+        """Draw by how much a step takes longer: once for each ``noise_s`` seconds of it."""
+        if not costs.noise:
+            return 0.0
+        times = math.floor(seconds / costs.noise_s + self._rng.random())
+        return max(-seconds, sum(self._rng.choices(costs.noise, k=times)))
 
     def _admit(self, engine: Engine) -> float:
         """Let waiting requests in; return the seconds that it takes, with loading adapters."""
