@@ -175,7 +175,8 @@ def open_services(
             closing(
                 Studio(
                     settings.home, resident, own, loader.throttle,
-                    isolated=isolated, judged_rows=judged_rows, tracer=tracer,
+                    isolated=isolated, judged_rows=judged_rows,
+                    task_folders=settings.sweeps.task_folders, tracer=tracer,
                 )
             ) as studio,
             open_batches(settings) as batches,

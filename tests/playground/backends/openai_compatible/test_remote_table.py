@@ -137,15 +137,13 @@ async def test_cancel_of_each_kind(kind: str) -> None:
     stream = Endless(
         line if kind == "ollama" else sse(chunk({"content": "Hi"}), done=False).content
     )
-    kept = server_of(kind, CHAT)
-    handle = kept.handle
 
-    async def answer(request: httpx.Request) -> httpx.Response:
-        streams = b'"stream":true' in request.content
-        return httpx.Response(200, stream=stream) if streams else await handle(request)
+    class Waiting(Recording):
+        async def handle(self, request: httpx.Request) -> httpx.Response:
+            streams = b'"stream":true' in request.content
+            return httpx.Response(200, stream=stream) if streams else await super().handle(request)
 
-    kept.handle = answer
-    with replayed(kept, kind) as backend:
+    with replayed(Waiting(server_of(kind, CHAT).answers), kind) as backend:
         request, last = asking(), None
         async for event in backend.stream(request):
             last = event
