@@ -225,4 +225,6 @@ def _of_stored_key(key: ApiKey, account: Account | None) -> Identity:
         areas &= areas_of_role(account.role)
     owner = account.id if account else key.id
     role = "guest" if account and account.role == "guest" else ""
-    return Identity(f"key {key.name}", f"key:{key.id}", areas, owner, role, "key")
+    return Identity(
+        f"key {key.name}", f"key:{key.id}", areas, owner, role, "key", payers=(account, key)
+    )

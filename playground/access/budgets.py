@@ -10,7 +10,7 @@ HTTP and no model.
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -132,6 +132,8 @@ class Budgets:
             async with aclosing(events) as stream:
                 if guest:
                     await asyncio.to_thread(self.require_of_guest, guest)
+                elif identity.payers and (identity.owner, identity.key) == (owner, key):
+                    await self._require_of(*identity.payers)
                 elif owner or key:
                     await asyncio.to_thread(self.require, owner, key)
                 async for event in stream:
@@ -144,13 +146,25 @@ class Budgets:
     def require(self, owner: str, key: str) -> None:
         """Raises `BudgetSpent` if the account or the key of these ids has spent its budget, and
         `LimitReached` if it has had its tokens of the day."""
-        account, api_key = self._people.payers(owner, key)
-        payers = _payers(account, api_key)
+        payers = _payers(*self._people.payers(owner, key))
+        if self._has_limits(payers):
+            self._require(payers)
+
+    async def _require_of(self, account: Account | None, key: ApiKey | None) -> None:
+        """The same for whom the request was found to be of: most have no limits."""
+        payers = _payers(account, key)
+        if self._has_limits(payers):
+            await asyncio.to_thread(self._require, payers)
+
+    def _has_limits(self, payers: Sequence[Payer]) -> bool:
+        if payers and self._limits.tokens_per_day is not None:
+            return True
+        return any(self._most(payer, period) is not None for payer in payers for period in PERIODS)
+
+    def _require(self, payers: Sequence[Payer]) -> None:
         limited = [(payer, period) for payer in payers for period in PERIODS
                    if self._most(payer, period) is not None]  # fmt: skip
-        most_tokens = self._limits.tokens_per_day if payers else None
-        if not limited and most_tokens is None:
-            return
+        most_tokens = self._limits.tokens_per_day
         self._settle()
         with viewed_by(EVERYTHING):
             for payer, period in limited:

@@ -1,8 +1,8 @@
 """What Gradio does again and again although nothing has changed, done less often.
 
-Gradio 6.31 looks through the queues of all events a thousand times a second, which takes a twentieth
-of a processor while nobody uses the page; and for each opened tab it inspects the constructor of
-each of 700 components. Knows no part of the page.
+Gradio 6.31 looks through the queues of all events a thousand times a second, which takes a
+twentieth of a processor while nobody uses the page; and for each opened tab it inspects the
+constructor of each of 700 components. Knows no part of the page.
 """
 
 import inspect

@@ -55,7 +55,7 @@ LOOKED_UP_ONCE: Final = (
 TIMED: Final = "function ze(){me(()=>{F(Pe,(performance.now()-w(de))/1e3),W&&ze()})}"
 """Counts the time of an event, ``W``, 60 times a second."""
 TIMED_WHILE_SEEN: Final = TIMED.replace("W&&ze", "W&&U&&ze")
-"""And no longer once what shows it, ``U``, is gone: one such loop stayed for as long as the page."""
+"""And no longer once what shows it, ``U``, is gone: one such loop stayed as long as the page."""
 CHANGES: Final = (
     ("Blocks-*.js", TOLD, TOLD_ONCE),
     ("core-*.js", ATTACHED, ATTACHED_ONCE),

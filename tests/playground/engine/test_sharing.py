@@ -65,7 +65,7 @@ def test_costly_rows_leave_one_its_speed() -> None:
     one, many = beside(steps)
     assert steps.rows[one] == 400
     alone = STEP_S + steps.row_s
-    assert sum(steps.seconds) / 400 < 2 * alone  # all of both in each step: 9
+    assert sum(steps.seconds) / 400 < 1.8 * alone  # all of both in each step: 9
     assert all(steps.rows[sequence] > 20 for sequence in many)
     assert max(steps.rows[sequence] for sequence in many) < 2 * min(
         steps.rows[sequence] for sequence in many
@@ -73,7 +73,7 @@ def test_costly_rows_leave_one_its_speed() -> None:
 
 
 def test_free_rows_all_take_part() -> None:
-    steps = Steps(row_s=STEP_S / 100)
+    steps = Steps(row_s=STEP_S / 1000)
     one, many = beside(steps)
     assert all(steps.rows[sequence] == 400 for sequence in [one, *many])
 
