@@ -6,7 +6,14 @@ import pytest
 
 from benchmarks.fleet.costs import CARDS, EngineCosts, roofline
 from benchmarks.fleet.measured import Told, real_outcome
-from benchmarks.fleet.simulator import Fleet, Load, own_chance, simulate, smallest_fleet
+from benchmarks.fleet.simulator import (
+    Fleet,
+    Load,
+    most_users,
+    own_chance,
+    simulate,
+    smallest_fleet,
+)
 
 COSTS = EngineCosts(base_s=0.01, row_s=0.0, context_s=0.0, prompt_s=0.001)
 LOAD = Load(users=24, think_s=1.0, prompt_tokens=100, answer_tokens=20)
@@ -95,3 +102,10 @@ def test_card_that_is_too_small_is_refused() -> None:
     assert roofline(CARDS["h100"], "fp8").kv_tokens > 200_000
     with pytest.raises(ValueError, match="47 GB of weights"):
         roofline(CARDS["rtx4090"], "bf16")
+
+
+def test_most_users_are_the_last_served() -> None:
+    load = replace(LOAD, users=1)
+    users, found = most_users(COSTS, 1, load, 60, 1.0)
+    assert found.first_token_p95_s <= 1.0
+    assert simulate(COSTS, 1, replace(load, users=users + 8), 60).first_token_p95_s > 1.0

@@ -5,14 +5,14 @@
 
 A user asks, reads and thinks for `--think` seconds, and asks again. Printed are the fewest engines
 whose 95th percentile of the time to the first token is within `--first-token`, or what `--engines`
-do, and what they cost.
+do, and what they cost; with `--users 0` for how many users they do so.
 """
 
 import argparse
 
 from benchmarks.fleet.check import check
 from benchmarks.fleet.costs import CARDS, SECONDS_AN_HOUR, roofline
-from benchmarks.fleet.simulator import Load, Outcome, simulate, smallest_fleet
+from benchmarks.fleet.simulator import Load, Outcome, most_users, simulate, smallest_fleet
 
 USUAL = Load(users=1000)
 
@@ -21,7 +21,7 @@ def told(engines: int, found: Outcome, usd_per_hour: float) -> str:
     """A line of what engines do and cost."""
     usd = engines * usd_per_hour / SECONDS_AN_HOUR / max(found.tokens_per_second, 1e-9) * 1e6
     return (
-        f"{engines} engines: {found.tokens_per_second:,.0f} tokens/s, first token "
+        f"{engines} engine{'s' * (engines != 1)}: {found.tokens_per_second:,.0f} tokens/s, first token "
         f"{found.first_token_p50_s:.2f} s (p95 {found.first_token_p95_s:.2f} s, of it in the queue "
         f"{found.waited_p95_s:.2f} s), {1 / found.token_s:.0f} tokens/s an answer, "
         f"{found.rows:.0f} rows in a batch, {usd:.2f} USD a million written tokens"
@@ -36,7 +36,12 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=0.0, help="simulated; 300, and 20 to check"
     )
-    parser.add_argument("--users", type=int, default=USUAL.users, help="at the same time")
+    parser.add_argument(
+        "--users",
+        type=int,
+        default=USUAL.users,
+        help="at the same time; 0: as many as --engines serve",
+    )
     parser.add_argument("--think", type=float, default=USUAL.think_s)
     parser.add_argument("--prompt", type=float, default=USUAL.prompt_tokens)
     parser.add_argument("--answer", type=float, default=USUAL.answer_tokens)
@@ -60,6 +65,11 @@ def main() -> None:
         adapters=flags.adapters,
     )  # fmt: skip
     seconds = flags.seconds or 300.0
+    if not flags.users:
+        engines = flags.engines or 1
+        users, found = most_users(costs, engines, load, seconds, flags.first_token)
+        print(f"{users} users, {told(engines, found, card.usd_per_hour)}")
+        return
     if flags.engines:
         found = simulate(costs, flags.engines, load, seconds, flags.policy)
         print(told(flags.engines, found, card.usd_per_hour))

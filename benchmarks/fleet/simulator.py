@@ -11,7 +11,7 @@ import math
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import simpy
@@ -338,3 +338,26 @@ def smallest_fleet(
         else:
             low = middle
     return high, best
+
+
+def most_users(
+    costs: EngineCosts, engines: int, load: Load, seconds: float, first_token_s: float
+) -> tuple[int, Outcome]:
+    """The most users, in steps of eight an engine, for whom so many engines reach the 95th
+    percentile of ``first_token_s``. Raises `ValueError` if they do not for eight each."""
+    step = 8 * engines
+
+    def tried(steps: int) -> Outcome | None:
+        found = simulate(costs, engines, replace(load, users=steps * step), seconds)
+        return found if found.first_token_p95_s <= first_token_s else None
+
+    low, best, high = 0, None, 1
+    while (found := tried(high)) is not None:
+        low, best, high = high, found, high * 2
+    if best is None:
+        raise ValueError(f"{engines} engines do not reach {first_token_s:g} s for {step} users")
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = tried(middle)
+        low, best, high = (middle, found, high) if found else (low, best, middle)
+    return low * step, best
