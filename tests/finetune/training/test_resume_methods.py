@@ -13,7 +13,7 @@ import pytest
 
 from finetune.data.dataset import TrainingData, prepare
 from finetune.methods import METHODS
-from finetune.recipe import Recipe, Schedule, embedded_cpu
+from finetune.recipe import Schedule, embedded_cpu
 from finetune.training.checkpoints import CHECKPOINTS_FOLDER
 from finetune.training.hooks import Log, Trained, TrainingHooks
 from finetune.training.train import train
@@ -90,11 +90,9 @@ def stopping() -> TrainingHooks:
     return TrainingHooks(on_log=look, stop_event=stop)
 
 
-def same_weights(one: Trained, other: Trained) -> bool:
-    assert one.folder
-    assert other.folder
-    first, second = ((each.folder / WEIGHTS_FILE).read_bytes() for each in (one, other))
-    return first == second
+def weights(trained: Trained) -> bytes:
+    assert trained.folder
+    return (trained.folder / WEIGHTS_FILE).read_bytes()
 
 
 @pytest.mark.parametrize(("method", "schedule"), PAIRS)
@@ -108,7 +106,7 @@ def test_stopped_run_ends_as_whole(
     assert stopped.folder is None
     done = train(recipe, base(), data, tmp_path / "run", "run")
     assert done.resumed_at in (STOPPED_AT, STOPPED_AT + 1)
-    assert same_weights(done, whole)
+    assert weights(done) == weights(whole)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -120,4 +118,4 @@ def test_resume_is_exact_with_option(option: str, rows: Path, tmp_path: Path) ->
     shutil.copytree(tmp_path / "whole" / checkpoint, tmp_path / "run" / checkpoint)
     done = train(recipe, base(), data_of("sft", rows), tmp_path / "run", "run")
     assert done.resumed_at == STOPPED_AT
-    assert same_weights(done, whole)
+    assert weights(done) == weights(whole)
