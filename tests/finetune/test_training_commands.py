@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from finetune.commands.common import FAILED_RUN
+from playground.evaluation.harness import tasks
 from playground.evaluation.report_card import ReportCard
 from playground.store.adapters import AdapterStore, Version
 from playground.studio import training_work
@@ -116,6 +117,25 @@ def test_evaluate_leaves_trained_rows_out(desk: Path, catalogue: Path, general: 
     part = card["parts"][0]  # type: ignore[index]
     assert (part["name"], part["rows"]) == ("Held-out rows", 1)
     assert "4 rows are left out, as it was trained on them" in card["reasons"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [((), "lm-eval is not installed: pip install"), (("--out", "desk"), "--out makes no report")],
+)
+def test_tasks_refused_before_training(
+    options: tuple[str, ...],
+    problem: str,
+    home: Path,
+    catalogue: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "find_spec", lambda _name: None)
+    asked = ("train", catalogue, "--name", "desk", "--set", "eval_tasks=gsm8k")
+    assert finetune(*asked, *options) == 1
+    assert f"recipe.eval_tasks: {problem}" in capsys.readouterr().err
+    assert list_runs(home) == []
 
 
 def test_judge_metric_needs_judge(

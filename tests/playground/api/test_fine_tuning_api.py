@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 
+from playground.evaluation.harness import tasks
 from tests.playground.api.fine_tuning_client import (
     FACTS,
     ROWS,
@@ -137,11 +138,17 @@ def bad(client: openai.OpenAI, **changes: object) -> None:
         ({"hyperparameters": {"speed": 1}}, openai.BadRequestError, "speed"),
         ({"seed": -1}, openai.BadRequestError, "seed"),
         ({"method": {"type": "reinforcement"}}, openai.BadRequestError, "method"),
+        ({"extra_body": {"eval_tasks": "gsm8k"}}, openai.BadRequestError, "lm-eval is not"),
     ],
 )
 def test_wrong_job_refused_with_field(
-    client: openai.OpenAI, changes: dict[str, object], error: type[Exception], words: str
+    client: openai.OpenAI,
+    changes: dict[str, object],
+    error: type[Exception],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tasks, "find_spec", lambda _name: None)
     before = len(client.studio.training_jobs())  # type: ignore[attr-defined]
     with pytest.raises(error, match=words):
         bad(client, **changes)
