@@ -149,15 +149,17 @@ def database_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="session")
 def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Gives new homes in which the general rows of the embedded model are tokenized already: most
-    recipes mix them in, and there are 1,200.
+    recipes mix 1,200 of them in, and report cards ask others.
     """
     from finetune.data.dataset import prepare
     from playground.models.catalogue import EMBEDDED_FOLDER
     from playground.models.loader import load_tokenizer
+    from playground.studio.evaluation_rows import REGRESSION_FILE
     from playground.studio.runs import REPLAY_FILE
 
     made = tmp_path_factory.mktemp("general")
-    prepare([EMBEDDED_FOLDER / REPLAY_FILE], load_tokenizer(EMBEDDED_FOLDER), made)
+    for file in (REPLAY_FILE, REGRESSION_FILE):
+        prepare([EMBEDDED_FOLDER / file], load_tokenizer(EMBEDDED_FOLDER), made)
 
     def copied() -> Path:
         return Path(shutil.copytree(made, tmp_path_factory.mktemp("home"), dirs_exist_ok=True))

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import pytest
 from tests.processes import in_a_process
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-LONG_S = 300
+LONG_S = 600
 
 
 def committed(path: Path) -> list[str]:
@@ -36,7 +36,9 @@ def committed(path: Path) -> list[str]:
 
 
 class ForkedPlayground:
-    """The `playground` command, run by a process that waits for it, as `subprocess.Popen` has it."""
+    """The `playground` command in a process that waited for it; has what a notebook uses of
+    `subprocess.Popen`.
+    """
 
     def __init__(self, connection: Connection, command: Sequence[str]) -> None:
         connection.send(command)
@@ -94,9 +96,9 @@ def run_cells(path: Path, connection: Connection) -> None:
 @pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_prints_what_is_committed(
-    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    path: Path, new_home: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    monkeypatch.setenv("PLAYGROUND_HOME", str(new_home()))
     monkeypatch.chdir(tmp_path)
     asks, answers = multiprocessing.Pipe()
     server = in_a_process(await_command, answers)

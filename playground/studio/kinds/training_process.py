@@ -16,7 +16,7 @@ from types import FrameType
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import RequestFailed
 from playground.files import write_atomic
-from playground.models.download import locate
+from playground.models.download import fetch
 from playground.models.spec import ModelSpec
 from playground.runtime import quiet_libraries
 from playground.studio.runs import Run, execute, open_run
@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
     spec = ModelSpec(
         recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
     )
-    locate(spec, run.home)  # raises for a base that is not there before torch is imported
+    fetch(spec, run.home)  # raises for a base that is not there before torch is imported
     from playground.models.loader import load
 
     trained = execute(run, load(spec, home=run.home), hooks)
