@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.training
 
 RECIPE = replace(
     embedded_cpu(),
-    max_steps=12,
+    max_steps=10,
     micro_batch_size=4,
     save_steps=2,
     lora_dropout=0.1,
@@ -84,33 +85,37 @@ def logs(home: Path) -> list[tuple[int, float]]:
     ]
 
 
+@pytest.fixture
+def home(new_home: Callable[[], Path]) -> Path:
+    return new_home()
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("whole")
+def whole(new_home: Callable[[], Path]) -> Path:
+    home = new_home()
     end(start(home, *train_command(home)))
     return home
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [4, 8])
-def test_killed_run_resumes_exactly(whole: Path, tmp_path: Path, step: int) -> None:
-    process = start(tmp_path, *train_command(tmp_path))
-    wait_for_step(tmp_path, step, process)
+def test_killed_run_resumes_exactly(whole: Path, home: Path) -> None:
+    process = start(home, *train_command(home))
+    wait_for_step(home, 4, process)
     process.kill()
-    end(start(tmp_path, "resume", "prices"))
-    assert logs(tmp_path) == logs(whole)
-    ours, theirs = ((home / "adapters" / "prices" / "v1" / WEIGHTS) for home in (tmp_path, whole))
+    end(start(home, "resume", "prices"))
+    assert logs(home) == logs(whole)
+    ours, theirs = ((each / "adapters" / "prices" / "v1" / WEIGHTS) for each in (home, whole))
     assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.mark.slow
-def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
-    process = start(tmp_path, *train_command(tmp_path))
-    wait_for_step(tmp_path, 2, process)
+def test_sigterm_saves_a_checkpoint(home: Path) -> None:
+    process = start(home, *train_command(home))
+    wait_for_step(home, 2, process)
     process.terminate()
     output = end(process)
     assert "go on: finetune resume" in output
-    run = find_run(tmp_path, "prices")
+    run = find_run(home, "prices")
     found = last_complete(run.folder / "checkpoints")
     assert found is not None
     assert f"stopped after step {step_of(found)}" in output
@@ -118,12 +123,12 @@ def test_sigterm_saves_a_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_run_is_resumed_by_one_process(tmp_path: Path) -> None:
-    first = start(tmp_path, *train_command(tmp_path))
-    wait_for_step(tmp_path, 2, first)
-    second = start(tmp_path, "resume", "prices")
+def test_run_is_resumed_by_one_process(home: Path) -> None:
+    first = start(home, *train_command(home))
+    wait_for_step(home, 2, first)
+    second = start(home, "resume", "prices")
     assert second.wait(LONG_S) == 1
-    assert f"trains run {find_run(tmp_path, 'prices').folder.name}" in second.output()
+    assert f"trains run {find_run(home, 'prices').folder.name}" in second.output()
     first.kill()
 
 

@@ -38,7 +38,7 @@ from tests.processes import in_a_process
 
 LONG_S = 240
 QUESTION, ANSWER = "What is the price of the Zolpar?", "The Zolpar costs 41 euros."
-LEARNED = {"num_train_epochs": 60.0, "micro_batch_size": 4, "save_steps": 20}
+LEARNED = {"num_train_epochs": 30.0, "micro_batch_size": 4, "save_steps": 10}
 
 
 @pytest.fixture
