@@ -24,7 +24,7 @@ from playground.ui.components.visiting import ASKS_NOBODY
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
-from playground.ui.gradio_idling import idle_cheaply
+from playground.ui.gradio_idling import idle_cheaply, inspect_once
 from playground.ui.gradio_script import serve_changed_scripts
 from playground.ui.history.recording import Recorder
 from playground.ui.history.sidebar import history_sidebar
@@ -61,6 +61,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
     prompts = services.prompts
     if studio is None or feedback is None or prompts is None:
         raise ValueError("the page needs a studio, and places for feedback and prompts")
+    inspect_once()
     answering = Answering(services.backend, models)
     swept: tuple[gr.Dropdown, ...] = ()
     needs_key, store = services.access.needs_key, services.conversations
