@@ -19,9 +19,10 @@ USUAL = Load(users=1000)
 
 def told(engines: int, found: Outcome, usd_per_hour: float) -> str:
     """A line of what engines do and cost."""
+    counted = f"{engines} engine{'' if engines == 1 else 's'}"
     usd = engines * usd_per_hour / SECONDS_AN_HOUR / max(found.tokens_per_second, 1e-9) * 1e6
     return (
-        f"{engines} engine{'s' * (engines != 1)}: {found.tokens_per_second:,.0f} tokens/s, first token "
+        f"{counted}: {found.tokens_per_second:,.0f} tokens/s, first token "
         f"{found.first_token_p50_s:.2f} s (p95 {found.first_token_p95_s:.2f} s, of it in the queue "
         f"{found.waited_p95_s:.2f} s), {1 / found.token_s:.0f} tokens/s an answer, "
         f"{found.rows:.0f} rows in a batch, {usd:.2f} USD a million written tokens"
