@@ -21,6 +21,7 @@ from finetune.methods import TrainerParts, method_of
 from finetune.methods.base import Columns
 from finetune.recipe import UNSERVED_MODULES, Recipe, target_names
 from finetune.training.init_adapter import start_from
+from finetune.training.packed_attention import use_packed_attention
 from finetune.training.processes import ALONE, STEP_TIMEOUT, Processes
 from finetune.training.share import Share, share_of
 from finetune.training.weight_space import use_weight_space
@@ -137,8 +138,7 @@ def _arguments(
     recipe: Recipe, loaded: LoadedModel, folder: Path, share: Share, *, evaluates: bool
 ) -> Mapping[str, object]:
     is_cpu = on_cpu(loaded)
-    if _has_slow_attention(recipe, loaded):
-        loaded.model.set_attn_implementation("eager")
+    _set_attention(recipe, loaded)
     return {
         "output_dir": str(folder),
         "per_device_train_batch_size": share.micro_batch_size,
@@ -179,6 +179,15 @@ def _computes_in_bf16(loaded: LoadedModel) -> bool:
     """Whether the products of a base in bf16 are best made in bf16 on this CPU, too; otherwise PEFT
     casts every input of the adapter to fp32, which took twice the time with AMX."""
     return loaded.model.dtype == torch.bfloat16 and has_fast_bf16()
+
+
+def _set_attention(recipe: Recipe, loaded: LoadedModel) -> None:
+    """Choose the attention that is fastest for the recipe's rows."""
+    is_packed = method_of(recipe).uses_packing(recipe)
+    if on_cpu(loaded) and is_packed and use_packed_attention(loaded.model):
+        return
+    if _has_slow_attention(recipe, loaded):
+        loaded.model.set_attn_implementation("eager")
 
 
 def _has_slow_attention(recipe: Recipe, loaded: LoadedModel) -> bool:
