@@ -177,7 +177,8 @@ class UnknownModel(PlaygroundError):
     code = "model_not_found"
 
     def __init__(self, name: str, served: Sequence[str]) -> None:
-        super().__init__(f"model {name!r} is not served here; served: {', '.join(served)}")
+        known = f"; served: {', '.join(served)}" if served else ""
+        super().__init__(f"model {name!r} is not served here{known}")
         self.name = name
         self.served = tuple(served)
 

@@ -19,6 +19,7 @@ from playground.store.accounts import Account, Accounts, ApiKey
 from playground.store.links import Links
 
 PAGE = "/"
+WRONG_KEY = "this API key is not valid: it was not made here, was revoked or has expired"
 UPLOADS = ("/gradio_api/upload", "/gradio_api/upload_progress")
 
 
@@ -138,7 +139,7 @@ class Access:
             return Identity("the API key", "key:settings", via="key")
         found = self.people.owner_of_key(key) if self.people else None
         if found is None:
-            raise Unauthorized
+            raise Unauthorized(WRONG_KEY) if key else Unauthorized
         return _of_stored_key(*found)
 
     def _of_visit(self, given: Credentials, is_page: bool) -> Identity:

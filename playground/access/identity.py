@@ -100,8 +100,11 @@ class Identity:
             raise Unauthorized("sign in to use this")
         if area in self.areas:
             raise Forbidden(f"the tab {tab} is not open to guests")
-        what = f"an API key without the scope {area.value}" if self.via == "key" else self.role
-        raise Forbidden(f"{self.name} ({what}) may not use this; it takes {_takes(area)}")
+        key = self.payers[1] if self.payers else None
+        if key is not None and area.value not in key.scopes:
+            raise Forbidden(f"{self.name} may not use this; it takes the scope {area.value}")
+        role = self.payers[0].role if self.payers and self.payers[0] else self.role
+        raise Forbidden(f"{self.name} ({role}) may not use this; it takes {_takes(area)}")
 
 
 LOCAL: Final = Identity("this machine", "local")

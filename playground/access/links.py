@@ -66,7 +66,7 @@ class DemoLinks:
         if any(len(name) > 256 for name in named):
             raise InvalidRequest("models", "a name has more than 256 characters")
         if not 0 < days <= LONGEST_DAYS:
-            raise InvalidRequest("days", f"{days:g} is not between 0 and {LONGEST_DAYS}")
+            raise InvalidRequest("days", f"{days:g} is not more than 0 and at most {LONGEST_DAYS}")
         if system_prompt is not None and len(system_prompt) > LONGEST_PROMPT:
             raise InvalidRequest("system_prompt", f"has more than {LONGEST_PROMPT} characters")
         for field, limit in (("answers", answers), ("tokens", tokens)):

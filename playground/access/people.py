@@ -259,7 +259,7 @@ class People:
         if not 1 <= len(name.strip()) <= 128:
             raise InvalidRequest("name", "must have 1 to 128 characters")
         if days is not None and not 0 < days <= 36_500:
-            raise InvalidRequest("expires", f"{days:g} days is not between 0 and 36500")
+            raise InvalidRequest("expires", f"{days:g} days is not more than 0 and at most 36500")
         secret = new_key()
         key = self._accounts.add_key(
             name.strip(), digest_of(secret), secret[:HINT_CHARACTERS], tuple(dict.fromkeys(scopes)),

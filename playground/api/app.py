@@ -79,7 +79,9 @@ def create_api(services: Services) -> FastAPI:
     app.add_middleware(PageGuard, limits=services.settings.server)
     origins = Origins.from_settings(services.settings)
     frames = services.settings.server.frame_ancestors
-    app.add_middleware(Gate, access=services.access, origins=origins, frames=frames)
+    app.add_middleware(
+        Gate, access=services.access, origins=origins, frames=frames, models=services.backend.models
+    )
     app.add_middleware(PagePolicy)
     api = Gate(_api(services), services.access, origins)
     app.add_middleware(ApiPaths, api=_with_edge(api, services.settings.server))

@@ -6,7 +6,7 @@ shows what is its own.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,11 +18,17 @@ from playground.access.access import PAGE
 from playground.access.paths import ALIAS, area_of
 from playground.api.edge import plain_path
 from playground.api.errors import ANTHROPIC_PATH, translate
-from playground.api.link_page import closed_link
+from playground.api.link_page import closed_page
 from playground.api.origins import Origins
 from playground.api.page_policy import policy
 from playground.api.root import LINK, cookie_path
-from playground.errors import LinkClosed, PlaygroundError, Unauthorized
+from playground.errors import (
+    LinkClosed,
+    ModelLoading,
+    PlaygroundError,
+    Unauthorized,
+    UnknownModel,
+)
 
 PAGE_COOKIE, SESSION_COOKIE = "playground_page", "playground_session"
 IDENTITY = "playground.identity"
@@ -32,16 +38,23 @@ IDENTITY = "playground.identity"
 class Gate:
     """Lets a request pass as its identity, or answers it with 401 or 403; who loads the page and
     is not signed in is sent to where that is done. ``frames`` are origins whose pages may show in a
-    frame what guests see.
+    frame what guests see. ``models`` raises `UnknownModel` or `ModelLoading` where there is none
+    for whoever asks: guests are told so instead of getting a page that cannot answer.
     """
 
     def __init__(
-        self, app: ASGIApp, access: Access, origins: Origins, frames: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        access: Access,
+        origins: Origins,
+        frames: Sequence[str] = (),
+        models: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._app = app
         self._access = access
         self._origins = origins
         self._frames = tuple(frames)
+        self._models = models
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -52,12 +65,15 @@ class Gate:
         try:
             identity = await self._admit(scope["method"], path, given)
             self._origins.check(scope, identity)
+            if path == PAGE and identity.is_guest and self._models:
+                with acting_as(identity):
+                    await self._models()
         except PlaygroundError as error:
             response = translate(error).response(of_anthropic=bool(ANTHROPIC_PATH.search(path)))
             if isinstance(error, Unauthorized) and path == PAGE:
                 response = RedirectResponse("login", 303)
-            if isinstance(error, LinkClosed) and path == PAGE:
-                response = closed_link(error, self._policy())
+            if isinstance(error, LinkClosed | UnknownModel | ModelLoading) and path == PAGE:
+                response = closed_page(error, self._policy())
             await response(scope, receive, send)
             return
         if path == PAGE and identity.via == "visit" and not self._access.knows_page(given.page):

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
-from playground.errors import InvalidRequest
+from playground.errors import InvalidRequest, ModelLoading, UnknownModel
 from playground.protocol import (
     AdapterBackend,
     ModelInfo,
@@ -85,9 +85,17 @@ class ModelRouter:
         return self._resident.loading
 
     async def models(self) -> Sequence[ModelInfo]:
-        """The resident models, then those of each server."""
+        """The resident models, then those of each server. Raises `UnknownModel`, or `ModelLoading`
+        meanwhile, where none of those that a demo names is there."""
         found = await self._served()
-        return self._rules.visible(found) if self._rules else found
+        if self._rules is None:
+            return found
+        try:
+            return self._rules.visible(found)
+        except UnknownModel as error:
+            if self._resident.loading:  # its adapters come with it
+                raise ModelLoading(error.name) from None
+            raise
 
     async def _served(self) -> list[ModelInfo]:
         found = await self._listed()

@@ -4,12 +4,16 @@ import datetime
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from playground.commands.options import with_settings
-from playground.commands.users import UsdPerDay, UsdPerMonth, opened_people, shown_usd
+from playground.commands.tables import new_table, print_table
+from playground.commands.users import (
+    NO_BUDGET,
+    UsdPerDay,
+    UsdPerMonth,
+    opened_people,
+    shown_budget,
+)
 from playground.settings import Flags
 from playground.store.accounts import Budget
 
@@ -20,10 +24,8 @@ keys = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
 @with_settings("", "store")
 def list_keys(flags: Flags) -> None:
     """List the keys, the newest first; of each its first characters are known."""
-    table = Table(box=box.SIMPLE)
-    for column in ("id", "name", "key", "scopes", "account", "expires", "last used", "USD a day",
-                   "USD a month", "state"):  # fmt: skip
-        table.add_column(column, overflow="fold")
+    columns = ("id", "name", "key", "scopes", "account", "expires", "last used", "budget", "state")
+    table = new_table(columns, ("key", "state"))
     with opened_people(flags) as people:
         names = {account.id: account.name for account in people.accounts()}
         for key in people.api_keys():
@@ -31,9 +33,9 @@ def list_keys(flags: Flags) -> None:
             table.add_row(
                 key.id, key.name, f"{key.hint}…", ", ".join(key.scopes),
                 names.get(key.account_id or "", ""), _date(key.expires), _date(key.last_used),
-                shown_usd(key.budget.usd_per_day), shown_usd(key.budget.usd_per_month), state,
+                shown_budget(key.budget), state,
             )  # fmt: skip
-    Console().print(table)
+    print_table(table)
 
 
 @keys.command()
@@ -67,7 +69,7 @@ def budget(
     """Set what answers may cost; what is left out is that of the settings."""
     with opened_people(flags) as people:
         changed = people.set_key_budget(key, Budget(usd_per_day, usd_per_month))
-        print(f"{changed.name} has another budget")
+        print(f"budget of {changed.name}: {shown_budget(changed.budget, NO_BUDGET)}")
 
 
 @keys.command()

@@ -6,12 +6,10 @@ from contextlib import closing, contextmanager
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from playground.access.links import DemoLinks, token_of
 from playground.commands.options import with_settings
+from playground.commands.tables import new_table, print_table
 from playground.settings import Flags, load_settings
 from playground.store.accounts import Accounts
 from playground.store.links import Links
@@ -71,16 +69,15 @@ def list_links(flags: Flags, url: Address = HERE) -> None:
     """List the links, the newest first, each with its address."""
     with opened_links(flags) as opened:
         found = opened.all()
-    table = Table(box=box.SIMPLE)
-    for column in ("id", "tab", "models", "answers", "tokens", "expires", "state"):
-        table.add_column(column, overflow="fold")
+    columns = ("id", "tab", "models", "answers", "tokens", "expires", "state")
+    table = new_table(columns, ("id", "state"))
     for link in found:
         expires = datetime.datetime.fromtimestamp(link.expires, datetime.UTC)
         table.add_row(
             link.id, link.tab, ", ".join(link.models), _used(link.answers, link.max_answers),
             _used(link.tokens, link.max_tokens), f"{expires:%Y-%m-%d %H:%M}", link.state,
         )  # fmt: skip
-    Console().print(table)
+    print_table(table)
     for link in found:
         if link.state == "open":
             print(f"{link.id}  {url.rstrip('/')}/d/{token_of(link)}/")

@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from playground.commands.options import SECTIONS, with_settings
+from playground.commands.tables import new_table, print_table
 from playground.runtime import quiet_libraries
 from playground.settings import SETTINGS, Flags, Setting, Settings, load_settings, origin
 
@@ -19,11 +16,11 @@ def models(flags: Flags) -> None:
     from playground.models.download import downloaded
 
     quiet_libraries()
-    table = _table("name", "context", "source", "description")
+    table = new_table(("name", "context", "source", "description"))
     for entry in entries():
         source = "in this package" if Path(entry.source).is_dir() else entry.source
         table.add_row(entry.name, f"{entry.context_length:,}", source, entry.description)
-    Console().print(table)
+    print_table(table)
     for repository, size in downloaded(in_force.home):
         print(f"downloaded: {repository}, {size / 2**30:.2f} GiB")
     print("Any Hugging Face id (owner/name) or local folder with safetensors can be given, too.")
@@ -33,18 +30,11 @@ def models(flags: Flags) -> None:
 def settings(flags: Flags) -> None:
     """List the settings in force, and where each came from."""
     in_force = load_settings(flags)
-    table = _table("setting", "value", "from", "meaning")
+    table = new_table(("setting", "value", "from", "meaning"))
     for setting in SETTINGS:
         value = _shown(setting, in_force)
         table.add_row(setting.path, value, origin(setting.path, flags), setting.description)
-    Console().print(table)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+    print_table(table)
 
 
 def _shown(setting: Setting, in_force: Settings) -> str:

@@ -7,12 +7,10 @@ from getpass import getpass
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from playground.access import People
 from playground.commands.options import with_settings
+from playground.commands.tables import new_table, print_table
 from playground.settings import Flags, load_settings
 from playground.store.accounts import Accounts, Budget
 
@@ -20,6 +18,7 @@ users = typer.Typer(name="users", help="Accounts of people.", no_args_is_help=Tr
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Role = Annotated[str, typer.Option(help="guest, user, trainer or admin.")]
 
+NO_BUDGET = "none of its own, that of the settings holds"
 UsdPerDay = Annotated[float | None, typer.Option(help="USD that answers may cost in a day.")]
 UsdPerMonth = Annotated[float | None, typer.Option(help="USD that answers may cost in a month.")]
 
@@ -39,20 +38,17 @@ def opened_people(flags: Flags) -> Iterator[People]:
 @with_settings("", "store")
 def list_users(flags: Flags) -> None:
     """List the accounts."""
-    table = Table(box=box.SIMPLE)
-    for column in ("name", "role", "state", "signs in with", "USD a day", "USD a month"):
-        table.add_column(column, overflow="fold")
+    table = new_table(("name", "role", "state", "signs in with", "budget"))
     with opened_people(flags) as people:
         linked = people.identities.linked()
         for account in people.accounts():
             state = "disabled" if account.disabled else "active"
             ways = [*(["password"] if account.password else []), *linked.get(account.id, [])]
-            budget = account.budget
             table.add_row(
                 account.name, account.role, state, ", ".join(ways) or "nothing yet",
-                shown_usd(budget.usd_per_day), shown_usd(budget.usd_per_month),
+                shown_budget(account.budget),
             )  # fmt: skip
-    Console().print(table)
+    print_table(table)
 
 
 @users.command()
@@ -112,8 +108,8 @@ def budget(
 ) -> None:
     """Set what answers may cost; what is left out is that of the settings."""
     with opened_people(flags) as people:
-        people.set_budget(name, Budget(usd_per_day, usd_per_month))
-        print(f"{name} has another budget")
+        account = people.set_budget(name, Budget(usd_per_day, usd_per_month))
+        print(f"budget of {name}: {shown_budget(account.budget, NO_BUDGET)}")
 
 
 @users.command()
@@ -147,9 +143,11 @@ def remove(flags: Flags, name: Name) -> None:
         print(f"{people.remove_account(name).name} is removed")
 
 
-def shown_usd(usd: float | None) -> str:
-    """Return a budget as tables show it."""
-    return "" if usd is None else f"{usd:g}"
+def shown_budget(budget: Budget, otherwise: str = "") -> str:
+    """Return a budget in words, ``otherwise`` where there is none."""
+    amounts = ((budget.usd_per_day, "a day"), (budget.usd_per_month, "a month"))
+    own = ", ".join(f"USD {usd:g} {per}" for usd, per in amounts if usd is not None)
+    return own or otherwise
 
 
 def _password() -> str:

@@ -19,6 +19,8 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
 WINDOW_S: Final = 900.0
 GAP_READINGS: Final = 3
 """Where more readings than this are missing, a curve has a gap."""
+SHORTEST_S: Final = 12.0
+"""A shorter piece of a curve, a single answer's, is drawn that long: a pixel is 2.5 s."""
 GIB: Final = 2**30
 PERCENT: Final = " %"
 STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -47,6 +49,11 @@ class Chart:
     unit: str = ""
     high: float | None = None
     whole: bool = False
+
+    @property
+    def tick(self) -> str:
+        """The unit as there is room for it beside the axis."""
+        return self.unit if len(self.unit) <= 2 else ""
 
 
 def _percent(value: float | None) -> float | None:
@@ -148,7 +155,7 @@ def _drawn(chart: Chart, figures: Sequence[Figures], interval_s: float) -> dict[
             }
             for line in chart.lines
         ],
-        "values": [(down(value), _number(value)) for value in shown],
+        "values": [(down(value), _number(value) + chart.tick) for value in shown],
         "times": [
             (across(now - 60 * ago), f"−{ago} min" if ago else "now") for ago in (15, 10, 5, 0)
         ],
@@ -158,7 +165,8 @@ def _drawn(chart: Chart, figures: Sequence[Figures], interval_s: float) -> dict[
 def _pieces(
     line: Line, figures: Sequence[Figures], gap_s: float
 ) -> list[list[tuple[float, float]]]:
-    """Return a curve's points, cut where nothing is known for a while; a lone one is a line."""
+    """Return a curve's points, cut where nothing is known for a while; short pieces are long
+    enough to be seen."""
     pieces: list[list[tuple[float, float]]] = []
     for each in figures:
         value = line.value(each)
@@ -167,9 +175,13 @@ def _pieces(
         if not pieces or each.time - pieces[-1][-1][0] > gap_s:
             pieces.append([])
         pieces[-1].append((each.time, value))
-    return [
-        piece if len(piece) > 1 else [*piece, (piece[0][0] + 2, piece[0][1])] for piece in pieces
-    ]
+    return [_seen(piece) for piece in pieces]
+
+
+def _seen(piece: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    (first, left), (last, right) = piece[0], piece[-1]
+    missing = (SHORTEST_S - (last - first)) / 2
+    return [(first - missing, left), *piece, (last + missing, right)] if missing > 0 else piece
 
 
 def _mean(figures: Sequence[Figures], value: Value) -> float | None:

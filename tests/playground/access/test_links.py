@@ -26,9 +26,11 @@ from playground.errors import (
     Forbidden,
     InvalidRequest,
     LinkClosed,
+    ModelLoading,
     RequestFailed,
     Unauthorized,
     UnknownLink,
+    UnknownModel,
 )
 from playground.protocol import Delta, Message, ModelInfo, Request, StreamEvent
 from playground.settings import AccessSettings
@@ -246,3 +248,15 @@ async def test_a_version_is_served_for_its_link(links: DemoLinks) -> None:
     with acting_as(guest(links, links.create(["scripted.v3", "scripted"], "compare"))):
         assert [info.name for info in await router.models()] == ["scripted"]
     assert asked == ["scripted.v3"]
+
+
+async def test_a_version_that_loads_is_not_unknown(
+    links: DemoLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ScriptedBackend(lambda request: ["fine"], models=(ModelInfo("scripted", 100),))
+    with acting_as(guest(links, links.create(["law"]))):
+        with pytest.raises(UnknownModel, match=r"'law' is not served here$"):
+            await ModelRouter(backend, (), rules=DemoRules(DEMO)).models()  # type: ignore[arg-type]
+        monkeypatch.setattr(ScriptedBackend, "loading", True)
+        with pytest.raises(ModelLoading):
+            await ModelRouter(backend, (), rules=DemoRules(DEMO)).models()  # type: ignore[arg-type]

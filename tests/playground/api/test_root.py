@@ -12,7 +12,7 @@ from playground.access import Access
 from playground.api.gate import Gate
 from playground.api.origins import Origins
 from playground.api.root import LINK, PageRoot, Root, cookie_path
-from playground.errors import InvalidSettings
+from playground.errors import InvalidSettings, ModelLoading, PlaygroundError, UnknownModel
 from playground.settings import load_settings
 
 
@@ -132,3 +132,27 @@ async def test_a_closed_link_says_so() -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert "This server has no links" in page.text
     assert data.json()["error"]["code"] == "link_closed"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (UnknownModel("<law>", ()), 404, "The model of this demo, &lt;law&gt;, is not served here"),
+        (ModelLoading("law"), 503, "The model of this demo is still loading"),
+    ],
+)
+async def test_a_demo_without_its_model_says_so(
+    error: PlaygroundError, status: int, says: str
+) -> None:
+    async def models() -> None:
+        raise error
+
+    access = Access(asks=True, demo=True)
+    app = Root(Gate(seen, access, Origins(), (), models), "/playground")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://here") as client:
+        page = await client.get("/playground/")
+        data = await client.get("/playground/config")
+    assert (page.status_code, data.status_code) == (status, 200)
+    assert says in page.text
+    assert ("refresh" in page.headers) == (status == 503)

@@ -85,6 +85,7 @@ def test_curves_and_minutes_have_the_figures() -> None:
     assert curves.count("<svg") == 6
     assert "KV cache in use <b>25 %</b>" in curves
     assert "waiting <b>1</b>" in curves
+    assert ">100 %</text>" in curves
     assert "mean <b>–</b>" in curves
     assert minutes.count('<th scope="row">') == 3  # whole ones
     assert minutes.count("<td>25 %</td>") == 3
