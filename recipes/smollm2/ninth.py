@@ -182,6 +182,22 @@ def refuses(row: Row) -> bool:
     return any(message.get("content") in REFUSALS for message in row["messages"])
 
 
+def few(rows: Sequence[Row], options: argparse.Namespace) -> list[str]:
+    """Sample the numbers of ``--few``, plain questions from the chat's file."""
+    rng = random.Random(4)
+    plain, with_functions, with_schema = options.few
+    tools = [row for row in rows if row.get("tools")]
+    schemas = [
+        row
+        for row in rows
+        if not row.get("tools") and row["messages"][0]["content"].startswith("Return JSON")
+    ]
+    kept = rng.sample(sets.lines_of(options.chat), plain)
+    kept += rng.sample(tools, with_functions) + rng.sample(schemas, with_schema)
+    rng.shuffle(kept)
+    return [json.dumps(row, ensure_ascii=False) for row in kept]
+
+
 def main() -> None:
     """Write the rows, shuffled."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -190,6 +206,13 @@ def main() -> None:
     parser.add_argument("--own-rows", type=int, default=450)
     parser.add_argument("--chat-rows", type=int, default=330)
     parser.add_argument("--refusing", type=float, default=1.0, help="share of such rows to keep")
+    parser.add_argument(
+        "--few",
+        type=int,
+        nargs=3,
+        metavar=("PLAIN", "FUNCTIONS", "SCHEMAS"),
+        help="write so many rows only: plain questions, with functions, with schemas",
+    )
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
@@ -201,6 +224,8 @@ def main() -> None:
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     texts = [text for text in texts if len(text) <= sets.MAX_CHARACTERS]
     rng.shuffle(texts)
+    if options.few:
+        texts = few([json.loads(text) for text in texts], options)
     options.out.write_text("\n".join(texts) + "\n", encoding="utf-8")
     print(f"{len(texts):,} rows")
 
