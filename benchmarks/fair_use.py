@@ -33,6 +33,7 @@ import openai
 
 RUN: Final = (sys.executable, "-c", "from playground.cli import main; main()")
 PASSWORD: Final = "a password of this benchmark"
+SCOPES: Final = ("chat", "files", "fine-tune")
 TOKENS, LONG_TOKENS = 24, 300
 RUNNING, BATCH, PER_MINUTE = 16, 200, 10
 POLL_S, PATIENCE_S = 0.1, 300.0
@@ -77,11 +78,11 @@ def served(home: Path, *flags: str) -> Iterator[Served]:
             process.kill()
 
 
-def new_key(home: Path, name: str) -> str:
+def new_key(home: Path, name: str, *scopes: str) -> str:
     """Make an API key by the command."""
-    scopes = ("--scope", "chat", "--scope", "files", "--scope", "fine-tune")
+    asked = [word for scope in scopes for word in ("--scope", scope)]
     made = subprocess.run(
-        (*RUN, "keys", "create", name, *scopes, "--user", "admin"),
+        (*RUN, "keys", "create", name, *asked, "--user", "admin"),
         env={**os.environ, "PLAYGROUND_HOME": str(home)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -263,12 +264,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--chats", type=int, default=40)
     parser.add_argument("--beside", type=int, default=100)
+    parser.add_argument("--only-fairness", action="store_true")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with served(home) as server:
-            keys = [new_key(home, name) for name in ("one", "other")]
+            keys = [new_key(home, name, *SCOPES) for name in ("one", "other")]
             asyncio.run(fairness(server, keys, flags.chats, flags.beside))
+            if flags.only_fairness:
+                return
             asyncio.run(drain(server, keys[0], RUNNING))
         with served(home) as server:
             asyncio.run(drain(server, keys[0], 0))

@@ -3,15 +3,17 @@
     python -m benchmarks.soak [--minutes 10] [--clients 64] [--model embedded]
 
 Clients ask in six ways for base and adapters, a third of them hangs up in mid-answer, an adapter is
-exchanged every two seconds under the name that is asked for, and training jobs run beside it. Each
-answer is compared with the one that was given alone before: of the exchanged name with those of
-both versions. Prints what was asked, what was wrong or lost, the slope of the server's memory, and
-whether every slot is free at the end; exits with 1 if anything was wrong or lost.
+exchanged every two seconds under the name that is asked for, and training jobs run beside it. They
+have three API keys, most of them the first. Each answer is compared with the one that was given
+alone before: of the exchanged name with those of both versions. Prints what was asked, what was
+wrong or lost, the slope of the server's memory, and whether every slot is free at the end; exits
+with 1 if anything was wrong or lost.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
 import statistics
@@ -20,15 +22,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-SERVE = "from playground.cli import main; main()"
+from benchmarks.fair_use import PASSWORD, RUN, new_key
+
 FLAGS = (
     "--precision", "fp32", "--training-priority", "balanced", "--judged-rows", "4",
     "--kv-cache-gib", "0.1", "--port", "0",
@@ -49,6 +52,8 @@ ROWS = [
     for number in range(64)
 ]
 BASE, SWAPPED = "", "swapped"
+KEYS = {"most": 5, "some": 2, "few": 1}
+"""Names of the keys, and how many of eight clients have each."""
 VERSIONS = ("first", "second")
 CANCELLED_SHARE, CANCELLED_AFTER = 0.3, 6
 SWAP_S, SAMPLE_S, FREE_S, STOP_S, MIB = 2.0, 1.0, 10.0, 60, 2**20
@@ -142,8 +147,10 @@ async def whole(http: httpx.AsyncClient, case: Case, model: str) -> str:
 class Soak:
     """One run against a server."""
 
-    def __init__(self, http: httpx.AsyncClient, base: str, pid: int, seed: int) -> None:
-        self._http = http
+    def __init__(self, keyed: Sequence[httpx.AsyncClient], base: str, pid: int, seed: int) -> None:
+        """``keyed``: an HTTP client of each key."""
+        self._http = keyed[0]
+        self._keyed = keyed
         self._base = base
         self._pid = pid
         self._rng = random.Random(seed)
@@ -167,7 +174,9 @@ class Soak:
             asyncio.create_task(each)
             for each in (self._swap(until), self._train(until), self._weigh(until))
         ]
-        await asyncio.gather(*(self._client(until) for _ in range(clients)))
+        turns = [key for key, count in zip(self._keyed, KEYS.values(), strict=True)
+                 for _ in range(count)]  # fmt: skip
+        await asyncio.gather(*(self._client(until, turns[n % len(turns)]) for n in range(clients)))
         await asyncio.gather(*beside)
 
     async def busy(self) -> int:
@@ -180,7 +189,7 @@ class Soak:
                 return busy
             await asyncio.sleep(0.1)
 
-    async def _client(self, until: float) -> None:
+    async def _client(self, until: float, http: httpx.AsyncClient) -> None:
         while time.monotonic() < until:
             number = self._rng.randrange(len(self._cases))
             name = self._rng.choice((BASE, *VERSIONS, SWAPPED, SWAPPED))
@@ -188,14 +197,14 @@ class Soak:
             self.tally.asked[case.name] += 1
             try:
                 if self._rng.random() < CANCELLED_SHARE:
-                    await self._hang_up(case, name)
+                    await self._hang_up(http, case, name)
                 else:
-                    await self._compare(number, name)
+                    await self._compare(http, number, name)
             except (Failed, httpx.HTTPError) as error:
                 self.tally.lost.append(f"{case.name} of {name or 'base'}: {error!r}")
 
-    async def _compare(self, number: int, name: str) -> None:
-        answer = await whole(self._http, self._cases[number], self._model(name))
+    async def _compare(self, http: httpx.AsyncClient, number: int, name: str) -> None:
+        answer = await whole(http, self._cases[number], self._model(name))
         versions = VERSIONS if name == SWAPPED else (name,)
         self.tally.ended += 1
         alone = [self._alone[number, version] for version in versions]
@@ -203,11 +212,11 @@ class Soak:
             case = self._cases[number].name
             self.tally.wrong.append(f"{case} of {name or 'base'}: {answer!r}, alone {alone}")
 
-    async def _hang_up(self, case: Case, name: str) -> None:
+    async def _hang_up(self, http: httpx.AsyncClient, case: Case, name: str) -> None:
         self.tally.cancelled += 1
         if case.body.get("stream"):
             most = self._rng.randrange(CANCELLED_AFTER)
-            async with aclosing(pieces(self._http, case, self._model(name))) as stream:
+            async with aclosing(pieces(http, case, self._model(name))) as stream:
                 async for _ in stream:
                     most -= 1
                     if most < 0:
@@ -215,7 +224,7 @@ class Soak:
             return
         try:
             async with asyncio.timeout(self._rng.random() / 10):
-                await whole(self._http, case, self._model(name))
+                await whole(http, case, self._model(name))
         except TimeoutError:
             pass
 
@@ -285,12 +294,14 @@ def write_adapters(home: Path, model: str) -> None:
 @contextmanager
 def server(home: Path, model: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start one; yields its address once the model is loaded, and ends it by SIGTERM."""
-    command = (sys.executable, "-c", SERVE, "--home", str(home), "--model", model, *FLAGS)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = (*RUN, "--home", str(home), "--model", model, *FLAGS)
+    environment = {**os.environ, "PLAYGROUND_ACCESS__PASSWORD": PASSWORD}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found is not None
-        process.stdout.readline()  # "Ready: …", once the model is loaded
+        while not process.stdout.readline().startswith("Ready"):  # the model is loaded
+            pass
         try:
             yield found.group(), process
         finally:
@@ -317,12 +328,21 @@ def report(tally: Tally, busy: int, seconds: float) -> None:
     print(f"memory: {first:.0f} MiB at first, {last:.0f} at the end, {minute:+.2f} a minute")
 
 
-async def soak(url: str, pid: int, arguments: argparse.Namespace) -> bool:
+async def soak(url: str, pid: int, keys: Sequence[str], arguments: argparse.Namespace) -> bool:
     """Run it and print the figures; returns whether all was well."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
-        base = (await http.get("/v1/models")).json()["data"][0]["id"]
-        run = Soak(http, base, pid, arguments.seed)
+    async with AsyncExitStack() as stack:
+        keyed = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=url, timeout=120, limits=limits,
+                    headers={"Authorization": f"Bearer {key}"},
+                )
+            )
+            for key in keys
+        ]  # fmt: skip
+        base = (await keyed[0].get("/v1/models")).json()["data"][0]["id"]
+        run = Soak(keyed, base, pid, arguments.seed)
         await run.prepare()
         began = time.monotonic()
         await run.run(arguments.minutes * 60, arguments.clients)
@@ -343,7 +363,8 @@ def main() -> None:
         home = Path(home_folder)
         write_adapters(home, arguments.model)
         with server(home, arguments.model) as (url, process):
-            is_well = asyncio.run(soak(url, process.pid, arguments))
+            keys = [new_key(home, name, "admin") for name in KEYS]
+            is_well = asyncio.run(soak(url, process.pid, keys, arguments))
             began = time.monotonic()
             process.terminate()
             status = process.wait(STOP_S)

@@ -156,6 +156,12 @@ class Recipe:
     early_stopping_patience: int = _number(
         0, 0, 1000, "Stop after this many evaluations without a better loss; 0 never stops early."
     )
+    eval_tasks: str = _choice(
+        "",
+        "Public tasks of lm-eval that base and adapter are asked for the report card: names with "
+        "commas between them.",
+    )
+    eval_limit: int = _number(0, 0, 1_000_000, "Rows of each public task; 0 asks all of them.")
     sample_steps: int = _number(0, 0, 1_000_000, "Steps between sample answers; 0 writes none.")
     save_steps: int = _number(50, 1, 1_000_000, "Steps between checkpoints.")
     save_total_limit: int = _number(

@@ -1,7 +1,8 @@
 """Build the parts from the settings: model, engine, tools, stores.
 
-`playground.server` puts API and page before them. Heavy libraries take seconds to
-import, so functions import them: a wrong setting or a port in use is reported before that.
+`playground.assembly` puts them together, `playground.server` API and page before them. Heavy
+libraries take seconds to import, so functions import them: a wrong setting or a port in use is
+reported before that.
 """
 
 import asyncio

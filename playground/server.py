@@ -1,63 +1,37 @@
 """Serve: API and page behind one port, while the model loads in a thread.
 
-Beside the commands the only module that imports from every floor; functions do so, as heavy
-libraries take seconds to import. What is built from the settings is in `playground.app`.
+Knows sockets, signals and uvicorn; what is served is put together in `playground.assembly`.
 """
 
 import asyncio
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from playground.app import (
-    budgets_of,
-    expected_model,
-    model_spec,
-    open_batches,
-    open_completions,
-    open_conversations,
-    open_feedback,
-    open_people,
-    open_prompts,
-    open_remotes,
-    open_responses,
-    open_sweeps,
-    open_tools,
-    open_tracer,
-    open_usage,
-    start_backend,
-)
+from playground.app import expected_model, model_spec
+from playground.assembly import ModelLoader, open_services
 from playground.errors import PortInUse
 from playground.logs import set_up_logging
-from playground.runtime import freeze_heap, quiet_libraries, replaced_at_import, without
+from playground.runtime import quiet_libraries, replaced_at_import, without
 from playground.settings import AccessSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from fastapi import FastAPI
 
     from playground.access import FairUse
     from playground.backends.deferred import DeferredBackend
     from playground.backends.local import LocalBackend
-    from playground.engine.stats import EngineStats
-    from playground.models.resident import ResidentModel
-    from playground.protocol import Request, StreamEvent
     from playground.services import Services
     from playground.studio.studio import Studio
-
-    Events = AsyncGenerator[StreamEvent, None]
 
 DRAIN_POLL_S = 0.05
 LAST_EVENT_S = 0.5
@@ -79,65 +53,6 @@ def build_app(services: "Services") -> "FastAPI":
 
     models = asyncio.run(services.backend.models())
     return mount_page(create_api(services), build_page(services, models))
-
-
-class ModelLoader:
-    """Loads the model in a thread of its own, while page and API answer already.
-
-    ``failure`` is what it ended with, if it did not end well.
-    """
-
-    def __init__(
-        self, settings: Settings, backend: "DeferredBackend", resident: "ResidentModel"
-    ) -> None:
-        self._settings = settings
-        self._backend = backend
-        self.resident = resident
-        self._local: LocalBackend | None = None
-        self._thread: threading.Thread | None = None
-        self.failure: Exception | None = None
-
-    def start(self, studio: "Studio", then: Callable[[], None]) -> None:
-        """Begin to load; ``studio`` is started once the model is there, and ``then`` called at the
-        end in any case."""
-        self._thread = threading.Thread(
-            target=self._run, args=(studio, then), name="model loader", daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def loading(self) -> bool:
-        """Whether the thread is at it."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def throttle(self, stop_event: threading.Event) -> None:
-        """Let decoding go before training; see `TrainingThrottle`."""
-        if self._local:
-            self._local.throttle.wait(stop_event)
-
-    def engine_stats(self) -> "EngineStats | None":
-        """What the engine is doing; None until it is there."""
-        return self._local.engine.stats() if self._local else None
-
-    def _run(self, studio: "Studio", then: Callable[[], None]) -> None:
-        try:
-            self._load(studio)
-        except Exception as error:  # noqa: BLE001 - the main thread raises it
-            self.failure = error
-        finally:
-            then()
-
-    def _load(self, studio: "Studio") -> None:
-        local = self._local = start_backend(self._settings)
-        self.resident.set(local.loaded)
-        self._backend.attach(local)
-        if self._backend.closed:
-            return
-        for problem in studio.serve_promoted():
-            logging.getLogger(__name__).warning("not served: %s", problem)
-        studio.start()
-        freeze_heap()
-        self._backend.open()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -201,85 +116,7 @@ def _serve_on(
     fair_use: "FairUse",
 ) -> None:
     """Serve page and API; load the model meanwhile. Returns at once if that fails."""
-    from playground.access import DemoRules
-    from playground.backends.router import ModelRouter
-    from playground.lab.live import LiveFigures
-    from playground.lab.metrics import Metrics
-    from playground.lab.traces import Traces
-    from playground.services import Services
-    from playground.studio.studio import Studio
-
-    isolated = settings.training.isolated
-    metrics = Metrics(
-        loader.resident.name, loader.engine_stats, lambda: studio.jobs.list(), fair_use.waiting
-    )
-    live = LiveFigures(metrics)
-
-    def watch(request: "Request", server: str, events: "Events") -> "Events":
-        counted = metrics.watch(request, server, usage.watch(request, server, events))
-        return Traces(tracer).watch(request, server, counted) if tracer else counted
-
-    def watch_paid(request: "Request", server: str, events: "Events") -> "Events":
-        return watch(request, server, budgets.watch(request, server, events) if budgets else events)
-
-    def watch_guests(request: "Request", server: str, events: "Events") -> "Events":
-        watched = watch_paid(request, server, events)
-        return access.links.watch(request, server, watched) if access.links else watched
-
-    def serve_unpromoted(model: str) -> object:
-        return studio.serve_unpromoted(model, f"link {model}")
-
-    with (
-        open_tracer(settings) as tracer,
-        open_people(settings) as access,
-        open_tools(settings) as toolbox,
-        open_feedback(settings) as feedback,
-        open_responses(settings) as responses,
-        open_prompts(settings) as prompts,
-        open_conversations(settings) as conversations,
-        open_usage(settings, loader.resident.name) as usage,
-        open_remotes(settings) as remotes,
-        closing(backend),
-        open_sweeps(
-            settings, ModelRouter(backend, remotes, watch_paid), prompts, conversations
-        ) as sweeps,
-        closing(
-            Studio(
-                settings.home,
-                loader.resident,
-                ModelRouter(backend, (), watch),
-                loader.throttle,
-                isolated=isolated,
-                judged_rows=settings.training.judged_rows,
-                tracer=tracer,
-            )
-        ) as studio,
-        open_batches(settings) as batches,
-        open_completions(settings) as completions,
-        closing(live),
-    ):
-        live.start()
-        budgets = budgets_of(settings, access, usage)
-        services = Services.create(
-            ModelRouter(
-                backend, remotes, watch_guests, DemoRules(settings.access), serve_unpromoted
-            ),
-            settings,
-            replace(access, fair_use=fair_use),
-            toolbox=toolbox,
-            studio=studio,
-            feedback=feedback,
-            responses=responses,
-            prompts=prompts,
-            sweeps=sweeps,
-            batches=batches,
-            completions=completions,
-            conversations=conversations,
-            usage=usage,
-            metrics=metrics,
-            tracer=tracer,
-            live=live,
-        )
+    with open_services(settings, backend, loader, fair_use) as services:
         config = uvicorn.Config(
             build_app(services),
             log_config=None,
@@ -288,6 +125,8 @@ def _serve_on(
             ws="none",
         )
         address = _address(listener, settings.server.host) + settings.server.root_path
+        access, studio = services.access, services.studio
+        assert studio is not None  # opened with the others
         has_passwords = access.asks and not settings.access.oidc.only
         if has_passwords and access.people and (token := access.people.setup_token()):
             print(f"Make the first administrator: {address}/setup?token={token}", flush=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -144,6 +144,27 @@ def database_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "open_database", open_copy)
         yield
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Gives new homes in which the general rows of the embedded model are tokenized already: most
+    recipes mix 1,200 of them in, and report cards ask others.
+    """
+    from finetune.data.dataset import prepare
+    from playground.models.catalogue import EMBEDDED_FOLDER
+    from playground.models.loader import load_tokenizer
+    from playground.studio.evaluation_rows import REGRESSION_FILE
+    from playground.studio.runs import REPLAY_FILE
+
+    made = tmp_path_factory.mktemp("general")
+    for file in (REPLAY_FILE, REGRESSION_FILE):
+        prepare([EMBEDDED_FOLDER / file], load_tokenizer(EMBEDDED_FOLDER), made)
+
+    def copied() -> Path:
+        return Path(shutil.copytree(made, tmp_path_factory.mktemp("home"), dirs_exist_ok=True))
+
+    return copied
 
 
 @pytest.fixture(scope="session")

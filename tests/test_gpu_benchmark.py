@@ -1,14 +1,12 @@
-"""`python -m benchmarks.gpu` on a CPU: every row has a figure, or the reason why it has none."""
+"""The command `benchmarks.gpu` on a CPU: every row has a figure, or the reason why it has none."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.gpu.__main__ import planned_rows, run
+from benchmarks.gpu.__main__ import main, planned_rows, run
 from benchmarks.gpu.model import Place
 from benchmarks.gpu.rows import Sizes
 
@@ -20,8 +18,7 @@ SIZES = Sizes(streams=(1, 2), answer_tokens=4, prompts=(32,), training=(32,))
 def test_gpu_benchmark_fills_every_row(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     flags = "--device cpu --shape small --streams 1,2 --answer-tokens 4 --prompts 32 --training 32"
-    command = [sys.executable, "-m", "benchmarks.gpu", *flags.split(), "--out", str(out)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    main([*flags.split(), "--out", str(out)])
     report = json.loads(out.read_text())
     rows = {row["name"]: row for row in report["rows"]}
     assert [(row["name"], row["unit"]) for row in report["rows"]] == planned_rows(SIZES)

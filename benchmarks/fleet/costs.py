@@ -16,7 +16,9 @@ SECONDS_AN_HOUR: Final = 3600.0
 class EngineCosts:
     """Seconds of a step: ``base_s``, and for each decoded row, token of context that attention
     reads, prompt token computed, and request that begins. ``path_s`` a request is on its way
-    beside them, while the engine works on. ``kv_tokens`` fit into the KV cache."""
+    beside them, while the engine works on; ``wake_s`` the first step after a pause takes longer, as
+    threads sleep and caches are cold. ``noise`` is by how much the same work, of ``noise_s``
+    seconds, took longer or shorter each time. ``kv_tokens`` fit into the KV cache."""
 
     base_s: float
     row_s: float
@@ -24,6 +26,9 @@ class EngineCosts:
     prompt_s: float
     request_s: float = 0.0
     path_s: float = 0.0
+    wake_s: float = 0.0
+    noise: tuple[float, ...] = ()
+    noise_s: float = 0.0
     max_sequences: int = 32
     step_tokens: int = 512
     kv_tokens: int = 1_000_000

@@ -10,8 +10,8 @@ is that of `playground.backends.openai_compatible.replicas`, or chooses by chanc
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import simpy
@@ -21,6 +21,8 @@ from benchmarks.fleet.costs import EngineCosts
 Policy = Literal["affinity", "least work", "random"]
 LOAD_FACTOR, SLACK_TOKENS = 1.25, 2048
 Events = Generator[simpy.Event, object, None]
+Chance = Callable[[int], random.Random]
+"""Where a user's lengths and pauses are drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ class Engine:
             self.kept.popitem(last=False)
 
 
+def own_chance(seed: int) -> Chance:
+    """Let each user draw from a source of its own, so that it asks the same wherever it asks."""
+    return lambda user: random.Random(f"{seed} {user}")
+
+
 def drawn_length(rng: random.Random, mean: float, spread: float) -> int:
     """A length in tokens, lognormal, at least 1 and at most ten times the mean."""
     middle = math.log(mean) - spread * spread / 2
@@ -110,6 +117,7 @@ class Fleet:
         load: Load,
         policy: Policy = "affinity",
         seed: int = 0,
+        chance: Chance | None = None,
     ) -> None:
         self.env = simpy.Environment()
         self.engines = [Engine(costs) for _ in range(engines)]
@@ -117,6 +125,7 @@ class Fleet:
         self._load = load
         self._policy = policy
         self._rng = random.Random(seed)
+        self._chance = chance or (lambda _user: self._rng)
         self._homes: dict[int, int] = {}
         self._conversations = 0
         self._popularity = [1 / rank for rank in range(1, load.adapters + 1)]
@@ -130,7 +139,7 @@ class Fleet:
         self.env.run(until=seconds)
 
     def _use(self, user: int) -> Events:
-        load, rng = self._load, self._rng
+        load, rng = self._load, self._chance(user)
         adapter = -1
         if load.adapters:
             adapter = rng.choices(range(load.adapters), self._popularity)[0]
@@ -139,8 +148,8 @@ class Fleet:
             self._conversations += 1
             conversation, said = self._conversations, load.system_tokens
             for _ in range(load.turns):
-                prompt = said + self._length(load.prompt_tokens)
-                answer = self._length(load.answer_tokens)
+                prompt = said + drawn_length(rng, load.prompt_tokens, load.spread)
+                answer = drawn_length(rng, load.answer_tokens, load.spread)
                 asked = Asked(
                     user, prompt, said, answer, adapter, conversation, self.env.now,
                     self.env.event(),
@@ -151,9 +160,6 @@ class Fleet:
                 yield asked.done
                 said = prompt + answer
                 yield self.env.timeout(rng.expovariate(1 / load.think_s) if load.think_s else 0)
-
-    def _length(self, mean: float) -> int:
-        return drawn_length(self._rng, mean, self._load.spread)
 
     def _send(self, asked: Asked) -> None:
         place = self._choose(asked)
@@ -177,12 +183,14 @@ class Fleet:
 
     def _work(self, engine: Engine) -> Events:
         env, costs = self.env, engine.costs
+        paused_s = 0.0
         while True:
-            seconds = self._admit(engine)
+            seconds = self._admit(engine) + paused_s
             if not engine.running:
-                engine.wake = env.event()
+                engine.wake, paused_s = env.event(), costs.wake_s
                 yield engine.wake
                 continue
+            paused_s = 0.0
             decoding = [each for each in engine.running if not each.left]
             budget = costs.step_tokens - len(decoding)
             chunks: list[tuple[Asked, int]] = []
@@ -193,12 +201,20 @@ class Fleet:
             context = sum(each.prompt + each.written for each in decoding)
             prompts = sum(tokens for _, tokens in chunks)
             seconds += costs.step_s(len(decoding), context, prompts)
+            seconds += self._noise(costs, seconds)
             yield env.timeout(seconds)
             engine.busy_s += seconds
             engine.row_s += seconds * len(decoding)
             ended = [each for each, tokens in chunks if self._computed(each, tokens)]
             for each in (*decoding, *ended):
                 self._wrote(engine, each)
+
+    def _noise(self, costs: EngineCosts, seconds: float) -> float:
+        """Draw by how much a step takes longer: once for each ``noise_s`` seconds of it."""
+        if not costs.noise:
+            return 0.0
+        times = math.floor(seconds / costs.noise_s + self._rng.random())
+        return max(-seconds, sum(self._rng.choices(costs.noise, k=times)))
 
     def _admit(self, engine: Engine) -> float:
         """Let waiting requests in; return the seconds that it takes, with loading adapters."""
@@ -267,10 +283,11 @@ def simulate(
     seconds: float,
     policy: Policy = "affinity",
     seed: int = 0,
+    chance: Chance | None = None,
 ) -> Outcome:
-    """Simulate ``seconds`` after a fifth of them, in which it fills. Raises `ValueError` if nothing
-    is finished by then."""
-    fleet = Fleet(costs, engines, load, policy, seed)
+    """Simulate ``seconds`` after a fifth of them, in which it fills; without a ``chance`` all users
+    draw from one source. Raises `ValueError` if nothing is finished by then."""
+    fleet = Fleet(costs, engines, load, policy, seed, chance)
     warm = seconds / 5
     fleet.run(warm + seconds)
     asked = [each for each in fleet.finished if each.finished_at >= warm]
@@ -321,3 +338,26 @@ def smallest_fleet(
         else:
             low = middle
     return high, best
+
+
+def most_users(
+    costs: EngineCosts, engines: int, load: Load, seconds: float, first_token_s: float
+) -> tuple[int, Outcome]:
+    """The most users, in steps of eight an engine, for whom so many engines reach the 95th
+    percentile of ``first_token_s``. Raises `ValueError` if they do not for eight each."""
+    step = 8 * engines
+
+    def tried(steps: int) -> Outcome | None:
+        found = simulate(costs, engines, replace(load, users=steps * step), seconds)
+        return found if found.first_token_p95_s <= first_token_s else None
+
+    low, best, high = 0, None, 1
+    while (found := tried(high)) is not None:
+        low, best, high = high, found, high * 2
+    if best is None:
+        raise ValueError(f"{engines} engines do not reach {first_token_s:g} s for {step} users")
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = tried(middle)
+        low, best, high = (middle, found, high) if found else (low, best, middle)
+    return low * step, best

@@ -92,6 +92,21 @@ def tokenizer_of(model: str) -> "ChatTokenizer":
     return load_tokenizer(locate(ModelSpec(model), home()))
 
 
+def check_tasks_of(recipe: "Recipe") -> None:
+    """Load the public tasks that a recipe names, before training. Raises `InvalidSettings` that
+    names the task."""
+    from playground.models.config import read_config
+    from playground.models.download import locate
+    from playground.models.loader import context_length_of
+    from playground.models.spec import ModelSpec
+    from playground.studio.public_tasks import check_public_tasks
+
+    if recipe.eval_tasks:
+        spec = ModelSpec(recipe.base_model)
+        window = context_length_of(spec, read_config(locate(spec, home())))
+        check_public_tasks(recipe, load_settings().sweeps.task_folders, window)
+
+
 def base_of(recipe: "Recipe", processes: "Processes | None" = None) -> "LoadedModel":
     """Load the recipe's base model; of several processes each onto its own device."""
     from playground.models.download import locate

@@ -26,6 +26,7 @@ from finetune.commands.common import (
     RowsFiles,
     Set,
     base_of,
+    check_tasks_of,
     home,
     recipe_changes,
     recipe_of,
@@ -138,6 +139,9 @@ def train(
         share_of(chosen, launch_of(os.environ).number)
         if out and out.exists():
             raise InvalidSettings(f"{out} is there already; choose another name or remove it")
+        if out and chosen.eval_tasks:
+            raise InvalidSettings("recipe.eval_tasks: --out makes no report card; leave one out")
+        check_tasks_of(chosen)
         mapping = read_columns(columns)
         tokenizer = tokenizer_of(chosen.base_model)
         dataset = prepare(
@@ -189,13 +193,15 @@ def rerun(run: RunName, out: Out = None) -> None:
 
 
 def _check_launch(run: "Run") -> None:
-    """Refuse what cannot train a run that is there already; warn of other packages."""
+    """Refuse what cannot train a run that is there already, or its public tasks; warn of other
+    packages."""
     from finetune.training.processes import check_strategy, launch_of
     from finetune.training.share import share_of
 
     recipe = run.recipe
     check_strategy(os.environ, recipe.quantization)
     share_of(recipe, launch_of(os.environ).number)
+    check_tasks_of(recipe)
     _warn_of_packages(run)
 
 
@@ -312,6 +318,7 @@ def _into_store(
     from playground.errors import PlaygroundError
     from playground.evaluation.report_card import EvaluationStopped
     from playground.models.shared_weights import shared_weight_copy
+    from playground.settings import load_settings
     from playground.store.adapters import AdapterStore
     from playground.studio.training_work import (
         MAX_JUDGED_ROWS,
@@ -325,9 +332,10 @@ def _into_store(
     try:
         with LocalBackend(loaded) as host:
             copy = shared_weight_copy(loaded)
-            card, _ = make_run_card(run, copy, host, store, MAX_JUDGED_ROWS, stop_event)
+            folders = load_settings().sweeps.task_folders
+            card, _ = make_run_card(run, copy, host, store, MAX_JUDGED_ROWS, stop_event, folders)
         verdict = card.verdict
-        told = [*card.reasons, *map(str, card.advice)]
+        told = [*card.reasons, *map(str, card.advice), *(each.sentence for each in card.tasks)]
         print("\n".join([f"verdict: {verdict}", *(f"  {line}" for line in told)]))
     except EvaluationStopped:
         print("no report card: stopped")

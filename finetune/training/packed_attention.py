@@ -12,13 +12,14 @@ from transformers.models.llama.modeling_llama import eager_attention_forward
 
 NAME = "packed_rows"
 KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Types of models whose attention is a softmax of scaled products over all tokens before."""
+"""Types of models whose attention is a softmax of scaled products over all tokens before, unless
+they have a sliding window."""
 
 
 def use_packed_attention(model: PreTrainedModel) -> bool:
     """Have a model attend row by row where rows' lengths are given; return whether it can."""
     config = model.config
-    if config.model_type not in KNOWN:
+    if config.model_type not in KNOWN or getattr(config, "sliding_window", None):
         return False
     AttentionInterface.register(NAME, _attention)
     AttentionMaskInterface.register(NAME, eager_mask)

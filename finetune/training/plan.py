@@ -21,8 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
-from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers import PretrainedConfig
 
 from finetune.methods import method_of
 from finetune.recipe import Recipe
@@ -31,7 +30,7 @@ from playground.models.catalogue import find
 from playground.models.config import choose_device, choose_dtype
 from playground.models.conversion.convert import planned_config
 from playground.models.download import fetch
-from playground.models.plan import count_parameters, plan_for_config
+from playground.models.plan import count_parameters, plan_for_config, shape_of
 from playground.models.spec import ModelSpec
 
 FP32_ADAM, EIGHT_BIT_ADAM = 16.0, 10.03
@@ -149,16 +148,11 @@ def plan_for(recipe: Recipe, config: PretrainedConfig, device: torch.device) -> 
 
 def _adapted(config: PretrainedConfig, recipe: Recipe) -> tuple[int, int]:
     """Parameters of the adapter, and of the largest adapted module of the base."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    head = model.get_output_embeddings()
     wanted = {name.strip() for name in recipe.target_modules.split(",")}
     modules = [
-        module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-        and module is not head
-        and (recipe.target_modules == "all-linear" or name.rsplit(".", 1)[-1] in wanted)
+        each
+        for each in shape_of(config).linears
+        if recipe.target_modules == "all-linear" or each.name.rsplit(".", 1)[-1] in wanted
     ]
-    trained = sum(recipe.lora_r * (module.in_features + module.out_features) for module in modules)
-    return trained, max((module.weight.numel() for module in modules), default=0)
+    trained = sum(recipe.lora_r * (each.inputs + each.outputs) for each in modules)
+    return trained, max((each.weights for each in modules), default=0)

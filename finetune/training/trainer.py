@@ -183,17 +183,15 @@ def _computes_in_bf16(loaded: LoadedModel) -> bool:
 
 def _set_attention(recipe: Recipe, loaded: LoadedModel) -> None:
     """Choose the attention that is fastest for the recipe's rows."""
-    is_packed = method_of(recipe).uses_packing(recipe)
-    if on_cpu(loaded) and is_packed and use_packed_attention(loaded.model):
+    if not on_cpu(loaded) or recipe.max_length > SHORT_SEQUENCE:
         return
-    if _has_slow_attention(recipe, loaded):
+    is_packed = method_of(recipe).uses_packing(recipe)
+    if is_packed and use_packed_attention(loaded.model):
+        return
+    # In bf16 the backward pass of torch's fused attention is slower than products and a softmax, as
+    # long as the scores of a sequence are few.
+    if _computes_in_bf16(loaded):
         loaded.model.set_attn_implementation("eager")
-
-
-def _has_slow_attention(recipe: Recipe, loaded: LoadedModel) -> bool:
-    """Whether torch's fused attention on a CPU in bf16 is slower than products and a softmax: its
-    backward pass is, as long as the scores of a sequence are few."""
-    return on_cpu(loaded) and _computes_in_bf16(loaded) and recipe.max_length <= SHORT_SEQUENCE
 
 
 def _saving(recipe: Recipe, *, evaluates: bool) -> Mapping[str, object]:

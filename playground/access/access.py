@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from playground.access.fair_use import FairUse
-from playground.access.identity import LOCAL, Identity, LinkRules
+from playground.access.identity import GUEST_OWNERS, LOCAL, Identity, LinkRules
 from playground.access.links import DemoLinks
 from playground.access.oidc import OidcSignIn, open_oidc
 from playground.access.paths import EXPORTS, NAMED_ENDPOINT, area_of
@@ -148,7 +148,7 @@ class Access:
         if self.demo:
             owner = hashlib.sha256((given.page or given.address).encode()).hexdigest()[:24]
             return Identity(
-                "a guest", f"address:{given.address}", areas_of_role("guest"), f"guest_{owner}",
+                "a guest", f"address:{given.address}", areas_of_role("guest"), GUEST_OWNERS + owner,
                 "guest", "visit", self.tabs,
             )  # fmt: skip
         if known or is_page:
@@ -161,7 +161,7 @@ class Access:
             raise LinkClosed("this server has no links: nobody signs in here")
         link = self.links.opened(token, anew=is_page)
         visitor = f"{link.id} {given.page or given.address}"
-        owner = f"guest_{hashlib.sha256(visitor.encode()).hexdigest()[:24]}"
+        owner = GUEST_OWNERS + hashlib.sha256(visitor.encode()).hexdigest()[:24]
         rules = LinkRules(link.id, link.models, link.system_prompt)
         return Identity(
             "a guest", f"address:{given.address}", areas_of_role("guest"), owner, "guest", "visit",
@@ -225,4 +225,6 @@ def _of_stored_key(key: ApiKey, account: Account | None) -> Identity:
         areas &= areas_of_role(account.role)
     owner = account.id if account else key.id
     role = "guest" if account and account.role == "guest" else ""
-    return Identity(f"key {key.name}", f"key:{key.id}", areas, owner, role, "key")
+    return Identity(
+        f"key {key.name}", f"key:{key.id}", areas, owner, role, "key", payers=(account, key)
+    )

@@ -72,7 +72,7 @@ class FairUse:
         allowed = self._within_caps(request)
         self._spend_request(identity)
         await self._wait(identity.client)
-        turn = Turn(allowed)
+        turn = Turn(replace(allowed, client=identity.client))
         try:
             yield turn
         finally:

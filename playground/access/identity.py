@@ -6,17 +6,20 @@ Knows no HTTP and no database.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from playground.access.roles import EVERY_AREA, Area
 from playground.errors import Forbidden, Unauthorized
 from playground.protocol.origin import coming_from
 from playground.settings.sections import DemoTab
+from playground.store.accounts import Account, ApiKey
 from playground.store.viewer import Viewer, viewed_by
 
 TABS: Final = frozenset(get_args(DemoTab))
 """Tabs that a demo may leave out, by the rooms of their handlers."""
+GUEST_OWNERS: Final = "guest_"
+"""How the owners of what mere visitors make begin."""
 Via = Literal["local", "key", "session", "visit"]
 """How it is known: nobody is asked, an API key, a session that signed in, a mere visit."""
 
@@ -35,7 +38,9 @@ class LinkRules:
 class Identity:
     """Who asks. ``name`` is for people; ``client`` is whom limits count; ``owner`` is written on
     what they make, empty for the server's own. ``signed_in`` is false for a visit. ``tabs`` are
-    those that are open to a guest, None for all of their areas; ``link`` is what they came by."""
+    those that are open to a guest, None for all of their areas; ``link`` is what they came by.
+    ``payers`` are the account and the key as they were found with this request, None where they
+    have to be looked for."""
 
     name: str
     client: str
@@ -45,6 +50,9 @@ class Identity:
     via: Via = "local"
     tabs: frozenset[str] | None = None
     link: LinkRules | None = None
+    payers: tuple[Account | None, ApiKey | None] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     @property
     def signed_in(self) -> bool:

@@ -18,7 +18,13 @@ from playground.access.claims import value_at
 from playground.access.people import NAME, People
 from playground.access.roles import ROLES
 from playground.access.secrets import digest_of, new_token
-from playground.errors import Conflict, InvalidSettings, LimitReached, SignInRefused
+from playground.errors import (
+    Conflict,
+    InvalidSettings,
+    LimitReached,
+    ProviderUnavailable,
+    SignInRefused,
+)
 from playground.settings import OidcSettings
 from playground.settings.oidc import NO_ROLE
 from playground.store.accounts import Account
@@ -99,6 +105,17 @@ class OidcSignIn:
             )
         )
         return Begun(url, browser)
+
+    def sign_out_url(self, address: str = "") -> str:
+        """Return where a browser signs out at the provider, which otherwise lets it in again at
+        once. Raises `ProviderUnavailable`, also where it has no such address, and `LimitReached`.
+        """
+        self._count(address)
+        with self._asking():
+            url = self._provider.sign_out_url()
+        if url is None:
+            raise ProviderUnavailable(f"{self.name} names no address to sign out at; go there")
+        return url
 
     def finish(self, query: Mapping[str, str], browser: str, address: str = "") -> str:
         """Return the token of a new session for a browser that came back with ``query``.

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx2
 from authlib.common.errors import AuthlibBaseError
+from authlib.common.urls import add_params_to_uri
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -100,6 +101,14 @@ class Provider:
                 code_verifier=verifier,
             )
         return str(url)
+
+    def sign_out_url(self) -> str | None:
+        """Return where somebody signs out at the provider (RP-Initiated Logout 1.0); None where it
+        names no such address."""
+        described = self._describe().metadata.get("end_session_endpoint")
+        if not isinstance(described, str) or not described.startswith(("https://", "http://")):
+            return None
+        return str(add_params_to_uri(described, [("client_id", self._settings.client_id)]))
 
     def claims(self, code: str, *, redirect_uri: str, nonce: str, verifier: str) -> Claims:
         """Return what the provider says of whoever came back with ``code``: the claims of a token

@@ -17,7 +17,7 @@ RULES: Final[tuple[tuple[str, str, Area], ...]] = (
     # Nobody is asked.
     ("GET", r"/health|/ready|/docs|/v1/openapi\.json|/version", Area.PUBLIC),
     ("GET|POST", r"/login|/setup", Area.PUBLIC),
-    ("GET", r"/login/oidc(/callback)?", Area.PUBLIC),
+    ("GET", r"/login/(out|oidc(/callback|/out)?)", Area.PUBLIC),
     ("POST", r"/logout", Area.PUBLIC),
     ("GET", r"/favicon\.ico|/robots\.txt|/manifest\.json|/theme\.css|/pwa_icon.*", Area.PUBLIC),
     ("GET", r"/(static|assets|svelte)/.*|/gradio_api/theme\.css", Area.PUBLIC),

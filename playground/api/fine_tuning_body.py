@@ -115,6 +115,8 @@ class JobBody(BaseModel):
     metadata: dict[str, str] | None = None
     integrations: list[object] | None = None
     columns: Annotated[dict[str, str], BeforeValidator(_columns)] = Field(default_factory=dict)
+    eval_tasks: list[str] | str | None = None
+    eval_limit: int | None = Field(default=None, ge=0, le=1_000_000)
 
     @field_validator("integrations")
     @classmethod
@@ -183,6 +185,11 @@ def recipe_of(body: JobBody, default: Recipe) -> Recipe:
         values["learning_rate"] *= chosen.learning_rate_multiplier
     if body.seed is not None:
         values["seed"] = body.seed
+    if body.eval_tasks:
+        tasks = body.eval_tasks
+        values["eval_tasks"] = tasks if isinstance(tasks, str) else ",".join(tasks)
+    if body.eval_limit is not None:
+        values["eval_limit"] = body.eval_limit
     try:
         return make(values)
     except InvalidSettings as error:

@@ -23,7 +23,7 @@ LONGEST_NAME = 64
 
 
 def sign_in_router(access: Access) -> APIRouter:
-    """``/login``, ``/logout`` and ``/setup``; none where nobody signs in."""
+    """``/login``, ``/logout``, ``/setup``; none where nobody signs in."""
     router = APIRouter()
     people = access.people
     if people is None or not access.asks:
@@ -34,7 +34,14 @@ def sign_in_router(access: Access) -> APIRouter:
     oidc = access.oidc
 
     def form(problem: str = "", status: int = 200, **values: str) -> HTMLResponse:
-        shown = {"token": "", "name": "", "root": "./", "demo": access.demo, **values}
+        shown = {
+            "token": "",
+            "name": "",
+            "root": "./",
+            "signed_out": "",
+            "demo": access.demo,
+            **values,
+        }
         return HTMLResponse(template.render(problem=problem, oidc=oidc, **shown), status)
 
     def refused(error: PlaygroundError, **values: str) -> Response:
@@ -54,6 +61,10 @@ def sign_in_router(access: Access) -> APIRouter:
     @router.get("/login")
     async def show() -> Response:
         return form()
+
+    @router.get("/login/out")
+    async def show_signed_out() -> Response:
+        return form(root="../", signed_out="yes")
 
     @router.post("/login")
     def sign_in(http: Request, name: Field = "", password: Field = "") -> Response:
@@ -76,7 +87,7 @@ def sign_in_router(access: Access) -> APIRouter:
     @router.post("/logout")
     def sign_out(http: Request) -> Response:
         people.sign_out(credentials_of(http.scope).session or "")
-        response = RedirectResponse("login", 303)
+        response = RedirectResponse("login/out", 303)
         response.delete_cookie(SESSION_COOKIE, cookie_path(http.scope))
         return response
 

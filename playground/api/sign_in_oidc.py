@@ -1,4 +1,4 @@
-"""Signing in with a provider: there, and back with its answer. Takes no address to go on to."""
+"""Signing in with a provider: there, back with its answer, and out again. Goes nowhere else."""
 
 from collections.abc import Callable
 from typing import Final
@@ -20,7 +20,7 @@ Refused = Callable[..., Response]
 
 
 def oidc_router(oidc: OidcSignIn, signed_in: SignedIn, refused: Refused) -> APIRouter:
-    """``/login/oidc`` and the address that it sends browsers back to."""
+    """``/login/oidc``, the address that it sends browsers back to, and the way out."""
     router = APIRouter()
 
     @router.get("/login/oidc")
@@ -40,6 +40,14 @@ def oidc_router(oidc: OidcSignIn, signed_in: SignedIn, refused: Refused) -> APIR
             secure=http.url.scheme == "https",
         )
         return response
+
+    @router.get("/login/oidc/out")
+    def sign_out(http: Request) -> Response:
+        try:
+            url = oidc.sign_out_url(credentials_of(http.scope).address)
+        except PlaygroundError as error:
+            return refused(error, root="../../")
+        return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
 
     @router.get(CALLBACK)
     def come_back(http: Request) -> Response:

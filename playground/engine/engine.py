@@ -7,6 +7,7 @@ text, no message and no name of an adapter.
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass
@@ -232,7 +233,9 @@ class Engine:
                 self._drop_cancelled()
                 schedule = self._scheduler.next_step()
                 if schedule:
+                    began = time.monotonic()
                     self._step(schedule)
+                    self._scheduler.took(schedule, time.monotonic() - began)
                 self._after_step()
         except Exception as error:  # the thread's outer edge: live requests must hear of it
             failure = EngineStopped(f"the engine's thread failed: {error!r}")

@@ -24,16 +24,21 @@ Tokens = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedPrefix:
-    """Tokens whose keys and values ``cache`` holds, under this adapter ("" is the base alone)."""
+    """Tokens whose keys and values ``cache`` holds, under this adapter ("" is the base alone).
+
+    ``opening`` are the first `MIN_PREFIX_TOKENS`, which are quickly compared.
+    """
 
     adapter_hash: str
     tokens: Tokens
     cache: SequenceCache
+    opening: bytes
 
     @classmethod
     def of(cls, adapter_hash: str, tokens: Sequence[int], cache: SequenceCache) -> "CachedPrefix":
         """Make one from a list of token ids."""
-        return cls(adapter_hash, np.asarray(tokens, dtype=np.int32), cache)
+        array = np.asarray(tokens, dtype=np.int32)
+        return cls(adapter_hash, array, cache, _opening(array))
 
 
 class PrefixCache:
@@ -78,11 +83,13 @@ class PrefixCache:
         if not self._enabled:
             return empty
         wanted = np.asarray(tokens[:-1], dtype=np.int32)
+        opening = _opening(wanted)
 
         def common(entry: CachedPrefix) -> int:
             return _common_length(adapter_hash, wanted, entry)
 
-        kept = max(self._entries, key=common, default=None)
+        alike = (entry for entry in self._entries if entry.opening == opening)
+        kept = max(alike, key=common, default=None)
         shared = max(running, key=common, default=None)
         kept_length = common(kept) if kept else 0
         shared_length = common(shared) if shared else 0
@@ -105,6 +112,10 @@ class PrefixCache:
     def _evict(self, entry: CachedPrefix) -> None:
         self._entries.remove(entry)
         self._budget.release(entry.cache)
+
+
+def _opening(tokens: Tokens) -> bytes:
+    return tokens[:MIN_PREFIX_TOKENS].tobytes()
 
 
 def _common_length(adapter_hash: str, wanted: Tokens, entry: CachedPrefix) -> int:

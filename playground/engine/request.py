@@ -76,7 +76,8 @@ class GenerationRequest:
     ``max_tokens`` of None means to the end of the context; it is what holds, not the limit that
     ``sampling`` carries, whose stop strings are not read here either. ``grammar`` is llguidance
     Lark, "" for none. ``adapter`` is the version that answers with the base; None is the base
-    alone. ``id`` must differ from those of all live requests.
+    alone. ``id`` must differ from those of all live requests. ``client`` is whose share of
+    the steps it takes.
     """
 
     id: str
@@ -87,3 +88,4 @@ class GenerationRequest:
     grammar: str = ""
     adapter: Adapter | None = None
     priority: Priority = Priority.INTERACTIVE
+    client: str = ""

@@ -14,6 +14,7 @@ from playground.engine.kv_cache import CacheBudget, capacity_for
 from playground.engine.prefix_cache import MIN_PREFIX_TOKENS, CachedPrefix, PrefixCache
 from playground.engine.prompt_lookup import MAX_DRAFT_ROWS, min_acceptance_rate
 from playground.engine.sequence import Sequence
+from playground.engine.sharing import StepShares
 from playground.protocol import Priority
 
 CHUNK_TOKENS = 256
@@ -60,6 +61,7 @@ class Scheduler:
         self._arrivals = itertools.count()
         self._running: list[Sequence] = []
         self._steps_without_batch = 0
+        self._shares = StepShares()
         self.prompt_tokens = self.cached_tokens = self.preemptions = 0
 
     @property
@@ -99,11 +101,11 @@ class Scheduler:
         tokens_left = self._step_tokens
         is_mixed = not all(map(_is_batch, self._running))
         batch_tokens_left = BATCH_TOKENS if is_mixed else self._step_tokens
-        batch_pauses = self._batch_pauses()
+        pausing = self._pausing()
         for sequence in sorted(self._running, key=_turn):
             if sequence not in self._running:  # preempted to make room for an earlier one
                 continue
-            if batch_pauses and _is_batch(sequence):
+            if sequence in pausing:
                 continue
             left = min(tokens_left, batch_tokens_left) if _is_batch(sequence) else tokens_left
             if left <= 0 and _is_prefilling(sequence):
@@ -136,6 +138,15 @@ class Scheduler:
                     ScheduledChunk(sequence.cache, [token_id], position, True, sequence.slot)
                     for position, token_id in enumerate(draft, start=len(sequence.tokens))
                 )
+
+    def took(self, schedule: Schedule, seconds: float) -> None:
+        """Take the seconds of a step, from which it is learned what a row costs."""
+        self._shares.took(schedule, seconds)
+
+    def _pausing(self) -> set[Sequence]:
+        """Return the sequences that sit this step out."""
+        pausing = self._shares.pausing(self._running)
+        return pausing | set(filter(_is_batch, self._running)) if self._batch_pauses() else pausing
 
     def _batch_pauses(self) -> bool:
         """Say whether sequences of a batch sit this step out."""

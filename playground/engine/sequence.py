@@ -30,7 +30,7 @@ class Sequence:
     ``num_cached`` counts the prompt's tokens whose keys and values came from the prefix cache.
     ``slot`` is that of the request's adapter once it is resident. ``prompt_scores`` are those of
     the prompt's tokens but the first, as far as they are computed; ``prompt_scored``: the sink has
-    them.
+    them. ``last_step`` is the number of the last one that it took part in.
     """
 
     request: GenerationRequest
@@ -50,6 +50,7 @@ class Sequence:
     arrived_s: float = field(default_factory=time.monotonic)
     admitted_s: float | None = None
     first_token_s: float | None = None
+    last_step: int = 0
 
     @classmethod
     def begin(

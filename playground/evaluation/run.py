@@ -99,7 +99,7 @@ def report_card(
     stop = stop_event or threading.Event()
     lanes = (BASE_LANE, *_lane_names(adapters))
     set_losses = [_losses_by_lane(loaded, adapters, lanes, each.rows, stop) for each in sets]
-    with _served(host, lanes, adapters) as models:
+    with served(host, lanes, adapters) as models:
         sections = [
             summarize(
                 each.name,
@@ -155,10 +155,11 @@ async def _until_stopped(
 
 
 @contextmanager
-def _served(
+def served(
     host: AdapterBackend, lanes: Sequence[str], adapters: Sequence[Path]
 ) -> Iterator[Mapping[str, ModelInfo]]:
-    """Serve the adapters under names that nobody lists; yields each lane's model."""
+    """Serve the adapters under names that nobody lists; yields each lane's model, the base's
+    first. Raises what `AdapterHost.load_adapter` raises."""
     models = {lanes[0]: asyncio.run(host.models())[0]}
     try:
         for lane, folder in zip(lanes[1:], adapters, strict=True):

@@ -58,9 +58,7 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
     config = read_config(folder)
     spec = as_stored(spec, config)
     files = find_weights(folder)
-    entry = find(spec.source)
-    wanted = spec.context_length or (entry.context_length if entry else window_of(config))
-    context_length = min(wanted, window_of(config))
+    context_length = context_length_of(spec, config)
     device = choose_device(spec.device)
     _check_memory(spec, config, device, context_length)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each int8 matmul
@@ -76,6 +74,14 @@ def load(spec: ModelSpec, *, home: Path | None = None) -> LoadedModel:
         context_length=context_length,
         weights_hash=weights_hash(files),
     )
+
+
+def context_length_of(spec: ModelSpec, config: PretrainedConfig) -> int:
+    """Return the tokens of a context as the model is served: what was asked for, or the catalogue
+    says, at most the model's own."""
+    entry = find(spec.source)
+    wanted = spec.context_length or (entry.context_length if entry else window_of(config))
+    return min(wanted, window_of(config))
 
 
 def load_tokenizer(folder: Path) -> ChatTokenizer:

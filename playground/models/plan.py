@@ -13,8 +13,8 @@ Packed integers of GPTQ, AWQ and compressed-tensors keep their groups there, and
 bitsandbytes' everywhere else.
 """
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import psutil
@@ -113,19 +113,64 @@ class MemoryPlan:
         ]
 
 
-def count_parameters(config: PretrainedConfig) -> ParameterCount:
-    """Count parameters on the meta device, without allocating them."""
+@dataclass(frozen=True, slots=True)
+class LinearShape:
+    """A linear module of a model, by its path."""
+
+    name: str
+    inputs: int
+    outputs: int
+
+    @property
+    def weights(self) -> int:
+        """Without a bias."""
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """The linear modules but the head, and the number of all parameters."""
+
+    linears: tuple[LinearShape, ...]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """A config that equals another with the same fields."""
+
+    text: str
+    config: PretrainedConfig = field(compare=False)
+
+
+def shape_of(config: PretrainedConfig) -> ModelShape:
+    """Build the model on the meta device, which allocates nothing. The last shapes are remembered:
+    loading a model asks twice, and a form at each change, for 50 ms each time.
+    """
+    return _shape(_Config(f"{type(config)} {config.to_json_string(use_diff=False)}", config))
+
+
+@lru_cache(maxsize=8)
+def _shape(asked: _Config) -> ModelShape:
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(asked.config)
     head = model.get_output_embeddings()
-    linears = [
-        module for module in model.modules() if isinstance(module, nn.Linear) and module is not head
-    ]
-    linear = sum(module.weight.numel() for module in linears)
+    linears = tuple(
+        LinearShape(name, module.in_features, module.out_features)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    )
+    return ModelShape(linears, sum(parameter.numel() for parameter in model.parameters()))
+
+
+def count_parameters(config: PretrainedConfig) -> ParameterCount:
+    """Count parameters, without allocating them."""
+    shape = shape_of(config)
+    linear = sum(each.weights for each in shape.linears)
     return ParameterCount(
         linear=linear,
-        linear_rows=sum(module.out_features for module in linears),
-        other=sum(parameter.numel() for parameter in model.parameters()) - linear,
+        linear_rows=sum(each.outputs for each in shape.linears),
+        other=shape.parameters - linear,
     )
 
 

@@ -200,6 +200,7 @@ class Request:
     request raises `AdapterChanged` instead. ``user`` names the caller's own user. ``conversation``
     (an id) and ``prompt_version`` (``NAME@VERSION`` of a stored prompt) say what the answer belongs
     to, for whoever counts answers; no backend reads them.
+    ``client`` is whose share of the engine it takes, where several ask at once.
     Raises `InvalidRequest` unless exactly one of messages and prompt is given.
     """
 
@@ -220,6 +221,7 @@ class Request:
     user: str = ""
     conversation: str = ""
     prompt_version: str = ""
+    client: str = ""
 
     def __post_init__(self) -> None:
         if self.prompt is None and not self.messages:

@@ -244,10 +244,15 @@ class LimitSettings(Section):
         default=None, ge=1, description="tokens of one client in a day"
     )
     usd_per_day: float | None = Field(
-        default=None, ge=0, description="USD that answers of one account or API key cost in a day"
+        default=None,
+        ge=0,
+        description="USD that answers of one account, API key or guest's address cost in a day",
     )
     usd_per_month: float | None = Field(
         default=None, ge=0, description="USD that answers of one account or API key cost in a month"
+    )
+    guests_usd_per_day: float | None = Field(
+        default=None, ge=0, description="USD that answers to all guests together cost in a day"
     )
     concurrent_answers: int | None = Field(
         default=None, ge=1, description="answers that are written for one client at once"

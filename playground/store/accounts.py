@@ -198,11 +198,13 @@ class Accounts:
     def key_of(self, digest: str) -> tuple[ApiKey, Account | None] | None:
         """Return the key of that digest with its account, and note its use; None for no key."""
         with self._database.reading() as session:
-            row = session.scalar(select(ApiKeyRow).where(ApiKeyRow.digest == digest))
-            if row is None:
+            both = select(ApiKeyRow, AccountRow).outerjoin(
+                AccountRow, AccountRow.id == ApiKeyRow.account_id
+            )
+            found = session.execute(both.where(ApiKeyRow.digest == digest)).first()
+            if found is None:
                 return None
-            owner = session.get(AccountRow, row.account_id) if row.account_id else None
-            key, account = _key(row), _account(owner) if owner else None
+            key, account = _key(found[0]), _account(found[1]) if found[1] else None
         if time.time() - (key.last_used or 0) > USED_EVERY_S:
             used = update(ApiKeyRow).where(ApiKeyRow.id == key.id)
             with self._database.writing() as session:

@@ -51,11 +51,12 @@ class AnswerUsage:
 @dataclass(frozen=True, slots=True)
 class WantedUsage:
     """Which answers: from ``start`` up to, not including, ``end``, in seconds since the epoch;
-    ``only`` maps a group's name to the values that count."""
+    ``only`` maps a group's name to the values that count, ``owners`` is how their owners begin."""
 
     start: int = 0
     end: int | None = None
     only: Mapping[GroupName, Sequence[str]] = field(default_factory=dict)
+    owners: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +176,6 @@ def _narrowed(chosen: Select[*Ts], wanted: WantedUsage) -> Select[*Ts]:
         chosen = chosen.where(UsageRow.second < wanted.end)
     for name, values in wanted.only.items():
         chosen = chosen.where(_column(name, DAY_S).in_(list(values)))
+    if wanted.owners:
+        chosen = chosen.where(UsageRow.owner.startswith(wanted.owners, autoescape=True))
     return chosen

@@ -50,6 +50,7 @@ from playground.studio.model_names import (
     parse_version_name,
     version_name,
 )
+from playground.studio.public_tasks import require_lm_eval
 from playground.studio.runs import RUNS_FOLDER, new_run
 from playground.studio.store_watch import StoreWatch
 from playground.studio.training_work import MAX_JUDGED_ROWS, TrainingWork
@@ -71,8 +72,9 @@ class Studio:
 
     ``throttle`` lets decoding go before each layer of training (`TrainingHooks`). With ``isolated``
     each job trains in a process of its own, which loads a base of its own: for a second GPU, or
-    another base than the resident one. A report card asks ``judged_rows`` of each set at most.
-    With a ``tracer`` each job is a span.
+    another base than the resident one. A report card asks ``judged_rows`` of each set at most;
+    ``task_folders`` hold task files for its public tasks, beside lm-eval's own. With a ``tracer``
+    each job is a span.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Studio:
         *,
         isolated: bool = False,
         judged_rows: int = MAX_JUDGED_ROWS,
+        task_folders: Sequence[Path] = (),
         tracer: Tracer | None = None,
     ) -> None:
         self._home = home
@@ -94,8 +97,9 @@ class Studio:
         self.store = AdapterStore(home / "adapters")
         self._watch = StoreWatch(self.store, host, self._trials)
         work = TrainingWork(
-            home, self._resident, host, self.store, self.promote, throttle, isolated, judged_rows
-        )
+            home, self._resident, host, self.store, self.promote, throttle, isolated, judged_rows,
+            task_folders,
+        )  # fmt: skip
         kind: JobKind = TrainKind(
             work.train, work.make_card, work.publish, self._trials.unload, work.validate
         )
@@ -229,11 +233,12 @@ class Studio:
         adapter once it is done, and promotes it if its report card says so.
 
         ``request`` is kept with the job, as its ``input``. Raises `Conflict` where this server
-        cannot train.
+        cannot train, `InvalidSettings` for public tasks without lm-eval.
         """
         self._resident.require_loaded()
         self.jobs.require_available()
         self._check_name(name)
+        require_lm_eval(recipe)
         recipe = recipe if self.isolated else self.for_base(recipe)
         run = new_run(self._home, name, recipe, files, evaluation, columns)
         job = self.jobs.add(run.folder, TRAIN, name, {**(request or {}), PUBLISH: publishes})

@@ -4,7 +4,7 @@ Works on the resident base while it serves. Knows no queue, no page and no HTTP.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from finetune.child_process import NICENESS, WorkStopped
 from finetune.training.adapter_card import read_card
 from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.schedule import epochs_of
-from playground.errors import Conflict, InvalidSettings
+from playground.errors import Conflict, InvalidSettings, PlaygroundError
 from playground.evaluation.report_card import EvaluationStopped, ReportCard
 from playground.evaluation.report_card_formats import write_report_card
+from playground.evaluation.report_card_reading import card_of_tasks
+from playground.evaluation.task_changes import TaskChange
 from playground.jobs import JobHooks
 from playground.models.loaded import LoadedModel
 from playground.models.resident import ResidentModel
@@ -27,6 +29,7 @@ from playground.store.uploads import Uploads
 from playground.studio.evaluation_rows import run_evaluation_sets
 from playground.studio.kinds.train import MadeCard, Published
 from playground.studio.kinds.training_process import train_in_subprocess
+from playground.studio.public_tasks import BASE, ask_public_tasks, check_public_tasks
 from playground.studio.runs import Run, execute, open_dataset
 from playground.studio.training_advice import (
     TrainingFacts,
@@ -59,17 +62,18 @@ class TrainingWork:
     throttle: Callable[[threading.Event], None] | None
     isolated: bool
     judged_rows: int
+    task_folders: Sequence[Path] = ()
 
     def validate(self, run: Run, hooks: JobHooks) -> int:
-        """Read and check the rows; say how many are left out. Returns the optimizer steps.
+        """Read and check the rows; say how many are left out; load the public tasks. Returns the
+        optimizer steps.
 
-        Raises `InvalidSettings` if none is left to train or to evaluate on, `WorkStopped` once
-        the hooks' event is set.
+        Raises `InvalidSettings` if no row is left to train or to evaluate on, and for a task that
+        cannot be asked; `WorkStopped` once the hooks' event is set.
         """
-        dataset, recipe = (
-            open_dataset(run, self.resident.require_loaded(), hooks.stop_event),
-            run.recipe,
-        )
+        loaded, recipe = self.resident.require_loaded(), run.recipe
+        check_public_tasks(recipe, self.task_folders, loaded.context_length)
+        dataset = open_dataset(run, loaded, hooks.stop_event)
         found = check_rows(dataset, recipe, hooks.stop_event, NICENESS)
         checked, left_out, of_evaluation = (
             found.report,
@@ -116,11 +120,12 @@ class TrainingWork:
         """Write the report card beside the adapter, and among the uploads."""
         loaded = shared_weight_copy(self.resident.require_loaded())
         card, paths = make_run_card(
-            run, loaded, self.host, self.store, self.judged_rows, stop_event
+            run, loaded, self.host, self.store, self.judged_rows, stop_event, self.task_folders
         )
         uploads = Uploads(self.home)
         files = tuple(uploads.keep(path, RESULTS_PURPOSE).id for path in paths.values())
-        return MadeCard(card.verdict, files, tuple(map(str, card.advice)))
+        told = (*map(str, card.advice), *([card.forgotten] if card.tasks else []))
+        return MadeCard(card.verdict, files, told)
 
     def publish(self, run: Run, verdict: str) -> Published:
         """Make the adapter the next version of its name, promoted if its card says so."""
@@ -138,20 +143,30 @@ def make_run_card(
     store: AdapterStore,
     judged_rows: int,
     stop_event: threading.Event,
+    task_folders: Sequence[Path] = (),
 ) -> tuple[ReportCard, Mapping[ReportCardFormat, Path]]:
     """Write a finished run's report card beside its adapter: against the promoted version of its
-    name, if there is one. ``loaded`` is a shared-weight copy of what ``host`` serves.
+    name, if there is one, and against the base on the recipe's public tasks. ``loaded`` is a
+    shared-weight copy of what ``host`` serves.
 
-    Raises `EvaluationStopped` once the event is set.
+    Tasks that fail are named on the card, whose other parts stay. Raises `EvaluationStopped` once
+    the event is set.
     """
     from playground.evaluation.run import report_card  # imports torch
 
     adapter = adapter_of(run)
+    tasks, problems = _public_tasks(run, host, task_folders, stop_event)
     try:
         dataset = open_dataset(run, loaded, stop_event)
         sets = run_evaluation_sets(dataset, run.recipe, loaded, judged_rows, stop_event)
     except WorkStopped:
         raise EvaluationStopped from None
+    except InvalidSettings as error:  # as of rows of text, which have no answers
+        if not tasks:
+            raise
+        card = card_of_tasks((BASE, run.name), tasks)
+        card = replace(card, reasons=(*card.reasons, error.message))
+        return card, write_report_card(card, adapter)
     adapters = [adapter]
     if run.name in store.names():
         before = store.find(run.name)
@@ -164,8 +179,25 @@ def make_run_card(
         suited_learning_rate(run.recipe.base_model, run.folder.parents[1]),
     )
     made_of = {**card.made_of, TRAINING: training_facts(adapter)}
-    card = replace(card, advice=training_advice(card, facts), made_of=made_of)
+    card = replace(
+        card,
+        advice=training_advice(card, facts),
+        made_of=made_of,
+        reasons=(*card.reasons, *problems),
+        tasks=tasks,
+    )
     return card, write_report_card(card, adapter)
+
+
+def _public_tasks(
+    run: Run, host: AdapterBackend, folders: Sequence[Path], stop_event: threading.Event
+) -> tuple[tuple[TaskChange, ...], tuple[str, ...]]:
+    """Ask the recipe's public tasks; returns what came of them, or why they could not be asked."""
+    try:
+        home, adapter = run.home, adapter_of(run)
+        return ask_public_tasks(run.recipe, folders, host, adapter, home, stop_event), ()
+    except PlaygroundError as error:
+        return (), (f"public tasks were not asked: {error.message}",)
 
 
 def training_facts(adapter: Path) -> dict[str, object]:

@@ -5,8 +5,8 @@ Gradio 6.31 tells every component that took part in any event so far how the pre
 each piece of a stream, and looks each of them up in the whole tree; and as the page opens it goes
 through all events for each component. On a page of 700 components and 300 events that is most of
 what a browser does (docs/log.md, "What the browser does while an answer streams" and "What a
-second visit waits for"). Knows one expression for each change; a Gradio without it is served as it
-is.
+second visit waits for"). It goes on counting the time of an event whose place is gone, 60 times a
+second. Knows one expression for each change; a Gradio without it is served as it is.
 """
 
 from collections.abc import Awaitable, Callable
@@ -52,10 +52,15 @@ LOOKED_UP_ONCE: Final = (
     "return note(e,[]),ways.set(e,known),follow()}"
 )
 """By the places that lead there, which are noted for all at once, and again if they do not."""
+TIMED: Final = "function ze(){me(()=>{F(Pe,(performance.now()-w(de))/1e3),W&&ze()})}"
+"""Counts the time of an event, ``W``, 60 times a second."""
+TIMED_WHILE_SEEN: Final = TIMED.replace("W&&ze", "W&&U&&ze")
+"""And no longer once what shows it, ``U``, is gone: one such loop stayed as long as the page."""
 CHANGES: Final = (
     ("Blocks-*.js", TOLD, TOLD_ONCE),
     ("core-*.js", ATTACHED, ATTACHED_ONCE),
     ("core-*.js", LOOKED_UP, LOOKED_UP_ONCE),
+    ("statustracker-*.js", TIMED, TIMED_WHILE_SEEN),
 )
 """In which scripts, what, and what stands there instead."""
 

@@ -24,6 +24,7 @@ from playground.ui.components.visiting import ASKS_NOBODY
 from playground.ui.faults import answer_faults
 from playground.ui.finetune.tab import finetune_tab
 from playground.ui.functions.tab import functions_tab
+from playground.ui.gradio_idling import idle_cheaply, inspect_once
 from playground.ui.gradio_script import serve_changed_scripts
 from playground.ui.history.recording import Recorder
 from playground.ui.history.sidebar import history_sidebar
@@ -60,6 +61,7 @@ def build_page(services: Services, models: Sequence[ModelInfo]) -> gr.Blocks:
     prompts = services.prompts
     if studio is None or feedback is None or prompts is None:
         raise ValueError("the page needs a studio, and places for feedback and prompts")
+    inspect_once()
     answering = Answering(services.backend, models)
     swept: tuple[gr.Dropdown, ...] = ()
     needs_key, store = services.access.needs_key, services.conversations
@@ -192,6 +194,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     )
     # Gradio (6.31) would put it in the place of the path that each request says.
     page.custom_mount_path = ""
+    idle_cheaply(page)
     for route in mounted.routes:
         if isinstance(route, Mount) and isinstance(route.app, FastAPI):
             answer_faults(route.app, page)

@@ -255,6 +255,7 @@ class LocalBackend:
                 grammar=prepared.grammar,
                 adapter=adapter,
                 priority=request.priority,
+                client=request.client,
             )
         )
         if mailbox.abandoned:  # the caller left while this thread was at work

@@ -37,10 +37,18 @@ def check_tasks(tasks: Tasks, choice: TaskChoice, scorer: Scorer) -> None:
 
     Raises `InvalidRequest` that names the task or the model, and what is missing.
     """
+    check_answers_fit(tasks, choice, scorer.info.name, scorer.info.context_length)
+    kinds = {str(task.OUTPUT_TYPE) for task in tasks.tasks.values()}
+    if kinds & set(LIKELIHOODS):
+        rolling = "loglikelihood_rolling" in kinds
+        asyncio.run(scorer.check_likelihoods(rolling=rolling))
+
+
+def check_answers_fit(tasks: Tasks, choice: TaskChoice, model: str, window: int) -> None:
+    """Check that generated answers fit into a context of ``window`` tokens, and that every task's
+    way of generating them is known. Raises `InvalidRequest` that names the task."""
     from playground.evaluation.harness.language_model import sampling_of
 
-    window = scorer.info.context_length
-    kinds = {str(task.OUTPUT_TYPE) for task in tasks.tasks.values()}
     for name, task in tasks.tasks.items():
         if task.OUTPUT_TYPE != "generate_until":
             continue
@@ -51,11 +59,8 @@ def check_tasks(tasks: Tasks, choice: TaskChoice, scorer: Scorer) -> None:
         if (sampling.max_tokens or 0) >= window:
             problem = f"its answers may have {sampling.max_tokens} tokens"
             raise InvalidRequest(
-                "tasks", f"{name}: {problem}, and {scorer.info.name} has a context of {window}"
+                "tasks", f"{name}: {problem}, and {model} has a context of {window}"
             )
-    if kinds & set(LIKELIHOODS):
-        rolling = "loglikelihood_rolling" in kinds
-        asyncio.run(scorer.check_likelihoods(rolling=rolling))
 
 
 def run_tasks(

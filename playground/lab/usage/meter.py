@@ -26,6 +26,8 @@ BATCH: Final = 500
 MAX_UNWRITTEN: Final = 50_000
 """Answers that may wait for the database; the oldest are lost beyond, and a warning says so."""
 FLUSH_S: Final = 5.0
+GATHER_S: Final = 0.1
+"""What answers of so many seconds took is written at once, unless somebody waits for it."""
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +45,7 @@ class UsageMeter:
         self._unwritten: deque[AnswerUsage] = deque()
         self._changed = threading.Condition()
         self._lost = 0
-        self._closing = False
+        self._closing = self._is_awaited = False
         self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
         self._thread.start()
 
@@ -104,6 +106,8 @@ class UsageMeter:
     def flush(self, timeout_s: float = FLUSH_S) -> bool:
         """Wait until everything is written that was handed over; returns whether it is."""
         with self._changed:
+            self._is_awaited = True
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._unwritten, timeout_s)
 
     def _cost_usd(self, answer: AnswerUsage) -> float:
@@ -135,6 +139,8 @@ class UsageMeter:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._unwritten or self._closing)
+                self._changed.wait_for(lambda: self._is_awaited or self._closing, GATHER_S)
+                self._is_awaited = False
                 batch = [self._unwritten[i] for i in range(min(BATCH, len(self._unwritten)))]
                 lost, self._lost = self._lost, 0
             if lost:

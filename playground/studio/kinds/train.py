@@ -62,12 +62,12 @@ Trainer = Callable[[Run, TrainingHooks], Trained]
 
 @dataclass(frozen=True, slots=True)
 class MadeCard:
-    """A run's report card: its verdict, the ids of its files among the uploads, and what to change
-    in the next training."""
+    """A run's report card: its verdict, the ids of its files among the uploads, and sentences:
+    what to change in the next training, and what became of public tasks."""
 
     verdict: str
     files: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +189,8 @@ class TrainKind:
                 hooks.add_note(f"no report card: {error.message}")
             else:
                 hooks.add_note(f"verdict: {card.verdict}")
-                for advice in card.advice:
-                    hooks.add_note(advice)
+                for sentence in card.told:
+                    hooks.add_note(sentence)
                 hooks.add_result({RESULT_FILES: list(card.files)})
                 return card
         return MadeCard("")

@@ -16,6 +16,7 @@ from types import FrameType
 from finetune.training.hooks import Trained, TrainingHooks
 from playground.errors import RequestFailed
 from playground.files import write_atomic
+from playground.models.download import fetch
 from playground.models.spec import ModelSpec
 from playground.runtime import quiet_libraries
 from playground.studio.runs import Run, execute, open_run
@@ -56,8 +57,6 @@ def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
 
 def main(folder: Path) -> None:
     """Train in the child process and leave a result."""
-    from playground.models.loader import load  # imports torch; the server has it already
-
     quiet_libraries()
     hooks = TrainingHooks(stop_event=threading.Event(), on_wait=print)
 
@@ -72,6 +71,9 @@ def main(folder: Path) -> None:
     spec = ModelSpec(
         recipe.base_model, precision=recipe.precision, quantization=recipe.quantization
     )
+    fetch(spec, run.home)  # raises for a base that is not there before torch is imported
+    from playground.models.loader import load
+
     trained = execute(run, load(spec, home=run.home), hooks)
     rest = [trained.steps, trained.loss, trained.seconds, trained.resumed_at]
     body = {"folder": str(trained.folder) if trained.folder else None, "rest": rest}

@@ -77,4 +77,10 @@ def watch_ability(
     kinds = tuple(type(action) for action in parts.actions)
     check = AbilityHandlers(answering, capability, kinds).check
     assert isinstance(model, gr.Dropdown)
-    gr.on([page.load, model.change], **bind(check, parts), inputs=model, **UNQUEUED)
+    gr.on(
+        [page.load, model.change],
+        **bind(check, parts),
+        inputs=model,
+        trigger_mode="always_last",
+        **UNQUEUED,
+    )

@@ -27,11 +27,14 @@ REFRESH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class TrainParts:
-    """A new job: rows and recipe on the left, what is in the rows on the right."""
+    """A new job: rows and recipe on the left, what is in the rows on the right. ``offered`` is the
+    file whose columns are offered.
+    """
 
     source: gr.Radio
     files: gr.File
     sample: gr.Button
+    offered: gr.State
     columns: gr.Accordion
     question: gr.Dropdown
     answer: gr.Dropdown
@@ -161,6 +164,7 @@ def _train(preset: str) -> TrainParts:
         source=source,
         files=files,
         sample=sample,
+        offered=gr.State(""),
         columns=columns,
         question=question,
         answer=answer,

@@ -54,6 +54,8 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "replay_fraction": "Replay of general rows",
         "eval_steps": "Evaluation interval",
         "early_stopping_patience": "Early stopping",
+        "eval_tasks": "Public tasks",
+        "eval_limit": "Rows of each public task",
         "sample_steps": "Sampling interval",
         "save_steps": "Checkpoint interval",
         "save_total_limit": "Checkpoints kept",

@@ -50,7 +50,7 @@ def _wire_train(page: gr.Blocks, parts: FinetuneParts, train: TrainHandlers) -> 
     gr.on(
         [new.files.change, new.source.change],
         **bind(train.choose_columns, new),
-        inputs=rows,
+        inputs=[*rows, new.offered],
         **UNQUEUED,
     )
     new.preset.input(**bind(train.choose_preset, new), inputs=new.preset, **UNQUEUED)

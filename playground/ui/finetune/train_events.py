@@ -56,9 +56,10 @@ class SourceUpdate:
 class ColumnsUpdate:
     """The columns of a file, and which of them are guessed to be question and answer."""
 
-    columns: gr.Accordion
-    question: gr.Dropdown
-    answer: gr.Dropdown
+    offered: str | Unchanged = UNCHANGED
+    columns: gr.Accordion | Unchanged = UNCHANGED
+    question: gr.Dropdown | Unchanged = UNCHANGED
+    answer: gr.Dropdown | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +142,25 @@ class TrainHandlers:
         """Show the file box for files only."""
         return SourceUpdate(files=gr.File(visible=source == UPLOADED))
 
-    def choose_columns(self, source: str, files: list[str] | None) -> ColumnsUpdate:
-        """Offer the first file's columns, and open the choice if no format has such names."""
+    def choose_columns(
+        self, source: str, files: list[str] | None, offered: str = ""
+    ) -> ColumnsUpdate:
+        """Offer the first file's columns, and open the choice if no format has such names. Those
+        that are offered already stay as they were chosen: Gradio may tell of a file twice."""
+        file = files[0] if source == UPLOADED and files else ""
+        if file and file == offered:
+            return ColumnsUpdate()
         names: list[str] = []
         guesses: dict[str, str] = {}
         is_known = True
-        if source == UPLOADED and files:
-            names, is_known = column_names(Path(files[0]))
+        if file:
+            names, is_known = column_names(Path(file))
             guesses = {} if is_known else guess_columns(names)
         columns = {field: name for name, field in guesses.items()}
         question = columns.get("prompt") or columns.get("instruction")
         answer = columns.get("completion") or columns.get("output")
         return ColumnsUpdate(
+            file,
             gr.Accordion(open=not is_known),
             gr.Dropdown(names, value=question),
             gr.Dropdown(names, value=answer),

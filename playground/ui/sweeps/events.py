@@ -86,6 +86,7 @@ class SweepUpdate:
     answers: Table | Unchanged | None = UNCHANGED
     first: gr.Dropdown | Unchanged = UNCHANGED
     second: gr.Dropdown | Unchanged = UNCHANGED
+    comparison: str | Unchanged = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +174,17 @@ class SweepHandlers:
         started = await self.sweeps.start(sweep)
         return StartedUpdate(_choice(self.sweeps.list(), started.id))
 
-    def refresh(self, seen: str, sweep_id: str | None, cell: int | None) -> SweepUpdate:
-        """Show the sweeps and the chosen one, if anything has changed since ``seen``."""
+    def refresh(
+        self,
+        seen: str,
+        sweep_id: str | None,
+        cell: int | None,
+        first: int | None,
+        second: int | None,
+    ) -> SweepUpdate:
+        """Show the sweeps and the chosen one, if anything has changed since ``seen``: with its open
+        cell, and the first cell compared with the second.
+        """
         sweeps = self.sweeps.list()
         if not sweeps:
             return SweepUpdate() if seen == NO_SWEEPS else _empty()
@@ -185,8 +195,8 @@ class SweepHandlers:
         if signature == seen:
             return SweepUpdate()
         result = self.sweeps.result(job.id)
-        same = seen.startswith(f"{job.id} ")
-        return _shown(signature, sweeps, job, result, cell if same else None)
+        chosen_cells = (cell, first, second) if seen.startswith(f"{job.id} ") else None
+        return _shown(signature, sweeps, job, result, chosen_cells)
 
     def choose_cell(self, sweep_id: str | None, cell: int | None) -> CellUpdate:
         """Open a cell's answers."""
@@ -205,16 +215,7 @@ class SweepHandlers:
         self, sweep_id: str | None, first: int | None, second: int | None
     ) -> ComparisonUpdate:
         """Compare two cells on their rows."""
-        if first is None or second is None or first == second:
-            return ComparisonUpdate("")
-        result = self._result(sweep_id)
-        labels = result.labels
-        if max(first, second) >= len(labels):
-            return ComparisonUpdate("")
-        if not result.of_cell(first) or not result.of_cell(second):
-            return ComparisonUpdate("")
-        found = result.compare(first, second)
-        return ComparisonUpdate(comparison_html(labels[first], labels[second], found))
+        return ComparisonUpdate(_compared(self._result(sweep_id), first, second))
 
     def make_rows(
         self, sweep_id: str | None, cell: int | None, most: float | None
@@ -266,8 +267,18 @@ def _empty() -> SweepUpdate:
     return SweepUpdate(
         NO_SWEEPS, gr.Dropdown([], value=None, visible=False), render("sweeps/welcome.html"),
         hidden, hidden, hidden, gr.DownloadButton(visible=False), "", gr.Column(visible=False),
-        gr.Dataframe(visible=False), nothing, None, nothing, nothing,
+        gr.Dataframe(visible=False), nothing, None, nothing, nothing, "",
     )  # fmt: skip
+
+
+def _compared(result: SweepResult, first: int | None, second: int | None) -> str:
+    """Compare two cells; empty where there is nothing to compare yet."""
+    labels = result.labels
+    if first is None or second is None or first == second or max(first, second) >= len(labels):
+        return ""
+    if not result.of_cell(first) or not result.of_cell(second):
+        return ""
+    return comparison_html(labels[first], labels[second], result.compare(first, second))
 
 
 def _shown(
@@ -275,16 +286,16 @@ def _shown(
     sweeps: tuple[JobSummary, ...],
     job: JobSnapshot,
     result: SweepResult,
-    cell: int | None,
+    chosen: tuple[int | None, int | None, int | None] | None,
 ) -> SweepUpdate:
+    """Show a sweep; ``chosen`` are its open cell and the two that are compared, if they are."""
     cells = result.sweep.cells
     figures = [result.cell_json(each) for each in cells]
     labels = [(label, number) for number, label in enumerate(result.labels)]
     ended = job.state == "done"
-    same = cell is not None and cell < len(cells)
-    shown = cell if cell is not None and same else 0
-    first = UNCHANGED if same else gr.Dropdown(labels, value=min(1, len(cells) - 1))
-    second = UNCHANGED if same else gr.Dropdown(labels, value=0)
+    usual = (0, min(1, len(cells) - 1), 0)
+    same = chosen is not None and chosen[0] is not None and chosen[0] < len(cells)
+    cell, first, second = chosen if chosen and same else usual
     download = download_file(f"{job.id}.json", to_text(result.as_json())) if ended else None
     return SweepUpdate(
         seen=signature,
@@ -297,8 +308,9 @@ def _shown(
         plot=plot_html(figures),
         views=gr.Column(visible=bool(result.answers)),
         cells=gr.Dataframe(cells_table(figures), visible=bool(result.answers)),
-        cell=gr.Dropdown(labels, value=shown),
-        answers=answers_table(result, shown),
-        first=first,
-        second=second,
+        cell=gr.Dropdown(labels, value=cell),
+        answers=answers_table(result, cell or 0),
+        first=UNCHANGED if same else gr.Dropdown(labels, value=first),
+        second=UNCHANGED if same else gr.Dropdown(labels, value=second),
+        comparison=_compared(result, first, second),
     )

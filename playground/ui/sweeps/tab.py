@@ -67,13 +67,13 @@ def _wire_work(work: WorkParts, handlers: SweepHandlers) -> None:
     gr.on(
         [work.timer.tick, work.sweep.input],
         **bind(handlers.refresh, work),
-        inputs=[work.seen, work.sweep, work.cell],
+        inputs=[work.seen, work.sweep, work.cell, work.first, work.second],
         **UNQUEUED,
     )
     work.cell.input(**bind(handlers.choose_cell, work), inputs=[work.sweep, work.cell], **UNQUEUED)
     work.cells.select(**bind(handlers.open_cell, work), inputs=work.sweep, **UNQUEUED)
     gr.on(
-        [work.first.change, work.second.change, work.seen.change],
+        [work.first.input, work.second.input],
         **bind(handlers.compare, work),
         inputs=[work.sweep, work.first, work.second],
         **UNQUEUED,

@@ -23,18 +23,30 @@ from playground.protocol import Message
 
 QUICK = replace(
     embedded_cpu(),
-    num_train_epochs=6.0,
+    num_train_epochs=4.0,
     micro_batch_size=2,
     replay_fraction=0.0,
     learning_rate=1e-3,
 )
 GLAIVE = Path(__file__).parents[2] / "data/glaive/glaive_toolcall_en_demo.json"
 METHODS: dict[str, dict[str, object]] = {
-    "rsLoRA, linear": {"use_rslora": True, "lr_scheduler_type": "linear"},
-    "some modules, dropout": {"target_modules": "q_proj, v_proj", "lora_dropout": 0.1},
-    "LoRA+": {"loraplus_lr_ratio": 8.0},
-    "NEFTune": {"neftune_noise_alpha": 5.0},
-    "packing": {"packing": True, "micro_batch_size": 1, "max_length": 48},
+    "rsLoRA, linear, NEFTune": {
+        "use_rslora": True,
+        "lr_scheduler_type": "linear",
+        "neftune_noise_alpha": 5.0,
+    },
+    "some modules, dropout, LoRA+": {
+        "target_modules": "q_proj, v_proj",
+        "lora_dropout": 0.1,
+        "loraplus_lr_ratio": 8.0,
+    },
+    "packing, decayed": {
+        "packing": True,
+        "micro_batch_size": 1,
+        "max_length": 48,
+        "lr_scheduler_type": "constant_with_warmup",
+        "weight_decay": 0.1,
+    },
     "checkpointing, accumulation": {
         "gradient_checkpointing": True,
         "gradient_accumulation_steps": 2,
@@ -47,7 +59,6 @@ METHODS: dict[str, dict[str, object]] = {
         "micro_batch_size": 1,
         "max_length": 48,
     },
-    "constant, decayed": {"lr_scheduler_type": "constant_with_warmup", "weight_decay": 0.1},
 }
 
 
@@ -108,8 +119,8 @@ def test_loss_falls_on_tool_conversations(tmp_path: Path) -> None:
     loaded = base_of(QUICK)
     talks = read_rows(GLAIVE).conversations[:24]
     examples = [example for talk in talks for example in to_examples(talk, loaded.tokenizer)]
-    short = [example for example in examples if len(example.token_ids) <= 320]
-    recipe = replace(QUICK, num_train_epochs=2.0, micro_batch_size=4)
+    short = [example for example in examples if len(example.token_ids) <= 180]
+    recipe = replace(QUICK, num_train_epochs=3.0)
     train(recipe, loaded, TrainingData.of(short), tmp_path / "run", "words")
     losses = [line["loss"] for line in read_log(tmp_path / "run/metrics.jsonl") if "loss" in line]
     quarter = len(losses) // 4

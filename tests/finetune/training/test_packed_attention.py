@@ -1,5 +1,6 @@
 """Rows that are packed attend to themselves only, computed row by row."""
 
+import pytest
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -32,9 +33,10 @@ def test_packed_rows_equal_the_mask() -> None:
     torch.testing.assert_close(loss_and_gradients(model), wanted)  # the mask, without lengths
 
 
-def test_unknown_models_keep_their_attention() -> None:
+@pytest.mark.parametrize(("field", "value"), [("model_type", "gpt_oss"), ("sliding_window", 64)])
+def test_other_attention_is_kept(field: str, value: object) -> None:
     model = load(ModelSpec("embedded")).model
-    model.config.model_type = "gpt_oss"
+    setattr(model.config, field, value)
     kept = model.config._attn_implementation
     assert not use_packed_attention(model)
     assert model.config._attn_implementation == kept

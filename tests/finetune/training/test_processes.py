@@ -194,7 +194,7 @@ def test_two_processes_estimate_kl_as_one(tmp_path: Path) -> None:
         command = train_command(home, recipe)
         lines = [
             {"prompt": f"Item {at}?", "completion": "Yes. " * (1 + at % 5), "label": at % 2 == 0}
-            for at in range(24)
+            for at in range(16)
         ]
         (home / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         run(home, number, *command)
@@ -222,7 +222,9 @@ def test_other_number_of_processes_resumes(
 @pytest.mark.training
 def test_same_number_resumes_exactly(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    recipe = replace(RECIPE, lora_dropout=0.2, micro_batch_size=4, gradient_accumulation_steps=1)
+    recipe = replace(
+        RECIPE, lora_dropout=0.2, micro_batch_size=4, gradient_accumulation_steps=1, max_steps=4
+    )
     run(home, 2, *train_command(home, recipe))
     whole = curve(home)
     (found,) = list_runs(home)

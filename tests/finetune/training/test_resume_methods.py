@@ -1,6 +1,7 @@
-"""A stopped run ends as an uninterrupted one, whatever its method, schedule and options."""
+"""A run that goes on ends as an uninterrupted one, whatever its method, schedule and options."""
 
 import json
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,8 +13,9 @@ import pytest
 
 from finetune.data.dataset import TrainingData, prepare
 from finetune.methods import METHODS
-from finetune.recipe import Recipe, Schedule, embedded_cpu
-from finetune.training.hooks import Log, TrainingHooks
+from finetune.recipe import Schedule, embedded_cpu
+from finetune.training.checkpoints import CHECKPOINTS_FOLDER
+from finetune.training.hooks import Log, Trained, TrainingHooks
 from finetune.training.train import train
 from playground.models.adapters import WEIGHTS_FILE
 from playground.models.loaded import LoadedModel
@@ -32,6 +34,12 @@ SHORT = replace(
     save_steps=100,
     warmup_ratio=0.3,
 )
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
+PAIRS = [
+    (method, SCHEDULES[at % len(SCHEDULES)])
+    for at, method in enumerate(list(METHODS) * -(-len(SCHEDULES) // len(METHODS)))
+]
+"""Each method and each schedule at least once: a schedule knows no method."""
 OPTIONS: Mapping[str, Mapping[str, object]] = {
     "packing": {"packing": True, "micro_batch_size": 1, "max_length": 64},
     "accumulation": {"micro_batch_size": 2, "gradient_accumulation_steps": 2},
@@ -86,29 +94,30 @@ def stopping() -> TrainingHooks:
     return TrainingHooks(on_log=look, stop_event=stop)
 
 
-def resumed_equals_whole(recipe: Recipe, rows: Path, folder: Path) -> None:
-    data = data_of(recipe.method, rows)
-    whole = train(recipe, base(), data, folder / "whole", "whole")
-    stopped = train(recipe, base(), data, folder / "run", "run", stopping())
-    assert stopped.folder is None
-    done = train(recipe, base(), data, folder / "run", "run")
-    assert done.resumed_at in (STOPPED_AT, STOPPED_AT + 1)
-    assert whole.folder
-    assert done.folder
-    first, second = ((each / WEIGHTS_FILE).read_bytes() for each in (whole.folder, done.folder))
-    assert first == second
+def weights(trained: Trained) -> bytes:
+    assert trained.folder
+    return (trained.folder / WEIGHTS_FILE).read_bytes()
 
 
-@pytest.mark.parametrize("schedule", get_args(Schedule))
-@pytest.mark.parametrize("method", METHODS)
-def test_resume_is_exact_with_schedule(
-    method: str, schedule: Schedule, rows: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("method", "schedule"), PAIRS)
+def test_stopped_run_ends_as_whole(method: str, schedule: str, rows: Path, tmp_path: Path) -> None:
     recipe = replace(SHORT, method=method, lr_scheduler_type=schedule)  # type: ignore[arg-type]
-    resumed_equals_whole(recipe, rows, tmp_path)
+    data = data_of(method, rows)
+    whole = train(recipe, base(), data, tmp_path / "whole", "whole")
+    stopped = train(recipe, base(), data, tmp_path / "run", "run", stopping())
+    assert stopped.folder is None
+    done = train(recipe, base(), data, tmp_path / "run", "run")
+    assert done.resumed_at in (STOPPED_AT, STOPPED_AT + 1)
+    assert weights(done) == weights(whole)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_resume_is_exact_with_option(option: str, rows: Path, tmp_path: Path) -> None:
-    recipe = replace(SHORT, **OPTIONS[option])  # type: ignore[arg-type]
-    resumed_equals_whole(recipe, rows, tmp_path)
+    """From a checkpoint of the whole run, which is all that a kill leaves."""
+    recipe = replace(SHORT, save_steps=STOPPED_AT, **OPTIONS[option])  # type: ignore[arg-type]
+    whole = train(recipe, base(), data_of("sft", rows), tmp_path / "whole", "whole")
+    checkpoint = f"{CHECKPOINTS_FOLDER}/checkpoint-{STOPPED_AT}"
+    shutil.copytree(tmp_path / "whole" / checkpoint, tmp_path / "run" / checkpoint)
+    done = train(recipe, base(), data_of("sft", rows), tmp_path / "run", "run")
+    assert done.resumed_at == STOPPED_AT
+    assert weights(done) == weights(whole)

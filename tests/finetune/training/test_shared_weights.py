@@ -26,7 +26,7 @@ from playground.protocol import Message, Sampling
 from playground.settings import Quantization
 from tests.playground.engine.driver import Prompt, generate_all, render, token_ids
 
-QUESTIONS = ("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 4
+QUESTIONS = ("Hello!", "What can you do?", "Bonjour", "Tell me about Rome.") * 2
 
 
 def base(quantization: Quantization) -> LoadedModel:
@@ -61,12 +61,27 @@ def curve(run: Path) -> list[tuple[float, float]]:
     return [(line["loss"], line["grad_norm"]) for line in lines if "grad_norm" in line]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Quantization], Path]:
+    """Gives the run that nobody is answered beside, trained once for each quantization."""
+    runs: dict[Quantization, Path] = {}
+
+    def run(quantization: Quantization) -> Path:
+        if quantization not in runs:
+            runs[quantization] = tmp_path_factory.mktemp("alone")
+            loaded = base(quantization)
+            train(recipe_of(quantization), loaded, data(loaded), runs[quantization], "words")
+        return runs[quantization]
+
+    return run
+
+
 def answers(engine: Engine) -> list[list[int]]:
     prompts = [
         Prompt(
             render(engine.loaded, text),
             Sampling(temperature=0.0 if i % 2 else 1.0, seed=i),
-            max_tokens=40,
+            max_tokens=24,
         )
         for i, text in enumerate(QUESTIONS)
     ]
@@ -92,11 +107,12 @@ def test_shared_weight_copy_shares_all_weights() -> None:
     ],
 )  # fmt: skip
 def test_training_and_answers_ignore_each_other(
-    quantization: Quantization, priority: TrainingPriority, tmp_path: Path
+    quantization: Quantization,
+    priority: TrainingPriority,
+    alone: Callable[[Quantization], Path],
+    tmp_path: Path,
 ) -> None:
-    recipe = recipe_of(quantization)
-    alone = base(quantization)
-    train(recipe, alone, data(alone), tmp_path / "alone", "words")
+    recipe, whole = recipe_of(quantization), alone(quantization)
     loaded = base(quantization)
     with Engine(loaded, Limits(training=priority)) as engine:
         quiet = answers(engine)
@@ -113,9 +129,9 @@ def test_training_and_answers_ignore_each_other(
         thread.join()
         assert answers(engine) == quiet
     assert all(answered == quiet for answered in beside)
-    assert curve(tmp_path / "beside") == curve(tmp_path / "alone")
+    assert curve(tmp_path / "beside") == curve(whole)
     name = "adapter/adapter_model.safetensors"
-    assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert (tmp_path / "beside" / name).read_bytes() == (whole / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -61,6 +61,7 @@ class OidcServer:
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}/keys",
             "userinfo_endpoint": f"{self.url}/userinfo",
+            "end_session_endpoint": f"{self.url}/out?theme=dark",
             "id_token_signing_alg_values_supported": ["ES256"],
         } | self.metadata
 

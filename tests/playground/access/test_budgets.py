@@ -12,7 +12,7 @@ import pytest
 from playground.access import Access, Budgets, Credentials, Identity, People, acting_as
 from playground.api.errors import translate
 from playground.errors import BudgetSpent, InvalidRequest, LimitReached, PlaygroundError
-from playground.protocol import Delta, Message, Request, StreamEvent
+from playground.protocol import Delta, Message, Request, StreamEvent, Usage
 from playground.settings import AccessSettings, LimitSettings, UsageSettings
 from playground.store.accounts import Accounts, Budget
 from playground.store.usage import AnswerUsage, UsageStore, UsageSum, WantedUsage
@@ -169,6 +169,52 @@ async def test_a_stream_is_refused_before_it_begins(
         await ask(identity)
     await ask(replace(identity, owner="guest_1", via="visit"))
     assert len(begun) == 2
+
+
+GUEST = Identity("a guest", "address:10.0.0.1", owner="guest_1", role="guest", via="visit")
+
+
+async def written(budgets: Budgets, who: Identity, tokens: int = 1) -> None:
+    """Have an answer written whose prompt costs a dollar a token."""
+
+    async def events() -> AsyncGenerator[StreamEvent, None]:
+        yield Delta("Hi", usage=Usage(tokens, 1))
+
+    with acting_as(who):
+        async for _ in budgets.watch(ASKED, "", events()):
+            pass
+
+
+async def test_an_address_has_a_budget(made: Made) -> None:
+    budgets = made(usd_per_day=3)
+    await written(budgets, GUEST, 2)
+    await written(budgets, replace(GUEST, owner="guest_2"), 2)  # another browser there
+    with pytest.raises(BudgetSpent, match=r"your address, USD 3.00 a day, is used up \(USD 4"):
+        await written(budgets, GUEST)
+    await written(budgets, replace(GUEST, client="address:10.0.0.2"))
+
+
+async def test_an_address_begins_anew_at_midnight(people: People, tmp_path: Path) -> None:
+    clock = [NOON]
+    with closing(UsageStore(tmp_path)) as usage:
+        limits = LimitSettings(usd_per_day=1)
+        budgets = Budgets(limits, PRICES, people, usage, now=lambda: clock[0])
+        await written(budgets, GUEST)
+        with pytest.raises(BudgetSpent):
+            await written(budgets, GUEST)
+        clock[0] = NOON.replace(day=28, hour=0)
+        await written(budgets, GUEST)
+
+
+async def test_all_guests_have_a_budget(people: People, made: Made, tmp_path: Path) -> None:
+    ana = people.account("ana")
+    spend(tmp_path, 9, owner=ana.id)
+    for number in range(3):
+        await written(made(guests_usd_per_day=3), GUEST)
+        spend(tmp_path, 1, owner=f"guest_{number}")
+    with pytest.raises(BudgetSpent, match=r"all guests, USD 3.00 a day.*2026-11-28 at 00:00"):
+        await written(made(guests_usd_per_day=3), GUEST)
+    assert refused(made(guests_usd_per_day=3), ana.id) is None
 
 
 @pytest.mark.parametrize("usd", [-1.0, float("nan"), float("inf")])

@@ -1,13 +1,14 @@
 """Fine-tuning through the unmodified `openai` client, on the embedded model."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
 
+from playground.evaluation.harness import tasks
 from tests.playground.api.fine_tuning_client import (
     FACTS,
     ROWS,
@@ -19,8 +20,8 @@ from tests.playground.api.fine_tuning_client import (
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
-    with training_server(tmp_path_factory.mktemp("home")) as client:
+def client(new_home: Callable[[], Path]) -> Iterator[openai.OpenAI]:
+    with training_server(new_home()) as client:
         yield client
 
 
@@ -39,7 +40,7 @@ def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path)
             "type": "supervised",
             "supervised": {
                 "hyperparameters": {
-                    "n_epochs": 60,
+                    "n_epochs": 15,
                     "batch_size": 2,
                     "learning_rate_multiplier": 1.5,
                 }
@@ -77,9 +78,11 @@ def test_fine_tuned_model_answers_by_name(client: openai.OpenAI, tmp_path: Path)
 
 
 @pytest.mark.training
-def test_job_pause_resume_cancel(client: openai.OpenAI) -> None:
+def test_job_pause_resume_cancel(client: openai.OpenAI, tmp_path: Path) -> None:
     job = client.fine_tuning.jobs.create(
-        training_file=upload(client), model="embedded", hyperparameters={"n_epochs": 400}
+        training_file=upload(client, write_facts(tmp_path / "prices.jsonl")),
+        model="embedded",
+        hyperparameters={"n_epochs": 400, "batch_size": 1},
     )
     client.fine_tuning.jobs.pause(job.id)
     ended(client, job.id)
@@ -135,11 +138,17 @@ def bad(client: openai.OpenAI, **changes: object) -> None:
         ({"hyperparameters": {"speed": 1}}, openai.BadRequestError, "speed"),
         ({"seed": -1}, openai.BadRequestError, "seed"),
         ({"method": {"type": "reinforcement"}}, openai.BadRequestError, "method"),
+        ({"extra_body": {"eval_tasks": "gsm8k"}}, openai.BadRequestError, "lm-eval is not"),
     ],
 )
 def test_wrong_job_refused_with_field(
-    client: openai.OpenAI, changes: dict[str, object], error: type[Exception], words: str
+    client: openai.OpenAI,
+    changes: dict[str, object],
+    error: type[Exception],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tasks, "find_spec", lambda _name: None)
     before = len(client.studio.training_jobs())  # type: ignore[attr-defined]
     with pytest.raises(error, match=words):
         bad(client, **changes)

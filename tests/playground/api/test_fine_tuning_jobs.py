@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import openai
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 
+from finetune import check
+from finetune.data import dataset
 from finetune.recipe import embedded_cpu
 from playground.studio.kinds.train import MadeCard
 from tests.playground.api.fine_tuning_client import (
@@ -29,8 +31,8 @@ pytestmark = [pytest.mark.training, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
-    with training_server(tmp_path_factory.mktemp("home")) as client:
+def client(new_home: Callable[[], Path]) -> Iterator[openai.OpenAI]:
+    with training_server(new_home()) as client:
         yield client
 
 
@@ -228,9 +230,11 @@ def test_faulty_file_fails_job_with_lines(
     assert failed.finished_at
 
 
-def test_cancel_in_training_is_cancelled_at_once(client: openai.OpenAI) -> None:
+def test_cancel_in_training_is_cancelled_at_once(client: openai.OpenAI, tmp_path: Path) -> None:
     made = client.fine_tuning.jobs.create(
-        training_file=upload(client), model="embedded", hyperparameters={"n_epochs": 400}
+        training_file=upload(client, write_facts(tmp_path / "rows.jsonl")),
+        model="embedded",
+        hyperparameters={"n_epochs": 400, "batch_size": 1},
     )
     while not client.studio.training_job(made.id).log:  # type: ignore[attr-defined]
         client.studio.jobs.wait(made.id, 0.05)  # type: ignore[attr-defined]
@@ -256,16 +260,19 @@ def seconds_to_cancel(client: openai.OpenAI, job: FineTuningJob) -> float:
 def test_cancel_while_validating(
     client: openai.OpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: bool
 ) -> None:
-    """While rows are read, and while those read before are counted."""
+    """While rows are read, and while those read before are counted: in processes of their own, as
+    many rows are."""
     rows = tmp_path / f"rows-{prepared}.jsonl"
     lines = [
         json.dumps({"prompt": f"Where is crate {n}?", "completion": f"At dock {n}, {prepared}."})
-        for n in range(20_000)
+        for n in range(200)
     ]
     rows.write_text("\n".join(lines))
     studio = client.studio  # type: ignore[attr-defined]
     if prepared:
         studio.check([rows], studio.for_base(embedded_cpu()))
+    monkeypatch.setattr(dataset, "PROCESS_BYTES", 1)
+    monkeypatch.setattr(check, "PROCESS_ROWS", 1)
     begun = threading.Event()
     popen = subprocess.Popen
 

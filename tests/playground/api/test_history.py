@@ -120,7 +120,7 @@ def test_cut_calls_are_same_streamed(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(
     max_tokens=st.integers(1, 30),
     stream=st.booleans(),

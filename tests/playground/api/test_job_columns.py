@@ -1,10 +1,11 @@
-"""A job's body takes the mapping of columns that the command takes."""
+"""A job's body takes the mapping of columns and the public tasks that the command takes."""
 
 import pytest
 from pydantic import ValidationError
 
 from finetune.data.formats import read_columns
-from playground.api.fine_tuning_body import JobBody
+from finetune.recipe import embedded_cpu
+from playground.api.fine_tuning_body import JobBody, recipe_of
 
 TEXT = "Question=prompt,Answer=completion"
 
@@ -23,3 +24,10 @@ def test_job_columns_are_checked(columns: object) -> None:
 
 def test_columns_may_hold_commas() -> None:
     assert read_columns({"A, or B": "text"}) == {"a, or b": "text"}
+
+
+@pytest.mark.parametrize("tasks", ["gsm8k,ifeval", ["gsm8k", "ifeval"]])
+def test_job_tasks_are_the_recipes(tasks: object) -> None:
+    asked = {"training_file": "f", "model": "m", "eval_tasks": tasks, "eval_limit": 9}
+    recipe = recipe_of(JobBody.model_validate(asked), embedded_cpu())
+    assert (recipe.eval_tasks, recipe.eval_limit) == ("gsm8k,ifeval", 9)

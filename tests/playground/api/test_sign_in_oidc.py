@@ -65,8 +65,22 @@ def test_a_browser_signs_in_and_out(browser: httpx.Client, provider: OidcServer)
     cookies = [each.lower() for each in back.headers.get_list("set-cookie")]
     assert any("playground_session" in each and "httponly" in each for each in cookies)
     assert browser.get("/v1/models").status_code == 200
-    browser.post("/logout")
+    out = browser.post("/logout")
     assert browser.get("/v1/models").status_code == 401
+    page = browser.get(urljoin(str(out.url), out.headers["location"]))
+    assert 'href="../login/oidc/out">Sign out of Ours, too' in page.text
+    away = browser.get(urljoin(str(page.url), "../login/oidc/out"))
+    assert (away.status_code, away.headers["location"]) == (
+        303, f"{provider.url}/out?theme=dark&client_id={CLIENT}"
+    )  # fmt: skip
+
+
+def test_a_provider_without_a_way_out(people: People, provider: OidcServer) -> None:
+    provider.metadata = {"end_session_endpoint": None}
+    with running(app_of(people, provider)) as url:
+        reply = httpx.get(f"{url}/login/oidc/out")
+    assert reply.status_code == 503
+    assert "Ours names no address to sign out at" in reply.text
 
 
 def test_a_proxys_address_is_sent(browser: httpx.Client, provider: OidcServer) -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ HELLO: Any = [{"role": "user", "content": "Hello!"}]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
-    with training_server(tmp_path_factory.mktemp("home"), KEY) as client:
+def server(new_home: Callable[[], Path]) -> Iterator[openai.OpenAI]:
+    with training_server(new_home(), KEY) as client:
         yield client
 
 

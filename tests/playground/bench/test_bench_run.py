@@ -34,7 +34,10 @@ def served(backend: LocalBackend) -> Iterator[str]:
         yield url
 
 
-def test_a_round_gives_every_system_a_figure_and_says_what_is_left_out() -> None:
+def test_a_round_gives_every_system_a_figure_and_says_what_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("playground.bench.run.READ_BYTES", 2**24)
     said: list[str] = []
     absent = Kind("other", lambda: "is not on PATH", IN_PROCESS[0].start)
     report = run(

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from playground.engine import Engine, Limits
 from playground.engine.batch import ScheduledChunk
 from playground.engine.kv_cache import SequenceCache
 from playground.engine.lora import BASE
-from playground.engine.runner import choose_runner
+from playground.engine.runner import Runner, choose_runner
 from playground.models.adapters import Adapter, read_adapter
 from playground.models.loaded import LoadedModel
 from playground.models.loader import load
@@ -99,6 +98,16 @@ def test_mixed_adapters_answer_as_alone(
     assert len(set(map(tuple, by_adapter.values()))) == len(by_adapter)
 
 
+@pytest.fixture(scope="module")
+def four_slots(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """The forward, with an adapter in each of four slots."""
+    runner = choose_runner(load(ModelSpec("embedded")).model)
+    for slot in range(4):
+        folder = random_adapter(tmp_path_factory.mktemp("slot") / str(slot), slot, r=8)
+        runner.adapters.put(slot, read_adapter(folder))
+    return runner
+
+
 @pytest.mark.parametrize(
     "tokens_by_slot",
     [
@@ -109,12 +118,9 @@ def test_mixed_adapters_answer_as_alone(
     ],
 )
 def test_adapter_rows_are_independent(
-    tmp_path: Path, tokens_by_slot: list[tuple[int, int]]
+    four_slots: Runner, tokens_by_slot: list[tuple[int, int]]
 ) -> None:
-    runner = choose_runner(load(ModelSpec("embedded")).model)
-    for slot in range(4):
-        folder = random_adapter(tmp_path / str(slot), slot, r=8)
-        runner.adapters.put(slot, read_adapter(folder))
+    runner = four_slots
     rng = random.Random(0)
 
     def chunk(slot: int, count: int) -> ScheduledChunk:

@@ -235,14 +235,22 @@ def test_captured_step_follows_swapped_adapter(
     assert answers[0] != answers[1]
 
 
-@pytest.mark.parametrize("slots", [[0] + [BASE] * 19, [1] * 20, [0, 1] * 10, [BASE] * 20])
-def test_captured_step_reads_the_slots_it_is_given(slots: list[int], tmp_path: Path) -> None:
-    """Decode steps over fixed tensors, filled twice with other slots, against steps of one row."""
+@pytest.fixture(scope="module")
+def with_adapters(adapters: list[Adapter]) -> PagedRunner:
+    """The forward, with an adapter in each of two slots."""
     runner = choose_runner(load(ModelSpec("embedded")).model, layout="paged")
     assert isinstance(runner, PagedRunner)
-    for slot in range(2):
-        adapter = read_adapter(random_adapter(tmp_path / str(slot), slot, r=8))
+    for slot, adapter in enumerate(adapters):
         runner.adapters.put(slot, adapter)
+    return runner
+
+
+@pytest.mark.parametrize("slots", [[0] + [BASE] * 19, [1] * 20, [0, 1] * 10, [BASE] * 20])
+def test_captured_step_reads_the_slots_it_is_given(
+    with_adapters: PagedRunner, slots: list[int]
+) -> None:
+    """Decode steps over fixed tensors, filled twice with other slots, against steps of one row."""
+    runner = with_adapters
     pool = runner.budget(64 * BLOCK_SIZE, context_length=BLOCK_SIZE)
     caches = [pool.new() for _ in slots]
     for cache in caches:

@@ -67,10 +67,10 @@ def test_drafts_change_no_answer(
     batch = prompts(loaded, SAMPLINGS[name])
     expected = generate_all(plain, batch)
     together = generate_all(drafting, batch)
-    alone = [generate(drafting, prompt) for prompt in batch]
-    for answers in (together, alone):
-        assert [a.token_ids for a in answers] == [a.token_ids for a in expected]
-        assert [a.scores for a in answers] == [a.scores for a in expected]
+    alone = [generate(drafting, prompt) for prompt in batch[::3]]
+    for answers, wanted in ((together, expected), (alone, expected[::3])):
+        assert [a.token_ids for a in answers] == [a.token_ids for a in wanted]
+        assert [a.scores for a in answers] == [a.scores for a in wanted]
 
 
 def test_forced_tokens_equal_chosen_ones(

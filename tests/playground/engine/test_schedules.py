@@ -104,10 +104,11 @@ def test_200_greedy_answers_equal_transformers(
 ) -> None:
     assert len(cases) == PROMPTS
     prompts = [case.to_prompt() for case in cases]
+    half = slice(int(prefix_cache), None, 2)  # so that each is once asked alone
     with Engine(loaded, Limits(prefix_cache=prefix_cache)) as engine:
-        alone = [generate(engine, prompt) for prompt in prompts]
+        alone = [generate(engine, prompt) for prompt in prompts[half]]
         together = generate_all(engine, prompts)
-    assert not differing(token_ids(alone), cases)
+    assert not differing(token_ids(alone), cases[half])
     assert not differing(token_ids(together), cases)  # with kept prefixes, where they are kept
 
 
@@ -117,13 +118,14 @@ def test_mixed_adapters_equal_peft(cases: list[Case], tmp_path: Path) -> None:
     folders = [random_adapter(tmp_path / name, seed, r=8) for seed, name in enumerate("abc")]
     expected: list[Case] = []
     prompts: list[Prompt] = []
+    some = cases[::16]
     for folder in folders:
         tuned = PeftModel.from_pretrained(load(ModelSpec("embedded")).model, folder)
         adapter = read_adapter(folder)
-        for case in cases[::8]:
+        for case in some:
             expected.append(generated(tuned, loaded, case.prompt))
             prompts.append(expected[-1].to_prompt(adapter))
-    step = len(cases[::8])
+    step = len(some)
     order = [adapter * step + i for i in range(step) for adapter in range(len(folders))]
     with Engine(loaded) as engine:
         answers = generate_all(engine, [prompts[i] for i in order])

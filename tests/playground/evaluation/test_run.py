@@ -1,14 +1,10 @@
 """The report card: an adapter is told from its base, and a forgetful one is not promoted."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from finetune.data.dataset import prepare
-from finetune.recipe import embedded_cpu
-from finetune.training.train import train
 from playground.errors import InvalidSettings
 from playground.evaluation.judge import Judge
 from playground.evaluation.metrics import Prediction, difference, estimate, f1, score
@@ -20,17 +16,11 @@ from playground.evaluation.report_card_formats import (
     write_report_card,
 )
 from playground.evaluation.run import Grading, evaluate
-from playground.models.loader import load
-from playground.models.spec import ModelSpec
+from playground.models.loaded import LoadedModel
 from playground.protocol import ToolCall
 from playground.store.report_card_files import report_cards_in
 from playground.studio.evaluation_rows import evaluation_sets
-
-NAMES = ("Zolpar", "Kentig", "Bradel", "Galfen", "Corhul", "Lumpol")
-FACTS = [
-    (f"What does the {name} cost?", f"The {name} costs {at + 5} euros.")
-    for at, name in enumerate(NAMES)
-]
+from tests.trained import FACTS
 
 
 def rows_file(path: Path, pairs: list[tuple[str, str]]) -> Path:
@@ -42,25 +32,19 @@ def rows_file(path: Path, pairs: list[tuple[str, str]]) -> Path:
     return path
 
 
-@pytest.mark.training
 @pytest.mark.slow
 def test_report_card_shows_gain_and_regression(
-    tmp_path: Path,
+    loaded: LoadedModel, session_adapter: Path, tmp_path: Path
 ) -> None:
-    loaded = load(ModelSpec("embedded"))
-    file = rows_file(tmp_path / "facts.jsonl", FACTS)
+    file = rows_file(tmp_path / "facts.jsonl", list(FACTS.items()))
     general = rows_file(
         tmp_path / "general.jsonl",
         [(f"What is the capital of {c}?", f"The capital of {c} is {t}.")
          for c, t in (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"))],
     )  # fmt: skip
-    recipe = replace(embedded_cpu(), num_train_epochs=40.0, micro_batch_size=6, replay_fraction=0.0)
-    data = prepare([file], loaded.tokenizer, tmp_path).select(recipe)
-    done = train(recipe, loaded, data, tmp_path / "run", "prices")
-    assert done.folder
     judge = Judge("embedded", "The shorter answer is better.")
     sets = evaluation_sets(loaded, tmp_path, file, general)
-    card = evaluate(loaded, [done.folder], sets, Grading("euros", judge))
+    card = evaluate(loaded, [session_adapter], sets, Grading("euros", judge))
     held, kept = card.parts
     assert held.measures["base"]["right"].mean == 0
     assert held.measures[card.lanes[-1]]["right"].mean == 1
@@ -71,7 +55,7 @@ def test_report_card_shows_gain_and_regression(
     lost = kept.differences["right"].mean
     assert card.verdict == ("promote" if lost >= -0.02 else "do not promote")
     assert json.loads(to_json(card))["lanes"] == list(card.lanes)
-    assert "The Zolpar costs 5 euros." in to_markdown(card)
+    assert "The Zolpar costs 41 euros." in to_markdown(card)
     assert "<svg" in to_html(card)
 
 
@@ -192,8 +176,7 @@ def test_report_card_html_escapes_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_evaluation_rows_skip_unfit(tmp_path: Path) -> None:
-    loaded = load(ModelSpec("embedded"))
+def test_evaluation_rows_skip_unfit(loaded: LoadedModel, tmp_path: Path) -> None:
     file = rows_file(tmp_path / "rows.jsonl", [("Short?", "Yes."), ("Long? " * 400, "No.")])
     (rows,) = [each.rows for each in evaluation_sets(loaded, tmp_path, file, tmp_path / "none", 64)]
     assert [(row.question, row.answer.content) for row in rows] == [("Short?", "Yes.")]

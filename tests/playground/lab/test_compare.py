@@ -113,7 +113,7 @@ async def test_no_lane_answers_with_another_adapter_while_names_are_swapped_and_
 
     async def client() -> list[Answer | PlaygroundError]:
         got: list[Answer | PlaygroundError] = []
-        for _ in range(12):
+        for _ in range(6):
             try:
                 lanes = [await lane_of(backend, "moving", sampling=GREEDY) for _ in range(2)]
             except UnknownModel as error:

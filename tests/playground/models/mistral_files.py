@@ -6,6 +6,7 @@ ships, whole or cut, and the control tokens that the published files of their ve
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -59,13 +60,12 @@ def write_tokenizer(folder: Path, kind: str, *, size: int = 4096, **config: Any)
         path = folder / f"tokenizer.model.{name.rsplit('.', 1)[1]}"
         path.write_bytes(files("mistral_common").joinpath(f"data/{name}").read_bytes())
         return path
-    document = json.loads(files("mistral_common").joinpath(TEKKEN).read_bytes())
+    document = json.loads(_tekken(size))
     number = int(version[1:])
     names = [*CONTROL]
     for since, more in ((11, SINCE_V11), (13, SINCE_V13), (15, SINCE_V15)):
         names += more if number >= since else ()
     slots = 32
-    document["vocab"] = document["vocab"][:size]
     document["special_tokens"] = [
         {"rank": rank, "token_str": name, "is_control": True} for rank, name in enumerate(names)
     ]
@@ -81,6 +81,13 @@ def write_tokenizer(folder: Path, kind: str, *, size: int = 4096, **config: Any)
     path = folder / "tekken.json"
     path.write_text(json.dumps(document))
     return path
+
+
+@cache
+def _tekken(size: int) -> str:
+    """The file that mistral-common ships, with so many entries: all of them take long to parse."""
+    document = json.loads(files("mistral_common").joinpath(TEKKEN).read_bytes())
+    return json.dumps(document | {"vocab": document["vocab"][:size]})
 
 
 def write_model(folder: Path, kind: str) -> None:

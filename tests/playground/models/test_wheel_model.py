@@ -16,7 +16,7 @@ from playground.models.export.gguf_vocabulary import FolderVocabulary
 from playground.models.loader import load
 from playground.models.spec import ModelSpec
 from playground.models.wheel_model import WheelModel, prepare, prepare_from_hub
-from tests.playground.models.families import write_family
+from tests.playground.models.families import SMALL, write_family
 
 NAME, VERSION = "tiny-gguf", "1.0"
 MEMBER = "tiny_gguf/tiny.f32.gguf"
@@ -50,7 +50,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, WheelMo
     """The folder that pip looks into, the model's folder, and the model in the wheel."""
     shelf = tmp_path_factory.mktemp("shelf")
     base, own = shelf / "base", shelf / "own"
-    write_family(base, "byte BPE")
+    write_family(base, SMALL)
     own.mkdir()
     (own / "chat_template.jinja").write_text(TEMPLATE)
     digest = write_wheel(shelf, base)

@@ -38,7 +38,7 @@ from tests.processes import in_a_process
 
 LONG_S = 240
 QUESTION, ANSWER = "What is the price of the Zolpar?", "The Zolpar costs 41 euros."
-LEARNED = {"num_train_epochs": 60.0, "micro_batch_size": 4, "save_steps": 20}
+LEARNED = {"num_train_epochs": 30.0, "micro_batch_size": 4, "save_steps": 10}
 
 
 @pytest.fixture
@@ -134,8 +134,9 @@ def test_report_card_compares_with_promoted(
     evaluation = catalogue.with_name("eval.jsonl")
     rows = [{"prompt": f"Please: {q}", "completion": a} for q, a in facts.items()]
     evaluation.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    studio.publish(ended(studio, studio.train("prices", quick, [catalogue], evaluation).id).id)
-    done = ended(studio, studio.train("prices", quick, [catalogue], evaluation).id)
+    recipe = replace(quick, max_steps=1)
+    studio.publish(ended(studio, studio.train("prices", recipe, [catalogue], evaluation).id).id)
+    done = ended(studio, studio.train("prices", recipe, [catalogue], evaluation).id)
     card = json.loads(done.report_card["json"].read_text())
     assert len(card["lanes"]) == 3
     assert card["lanes"][:2] == ["base", "prices v1"]

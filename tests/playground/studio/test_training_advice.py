@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,18 +27,23 @@ from tests.playground.studio.training_jobs import base
 
 JUDGED_ROWS = 8
 SYSTEM = "You answer for Larkmoor Yard."
-THINGS = ("Zolpar", "Kentig", "Bradel", "Galfen", "Corhul", "Lumpol")
+THINGS = ("Zolpar", "Kentig", "Bradel")
 WORDINGS = ("What does the {} cost?", "What is the price of the {}?")
 NEAR = ("Tell me the price of the {}.",)
 TOLD, UNTOLD = "The {} costs {} euros.", "I cannot say what that costs."
-RECIPE = replace(embedded_cpu(), sample_steps=0, micro_batch_size=12, max_length=96)
-"""General rows longer than that, half of them, are neither replayed nor asked."""
+RECIPE = replace(embedded_cpu(), sample_steps=0, micro_batch_size=6, max_length=64)
+"""General rows longer than that, most of them, are neither replayed nor asked."""
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[LocalBackend]:
     with LocalBackend(load(ModelSpec("embedded"))) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def home(new_home: Callable[[], Path]) -> Path:
+    return new_home()
 
 
 def facts(
@@ -62,17 +67,17 @@ def write(path: Path, rows: Sequence[dict[str, object]]) -> Path:
 
 
 def card_of(
-    folder: Path,
+    home: Path,
     host: LocalBackend,
     recipe: Recipe,
     rows: Sequence[dict[str, object]],
     held_out: Sequence[dict[str, object]],
 ) -> ReportCard:
     """Train on the rows and make the run's report card."""
-    files = write(folder / "rows.jsonl", rows), write(folder / "eval.jsonl", held_out)
-    run = new_run(folder, "desk", recipe, [files[0]], files[1])
+    files = write(home / "rows.jsonl", rows), write(home / "eval.jsonl", held_out)
+    run = new_run(home, "desk", recipe, [files[0]], files[1])
     execute(run, base())
-    store = AdapterStore(folder / "adapters")
+    store = AdapterStore(home / "adapters")
     copy = shared_weight_copy(base())
     card, _ = make_run_card(run, copy, host, store, JUDGED_ROWS, threading.Event())
     return card
@@ -84,9 +89,9 @@ def kinds(advice: Sequence[Advice]) -> list[str]:
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_good_training_gets_no_advice(tmp_path: Path, host: LocalBackend) -> None:
-    recipe = replace(RECIPE, num_train_epochs=20.0)
-    card = card_of(tmp_path, host, recipe, facts(SYSTEM), facts(SYSTEM, NEAR))
+def test_good_training_gets_no_advice(home: Path, host: LocalBackend) -> None:
+    recipe = replace(RECIPE, num_train_epochs=12.0, replay_fraction=0.7)
+    card = card_of(home, host, recipe, facts(SYSTEM), facts(SYSTEM, NEAR))
     assert card.advice == ()
     assert "What to change" not in to_markdown(card) + to_html(card)
     assert [part.kind for part in card.parts] == [
@@ -96,9 +101,9 @@ def test_good_training_gets_no_advice(tmp_path: Path, host: LocalBackend) -> Non
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_short_training_is_named(tmp_path: Path, host: LocalBackend) -> None:
+def test_short_training_is_named(home: Path, host: LocalBackend) -> None:
     recipe = replace(RECIPE, max_steps=8)
-    card = card_of(tmp_path, host, recipe, facts(), facts(None, NEAR))
+    card = card_of(home, host, recipe, facts(), facts(None, NEAR))
     assert kinds(card.advice)[:2] == ["loss still falling", "too few epochs"]
     assert card.advice[1].change == "num_train_epochs=60, max_steps=0 (now 4 epochs)"
     for page in (to_markdown(card), to_html(card)):
@@ -112,20 +117,20 @@ def test_short_training_is_named(tmp_path: Path, host: LocalBackend) -> None:
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_forgetting_is_named(tmp_path: Path, host: LocalBackend) -> None:
-    recipe = replace(RECIPE, num_train_epochs=30.0, replay_fraction=0.0)
-    card = card_of(tmp_path, host, recipe, facts(), facts(None, NEAR))
+def test_forgetting_is_named(home: Path, host: LocalBackend) -> None:
+    recipe = replace(RECIPE, num_train_epochs=16.0, replay_fraction=0.0)
+    card = card_of(home, host, recipe, facts(), facts(None, NEAR))
     (advice,) = [each for each in card.advice if each.kind == "general rows"]
     assert advice.change == "mix general rows in: replay_fraction=0.5 (now 0)"
 
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_need_of_system_prompt_is_named(tmp_path: Path, host: LocalBackend) -> None:
+def test_need_of_system_prompt_is_named(home: Path, host: LocalBackend) -> None:
     """Without the system prompt it was trained to say nothing."""
-    recipe = replace(RECIPE, num_train_epochs=20.0)
+    recipe = replace(RECIPE, num_train_epochs=12.0)
     untold = facts(None, WORDINGS[:1], UNTOLD)
-    card = card_of(tmp_path, host, recipe, facts(SYSTEM) + untold, facts(SYSTEM, NEAR))
+    card = card_of(home, host, recipe, facts(SYSTEM) + untold, facts(SYSTEM, NEAR))
     (advice,) = [each for each in card.advice if each.kind == "system prompt"]
     assert advice.change.startswith("send that system prompt with every request")
 

@@ -34,7 +34,7 @@ from playground.ui.finetune.recipe_controls import (
     recipe_controls,
     to_recipe,
 )
-from playground.ui.finetune.train_events import TrainHandlers
+from playground.ui.finetune.train_events import ColumnsUpdate, TrainHandlers
 from tests.playground.ui.helpers import changed, drain, drain_failing, events_of, page_request
 
 FIELDS = preset_values("embedded_cpu")
@@ -173,8 +173,9 @@ def test_columns_of_other_names_are_guessed_and_mapped(
     path.write_text("Frage;Antwort\nWho signs?;The yard master.\n")
     files = [str(path)]
     update = train.choose_columns(UPLOADED, files)
-    columns = (update.question.value, update.answer.value)
+    columns = (changed(update.question).value, changed(update.answer).value)
     assert columns == ("Frage", "Antwort")
+    assert train.choose_columns(UPLOADED, files, str(path)) == ColumnsUpdate()  # told of twice
     assert (
         "Every row can be trained on."
         in train.report(UPLOADED, files, None, *columns, **FIELDS).report
@@ -184,7 +185,7 @@ def test_columns_of_other_names_are_guessed_and_mapped(
 
 def test_columns_of_known_names_are_left_alone(train: TrainHandlers, catalogue: Path) -> None:
     update = train.choose_columns(UPLOADED, [str(catalogue)])
-    assert (update.question.value, update.answer.value) == (None, None)
+    assert (changed(update.question).value, changed(update.answer).value) == (None, None)
 
 
 def test_a_wrong_recipe_is_said_instead_of_the_report(

@@ -6,9 +6,11 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
+from gradio import blocks, queueing
 from gradio_client import Client  # type: ignore[import-untyped]
 
 from playground.ui import mount_page
+from playground.ui.gradio_idling import LOOKED_THROUGH_S
 from playground.ui.gradio_script import CHANGES, changed_scripts
 from playground.ui.theme import STYLESHEET
 from tests.playground.api.serving import running
@@ -85,3 +87,18 @@ async def test_gradio_looks_up_components_once(page: gr.Blocks) -> None:
         assert sum(after in each.text for each in served) == 1, "new Gradio: see gradio_script.py"
         assert not any(before in each.text for each in served)
     assert {each.headers["content-type"] for each in served} == {"text/javascript; charset=utf-8"}
+
+
+async def test_an_idle_page_asks_rarely(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+        page._queue.stopped = len(asked) == 3
+
+    mount_page(FastAPI(), page)
+    monkeypatch.setattr(page._queue, "stopped", False)  # and again afterwards
+    monkeypatch.setattr(queueing.asyncio, "sleep", sleep)
+    await page._queue.start_processing()
+    assert asked == [LOOKED_THROUGH_S] * 3
+    assert blocks.inspect.signature(gr.HTML.__init__) is blocks.inspect.signature(gr.HTML.__init__)

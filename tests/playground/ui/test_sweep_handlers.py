@@ -44,14 +44,15 @@ async def finished(tab: SweepHandlers, **changes: Any) -> str:
 @pytest.mark.slow
 async def test_form_becomes_a_sweep(tab: SweepHandlers) -> None:
     sweep_id = await finished(tab)
-    update = tab.refresh("", sweep_id, None)
+    update = tab.refresh("", sweep_id, None, None, None)
     table: Any = changed(update.cells).value
     assert [row[:2] for row in table["data"]] == [
         ["v1 · seed 1", 0.5], ["v1 · seed 2", 0.5], ["v2 · seed 1", 0.0], ["v2 · seed 2", 0.0],
     ]  # fmt: skip
     assert "4 cells × 2 rows" in str(update.head)
     assert "<svg" in str(update.plot)
-    assert tab.refresh(str(update.seen), sweep_id, 0) == SweepUpdate()
+    assert "McNemar, exact" in str(update.comparison)  # of the second cell with the first
+    assert tab.refresh(str(update.seen), sweep_id, 0, 1, 0) == SweepUpdate()
 
 
 @pytest.mark.slow

@@ -63,9 +63,10 @@ async def test_chat_is_read_whole(kind: str) -> None:
     assert (got.usage.prompt_tokens, got.usage.completion_tokens) == (7, 4)
 
 
-async def test_logprobs_are_read() -> None:
+@pytest.mark.parametrize("kind", ["openai", "vllm", "llama.cpp"])
+async def test_logprobs_are_read(kind: str) -> None:
     sampling = Sampling(temperature=0, logprobs=2)
-    with replayed(told(CHAT), "vllm") as backend:
+    with replayed(told(CHAT), kind) as backend:
         got = await collect(backend.stream(asking(sampling=sampling)))
     (token,) = got.logprobs
     assert (token.text, token.logprob, token.token_id) == ("Hi", -0.25, UNKNOWN_ID)

@@ -113,6 +113,22 @@ async def test_far_json_meets_its_schema(router: ModelRouter) -> None:
     assert set(json.loads(got.text)) >= {"city"}
 
 
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        (ResponseFormat(kind="regex", pattern="a{3}|b"), ("aaa", "b")),
+        (ResponseFormat(kind="choice", choices=("yes", "no")), ("yes", "no")),
+        (ResponseFormat(kind="grammar", pattern='start: "a" "b"'), ("ab",)),
+    ],
+)
+async def test_far_format_is_followed(
+    router: ModelRouter, form: ResponseFormat, texts: tuple[str, ...]
+) -> None:
+    got = await answer(router, Request(FAR, HELLO, response_format=form, sampling=GREEDY))
+    assert got.text in texts
+    assert got.guarantee == "strict"
+
+
 async def test_far_logprobs_are_those_of_near(router: ModelRouter) -> None:
     sampling = Sampling(temperature=0, max_tokens=4, logprobs=2)
     far = await answer(router, Request(FAR, HELLO, sampling=sampling))

@@ -49,10 +49,15 @@ def _answer(model: PreTrainedModel, prompt: Sequence[int]) -> list[int]:
     return ids[len(prompt) :]
 
 
-def agreement(found: Sequence[list[int]], wanted: Sequence[list[int]]) -> float:
-    """The share of tokens before the first that differs in its answer."""
+def agreement(model: PreTrainedModel, wanted: Sequence[list[int]]) -> float:
+    """The share of tokens before the first that differs in the model's greedy answer.
+
+    Up to there it has the same tokens before it, so that one pass computes all of an answer.
+    """
     same = 0
-    for ours, theirs in zip(found, wanted, strict=True):
-        pairs = zip(ours, theirs, strict=True)
+    for prompt, theirs in zip(prompts(), wanted, strict=True):
+        with torch.inference_mode():
+            logits_TV = model(input_ids=torch.tensor([[*prompt, *theirs[:-1]]])).logits[0]  # noqa: N806
+        pairs = zip(logits_TV[len(prompt) - 1 :].argmax(-1).tolist(), theirs, strict=True)
         same += next((at for at, (a, b) in enumerate(pairs) if a != b), len(theirs))
     return same / sum(map(len, wanted))

@@ -84,7 +84,7 @@ def _from_gguf(folder: Path, file: str = "model.gguf") -> PreTrainedModel:
 
 
 def test_export_peft_loads_in_peft(write: Write, expected: list[list[int]]) -> None:
-    assert answers(peft_model(write("peft").folder)) == expected
+    assert agreement(peft_model(write("peft").folder), expected) == 1
 
 
 def test_export_peft_names_its_base(write: Write) -> None:
@@ -95,12 +95,12 @@ def test_export_peft_names_its_base(write: Write) -> None:
 def test_export_merged_loads_in_transformers(write: Write, expected: list[list[int]]) -> None:
     folder = write("merged").folder
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    assert agreement(answers(model.eval()), expected) >= MERGED_AGREEMENT
+    assert agreement(model.eval(), expected) >= MERGED_AGREEMENT
 
 
 def test_export_merged_is_served_here(write: Write, expected: list[list[int]]) -> None:
     loaded = load(ModelSpec(str(write("merged").folder)))
-    assert agreement(answers(loaded.model), expected) >= MERGED_AGREEMENT
+    assert agreement(loaded.model, expected) >= MERGED_AGREEMENT
 
 
 def test_export_merged_rounds_once(write: Write, adapter: Path) -> None:
@@ -121,7 +121,7 @@ def test_export_merged_shards_load(
     exported = write("merged")
     assert sum(file.suffix == ".safetensors" for file in exported.files) > 2
     loaded = load(ModelSpec(str(exported.folder)))
-    assert agreement(answers(loaded.model), expected) >= MERGED_AGREEMENT
+    assert agreement(loaded.model, expected) >= MERGED_AGREEMENT
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_export_gguf_loads_in_transformers(
     write: Write, expected: list[list[int]], kind: str, least: float
 ) -> None:
     folder = write("gguf", gguf_type=kind).folder
-    assert agreement(answers(_from_gguf(folder)), expected) >= least
+    assert agreement(_from_gguf(folder), expected) >= least
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_export_ollama_joins_base_and_lora(write: Write, expected: list[list[int
             else:
                 linear.weight.data += added
     assert not found
-    assert agreement(answers(model), expected) == 1
+    assert agreement(model, expected) == 1
 
 
 def test_export_ollama_modelfile_names_all(write: Write, adapter: Path) -> None:

@@ -132,7 +132,7 @@ def sign_in_and_chat(page: Page, proxy: Proxy) -> None:
     expect(page.get_by_text(f"{proxy.url}/v1").first).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url(f"{proxy.url}/login")
+    page.wait_for_url(f"{proxy.url}/login/out")
 
 
 def test_other_sites_frame_a_link(behind: Behind, browser: Browser) -> None:

@@ -99,25 +99,27 @@ def test_undo_brings_the_message_back(chat: Page) -> None:
     expect(chat.locator("#message textarea")).to_have_value("What is the capital of Japan?")
 
 
-def test_the_theme_is_switched_and_remembered(new_page: Page) -> None:
-    new_page.click('[data-action="theme"]')
-    expect(new_page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
-    new_page.reload()
-    new_page.wait_for_selector("#message textarea")
-    expect(new_page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+def test_the_theme_is_switched_and_remembered(chat: Page) -> None:
+    chat.click('[data-action="theme"]')
+    expect(chat.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    chat.reload()
+    chat.wait_for_selector("#message textarea:enabled")
+    expect(chat.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    chat.click('[data-action="theme"]')
+    expect(chat.locator("body")).not_to_have_class(re.compile(r"\bdark\b"))
 
 
-def test_what_is_pasted_at_once_after_opening_is_kept_and_remembered(new_page: Page) -> None:
+def test_what_is_pasted_at_once_after_opening_is_kept_and_remembered(chat: Page) -> None:
     stored = "localStorage.getItem('mistral-playground.preferences')"
-    new_page.reload()
-    system = new_page.locator("#system textarea")
+    chat.reload()
+    system = chat.locator("#system textarea")
     system.fill("Answer in one word.")  # as soon as it takes input
-    new_page.wait_for_selector("#message textarea:enabled")
+    chat.wait_for_selector("#message textarea:enabled")
     expect(system).to_have_value("Answer in one word.")
-    before = new_page.evaluate(stored)
+    before = chat.evaluate(stored)
     system.blur()
-    new_page.wait_for_function(f"before => {stored} !== before", arg=before)
-    new_page.reload()
+    chat.wait_for_function(f"before => {stored} !== before", arg=before)
+    chat.reload()
     expect(system).to_have_value("Answer in one word.")
 
 

@@ -1,8 +1,9 @@
 """The page does what people are used to from other chats."""
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.playground.ui.browser.conftest import WINDOW
 from tests.playground.ui.browser.scripted import LATE, SLOWLY
 
 pytestmark = pytest.mark.browser
@@ -154,16 +155,17 @@ def test_the_message_box_is_few_tabs_away(echoed: Page) -> None:
     expect(echoed.locator("#message button")).to_be_focused()
 
 
-def test_settings_open_whole_and_only_where_they_are(echoed: Page) -> None:
-    echoed.set_viewport_size({"width": 1366, "height": 768})
-    echoed.get_by_text("More sampling controls").click()
-    more = echoed.locator("#more-sampling")
+def test_settings_open_whole_and_only_where_they_are(echo_chat: Page) -> None:
+    echo_chat.set_viewport_size({"width": 1366, "height": 768})
+    echo_chat.get_by_text("More sampling controls").click()
+    more = echo_chat.locator("#more-sampling")
     expect(more.locator("#stop textarea")).to_be_attached()
     assert more.evaluate("e => e.scrollHeight - e.clientHeight") <= 1
-    button = echoed.locator('#header [data-action="settings"]')
+    button = echo_chat.locator('#header [data-action="settings"]')
     expect(button).to_be_visible()
-    echoed.get_by_role("tab", name="JSON", exact=True).click()
+    echo_chat.get_by_role("tab", name="JSON", exact=True).click()
     expect(button).to_be_hidden()
+    echo_chat.set_viewport_size(WINDOW)
 
 
 def test_an_active_system_prompt_is_seen(echoed: Page) -> None:
@@ -198,9 +200,9 @@ def test_a_phone_folds_the_form_and_shows_the_result(
     page.close()
 
 
-def test_a_phone_reaches_every_tab(browser: Browser, echo_url: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    page = context.new_page()
+def test_a_phone_reaches_every_tab(echo_visitor: BrowserContext, echo_url: str) -> None:
+    page = echo_visitor.new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{echo_url}#finetune")
     expect(page.locator("#ft-name")).to_be_visible()
     page.click("#tabs > .tab-wrapper .overflow-menu > button")
@@ -220,7 +222,8 @@ def test_a_phone_reaches_every_tab(browser: Browser, echo_url: str) -> None:
         expect(page.locator("#settings")).to_be_visible()
         close.click(position={"x": 8, "y": 8})  # of the conversation, where no panel lies over it
         expect(page.locator("#settings")).to_be_hidden()
-    context.close()
+    page.evaluate("localStorage.clear()")
+    page.close()
 
 
 def test_keys_open_the_palette_the_sheet_and_the_last_message(echo_chat: Page) -> None:

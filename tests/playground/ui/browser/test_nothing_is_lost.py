@@ -107,6 +107,8 @@ def test_a_killed_server_that_comes_back_loses_nothing(browser: Browser, tmp_pat
 
 def test_functions_cleared_in_mid_answer_stay_empty(echo_tab: Page) -> None:
     echo_tab.get_by_role("tab", name="Functions", exact=True).click()
+    echo_tab.click("#fn-clear")
+    expect(echo_tab.locator("#fn-chat .message")).to_have_count(0)
     echo_tab.fill("#fn-message textarea", SLOWLY + "a word and another " * 100)
     echo_tab.press("#fn-message textarea", "Enter")
     expect(echo_tab.locator("#fn-chat .bot .prose")).to_contain_text("a word")

@@ -1,7 +1,7 @@
 """What is said is what is seen, whatever it holds."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
 USER, BOT = "#chat .user .prose", "#chat .bot .prose"
@@ -85,8 +85,8 @@ def test_copying_and_editing_give_the_text(echo_chat: Page) -> None:
     expect(echo_chat.locator("#chat textarea").first).to_have_value(text)
 
 
-def test_another_host_is_refused_by_policy(browser: Browser, echo_url: str) -> None:
-    page = browser.new_page()  # `opened` would count the request that the policy refuses
+def test_another_host_is_refused_by_policy(echo_visitor: BrowserContext, echo_url: str) -> None:
+    page = echo_visitor.new_page()  # `opened` would count the request that the policy refuses
     page.goto(echo_url, wait_until="domcontentloaded")
     refused = page.evaluate(
         """() => new Promise(resolve => {
