@@ -16,7 +16,7 @@ from typing import Any
 
 from recipes.smollm2 import rows as sets
 from recipes.smollm2 import sentences
-from recipes.smollm2.drawer import EXTRACTIONS, Drawer, Row, call
+from recipes.smollm2.drawer import EXTRACTIONS, REFUSALS, Drawer, Row, call
 from recipes.smollm2.requests import Form, draw_function, draw_request, forms_of
 from recipes.smollm2.sentences import Wish
 
@@ -169,12 +169,33 @@ def own_rows(drawer: Drawer, options: argparse.Namespace, rng: random.Random) ->
     requests: list[dict[str, Any]] = sets.lines_of(options.own / "tools.jsonl")
     strangers = sets.strange_functions(options.functions)
     every = forms_of(options.own / "forms.jsonl")
-    rows = rng.sample(own, 450)
+    rows = rng.sample(own, options.own_rows)
     rows += sets.drawn_texts(drawer, requests, 150, rng)
     rows += [drawn_session(drawer, rng, every, strangers) for _ in range(560)]
     rows += [drawn_extraction(drawer, rng, every) for _ in range(150)]
     chat = sets.chat_rows(drawer, options.chat, options.own, rng)
-    return rows + rng.sample(chat, min(len(chat), 330))
+    return rows + rng.sample(chat, min(len(chat), options.chat_rows))
+
+
+def refuses(row: Row) -> bool:
+    """Whether a request is refused in a row."""
+    return any(message.get("content") in REFUSALS for message in row["messages"])
+
+
+def few(rows: Sequence[Row], options: argparse.Namespace) -> list[str]:
+    """Sample the numbers of ``--few``, plain questions from the chat's file."""
+    rng = random.Random(4)
+    plain, with_functions, with_schema = options.few
+    tools = [row for row in rows if row.get("tools")]
+    schemas = [
+        row
+        for row in rows
+        if not row.get("tools") and row["messages"][0]["content"].startswith("Return JSON")
+    ]
+    kept = rng.sample(sets.lines_of(options.chat), plain)
+    kept += rng.sample(tools, with_functions) + rng.sample(schemas, with_schema)
+    rng.shuffle(kept)
+    return [json.dumps(row, ensure_ascii=False) for row in kept]
 
 
 def main() -> None:
@@ -182,15 +203,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("natural", "home", "functions", "own", "chat"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--own-rows", type=int, default=450)
+    parser.add_argument("--chat-rows", type=int, default=330)
+    parser.add_argument("--refusing", type=float, default=1.0, help="share of such rows to keep")
+    parser.add_argument(
+        "--few",
+        type=int,
+        nargs=3,
+        metavar=("PLAIN", "FUNCTIONS", "SCHEMAS"),
+        help="write so many rows only: plain questions, with functions, with schemas",
+    )
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     rng = random.Random(options.seed)
     drawer = Drawer(options.seed, sets.strange_functions(options.functions))
     rows = natural_rows(drawer, options, rng) + own_rows(drawer, options, rng)
+    if options.refusing < 1:
+        rows = [row for row in rows if not refuses(row) or rng.random() < options.refusing]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     texts = [text for text in texts if len(text) <= sets.MAX_CHARACTERS]
     rng.shuffle(texts)
+    if options.few:
+        texts = few([json.loads(text) for text in texts], options)
     options.out.write_text("\n".join(texts) + "\n", encoding="utf-8")
     print(f"{len(texts):,} rows")
 
