@@ -67,6 +67,9 @@ class BackendModel(LM):  # type: ignore[misc]  # lm-eval has no types
         return self._scorer.info.name
 
     def _wait(self, asking: Coroutine[object, object, T]) -> T:
+        if self._stop_event.is_set():
+            asking.close()
+            raise EvaluationStopped
         return asyncio.run(self._until_stopped(asking))
 
     async def _until_stopped(self, asking: Coroutine[object, object, T]) -> T:
