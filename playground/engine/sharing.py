@@ -17,7 +17,7 @@ from playground.engine.batch import ScheduledChunk
 from playground.engine.sequence import Sequence
 from playground.protocol import Priority
 
-SLOWDOWN = 0.1
+SLOWDOWN = 0.05
 """How much longer a step may take, on the average, for rows that are beyond a client's share."""
 WINDOW, FIT_EVERY = 256, 16
 """Steps that costs are fitted to, and after how many they are fitted anew."""
