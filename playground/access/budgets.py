@@ -151,7 +151,8 @@ class Budgets:
             self._require(payers)
 
     async def _require_of(self, account: Account | None, key: ApiKey | None) -> None:
-        """The same for whom the request was found to be of: most have no limits."""
+        """The same for the account and the key that were found with the request, which need not be
+        looked for again; most have no limits."""
         payers = _payers(account, key)
         if self._has_limits(payers):
             await asyncio.to_thread(self._require, payers)

@@ -179,9 +179,9 @@ def _pieces(
 
 
 def _seen(piece: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    (first, left), (last, right) = piece[0], piece[-1]
-    missing = (SHORTEST_S - (last - first)) / 2
-    return [(first - missing, left), *piece, (last + missing, right)] if missing > 0 else piece
+    (first, left), (last, _) = piece[0], piece[-1]
+    missing = SHORTEST_S - (last - first)
+    return [(first - missing, left), *piece] if missing > 0 else piece
 
 
 def _mean(figures: Sequence[Figures], value: Value) -> float | None:

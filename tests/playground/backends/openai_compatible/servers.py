@@ -5,8 +5,17 @@ error messages, of vLLM and of llama.cpp, were looked up in their source. The ot
 from knowledge of these APIs (2026) and were not compared with a running server.
 """
 
+from playground.protocol import Tool
 from tests.playground.backends.openai_compatible.recorded import chunk, sse, used, whole
 
+CHATS = "/v1/chat/completions"
+NOTE = Tool("note", "Notes a word.", {"type": "object", "properties": {"word": {"type": "string"}}})
+GREETED = {
+    "type": "object",
+    "properties": {"greeted": {"type": "boolean"}},
+    "required": ["greeted"],
+}
+TRIALS = 4  # requests that are tried before the first answer: two for calls
 SCORED = {
     "content": [
         {

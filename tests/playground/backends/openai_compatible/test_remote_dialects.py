@@ -34,20 +34,15 @@ from tests.playground.backends.openai_compatible.recorded import (
 from tests.playground.backends.openai_compatible.servers import (
     CALLS,
     CHAT,
+    CHATS,
+    GREETED,
     MISTRAL_MODELS,
+    NOTE,
     OLLAMA,
+    TRIALS,
     TRIED,
     VLLM_MODELS,
 )
-
-CHATS = "/v1/chat/completions"
-NOTE = Tool("note", "Notes a word.", {"type": "object", "properties": {"word": {"type": "string"}}})
-GREETED = {
-    "type": "object",
-    "properties": {"greeted": {"type": "boolean"}},
-    "required": ["greeted"],
-}
-TRIALS = 4  # requests that are tried before the first answer: two for calls
 
 
 def told(*answers, models=VLLM_MODELS) -> Recording:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from playground.errors import InvalidRequest
-from playground.protocol import Finished, ResponseFormat, Tool, ToolCall, collect
+from playground.protocol import Finished, ResponseFormat, ToolCall, collect
 from tests.playground.backends.openai_compatible.recorded import (
     Recording,
     asking,
@@ -21,22 +21,19 @@ from tests.playground.backends.openai_compatible.recorded import (
 from tests.playground.backends.openai_compatible.servers import (
     CALLS,
     CHAT,
+    CHATS,
+    GREETED,
     MISTRAL_MODELS,
+    NOTE,
     OLLAMA,
+    TRIALS,
     TRIED,
     VLLM_MODELS,
 )
 
-CHATS, OLLAMA_CHAT = "/v1/chat/completions", "/api/chat"
-NOTE = Tool("note", "Notes a word.", {"type": "object", "properties": {"word": {"type": "string"}}})
-GREETED = {
-    "type": "object",
-    "properties": {"greeted": {"type": "boolean"}},
-    "required": ["greeted"],
-}
+OLLAMA_CHAT = "/api/chat"
 FORM = ResponseFormat(GREETED, name="greeting")
 NAMED = {"type": "json_schema", "json_schema": {"name": "greeting", "schema": GREETED}}
-TRIALS = 4
 TRUE = '{"greeted": true}'
 SCHEMA_STREAM = sse(chunk({"content": TRUE}, "stop"), used(5, 5))
 CALLING = whole({"data": [{**MISTRAL_MODELS.json()["data"][0], "capabilities": {
