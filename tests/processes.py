@@ -6,6 +6,7 @@ start itself imports, and what is answered meanwhile, is tested with `subprocess
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -31,6 +32,11 @@ class RunningProcess:
     def terminate(self) -> None:
         """Send SIGTERM."""
         self._process.terminate()
+
+    def hold(self) -> None:
+        """Send SIGSTOP: it stays alive, with its locks, and does nothing more."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
 
     def kill(self) -> None:
         """Send SIGKILL, and wait for the end."""

@@ -130,9 +130,11 @@ def test_sigterm_saves_a_checkpoint(home: Path) -> None:
 def test_run_is_resumed_by_one_process(home: Path) -> None:
     first = start(home, *train_command(home))
     wait_for_step(home, 2, first)
+    first.hold()  # it must not end before the second one begins
     second = start(home, "resume", "prices")
     assert second.wait(LONG_S) == 1
     assert f"trains run {find_run(home, 'prices').folder.name}" in second.output()
+    assert first.exit_code is None
     first.kill()
 
 
