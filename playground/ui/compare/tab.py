@@ -40,6 +40,8 @@ def compare_tab(
         **bind(handlers.ask, parts),
         inputs=[parts.question, parts.comparison, parts.blind, parts.count, parts.tags],
         inputs_kwargs=lane_inputs(parts.lanes),
+        # The box is open again a moment before the stream ends: what is asked in it is asked then.
+        trigger_mode="always_last",
         **STREAM,
     )
     asking.failure(**bind(handlers.reset_inputs, parts), inputs=None, **UNQUEUED)
