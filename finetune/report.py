@@ -5,8 +5,9 @@ How it is printed is the command's and the page's business.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 from finetune.data.dataset import Dataset, fitting_lengths
 from finetune.data.findings import Finding, grouped
@@ -65,7 +66,7 @@ class DataReport:
     """Of the rows whose language was guessed: of large files a part."""
     lengths: tuple[Bin, ...]
     steps: int
-    seconds: float
+    seconds: float = 0.0
     """Estimated duration of the training on this machine."""
 
     @property
@@ -100,10 +101,23 @@ class DataReport:
 
 
 def report(dataset: Dataset, recipe: Recipe) -> DataReport:
-    """Count what a run of this recipe would see of a data set; reads no text and no token."""
+    """Count what a run of this recipe would see of a data set, and estimate how long it takes;
+    reads no text and no token."""
+    return with_seconds(count_rows(dataset, dataset.summaries(), recipe), recipe, dataset.home)
+
+
+def with_seconds(counted: DataReport, recipe: Recipe, home: Path) -> DataReport:
+    """The same with the estimated duration."""
     from finetune.training.duration import estimated_seconds  # imports torch
 
-    summaries = dataset.summaries()
+    if not counted.num_trained:
+        return counted
+    each = counted.tokens / counted.num_trained
+    return replace(counted, seconds=estimated_seconds(recipe, counted.steps, each, home=home))
+
+
+def count_rows(dataset: Dataset, summaries: Sequence[RowSummary], recipe: Recipe) -> DataReport:
+    """The report without ``seconds``, for which torch is needed."""
     rows = [row for row in summaries if not dataset.is_evaluation(row)]
     fitting = [fitting_lengths(row, recipe.max_length) for row in rows]
     lengths = [length for row in fitting for length, _ in row]
@@ -146,7 +160,6 @@ def report(dataset: Dataset, recipe: Recipe) -> DataReport:
         languages=dict(Counter(row.language for row in rows if row.language).most_common()),
         lengths=tuple(_histogram(lengths)),
         steps=num_steps(recipe, lengths),
-        seconds=estimated_seconds(recipe, lengths, home=dataset.home),
     )
 
 

@@ -10,18 +10,21 @@ import json
 from finetune.data.training_row import PlainText, Preference, TrainingRow, UnpairedPreference
 from playground.protocol import Message
 
+_AS_TEXT = json.JSONEncoder(ensure_ascii=False)
+_AS_SORTED_TEXT = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+
 
 def prompt_text(row: TrainingRow) -> str:
     """Return the prompt of a row: the text that decides its side."""
     if isinstance(row, PlainText):
         return row.text
     prompt = [message for message in row.messages if message.role in ("system", "user")]
-    return json.dumps([[message.role, message.content] for message in prompt], ensure_ascii=False)
+    return _AS_TEXT.encode([[message.role, message.content] for message in prompt])
 
 
 def whole_text(row: TrainingRow) -> str:
     """Return everything a row says, tools and answers included."""
-    return json.dumps(row.as_json(), ensure_ascii=False, sort_keys=True)
+    return _AS_SORTED_TEXT.encode(row.as_json())
 
 
 def spoken_text(row: TrainingRow) -> str:

@@ -11,13 +11,11 @@ is under way its log says how many seconds are left, from what its steps took.
 
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.methods import method_of
 from finetune.recipe import Recipe
-from finetune.training.schedule import num_steps
 from playground.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -33,10 +31,10 @@ MEASURED_TOKENS = 1024
 ROUNDS = 3
 
 
-def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | None = None) -> float:
-    """Estimate a run over examples of these lengths, in tokens; 0 if there are none."""
-    if not lengths:
-        return 0.0
+def estimated_seconds(
+    recipe: Recipe, steps: int, tokens_per_example: float, *, home: Path | None = None
+) -> float:
+    """Estimate a run of so many optimizer steps."""
     from finetune.training.plan import config_of  # these import torch
     from playground.models.config import choose_device, choose_dtype
     from playground.models.plan import count_parameters
@@ -49,7 +47,7 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     count = count_parameters(config)
     method = method_of(recipe)
     is_packed = method.uses_packing(recipe)
-    row_tokens = recipe.max_length if is_packed else sum(lengths) / len(lengths)
+    row_tokens = recipe.max_length if is_packed else tokens_per_example
     tokens = recipe.micro_batch_size * row_tokens
     passes = WITH_CHECKPOINTING if recipe.gradient_checkpointing else FORWARD_AND_BACKWARD
     rate = _measured_rate(config, choose_dtype(spec, count.total, device), device) * USED_SHARE
@@ -57,7 +55,7 @@ def estimated_seconds(recipe: Recipe, lengths: Sequence[int], *, home: Path | No
     micro_batch_s = (
         tokens * operations * count.linear / rate + config.num_hidden_layers * OVERHEAD_S
     )
-    return float(num_steps(recipe, lengths) * recipe.gradient_accumulation_steps * micro_batch_s)
+    return float(steps * recipe.gradient_accumulation_steps * micro_batch_s)
 
 
 def _measured_rate(
