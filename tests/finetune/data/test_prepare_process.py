@@ -1,6 +1,8 @@
 """Processes that prepare give what one process gives, and end when they are told to."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +19,16 @@ from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
 
 TOKENIZER = MistralTokenizer(EMBEDDED_FOLDER)
+COUNT = """
+import sys
+from pathlib import Path
+from finetune.data.dataset import Dataset
+from finetune.recipe import embedded_cpu
+from finetune.report import count_rows
+
+dataset = Dataset(Path(sys.argv[1]), Path(sys.argv[2]))
+print(count_rows(dataset, dataset.summaries(), embedded_cpu()).rows, "torch" in sys.modules)
+"""
 
 
 def write_rows(path: Path, number: int) -> Path:
@@ -55,6 +67,14 @@ def test_check_is_same_in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     stop.set()
     with pytest.raises(WorkStopped):
         check.check_rows(rows, recipe, stop)
+
+
+@pytest.mark.slow
+def test_rows_are_counted_without_torch(tmp_path: Path) -> None:
+    rows = prepare([write_rows(tmp_path / "rows.jsonl", 3000)], TOKENIZER, tmp_path)
+    counting = [sys.executable, "-c", COUNT, str(rows.folder), str(rows.home)]
+    counted = subprocess.run(counting, check=True, capture_output=True, text=True)
+    assert counted.stdout.split() == ["2999", "False"]
 
 
 @pytest.mark.slow
