@@ -55,7 +55,7 @@ MIB = 2**20
 
 
 class Memory(threading.Thread):
-    """The peak of what this process has since then, and all that it started, in bytes."""
+    """Peak memory in bytes: what this process took since, and the processes that it started."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
