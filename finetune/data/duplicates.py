@@ -2,7 +2,8 @@
 
 Near-duplicates are found by MinHash and banding (Broder 1997; Leskovec, Rajaraman and Ullman,
 Mining of Massive Datasets, chapter 3) over shingles of three words, and each candidate is checked
-by its exact Jaccard similarity. Knows texts only.
+by its exact Jaccard similarity. A hash function multiplies by an odd number and adds another,
+modulo 2^32 (Dietzfelbinger et al. 1997), which numpy does without dividing. Knows texts only.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ WORDS_AT_ONCE = 16_384
 _PRIME = (1 << 31) - 1
 IntArray = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
+HashArray = npt.NDArray[np.uint32]
 _NONE: IntArray = np.empty(0, np.int64)
 
 
@@ -62,7 +64,7 @@ class TextHashes:
     """Those of all texts, one text after the other; each text's own are sorted."""
     counts: IntArray
     """How many shingles each text has."""
-    signatures: Int32Array
+    signatures: HashArray
     """[texts, HASHES]"""
 
 
@@ -71,8 +73,8 @@ class TextHasher:
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        self._factors = rng.integers(1, _PRIME, HASHES)
-        self._shifts = rng.integers(0, _PRIME, HASHES)
+        self._factors = rng.integers(0, 1 << 32, HASHES, np.uint32) | np.uint32(1)
+        self._shifts = rng.integers(0, 1 << 32, HASHES, np.uint32)
         self._word_factors = rng.integers(1, _PRIME, SHINGLE)
         self._words: dict[str, int] = {}
 
@@ -86,7 +88,7 @@ class TextHasher:
         shingles = np.concatenate([_NONE, *(part for part, _ in parts)])
         counts = np.concatenate([_NONE, *(count for _, count in parts)])
         signatures = [self._signatures_of(*part) for part in parts]
-        empty = np.empty((0, HASHES), np.int32)
+        empty = np.empty((0, HASHES), np.uint32)
         return TextHashes(
             tuple(digests),
             shingles.astype(np.int32),
@@ -124,19 +126,12 @@ class TextHasher:
         unique = np.unique(texts[:last][is_within] << 31 | mixed[is_within])
         return unique & _PRIME, np.bincount(unique >> 31, minlength=len(ends))
 
-    def _signatures_of(self, shingles: IntArray, counts: IntArray) -> Int32Array:
-        """Return each text's smallest values of all hash functions: [texts, HASHES].
-
-        The remainder by a Mersenne prime is taken without dividing: high and low bits are added.
-        """
-        starts = np.cumsum(counts) - counts
-        signatures = np.empty((HASHES, len(counts)), np.int32)
+    def _signatures_of(self, shingles: IntArray, counts: IntArray) -> HashArray:
+        """Return each text's smallest values of all hash functions: [texts, HASHES]."""
+        starts, values = np.cumsum(counts) - counts, shingles.astype(np.uint32)
+        signatures = np.empty((HASHES, len(counts)), np.uint32)
         for at, (factor, shift) in enumerate(zip(self._factors, self._shifts, strict=True)):
-            values = shingles * factor + shift
-            values = (values & _PRIME) + (values >> 31)
-            folded = ((values & _PRIME) + (values >> 31)).astype(np.uint32)
-            remainders = np.minimum(folded, folded - np.uint32(_PRIME))  # wraps if it is smaller
-            signatures[at] = np.minimum.reduceat(remainders, starts)
+            signatures[at] = np.minimum.reduceat(values * factor + shift, starts)  # wraps
         return np.ascontiguousarray(signatures.T)
 
     def _hash(self, word: str) -> int:
@@ -156,7 +151,7 @@ class RepeatFinder:
         self._places: list[int] = []
         self._shingles: list[Int32Array] = []
         self._counts: list[IntArray] = []
-        self._signatures: list[Int32Array] = []
+        self._signatures: list[HashArray] = []
 
     def add(self, texts: TextHashes) -> None:
         """Add the next texts."""
@@ -212,7 +207,7 @@ class RepeatFinder:
 class _Texts:
     """Texts that repeat no other word for word."""
 
-    def __init__(self, signatures: Int32Array, shingles: Int32Array, counts: IntArray) -> None:
+    def __init__(self, signatures: HashArray, shingles: Int32Array, counts: IntArray) -> None:
         self.signatures = signatures
         self._shingles = shingles
         self._ends = np.cumsum(counts)
@@ -224,7 +219,7 @@ class _Texts:
         return self._shingles[end - self._counts[at] : end]
 
 
-def _groups(band: Int32Array) -> Iterator[IntArray]:
+def _groups(band: HashArray) -> Iterator[IntArray]:
     """Yield the places of equal rows, each group in order."""
     keys = np.ascontiguousarray(band).view(np.int64).T
     order = np.lexsort(keys)

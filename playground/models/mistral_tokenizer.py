@@ -210,7 +210,9 @@ class MistralTokenizer:
             raise InvalidRequest("messages.content", "this template has no text beside calls")
         if len(answer.tool_calls) > 1 and version.max_results == 1:
             raise InvalidRequest("messages.tool_calls", "this template has one call an answer")
-        held = answer if self._thinking else replace(answer, reasoning="")
+        held = answer
+        if answer.reasoning and not self._thinking:
+            held = replace(answer, reasoning="")
         if not (held.content or held.tool_calls or held.reasoning):
             return sorted(self.end_ids)
         last = self._normalized_answer(held)
