@@ -68,6 +68,16 @@ class TextHashes:
     """[texts, HASHES]"""
 
 
+class _WordHashes(dict[str, int]):
+    """The hash of each word that was asked for."""
+
+    def __missing__(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
+        value = int.from_bytes(digest, "big") % _PRIME
+        self[word] = value
+        return value
+
+
 class TextHasher:
     """Hashes texts for a `RepeatFinder`; the same texts give the same hashes in every process."""
 
@@ -76,7 +86,7 @@ class TextHasher:
         self._factors = rng.integers(0, 1 << 32, HASHES, np.uint32) | np.uint32(1)
         self._shifts = rng.integers(0, 1 << 32, HASHES, np.uint32)
         self._word_factors = rng.integers(1, _PRIME, SHINGLE)
-        self._words: dict[str, int] = {}
+        self._words = _WordHashes()
 
     def hash(self, texts: Sequence[str]) -> TextHashes:
         """Return the hashes of texts, in their order."""
@@ -104,7 +114,7 @@ class TextHasher:
         for text in texts:
             if len(self._words) > KNOWN_WORDS:
                 self._words.clear()
-            of_text = [self._words.get(word) or self._hash(word) for word in words(text)]
+            of_text = [*map(self._words.__getitem__, words(text))]
             hashes += of_text
             hashes += [0] * (SHINGLE - len(of_text))
             ends.append(len(hashes))
@@ -133,12 +143,6 @@ class TextHasher:
         for at, (factor, shift) in enumerate(zip(self._factors, self._shifts, strict=True)):
             signatures[at] = np.minimum.reduceat(values * factor + shift, starts)  # wraps
         return np.ascontiguousarray(signatures.T)
-
-    def _hash(self, word: str) -> int:
-        digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
-        value = int.from_bytes(digest, "big") % _PRIME
-        self._words[word] = value
-        return value
 
 
 class RepeatFinder:

@@ -5,6 +5,7 @@ before rendering, so that nothing a user writes becomes a control token.
 """
 
 import hashlib
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -89,6 +90,7 @@ class TemplateTokenizer:
         self._sentinel_ids = self._find_sentinel_ids()
         self._template = str(tokenizer.chat_template or "")
         self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
+        self._last_prompt: tuple[tuple[object, ...], str] = ((None,), "")
 
     def __reduce__(self) -> tuple[type["TemplateTokenizer"], tuple[Path, tuple[int, ...]]]:
         """Another process reads the folder again."""
@@ -177,10 +179,13 @@ class TemplateTokenizer:
         if reserved:
             problem = f"{', '.join(sorted(reserved))} cannot be set this way"
             raise InvalidRequest("chat_template_kwargs", problem)
-        text = self._render_text(
-            messages, tools, continue_final=continue_final, variables=variables
-        )
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+        if variables or continue_final:
+            text = self._render_text(
+                messages, tools, continue_final=continue_final, variables=variables
+            )
+        else:
+            text = self._prompt_text(messages, tools)
+        return self._encoded(text)
 
     def render_answer(
         self, answer: Message, messages: Sequence[Message] = (), tools: Sequence[Tool] = ()
@@ -189,15 +194,30 @@ class TemplateTokenizer:
 
         Raises `InvalidRequest` if the template does not render the answer right after the prompt.
         """
-        prompt = self._render_text(messages, tools)
+        prompt = self._prompt_text(messages, tools)
         conversation = self._render_text((*messages, answer), tools, prompts_answer=False)
         if not conversation.startswith(prompt):
             raise InvalidRequest(
                 "messages", "the chat template does not render an answer right after its prompt"
             )
-        ids = list(self._backend.encode(conversation[len(prompt) :], add_special_tokens=False).ids)
+        ids = self._encoded(conversation[len(prompt) :])
         ends = [index for index, token in enumerate(ids) if token in self._end_ids]
         return ids[: ends[0] + 1] if ends else [*ids, min(self._end_ids)]
+
+    def _prompt_text(self, messages: Sequence[Message], tools: Sequence[Tool]) -> str:
+        """Render a prompt; the last one is kept, because training renders an answer right after its
+        prompt. It is known by the same objects: equal tools may be rendered otherwise (1 and true).
+        """
+        asked = (*messages, *tools)
+        last, text = self._last_prompt
+        if len(last) != len(asked) or not all(map(operator.is_, last, asked)):
+            text = self._render_text(messages, tools)
+            self._last_prompt = asked, text
+        return text
+
+    def _encoded(self, text: str) -> list[int]:
+        """Return token ids, without the places in the text that `encode` finds for each."""
+        return list(self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 
     def _render_text(
         self,
