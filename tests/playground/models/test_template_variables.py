@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from playground.errors import InvalidRequest
-from playground.protocol import Message
+from playground.protocol import Message, Tool
 from tests.playground.models.template_folder import write_template_tokenizer
 
 PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
@@ -47,3 +47,12 @@ def test_a_variable_makes_no_control_token(tmp_path: Path) -> None:
 def test_what_other_fields_say_is_no_variable(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{name} cannot be set this way"):
         rendered(tmp_path, PLAIN, ADA, **{name: "x"})
+
+
+def test_equal_tools_are_rendered_as_written(tmp_path: Path) -> None:
+    tokenizer = write_template_tokenizer(tmp_path, "{{ tools | tojson }}")
+    lamp, switch = (Tool("lamp", parameters={"const": value}) for value in (1, True))
+    assert lamp == switch
+    first, second = (tokenizer.render([ADA], [tool]) for tool in (lamp, switch))
+    assert b'"const": 1' in b"".join(map(tokenizer.token_bytes, first))
+    assert b'"const": true' in b"".join(map(tokenizer.token_bytes, second))
