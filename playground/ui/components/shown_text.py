@@ -33,7 +33,12 @@ LATEX: Final = tuple(
 """The signs around formulas, for ``latex_delimiters``: Gradio looks for them in code, too, where
 signs are left as they are."""
 
-_TYPED = {code: PLANE + code for code in range(128) if not chr(code).isalnum()}
+_STX_ETX = (2, 3)
+_TYPED = {
+    code: PLANE + code
+    for code in range(128)
+    if not chr(code).isalnum() and code not in _STX_ETX  # typed ones must not begin a byline
+}
 _MARKUP = re.compile(r"[<&]|!(?=\[)")
 _TASK = re.compile(r"(?m)^(?P<before>\s*(?:[-*+]|\d+[.)])\s+)\[(?P<mark>[ xX])\](?P<after>(?=\s))")
 _FOOTNOTE = re.compile(r"(?P<before>)\[(?P<mark>\^[^\]\s]+)\](?P<after>:?)")

@@ -1,7 +1,7 @@
 """Texts on their way to the page, and back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playground.ui.components.shown_text import FORMULA, PLANE, as_markdown, as_typed, spoken
@@ -11,6 +11,7 @@ MARKED = st.text(st.sampled_from("a <>&!`$~\\[]()\n*x1"), max_size=60)
 
 
 @given(ANY_TEXT | MARKED)
+@example("\x02not a byline\x03")
 def test_shown_text_comes_back_whole(text: str) -> None:
     assert spoken(as_markdown(text, "a model")) == text
     assert spoken(as_typed(text)) == text
