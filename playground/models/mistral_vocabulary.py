@@ -90,8 +90,8 @@ class TekkenVocabulary:
         tokenizer.encode = self._encode  # type: ignore[method-assign]
 
     def _encode(self, s: str, bos: bool, eos: bool) -> list[int]:
-        """Encode as mistral-common's method does, which looks the offset up anew for each token: 50 µs
-        for 88 tokens, here 41 (mistral-common 1.13)."""
+        """Encode as mistral-common's method does, which looks the offset up anew for each token:
+        50 µs for 88 tokens, here 41 (mistral-common 1.13)."""
         offset = self._offset
         tokens = [token + offset for token in self._model.encode(s)]
         if bos:
