@@ -34,7 +34,7 @@ from playground.models.tokenizer import ChatTokenizer
 
 BatchMap = Callable[[Iterator[RecordBatch]], Iterator[tuple[RecordBatch, PreparedBatch]]]
 """Prepares batches, and yields them in their order."""
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """Raise it whenever the same file would give other rows, tokens or columns than before."""
 RENDERERS = ("mistral-common", "transformers")
 """Packages whose version decides how a conversation becomes tokens."""

@@ -22,6 +22,7 @@ from playground.errors import InvalidRequest, UnsupportedModel
 from playground.models.call_formats import CallFormatName
 from playground.models.conversation import nearest_forms, renderable
 from playground.models.tokenizer import Detokenizer, Thinking, name_in_text
+from playground.models.word_cache import Encode, word_by_word
 from playground.protocol import Message, Tool
 from playground.protocol.json_types import Json, parse_json
 
@@ -73,6 +74,8 @@ class TemplateTokenizer:
             raise UnsupportedModel(f"{folder} has no fast tokenizer (tokenizer.json)")
         self._tokenizer = tokenizer
         self._backend: Tokenizer = tokenizer.backend_tokenizer
+        self._backend.no_truncation()  # a training may have left both in tokenizer.json
+        self._backend.no_padding()
         self._end_ids = frozenset(end_ids) | (
             {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else frozenset()
         )
@@ -87,6 +90,7 @@ class TemplateTokenizer:
         ids: set[int] = set(tokenizer.get_vocab().values())
         self._vocabulary_size = max(ids, default=-1) + 1
         self._unused_ids = frozenset(range(self._vocabulary_size)) - ids
+        self._encode_text: Encode = self._encode_whole
         self._sentinel_ids = self._find_sentinel_ids()
         self._template = str(tokenizer.chat_template or "")
         self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
@@ -162,6 +166,11 @@ class TemplateTokenizer:
         """Hash of the chat template."""
         return self._template_hash
 
+    def remember_words(self) -> None:
+        """Do so for byte-level vocabularies; others put a space before each text."""
+        if self._is_byte_level:
+            self._encode_text = word_by_word(self._encode_whole)
+
     def render(
         self,
         messages: Sequence[Message],
@@ -185,7 +194,7 @@ class TemplateTokenizer:
             )
         else:
             text = self._prompt_text(messages, tools)
-        return self._encoded(text)
+        return self._encode_text(text)
 
     def render_answer(
         self, answer: Message, messages: Sequence[Message] = (), tools: Sequence[Tool] = ()
@@ -200,7 +209,7 @@ class TemplateTokenizer:
             raise InvalidRequest(
                 "messages", "the chat template does not render an answer right after its prompt"
             )
-        ids = self._encoded(conversation[len(prompt) :])
+        ids = self._encode_text(conversation[len(prompt) :])
         ends = [index for index, token in enumerate(ids) if token in self._end_ids]
         return ids[: ends[0] + 1] if ends else [*ids, min(self._end_ids)]
 
@@ -215,7 +224,7 @@ class TemplateTokenizer:
             self._last_prompt = asked, text
         return text
 
-    def _encoded(self, text: str) -> list[int]:
+    def _encode_whole(self, text: str) -> list[int]:
         """Return token ids, without the places in the text that `encode` finds for each."""
         return list(self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 
 from playground.errors import InvalidRequest
+from playground.models.template_tokenizer import TemplateTokenizer
 from playground.protocol import Message, Tool
 from tests.playground.models.template_folder import write_template_tokenizer
 
@@ -56,3 +58,13 @@ def test_equal_tools_are_rendered_as_written(tmp_path: Path) -> None:
     first, second = (tokenizer.render([ADA], [tool]) for tool in (lamp, switch))
     assert b'"const": 1' in b"".join(map(tokenizer.token_bytes, first))
     assert b'"const": true' in b"".join(map(tokenizer.token_bytes, second))
+
+
+def test_truncation_of_a_training_is_forgotten(tmp_path: Path) -> None:
+    whole = write_template_tokenizer(tmp_path, PLAIN).render([Message("user", "long " * 50)])
+    file = tmp_path / "tokenizer.json"
+    saved = Tokenizer.from_file(str(file))
+    saved.enable_truncation(16)
+    saved.enable_padding(length=64)
+    saved.save(str(file))
+    assert TemplateTokenizer(tmp_path).render([Message("user", "long " * 50)]) == whole
