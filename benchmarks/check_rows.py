@@ -3,9 +3,8 @@
     python -m benchmarks.check_rows --megabytes 100
     python -m benchmarks.check_rows --megabytes 100 --tokenizer FOLDER
 
-The tokenizer is the embedded model's unless ``--tokenizer`` names a folder with another
-``tekken.json``. The embedded one joins most words from several tokens, of which it has 3,552, and
-that takes a third of the check; Mistral's own 131,072 tokens have most words whole.
+The tokenizer is the embedded model's unless ``--tokenizer`` names a model's folder, of which only
+the tokenizer's files are read.
 
 Writes invented rows, prepares and checks them with the calls of a job and of `finetune check`:
 first alone, for seconds and memory; then so many as ``--beside`` says while a server in a process
@@ -40,7 +39,8 @@ from finetune.child_process import NICENESS
 from finetune.data.dataset import PROCESS_BYTES, PrepareHooks, prepare
 from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
-from playground.models.mistral_tokenizer import MistralTokenizer
+from playground.models.loader import load_tokenizer
+from playground.models.tokenizer import ChatTokenizer
 
 SERVE = "from playground.cli import main; main()"
 COMMAND = (sys.executable, "-c", SERVE, "--model", "embedded", "--port", "0")
@@ -152,18 +152,18 @@ class Pauses:
         """Print a count."""
         now = time.monotonic()
         self.longest, self.last = max(self.longest, now - self.last), now
-        print(f"\r{rows:,} rows", end="", flush=True)
+        print(f"\r{rows:,} rows", end="", flush=True, file=sys.stderr)
 
 
-def check(file: Path, home: Path, tokenizer: MistralTokenizer, pauses: Pauses) -> CheckedRows:
+def check(file: Path, home: Path, tokenizer: ChatTokenizer, pauses: Pauses) -> CheckedRows:
     """Prepare and check as a job does."""
     hooks = PrepareHooks(pauses.count, niceness=NICENESS)
     dataset = prepare([file], tokenizer, home, hooks=hooks)
-    print("\r", end="")
+    print("\r", end="", file=sys.stderr)
     return check_rows(dataset, embedded_cpu(), niceness=NICENESS)
 
 
-def check_alone(folder: Path, size: int, tokenizer: MistralTokenizer) -> None:
+def check_alone(folder: Path, size: int, tokenizer: ChatTokenizer) -> None:
     """Print what the check takes with nothing beside it."""
     file = folder / "rows.jsonl"
     rows = write_rows(file, size)
@@ -181,7 +181,7 @@ def check_alone(folder: Path, size: int, tokenizer: MistralTokenizer) -> None:
     print(f"longest time without a new count of rows: {pauses.longest:.1f} s")
 
 
-def check_beside_chat(folder: Path, size: int, tokenizer: MistralTokenizer) -> None:
+def check_beside_chat(folder: Path, size: int, tokenizer: ChatTokenizer) -> None:
     """Print what a chat notices of a check."""
     file = folder / "beside.jsonl"
     rows = write_rows(file, size)
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--beside", type=float, help="megabytes beside a chat; a tenth, at most 10")
     parser.add_argument("--tokenizer", type=Path, default=EMBEDDED_FOLDER, metavar="FOLDER")
     arguments = parser.parse_args()
-    tokenizer = MistralTokenizer(arguments.tokenizer)
+    tokenizer = load_tokenizer(arguments.tokenizer)
     import_module("finetune.training.plan")  # with torch and transformers
     beside = arguments.beside or min(10.0, arguments.megabytes / 10)
     with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,7 @@ def _check(dataset: Dataset, recipe: Recipe) -> CheckedRows:
     of_evaluation: list[RowError] = []
     for file, found in zip(dataset.manifest.files, by_file, strict=True):
         (of_evaluation if file.is_evaluation else errors).extend(found)
-    checked = count_rows(dataset, summaries, recipe)
+    checked = count_rows(dataset, summaries, [*errors, *of_evaluation], recipe)
     unread = sum(error.code in ("unreadable", "format") for error in errors)
     rows = checked.rows + unread
     return CheckedRows(checked, rows, _left_out(errors), _left_out(of_evaluation))

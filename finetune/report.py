@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from finetune.data.dataset import Dataset, fitting_lengths
-from finetune.data.findings import Finding, grouped
+from finetune.data.dataset import Dataset, Fitting, Split, fitting_lengths
+from finetune.data.findings import Finding, RowError, grouped
 from finetune.data.storage import RowSummary
 from finetune.methods import method_of
 from finetune.methods.base import method_problem
@@ -103,7 +103,10 @@ class DataReport:
 def report(dataset: Dataset, recipe: Recipe) -> DataReport:
     """Count what a run of this recipe would see of a data set, and estimate how long it takes;
     reads no text and no token."""
-    return with_seconds(count_rows(dataset, dataset.summaries(), recipe), recipe, dataset.home)
+    summaries = dataset.summaries()
+    errors = dataset.errors(summaries, recipe.max_length)
+    counted = count_rows(dataset, summaries, errors, recipe)
+    return with_seconds(counted, recipe, dataset.home)
 
 
 def with_seconds(counted: DataReport, recipe: Recipe, home: Path) -> DataReport:
@@ -116,20 +119,23 @@ def with_seconds(counted: DataReport, recipe: Recipe, home: Path) -> DataReport:
     return replace(counted, seconds=estimated_seconds(recipe, counted.steps, each, home=home))
 
 
-def count_rows(dataset: Dataset, summaries: Sequence[RowSummary], recipe: Recipe) -> DataReport:
-    """The report without ``seconds``, for which torch is needed."""
-    rows = [row for row in summaries if not dataset.is_evaluation(row)]
-    fitting = [fitting_lengths(row, recipe.max_length) for row in rows]
+def count_rows(
+    dataset: Dataset, summaries: Sequence[RowSummary], errors: Sequence[RowError], recipe: Recipe
+) -> DataReport:
+    """The report without ``seconds``, for which torch is needed; ``errors`` are those of
+    `Dataset.errors`."""
+    fitting_of_all = [fitting_lengths(row, recipe.max_length) for row in summaries]
+    split = dataset.split(summaries, recipe)
+    rows = [row for row in summaries if not dataset.is_evaluation(row)]  # the others come last
+    fitting = fitting_of_all[: len(rows)]
     lengths = [length for row in fitting for length, _ in row]
     pairs = sum(len(f) for row, f in zip(rows, fitting, strict=True) if row.kind == "preference")
     labels = [
         row.label for row, f in zip(rows, fitting, strict=True) if f and row.label is not None
     ]
-    errors = dataset.errors(summaries, recipe.max_length)
-    split = dataset.split(summaries, recipe)
     held_out_prompts = {summaries[place].prompt for place in split.eval}
     repeats = dataset.manifest.repeats
-    problems = _problems(dataset, summaries, recipe)
+    problems = _problems(dataset, summaries, fitting_of_all, split, recipe)
     return DataReport(
         formats=dataset.manifest.formats,
         rows=len(rows),
@@ -163,23 +169,27 @@ def count_rows(dataset: Dataset, summaries: Sequence[RowSummary], recipe: Recipe
     )
 
 
-def _problems(dataset: Dataset, summaries: Sequence[RowSummary], recipe: Recipe) -> tuple[str, ...]:
+def _problems(
+    dataset: Dataset,
+    summaries: Sequence[RowSummary],
+    fitting: Sequence[Fitting],
+    split: Split,
+    recipe: Recipe,
+) -> tuple[str, ...]:
     """Find what stops a training, before any base is loaded."""
-    fitting = [row for row in summaries if fitting_lengths(row, recipe.max_length)]
     method = method_of(recipe)
-    wrong = method_problem(method, [row.kind for row in fitting])
+    used = [(row, f) for row, f in zip(summaries, fitting, strict=True) if f]
+    wrong = method_problem(method, [row.kind for row, _ in used])
     problems = [wrong] if wrong else []
-    trained = [row for row in fitting if not dataset.is_evaluation(row)]
-    if not any(sum(row.num_trained) for row in trained):
+    trained = [row for row, _ in used if not dataset.is_evaluation(row)]
+    if not any(any(row.num_trained) for row in trained):
         problems.append("no token of these rows would be trained")
     elif not wrong:
-        split = dataset.split(summaries, recipe)
-        left = [summaries[place] for place in split.train]
-        labels = [row.label for row in left if fitting_lengths(row, recipe.max_length)]
+        labels = [summaries[place].label for place in split.train if fitting[place]]
         if problem := method.problem(recipe, labels):
             problems.append(problem)
     for file in dataset.manifest.files:
-        if file.is_evaluation and len(fitting) == len(trained):
+        if file.is_evaluation and len(used) == len(trained):
             problems.append(f"no row of the evaluation file {file.name} can be used")
     return tuple(problems)
 

@@ -198,8 +198,12 @@ class Dataset:
         )
 
 
-def fitting_lengths(row: RowSummary, max_length: int) -> list[tuple[int, int]]:
-    """Length and trained tokens of each example that fits, as `Dataset.select` would cut them."""
+Fitting = Sequence[tuple[int, int]]
+"""Length and trained tokens of each example of a row that fits."""
+
+
+def fitting_lengths(row: RowSummary, max_length: int) -> Fitting:
+    """Return what fits of a row, as `Dataset.select` would cut it."""
     if row.kind == "text":
         return [(n, n) for length in row.lengths for n in cut_lengths(length, max_length)]
     both = zip(row.lengths, row.num_trained, strict=True)
@@ -255,17 +259,17 @@ def prepare(
         shutil.rmtree(folder, ignore_errors=True)
         paths = [*files, *([evaluation] if evaluation else [])]
         with suppress(FileExistsError), atomic_folder(folder) as new:  # made by another meanwhile
-            work = PrepareWork(new, paths, described, tokenizer, dict(columns), hooks.niceness)
-            _write(work, hooks)
+            work = PrepareWork(new, paths, described, dict(columns), hooks.niceness)
+            _write(work, tokenizer, hooks)
             if describe_files(files, evaluation) != described:
                 raise InvalidSettings("a file of rows changed while it was read; try again")
         dataset = Dataset(folder, home)
     return dataset
 
 
-def _write(work: PrepareWork, hooks: PrepareHooks) -> None:
+def _write(work: PrepareWork, tokenizer: ChatTokenizer, hooks: PrepareHooks) -> None:
     if sum(path.stat().st_size for path in work.paths) >= PROCESS_BYTES:
-        write_in_process(work, hooks.on_rows, hooks.stop_event)
+        write_in_process(work, tokenizer, hooks.on_rows, hooks.stop_event)
         return
 
     def check_stop() -> None:
@@ -276,7 +280,7 @@ def _write(work: PrepareWork, hooks: PrepareHooks) -> None:
         work.folder,
         work.paths,
         work.files,
-        lambda batches: prepare_here(batches, work.tokenizer, work.columns, check_stop),
+        lambda batches: prepare_here(batches, tokenizer, work.columns, check_stop),
         hooks.on_rows,
     )
 

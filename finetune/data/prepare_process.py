@@ -1,6 +1,7 @@
 """Prepares a data set in a process of its own, which prints how many rows are done."""
 
 import os
+import pickle
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ class PrepareWork:
     folder: Path
     paths: Sequence[Path]
     files: Sequence[SourceFile]
-    tokenizer: ChatTokenizer
     columns: Mapping[str, str]
     niceness: int
 
 
 def write_in_process(
     work: PrepareWork,
+    tokenizer: ChatTokenizer,
     on_rows: Callable[[int], None] | None,
     stop_event: threading.Event | None,
 ) -> None:
@@ -38,19 +39,21 @@ def write_in_process(
         if on_rows:
             on_rows(int(line))
 
-    run_child(MODULE, work, work.folder / ".log", on_line, stop_event)
+    # As bytes, because only the workers load it, which takes a second.
+    sent = work, pickle.dumps(tokenizer)
+    run_child(MODULE, sent, work.folder / ".log", on_line, stop_event)
 
 
 def main() -> None:
     """Write the data set that standard input describes."""
-    work = cast(PrepareWork, read_work())
+    work, tokenizer = cast(tuple[PrepareWork, bytes], read_work())
     os.nice(work.niceness)
     workers = num_workers()
     write_dataset(
         work.folder,
         work.paths,
         work.files,
-        lambda batches: prepare_in_processes(batches, work.tokenizer, work.columns, workers),
+        lambda batches: prepare_in_processes(batches, tokenizer, work.columns, workers),
         lambda rows: print(rows, flush=True),
     )
 

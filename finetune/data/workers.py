@@ -6,6 +6,8 @@ dies. Knows batches; knows no file.
 
 import gc
 import os
+import pickle
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -41,11 +43,12 @@ def prepare_here(
 
 def prepare_in_processes(
     batches: Iterator[RecordBatch],
-    tokenizer: ChatTokenizer,
+    tokenizer: bytes,
     columns: Mapping[str, str],
     workers: int,
 ) -> Prepared:
-    """Prepare batches in so many processes; each has one batch at a time.
+    """Prepare batches in so many processes; each has one batch at a time, and the pickled
+    tokenizer.
 
     Raises `RequestFailed` if a process ends before its work.
     """
@@ -87,9 +90,15 @@ def _received(pipe: Connection) -> PreparedBatch:
     return prepared
 
 
-def _work(pipe: Connection, tokenizer: ChatTokenizer, columns: Mapping[str, str]) -> None:
-    """Prepare batches until the pipe is closed: the whole life of a worker process."""
+def _work(pipe: Connection, pickled: bytes, columns: Mapping[str, str]) -> None:
+    """Prepare batches until the pipe is closed: the whole life of a worker process.
+
+    transformers' tokenizers do without torch, which would take each worker 290 MB and two seconds.
+    """
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    tokenizer: ChatTokenizer = pickle.loads(pickled)
     gc.freeze()
+    tokenizer.remember_words()
     worker = BatchWorker(tokenizer, columns)
     while True:
         try:

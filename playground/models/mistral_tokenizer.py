@@ -46,6 +46,7 @@ from playground.protocol import Message, Tool
 OpenAIMessage: TypeAlias = dict[str, Any]
 """As mistral-common's `ChatCompletionRequest.from_openai` takes it."""
 THINK_TOKENS = ("<THINK>", "</THINK>")
+TURNS = ("user", "assistant")
 NO_ID = "null"
 """The id of a call that is learned, in mistral-common's words: it is not rendered."""
 CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
@@ -81,6 +82,7 @@ class MistralTokenizer:
         self._blank: ChatCompletionRequest[ChatMessage] = ChatCompletionRequest.model_construct(
             messages=[]
         )
+        self._blank_instruct: InstructRequest[Any, Any] = InstructRequest(messages=[])
         self._control_tokens = control_names(tokenizer)
         self._id_of = {name: token for token, name in self._control_tokens.items()}
         self._thinking = self._find_thinking()
@@ -156,6 +158,10 @@ class MistralTokenizer:
     def template_hash(self) -> str:
         """Hash of the file, whose version decides the template."""
         return self._template_hash
+
+    def remember_words(self) -> None:
+        """Do so for Tekken's vocabularies."""
+        self._vocabulary.remember_words()
 
     def render(
         self,
@@ -270,6 +276,9 @@ class MistralTokenizer:
         """Return mistral-common's request. Raises `InvalidRequest`."""
         names = {call.id: call.name for message in conversation for call in message.tool_calls}
         try:
+            if self._is_normal(conversation, tools):
+                messages = _plain_messages(conversation, continue_final=continue_final)
+                return self._blank_instruct.model_copy(update={"messages": messages})
             if tools or settings or not all(map(_is_plain, conversation)):
                 request = ChatCompletionRequest.from_openai(
                     messages=[self._openai(message, names) for message in conversation],
@@ -290,16 +299,24 @@ class MistralTokenizer:
             raise InvalidRequest("messages", str(error)) from error
         return normalized
 
+    def _is_normal(self, conversation: Sequence[Message], tools: Sequence[Tool]) -> bool:
+        """Whether mistral-common's normalizer would change nothing: plain questions and answers in
+        turn. It takes as long as tokenizing."""
+        return (
+            not tools
+            and self._settings is None
+            and all(
+                message.role == TURNS[place % 2] and message.content and _is_plain(message)
+                for place, message in enumerate(conversation)
+            )
+        )
+
     def _plain_request(
         self, messages: Sequence[Message], *, continue_final: bool
     ) -> ChatCompletionRequest[ChatMessage]:
         """Return mistral-common's request of plain text, without its conversion from OpenAI's form
         and without setting its defaults anew, which take as long as tokenizing."""
-        last = len(messages) - 1
-        plain = [
-            _plain_message(message, is_prefix=continue_final and place == last)
-            for place, message in enumerate(messages)
-        ]
+        plain = _plain_messages(messages, continue_final=continue_final)
         return self._blank.model_copy(update={"messages": plain})
 
     def _openai(self, message: Message, names: Mapping[str, str]) -> OpenAIMessage:
@@ -351,6 +368,14 @@ def _no_text(*_: object, **__: object) -> str:
 
 def _is_plain(message: Message) -> bool:
     return not (message.tool_calls or message.reasoning or message.role == "tool")
+
+
+def _plain_messages(messages: Sequence[Message], *, continue_final: bool) -> list[ChatMessage]:
+    last = len(messages) - 1
+    return [
+        _plain_message(message, is_prefix=continue_final and place == last)
+        for place, message in enumerate(messages)
+    ]
 
 
 def _plain_message(message: Message, *, is_prefix: bool) -> ChatMessage:

@@ -102,6 +102,12 @@ class ChatTokenizer(Protocol):
         """Hash of the chat template, by which an adapter is checked against its base."""
         ...
 
+    def remember_words(self) -> None:
+        """Remember the tokens of words from now on, which makes many short texts faster to encode
+        and takes some 30 MB; what is encoded stays the same.
+        """
+        ...
+
     def render(
         self,
         messages: Sequence[Message],

@@ -27,7 +27,7 @@ from finetune.recipe import embedded_cpu
 from finetune.report import count_rows
 
 dataset = Dataset(Path(sys.argv[1]), Path(sys.argv[2]))
-print(count_rows(dataset, dataset.summaries(), embedded_cpu()).rows, "torch" in sys.modules)
+print(count_rows(dataset, dataset.summaries(), (), embedded_cpu()).rows, "torch" in sys.modules)
 """
 
 

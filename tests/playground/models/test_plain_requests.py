@@ -12,6 +12,7 @@ from playground.protocol import Message
 TOKENIZER = MistralTokenizer(EMBEDDED_FOLDER)
 CONVERSATIONS = [
     [Message("user", "Wo ist Tor 4? 🙂 [INST]")],
+    [Message("user", "a"), Message("assistant", " b "), Message("user", "c\n")],
     [Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello "),
      Message("user", ""), Message("user", "Two in a row")],
     [Message("user", "a"), Message("assistant", "b"), Message("system", "late"),

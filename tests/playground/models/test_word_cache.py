@@ -1,0 +1,87 @@
+"""Remembered words give the tokens that whole texts give, with every kind of vocabulary."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playground.models import word_cache
+from playground.models.catalogue import EMBEDDED_FOLDER
+from playground.models.loader import load_tokenizer
+from playground.models.tokenizer import ChatTokenizer
+from playground.protocol import Message
+from tests.playground.models.families import FAMILIES, TEKKEN, write_family
+
+WORDS = "the of New a I end ends. isn't (so x=1 12.5 Über café naïve 你好 🙂 <s> [INST] \u0301 \x02"
+SPACES = (" ", " ", " ", "  ", "\n", "\t", "\u00a0", "")
+TEXTS = st.lists(st.tuples(st.sampled_from(WORDS.split(" ")), st.sampled_from(SPACES))).map(
+    lambda parts: "".join(word + space for word, space in parts)
+)
+
+
+@cache
+def pair(family: str, folder: Path) -> tuple[ChatTokenizer, ChatTokenizer]:
+    """The family's tokenizer as it is, and one that remembers words."""
+    if family != "embedded":
+        write_family(folder, family)
+    plain, remembering = load_tokenizer(folder), load_tokenizer(folder)
+    remembering.remember_words()
+    return plain, remembering
+
+
+@pytest.mark.parametrize("family", ["embedded", TEKKEN, *FAMILIES])
+def test_remembered_words_change_no_token(
+    family: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    is_embedded = family == "embedded"
+    folder = EMBEDDED_FOLDER if is_embedded else tmp_path_factory.mktemp(family, numbered=False)
+    plain, remembering = pair(family, folder)
+
+    @given(TEXTS)
+    def check(text: str) -> None:
+        messages = [Message("user", text or "?")]
+        assert remembering.render(messages) == plain.render(messages)
+        answer = Message("assistant", text or "?")
+        assert remembering.render_answer(answer, messages) == plain.render_answer(answer, messages)
+
+    check()
+
+
+def test_joined_words_are_not_parted() -> None:
+    def encode(text: str) -> list[int]:
+        return [ord(letter) for letter in text.replace("of the", "\x01")]
+
+    assert word_cache.word_by_word(encode) is encode
+
+
+def test_few_words_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+
+    def encode(text: str) -> list[int]:
+        encoded.append(text)
+        return [*text.encode()]
+
+    monkeypatch.setattr(word_cache, "KNOWN_WORDS", 2)
+    remembering = word_cache.word_by_word(encode)
+    encoded.clear()
+    assert bytes(remembering("one two two two three four")) == b"one two two two three four"
+    assert encoded == ["one", " two", " three", " four"]
+    encoded.clear()
+    remembering("one two four")
+    assert encoded == [" two"]
+
+
+def test_long_text_without_words_is_encoded_whole() -> None:
+    encoded: list[str] = []
+
+    def encode(text: str) -> list[int]:
+        encoded.append(text)
+        return [*text.encode()]
+
+    remembering = word_cache.word_by_word(encode)
+    encoded.clear()
+    code = "x" * 200 + " y"
+    assert bytes(remembering(code)).decode() == code
+    assert encoded == [code]
