@@ -28,7 +28,7 @@ from finetune.data.tokenize import TokenizedRow, length_of, tokenize_row
 from finetune.data.training_row import Conversation, Preference, TrainingRow, UnpairedPreference
 from playground.models.tokenizer import ChatTokenizer
 
-LANGUAGE_ROWS, LANGUAGE_STEP = 5000, 100
+LANGUAGE_ROWS, LANGUAGE_STEP = 2000, 100
 """The language of so many records is guessed, and then of each hundredth: a guess takes as long as
 tokenizing."""
 IntArray = npt.NDArray[np.int32]

@@ -74,8 +74,9 @@ def to_row(record: Body, line: int, columns: Mapping[str, str] = NO_COLUMNS) -> 
     notes = Notes()
     check_unicode(record)
     body = with_contents(parsed(renamed(record, columns, KNOWN_FIELDS, notes)))
+    given = {name for name, value in body.items() if value is not None}
     for form in _FORMATS:
-        if all(body.get(field) is not None for field in form.fields):
+        if given.issuperset(form.fields):
             _refuse_media(body)
             row, name, known = form.read(body, line, notes), form.name, _KNOWN[form.name]
             label = _label(body)
@@ -126,6 +127,8 @@ def _label(body: Body) -> tuple[str, bool] | None:
     plain text.
     """
     for name in LABELS:
+        if name not in body:
+            continue
         said = str(body.get(name)).strip().lower()
         if said in LABEL_WORDS and not (said.isdigit() and "text" in body):
             return name, LABEL_WORDS[said]

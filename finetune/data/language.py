@@ -1,6 +1,6 @@
 """Guesses the language of a row."""
 
-SHORTEST_TEXT, LONGEST_TEXT = 20, 1000
+SHORTEST_TEXT, LONGEST_TEXT = 20, 500
 """Characters; a guess about less says nothing, and more changes none."""
 UNKNOWN = "?"
 

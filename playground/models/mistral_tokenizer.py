@@ -243,6 +243,8 @@ class MistralTokenizer:
 
     def _checked_settings(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the version's settings as mistral-common's request has them."""
+        if not variables:
+            return {}
         known = {"reasoning_effort": bool(self.reasoning_efforts), "json_schema": self.shows_schema}
         unknown = [name for name in variables if not known.get(name)]
         if unknown:
