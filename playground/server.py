@@ -214,7 +214,8 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         deadline = time.monotonic() + self._drain_s
         if live := self._backend.live:
-            print(f"Shutting down: {live} answers have {self._drain_s:g} s to end", flush=True)
+            answers = "1 answer has" if live == 1 else f"{live} answers have"
+            print(f"Shutting down: {answers} {self._drain_s:g} s to end", flush=True)
         while self._backend.live and len(self._signals) == 1 and time.monotonic() < deadline:
             await asyncio.sleep(DRAIN_POLL_S)
 

@@ -10,23 +10,25 @@ import typer
 from playground.access.links import DemoLinks, token_of
 from playground.commands.options import with_settings
 from playground.commands.tables import new_table, print_table
-from playground.settings import Flags, load_settings
+from playground.settings import Flags, Settings, load_settings
 from playground.store.accounts import Accounts
-from playground.store.links import Links
+from playground.store.links import Link, Links
 
 links = typer.Typer(
     name="links", help="Links to a demo of one model or one comparison.", no_args_is_help=True
 )
-HERE = "http://127.0.0.1:7860"
 Address = Annotated[
-    str, typer.Option(help="Address of the playground, its path behind a proxy included.")
+    str | None,
+    typer.Option(
+        help="Address of the playground, its path behind a proxy included; otherwise this machine, "
+        "with the port and the path of the settings."
+    ),
 ]
 
 
 @contextmanager
-def opened_links(flags: Flags) -> Iterator[DemoLinks]:
-    """Open the links of the home that the flags name."""
-    settings = load_settings(flags)
+def opened_links(settings: Settings) -> Iterator[DemoLinks]:
+    """Open the links of the settings' home."""
     with (
         closing(Accounts(settings.home, settings.store.url)) as accounts,
         closing(DemoLinks(Links(settings.home, settings.store.url), accounts)) as opened,
@@ -53,21 +55,23 @@ def create(
     tokens: Annotated[
         int | None, typer.Option(help="Tokens of prompts and answers, all its visitors together.")
     ] = None,
-    url: Address = HERE,
+    url: Address = None,
 ) -> None:
     """Make a link and print its address."""
-    with opened_links(flags) as opened:
+    settings = load_settings(flags)
+    with opened_links(settings) as opened:
         link = opened.create(
             model, tab, days=days, system_prompt=system_prompt, answers=answers, tokens=tokens
         )
-        print(f"{url.rstrip('/')}/d/{token_of(link)}/")
+        print(_address_of(link, url, settings))
 
 
 @links.command("list")
 @with_settings("", "store")
-def list_links(flags: Flags, url: Address = HERE) -> None:
+def list_links(flags: Flags, url: Address = None) -> None:
     """List the links, the newest first, each with its address."""
-    with opened_links(flags) as opened:
+    settings = load_settings(flags)
+    with opened_links(settings) as opened:
         found = opened.all()
     columns = ("id", "tab", "models", "answers", "tokens", "expires", "state")
     table = new_table(columns, ("id", "state"))
@@ -80,15 +84,20 @@ def list_links(flags: Flags, url: Address = HERE) -> None:
     print_table(table)
     for link in found:
         if link.state == "open":
-            print(f"{link.id}  {url.rstrip('/')}/d/{token_of(link)}/")
+            print(f"{link.id}  {_address_of(link, url, settings)}")
 
 
 @links.command()
 @with_settings("", "store")
 def revoke(flags: Flags, link: Annotated[str, typer.Argument(help="The link's id.")]) -> None:
     """Make a link open nothing from now on."""
-    with opened_links(flags) as opened:
+    with opened_links(load_settings(flags)) as opened:
         print(f"{opened.revoke(link).id} is revoked")
+
+
+def _address_of(link: Link, url: str | None, settings: Settings) -> str:
+    here = f"http://127.0.0.1:{settings.server.port}{settings.server.root_path}"
+    return f"{(url or here).rstrip('/')}/d/{token_of(link)}/"
 
 
 def _used(used: int, most: int | None) -> str:

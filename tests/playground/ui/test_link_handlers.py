@@ -69,6 +69,11 @@ def test_the_command_makes_and_revokes_links(tmp_path: Path) -> None:
             f"{link.id}  http://127.0.0.1:7860/d/"
             in run.invoke(cli, ["links", "list", *home]).stdout
         )
+        moved = ("--port", "8000", "--root-path", "/play")
+        assert (
+            f"{link.id}  http://127.0.0.1:8000/play/d/"
+            in run.invoke(cli, [*moved, "links", "list", *home]).stdout
+        )
         assert run.invoke(cli, ["links", "revoke", link.id, *home]).exit_code == 0
         assert links.all()[0].state == "revoked"
     wrong = run.invoke(cli, [*create, "--tab", "files"])
