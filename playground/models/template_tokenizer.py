@@ -169,7 +169,7 @@ class TemplateTokenizer:
     def remember_words(self) -> None:
         """Do so for byte-level vocabularies; others put a space before each text."""
         if self._is_byte_level:
-            self._encode_text = word_by_word(self._encode_whole)
+            self._encode_text = word_by_word(self._encode_whole, self._added.values())
 
     def render(
         self,

@@ -6,7 +6,7 @@ used as it is. Knows text and token ids; knows no vocabulary.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 Encode = Callable[[str], list[int]]
@@ -28,17 +28,27 @@ PROBE = (
 """Runs of words that are as frequent as any: a vocabulary that joins words joins some of these."""
 
 
-def word_by_word(encode: Encode) -> Encode:
-    """Return a function that gives the tokens that ``encode`` gives, from remembered words."""
+def word_by_word(encode: Encode, added: Iterable[str] = ()) -> Encode:
+    """Return a function that gives the tokens that ``encode`` gives, from remembered words.
+
+    ``added`` are texts that are tokens wherever they stand, which may reach over spaces.
+    """
     first_words, words = _Words("", encode), _Words(" ", encode)
+
+    def encode_parts(first: str, others: Sequence[str]) -> list[int]:
+        return [*first_words[first], *chain.from_iterable(map(words.__getitem__, others))]
 
     def encode_words(text: str) -> list[int]:
         first, *others = SPACE.split(text)
         if len(text) > PROSE_WORD * (1 + len(others)):
             return encode(text)
-        return [*first_words[first], *chain.from_iterable(map(words.__getitem__, others))]
+        return encode_parts(first, others)
 
-    return encode_words if encode_words(PROBE) == encode(PROBE) else encode
+    for probe in (PROBE, *(f"a {token} b" for token in added)):
+        first, *others = SPACE.split(probe)
+        if encode_parts(first, others) != encode(probe):
+            return encode
+    return encode_words
 
 
 class _Words(dict[str, list[int]]):

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer
 
 from playground.models import word_cache
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.loader import load_tokenizer
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Message
-from tests.playground.models.families import FAMILIES, TEKKEN, write_family
+from tests.playground.models.families import FAMILIES, SMALL, TEKKEN, write_family
 
 WORDS = "the of New a I end ends. isn't (so x=1 12.5 Über café naïve 你好 🙂 <s> [INST] \u0301 \x02"
 SPACES = (" ", " ", " ", "  ", "\n", "\t", "\u00a0", "")
@@ -54,6 +55,19 @@ def test_joined_words_are_not_parted() -> None:
         return [ord(letter) for letter in text.replace("of the", "\x01")]
 
     assert word_cache.word_by_word(encode) is encode
+
+
+@pytest.mark.parametrize("added", [AddedToken("San Marino"), AddedToken("york", rstrip=True)])
+def test_added_tokens_over_spaces_are_kept(tmp_path: Path, added: AddedToken) -> None:
+    write_family(tmp_path, SMALL)
+    file = tmp_path / "tokenizer.json"
+    saved = Tokenizer.from_file(str(file))
+    saved.add_tokens([added])
+    saved.save(str(file))
+    plain, remembering = load_tokenizer(tmp_path), load_tokenizer(tmp_path)
+    remembering.remember_words()
+    messages = [Message("user", "a day in San Marino or york or so on")]
+    assert remembering.render(messages) == plain.render(messages)
 
 
 def test_few_words_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
