@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from playground.errors import BrokenWeights, NotEnoughMemory
+from playground.errors import BrokenWeights, NotEnoughMemory, UnsupportedModel
 from playground.models.bitsandbytes_weights import load_as_bitsandbytes
 from playground.models.catalogue import find, served_name
 from playground.models.config import (
@@ -90,7 +90,10 @@ def load_tokenizer(folder: Path) -> ChatTokenizer:
         return MistralTokenizer(folder)
     end_ids: list[int] = []
     if (folder / "generation_config.json").exists():
-        stated = GenerationConfig.from_pretrained(folder).eos_token_id
+        try:
+            stated = GenerationConfig.from_pretrained(folder).eos_token_id
+        except (OSError, ValueError, TypeError) as error:
+            raise UnsupportedModel(f"{folder}/generation_config.json: {error}") from error
         end_ids = [stated] if isinstance(stated, int) else list(stated or [])
     return TemplateTokenizer(folder, end_ids)
 

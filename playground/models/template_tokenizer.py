@@ -1,60 +1,30 @@
 """All other model families: transformers' fast tokenizers and their chat templates.
 
-Templates run in transformers' sandboxed Jinja. Names of control tokens in messages are changed
-before rendering, so that nothing a user writes becomes a control token.
+Knows tokens; what a template makes of a conversation is `playground.models.chat_template`.
 """
 
 import hashlib
-import operator
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2.exceptions import TemplateError
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from playground.errors import InvalidRequest, UnsupportedModel
+from playground.errors import UnsupportedModel
 from playground.models.call_formats import CallFormatName
-from playground.models.conversation import nearest_forms, renderable
-from playground.models.tokenizer import Detokenizer, Thinking, name_in_text
+from playground.models.chat_template import ChatTemplate, broken_up, read_template
+from playground.models.tokenizer import Detokenizer, Thinking
 from playground.models.word_cache import Encode, word_by_word
 from playground.protocol import Message, Tool
-from playground.protocol.json_types import Json, parse_json
 
 BYTE_OF: Mapping[str, int] = {stand_in: byte for byte, stand_in in bytes_to_unicode().items()}
 BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 SENTINEL = "\x02"
 """Put before a text that is encoded as after other text; no vocabulary joins it to a letter."""
-WORD_JOINER = "\u2060"
-"""Inserted into a control token's name in a message, so that it looks the same and stays text."""
-
-NAME_PROBE = "zyxwvu"
-RESERVED_VARIABLES = frozenset(
-    {
-        "messages",
-        "conversation",
-        "tools",
-        "documents",
-        "chat_template",
-        "add_generation_prompt",
-        "continue_final_message",
-        "tokenize",
-        "padding",
-        "truncation",
-        "max_length",
-        "return_tensors",
-        "return_dict",
-        "return_assistant_tokens_mask",
-        "tokenizer_kwargs",
-        "processor_kwargs",
-    }
-)
-"""Variables that are set from other fields of a request, and arguments of transformers' method."""
 
 
 class TemplateTokenizer:
@@ -82,9 +52,6 @@ class TemplateTokenizer:
         self._special_ids = frozenset(tokenizer.all_special_ids)
         names = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
         self._control = re.compile("|".join(re.escape(name) for name in names) or r"(?!)")
-        added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
-        markup = sorted(filter(_is_markup, added | set(names)), key=len, reverse=True)
-        self._markup = re.compile("|".join(map(re.escape, markup)) or r"(?!)")
         self._added = {index: str(token) for index, token in tokenizer.added_tokens_decoder.items()}
         self._is_byte_level = _is_byte_level(self._backend)
         ids: set[int] = set(tokenizer.get_vocab().values())
@@ -92,9 +59,9 @@ class TemplateTokenizer:
         self._unused_ids = frozenset(range(self._vocabulary_size)) - ids
         self._encode_text: Encode = self._encode_whole
         self._sentinel_ids = self._find_sentinel_ids()
-        self._template = str(tokenizer.chat_template or "")
-        self._template_hash = hashlib.sha256(self._template.encode()).hexdigest()[:16]
-        self._last_prompt: tuple[tuple[object, ...], str] = ((None,), "")
+        read_template(folder, tokenizer)
+        self._template = ChatTemplate(tokenizer)
+        self._template_hash = hashlib.sha256(self._template.source.encode()).hexdigest()[:16]
 
     def __reduce__(self) -> tuple[type["TemplateTokenizer"], tuple[Path, tuple[int, ...]]]:
         """Another process reads the folder again."""
@@ -136,9 +103,10 @@ class TemplateTokenizer:
     @property
     def call_format(self) -> CallFormatName | None:
         """How the chat template tells the model to write tool calls; None if it does not."""
-        if "<tool_call>" in self._template:
+        template = self._template.source
+        if "<tool_call>" in template:
             return "hermes"
-        written = self._template.replace("\\", "")
+        written = template.replace("\\", "")
         return "llama3" if '"parameters":' in written and "tools" in written else None
 
     @property
@@ -183,17 +151,9 @@ class TemplateTokenizer:
 
         Raises `InvalidRequest` if there is no template or it rejects the conversation.
         """
-        variables = dict(template_kwargs or {})
-        reserved = RESERVED_VARIABLES.intersection(variables)
-        if reserved:
-            problem = f"{', '.join(sorted(reserved))} cannot be set this way"
-            raise InvalidRequest("chat_template_kwargs", problem)
-        if variables or continue_final:
-            text = self._render_text(
-                messages, tools, continue_final=continue_final, variables=variables
-            )
-        else:
-            text = self._prompt_text(messages, tools)
+        text = self._template.prompt(
+            messages, tools, continue_final=continue_final, template_kwargs=template_kwargs or {}
+        )
         return self._encode_text(text)
 
     def render_answer(
@@ -203,74 +163,13 @@ class TemplateTokenizer:
 
         Raises `InvalidRequest` if the template does not render the answer right after the prompt.
         """
-        prompt = self._prompt_text(messages, tools)
-        conversation = self._render_text((*messages, answer), tools, prompts_answer=False)
-        if not conversation.startswith(prompt):
-            raise InvalidRequest(
-                "messages", "the chat template does not render an answer right after its prompt"
-            )
-        ids = self._encode_text(conversation[len(prompt) :])
+        ids = self._encode_text(self._template.answer(answer, messages, tools))
         ends = [index for index, token in enumerate(ids) if token in self._end_ids]
         return ids[: ends[0] + 1] if ends else [*ids, min(self._end_ids)]
-
-    def _prompt_text(self, messages: Sequence[Message], tools: Sequence[Tool]) -> str:
-        """Render a prompt; the last one is kept, because training renders an answer right after its
-        prompt. It is known by the same objects: equal tools may be rendered otherwise (1 and true).
-        """
-        asked = (*messages, *tools)
-        last, text = self._last_prompt
-        if len(last) != len(asked) or not all(map(operator.is_, last, asked)):
-            text = self._render_text(messages, tools)
-            self._last_prompt = asked, text
-        return text
 
     def _encode_whole(self, text: str) -> list[int]:
         """Return token ids, without the places in the text that `encode` finds for each."""
         return list(self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
-
-    def _render_text(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Tool],
-        *,
-        continue_final: bool = False,
-        prompts_answer: bool = True,
-        variables: Mapping[str, Any] | None = None,
-    ) -> str:
-        if self._tokenizer.chat_template is None:
-            raise InvalidRequest("messages", "this model has no chat template; give it a prompt")
-        named = [
-            message if self._shows_names else name_in_text(message)
-            for message in renderable(messages, continue_final=continue_final)
-        ]
-        if continue_final:
-            named[-1] = messages[-1]
-        refusal: Exception | None = None
-        for form in nearest_forms(named):
-            try:
-                return str(
-                    self._tokenizer.apply_chat_template(
-                        [self._as_text(message.to_openai()) for message in form],
-                        tools=[self._as_text(tool.to_openai()) for tool in tools] or None,
-                        add_generation_prompt=prompts_answer and not continue_final,
-                        continue_final_message=continue_final,
-                        tokenize=False,
-                        **{name: self._as_text(value) for name, value in (variables or {}).items()},
-                    )
-                )
-            except (TemplateError, ValueError, TypeError) as error:
-                refusal = refusal or error  # the first one is of the messages as they were sent
-        raise InvalidRequest("messages", f"the chat template rejects them: {refusal}") from refusal
-
-    @cached_property
-    def _shows_names(self) -> bool:
-        """Whether the template shows the name of a user, as a probe's rendering tells."""
-        probe = [{"role": "user", "name": NAME_PROBE, "content": "Hello!"}]
-        try:
-            shown = self._tokenizer.apply_chat_template(probe, tokenize=False)
-        except (TemplateError, ValueError, TypeError):
-            return False
-        return NAME_PROBE in str(shown)
 
     def encode(self, text: str) -> list[int]:
         """Encode raw text, after the beginning-of-sequence token if the model has one."""
@@ -308,39 +207,14 @@ class TemplateTokenizer:
         """Return a new detokenizer, for one answer."""
         return _StreamDetokenizer(self._backend)
 
-    def _as_text(self, node: Json) -> Json:
-        """Break up control tokens in all strings of a message or tool.
-
-        Arguments of calls are parsed to objects, as chat templates expect them.
-        """
-        if isinstance(node, str):
-            return self._markup.sub(_broken_up, node)
-        if isinstance(node, dict):
-            return {
-                self._markup.sub(_broken_up, key): self._as_text(
-                    parse_json(child) if key == "arguments" and isinstance(child, str) else child
-                )
-                for key, child in node.items()
-            }
-        return [self._as_text(child) for child in node] if isinstance(node, list) else node
-
     def _plain(self, text: str) -> str:
-        return self._control.sub(_broken_up, text)
+        return self._control.sub(broken_up, text)
 
 
 def _is_byte_level(backend: Tokenizer) -> bool:
     """Whether pieces are written in GPT-2's stand-ins for bytes; the tokenizer's parts say so."""
     parts = (backend.decoder, backend.pre_tokenizer)
     return any(b'"ByteLevel"' in part.__getstate__() for part in parts if part is not None)
-
-
-def _broken_up(name: re.Match[str]) -> str:
-    return name[0][0] + WORD_JOINER + name[0][1:]
-
-
-def _is_markup(name: str) -> bool:
-    """Tell markup from added tokens that are words or white space."""
-    return bool(name) and not name.isspace() and not name.isalnum()
 
 
 class _StreamDetokenizer:
