@@ -1,7 +1,7 @@
 """Guesses the language of a row."""
 
-SHORTEST_TEXT, LONGEST_TEXT = 20, 500
-"""Characters; a guess about less says nothing, and more changes none."""
+SHORTEST_TEXT, LONGEST_TEXT = 20, 1000
+"""Characters; a guess about less says nothing, and a longer text is guessed by its beginning."""
 UNKNOWN = "?"
 
 

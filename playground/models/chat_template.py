@@ -49,7 +49,7 @@ RESERVED_VARIABLES = frozenset(
 """Variables that are set from other fields of a request, and arguments of transformers' method."""
 
 
-def read_template(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+def use_processor_template(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     """Give the tokenizer the template of a processor's file if it has none of its own."""
     file = folder / PROCESSOR_TEMPLATE_FILE
     if tokenizer.chat_template is not None or not file.exists():

@@ -16,7 +16,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from playground.errors import UnsupportedModel
 from playground.models.call_formats import CallFormatName
-from playground.models.chat_template import ChatTemplate, broken_up, read_template
+from playground.models.chat_template import ChatTemplate, broken_up, use_processor_template
 from playground.models.tokenizer import Detokenizer, Thinking
 from playground.models.word_cache import Encode, word_by_word
 from playground.protocol import Message, Tool
@@ -59,7 +59,7 @@ class TemplateTokenizer:
         self._unused_ids = frozenset(range(self._vocabulary_size)) - ids
         self._encode_text: Encode = self._encode_whole
         self._sentinel_ids = self._find_sentinel_ids()
-        read_template(folder, tokenizer)
+        use_processor_template(folder, tokenizer)
         self._template = ChatTemplate(tokenizer)
         self._template_hash = hashlib.sha256(self._template.source.encode()).hexdigest()[:16]
 

@@ -17,8 +17,14 @@ from finetune.data.dataset import PrepareHooks, prepare
 from finetune.recipe import embedded_cpu
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.mistral_tokenizer import MistralTokenizer
+from playground.models.tokenizer import ChatTokenizer
+from tests.playground.models.template_folder import write_template_tokenizer
 
 TOKENIZER = MistralTokenizer(EMBEDDED_FOLDER)
+TEMPLATE = (
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
 COUNT = """
 import sys
 from pathlib import Path
@@ -42,12 +48,18 @@ def write_rows(path: Path, number: int) -> Path:
 
 
 @pytest.mark.slow
-def test_prepare_is_same_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_mistral", [True, False])
+def test_prepare_is_same_in_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_mistral: bool
+) -> None:
     file = write_rows(tmp_path / "rows.jsonl", 4000)
-    here = prepare([file], TOKENIZER, tmp_path / "here")
+    tokenizer: ChatTokenizer = TOKENIZER
+    if not is_mistral:
+        tokenizer = write_template_tokenizer(tmp_path, TEMPLATE)
+    here = prepare([file], tokenizer, tmp_path / "here")
     monkeypatch.setattr(dataset, "PROCESS_BYTES", 1)
     done: list[int] = []
-    apart = prepare([file], TOKENIZER, tmp_path / "apart", hooks=PrepareHooks(done.append))
+    apart = prepare([file], tokenizer, tmp_path / "apart", hooks=PrepareHooks(done.append))
     assert apart.manifest == here.manifest
     assert apart.summaries() == here.summaries()
     assert done[-1] == 3999
