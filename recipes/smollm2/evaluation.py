@@ -1,6 +1,6 @@
 """How often people's own sentences are understood: held-out intents, services and slots.
 
-    python -m recipes.smollm2.evaluation --natural FOLDER --home FILE
+    python -m recipes.smollm2.evaluation --natural FOLDER --home FILE --bookings FILE
         --own recipes/smollm2/own/held_out [--model FOLDER] [--adapter FOLDER]
         [--seeds 3] [--temperature 0.7] [--no-grammar]
 
@@ -152,11 +152,10 @@ def refusals(wishes: Sequence[Wish], rng: random.Random, count: int) -> list[Cas
 
 def slots(wishes: Sequence[Wish], rng: random.Random, count: int) -> list[Case]:
     """The slots of intents that were never trained; one function."""
-    held_out = [wish for wish in wishes if wish.intent in HELD_OUT_INTENTS]
-    parameters = parameters_of(held_out)
+    parameters = parameters_of(wishes)
     drawer = Drawer(rng.randrange(10**6), ())
     cases = []
-    for wish in rng.sample(held_out, count):
+    for wish in rng.sample(wishes, count):
         function = drawer.function(str(wish.intent), "snake", parameters[str(wish.intent)])
         user = {"role": "user", "content": wish.text}
         known = {k: v for k, v in wish.slots.items() if k in parameters[str(wish.intent)]}
@@ -166,10 +165,10 @@ def slots(wishes: Sequence[Wish], rng: random.Random, count: int) -> list[Case]:
 
 
 def extraction(wishes: Sequence[Wish], rng: random.Random, count: int) -> list[Case]:
-    """The slots of held-out intents as the fields of a schema."""
-    held_out = [wish for wish in wishes if wish.intent in HELD_OUT_INTENTS and wish.slots]
+    """The slots of intents that were never trained as the fields of a schema."""
+    told = [wish for wish in wishes if wish.slots]
     cases = []
-    for wish in rng.sample(held_out, count):
+    for wish in rng.sample(told, count):
         schema = {
             "type": "object",
             "properties": {name: {"type": "string"} for name in wish.slots},
@@ -314,14 +313,16 @@ def cases_of(options: argparse.Namespace, seed: int) -> dict[str, list[Case]]:
     rng = random.Random(seed)
     count = options.count
     clinc = sentences.clinc(options.natural)
-    media, home = sentences.snips(options.natural), sentences.home(options.home)
+    home = [wish for wish in sentences.home(options.home) if wish.intent in HELD_OUT_INTENTS]
+    booked = sentences.bookings(options.bookings)
     named, whole = services(sentences.services(options.natural), rng, count)
     families = {
         "intent, 1 of 4": intents(clinc, rng, count),
         "no function fits": refusals(clinc, rng, count),
-        "slots, F1 (snips)": slots(media, rng, count),
+        "slots, F1 (bookings)": slots(booked, rng, count),
         "slots, F1 (home)": slots(home, rng, count),
-        "extraction, all fields (snips)": extraction(media, rng, count),
+        "extraction, all fields (bookings)": extraction(booked, rng, count),
+        "extraction, all fields (home)": extraction(home, rng, count),
         "service, name": named,
         "service, all arguments": whole,
     }
@@ -363,6 +364,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--natural", type=Path, required=True)
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--bookings", type=Path, required=True)
     parser.add_argument("--own", type=Path)
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--precision", default="auto")

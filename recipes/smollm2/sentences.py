@@ -81,6 +81,25 @@ def home(file: Path) -> list[Wish]:
     return wishes
 
 
+def bookings(file: Path) -> list[Wish]:
+    """What callers of a restaurant said, with slots: Restaurants-8k, of which nothing is trained.
+
+    What answers a question that is not in the file, and rows without slots, are left out.
+    """
+    wishes = []
+    for row in json.loads(file.read_text(encoding="utf-8")):
+        text, labels = row["userInput"]["text"], row.get("labels", ())
+        slots = {
+            label["slot"]: text[
+                label["valueSpan"].get("startIndex", 0) : label["valueSpan"]["endIndex"]
+            ]
+            for label in labels
+        }
+        if slots and len(slots) == len(labels) and not row.get("context"):
+            wishes.append(Wish(text, "book_table", "restaurant", slots))
+    return wishes
+
+
 def services(folder: Path) -> list[ServiceCall]:
     """Calls of the Schema-Guided Dialogue set whose arguments can be read off the dialogue."""
     functions = {row["service"]: row["functions"] for row in _lines(folder / "sgd_tools.jsonl")}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import recipes.smollm2
-from recipes.smollm2.drawer import Drawer, Row
-from recipes.smollm2.ninth import drawn_extraction, drawn_session, refuses, worlds
+from recipes.smollm2.drawer import REFUSALS, Drawer, Row
 from recipes.smollm2.requests import Form, draw_function, draw_request, forms_of
 from recipes.smollm2.sentences import Wish
+from recipes.smollm2.tenth import drawn_extraction, drawn_session, worlds
 
 OWN = Path(recipes.smollm2.__file__).parent / "own"
 FORMS = forms_of(OWN / "forms.jsonl")
@@ -51,7 +51,10 @@ def test_sessions_call_functions_that_exist() -> None:
 
 
 def test_sessions_refuse_and_call() -> None:
-    assert 5 < sum(map(refuses, ROWS)) < 50
+    refused = [
+        row for row in ROWS if any(each.get("content") in REFUSALS for each in row["messages"])
+    ]
+    assert 5 < len(refused) < 50
     assert sum(bool(calls_of(row)) for row in ROWS) > 40
 
 

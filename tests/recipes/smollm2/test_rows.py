@@ -12,12 +12,13 @@ from recipes.smollm2.drawer import Drawer, Row
 from recipes.smollm2.rows import (
     HELD_OUT_INTENTS,
     extractions,
+    is_held_out,
     lines_of,
     own_rows,
     sessions,
     wish_rows,
 )
-from recipes.smollm2.sentences import Wish, home, services, snips
+from recipes.smollm2.sentences import Wish, bookings, home, services, snips
 
 WISHES = [
     Wish(f"wake me at {hour} on {day}", "alarm_set", "alarm", {"time": hour, "date": day})
@@ -156,5 +157,26 @@ def test_unreadable_arguments_leave_call_out(value: str, kept: bool, tmp_path: P
     assert bool(services(tmp_path)) == kept
 
 
-def test_held_out_intents_are_of_the_sets() -> None:
-    assert {"SearchScreeningEvent"} < HELD_OUT_INTENTS
+def test_bookings_have_the_spans_of_their_slots(tmp_path: Path) -> None:
+    spans = [
+        {"slot": "people", "valueSpan": {"endIndex": 5}},
+        {"slot": "time", "valueSpan": {"startIndex": 13, "endIndex": 16}},
+    ]
+    rows = [
+        {"userInput": {"text": "Three at half six"}, "labels": spans[:1]},
+        {"userInput": {"text": "Three around 6pm"}, "labels": spans},
+        {"userInput": {"text": "Three around 6pm"}, "labels": spans[1:] * 2},
+        {"userInput": {"text": "four"}, "labels": spans[:1], "context": {"requestedSlots": ["x"]}},
+        {"userInput": {"text": "Hello"}},
+    ]
+    file = tmp_path / "test.json"
+    file.write_text(json.dumps(rows))
+    assert [wish.slots for wish in bookings(file)] == [
+        {"people": "Three"},
+        {"people": "Three", "time": "6pm"},
+    ]
+
+
+@pytest.mark.parametrize("name", HELD_OUT_INTENTS)
+def test_held_out_intent_is_never_asked(name: str) -> None:
+    assert is_held_out(Wish("A wish", name, "home"))
