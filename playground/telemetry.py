@@ -43,16 +43,18 @@ class OtlpTracer:
     """A `Tracer` that sends spans to ``endpoint``, such as http://127.0.0.1:4318."""
 
     def __init__(self, endpoint: str, *, captures_content: bool = False) -> None:
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # `_Quiet` says it once
+        logging.getLogger("opentelemetry").setLevel(
+            logging.CRITICAL
+        )  # `QuietExporter` says it once
         resource = Resource.create({"service.name": SERVICE, "service.version": __version__})
         # What environment variables of OpenTelemetry say of sampling holds.
         self._provider = TracerProvider(
             resource=resource, span_limits=SpanLimits(max_events=MAX_EVENTS)
         )
         address = endpoint.rstrip("/").removesuffix(TRACES) + TRACES
-        exporter = _Quiet(OTLPSpanExporter(address, timeout=EXPORT_S), address)
+        self._exporter = QuietExporter(OTLPSpanExporter(address, timeout=EXPORT_S), address)
         self._provider.add_span_processor(
-            BatchSpanProcessor(exporter, schedule_delay_millis=SEND_EVERY_MS)
+            BatchSpanProcessor(self._exporter, schedule_delay_millis=SEND_EVERY_MS)
         )
         self._tracer = self._provider.get_tracer("playground", __version__)
         self.captures_content = captures_content
@@ -72,6 +74,7 @@ class OtlpTracer:
 
     def close(self) -> None:
         """Send what is left; waits `EXPORT_S` for a collector that does not answer."""
+        self._exporter.end()
         self._provider.shutdown()
 
 
@@ -116,19 +119,29 @@ class _OtelSpan:
         self.span.end(_nanoseconds(time_s))
 
 
-class _Quiet(SpanExporter):
-    """An exporter that says at most once a minute that it cannot send."""
+class QuietExporter(SpanExporter):
+    """An exporter that says at most once a minute that it cannot send, and that tries no second
+    batch where one fails at the end.
+    """
 
     def __init__(self, inner: SpanExporter, address: str) -> None:
         self._inner = inner
         self._address = address
         self._said = -SAID_EVERY_S
+        self._is_ending = self._has_failed = False
+
+    def end(self) -> None:
+        """From now on, let the first batch that fails be the last one tried."""
+        self._is_ending, self._has_failed = True, False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans, or drop them."""
+        if self._is_ending and self._has_failed:
+            return SpanExportResult.FAILURE
         result = self._inner.export(spans)
+        self._has_failed = result is not SpanExportResult.SUCCESS
         now = time.monotonic()
-        if result is not SpanExportResult.SUCCESS and now - self._said >= SAID_EVERY_S:
+        if self._has_failed and now - self._said >= SAID_EVERY_S:
             self._said = now
             logger.warning("traces cannot be sent to %s; they are dropped", self._address)
         return result

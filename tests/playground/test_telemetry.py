@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from playground.api.traces import route_of
 from playground.errors import InvalidSettings
@@ -26,7 +28,7 @@ from playground.jobs.traced import TracedKind
 from playground.lab.traces import Traces
 from playground.protocol import Delta, Message, Request
 from playground.settings import load_settings
-from playground.telemetry import OtlpTracer
+from playground.telemetry import OtlpTracer, QuietExporter
 from playground.tracing import part
 from tests.playground.conftest import playground_process
 
@@ -215,6 +217,21 @@ def test_a_collector_that_is_down_costs_a_line(caplog: pytest.LogCaptureFixture)
     assert [record.message for record in caplog.records if "opentelemetry" in record.name] == []
     (line,) = [each.message for each in caplog.records if each.name == "playground.telemetry"]
     assert line == f"traces cannot be sent to {endpoint}/v1/traces; they are dropped"
+
+
+def test_nothing_more_is_tried_at_the_end() -> None:
+    tried: list[int] = []
+
+    class Failing(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            tried.append(len(spans))
+            return SpanExportResult.FAILURE
+
+    exporter = QuietExporter(Failing(), "http://collector")
+    assert exporter.export(()) is exporter.export(()) is SpanExportResult.FAILURE
+    exporter.end()
+    assert exporter.export(()) is exporter.export(()) is SpanExportResult.FAILURE
+    assert len(tried) == 3
 
 
 @pytest.mark.parametrize(
