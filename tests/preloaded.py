@@ -1,5 +1,6 @@
 """What the process that tests fork others from imports first: all that takes seconds to import."""
 
+import gc
 import os
 from importlib import import_module
 
@@ -17,6 +18,7 @@ OTHERS = (
     "trl.trainer.sft_trainer",
 )
 
+gc.disable()  # nothing of what follows is garbage
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 quiet_libraries()
 with (
@@ -26,3 +28,5 @@ with (
     import_module(PAGE)
 for name in OTHERS:
     import_module(name)
+gc.freeze()  # so that no process that is forked looks through it
+gc.enable()
