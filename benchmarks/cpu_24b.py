@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from playground.models.loaded import LoadedModel
+    from playground.models.plan import MemoryPlan
 
 PARTS = ("pack", "train", "serve")
 CONTEXT = 1024
@@ -156,15 +157,14 @@ def run_part(part: str, folder: Path, tokens: int) -> None:
     if part == "pack":
         report_peak(part, planned.total)
     elif part == "serve":
-        asyncio.run(serve(loaded, home, tokens, planned.weights))
-        report_peak(part, planned.total)
+        asyncio.run(serve(loaded, home, tokens, planned))
     else:
         began = time.monotonic()
         report_peak(part, train(loaded, home))
         print(f"train: one step in {time.monotonic() - began:.1f} s", flush=True)
 
 
-async def serve(loaded: "LoadedModel", home: Path, tokens: int, weights: int) -> None:
+async def serve(loaded: "LoadedModel", home: Path, tokens: int, planned: "MemoryPlan") -> None:
     """Answer with the base, then with the adapter that the training left."""
     from playground.backends.local import LocalBackend
     from playground.protocol import Delta, Message, Request, Sampling
@@ -173,14 +173,13 @@ async def serve(loaded: "LoadedModel", home: Path, tokens: int, weights: int) ->
     print(f"serve: memory reads {speed / 1e9:.1f} GB/s", flush=True)
     sampling = Sampling(temperature=0.0, max_tokens=tokens, logit_bias={2: -100.0})
     backend = LocalBackend(loaded)
-    names = [loaded.name]
-    adapter = home / "run" / "adapter"
-    if adapter.exists():
-        began = time.monotonic()
-        backend.load_adapter(adapter, "one-step")
-        print(f"serve: adapter attached in {time.monotonic() - began:.2f} s", flush=True)
-        names.append("one-step")
-    for name in names:
+    for name in (loaded.name, "one-step"):
+        if name == "one-step":
+            if not (adapter := home / "run" / "adapter").exists():
+                break
+            began = time.monotonic()
+            backend.load_adapter(adapter, name)
+            print(f"serve: adapter attached in {time.monotonic() - began:.2f} s", flush=True)
         times, cpu = [time.monotonic()], [time.process_time()]
         request = Request(name, (Message("user", QUESTION),), sampling=sampling)
         async for event in backend.stream(request):
@@ -191,13 +190,15 @@ async def serve(loaded: "LoadedModel", home: Path, tokens: int, weights: int) ->
                 used = event.usage
         count = max(1, len(times) - 2)
         each, cpu_each = (times[-1] - times[1]) / count, (cpu[-1] - cpu[1]) / count
-        floor = weights / speed
+        floor = planned.weights / speed
         print(
             f"serve: {name}: {used.prompt_tokens} prompt tokens in {times[1] - times[0]:.1f} s, "
             f"then {each:.2f} s a token ({cpu_each:.2f} s of all cores' time), "
             f"{each / floor:.1f} times the floor of {floor:.2f} s",
             flush=True,
         )
+        attached = planned.adapter_bytes if name == "one-step" else 0
+        report_peak(f"serve: {name}", planned.total + attached)
     backend.close()
 
 

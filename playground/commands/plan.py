@@ -79,7 +79,7 @@ def serving_plans(settings: Settings, *, chosen: bool) -> "dict[Quantization, Me
 
 def _print_serving(settings: Settings, plans: "dict[Quantization, MemoryPlan]") -> None:
     from playground.models.config import choose_device
-    from playground.models.plan import available_bytes
+    from playground.models.plan import ADAPTER_RANK, available_bytes
 
     device = choose_device(settings.model.device)
     free = available_bytes(device)
@@ -93,6 +93,8 @@ def _print_serving(settings: Settings, plans: "dict[Quantization, MemoryPlan]") 
         [f"free on {device}", *[unit.format(free)] * len(plans)],
         ["tokens of context that fit", *fitting],
     ]
+    attached = (unit.format(plan.adapter_bytes) for plan in plans.values())
+    rows.append([f"each attached adapter, rank {ADAPTER_RANK}", *attached])
     if device.type == "cpu":
         copies = (
             unit.format(plan.weights) if kind == "none" else "" for kind, plan in plans.items()

@@ -98,6 +98,7 @@ def read_adapter(folder: Path, name: str | None = None) -> Adapter:
     settings = _settings(folder, config)
     digest = hashlib.sha256(config_bytes)
     digest.update(weights_bytes)
+    del weights_bytes  # the tensors are copies
     modules = _pairs(folder, settings, tensors)
     return Adapter(name, folder, digest.hexdigest()[:16], modules, config, _card(folder))
 

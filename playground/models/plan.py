@@ -3,6 +3,7 @@
     weights  = decoder linears x bits of their quantization + everything else in 16 or 32 bits
     KV cache = 2 x layers x kv_heads x head_dim x bytes, per token of context
     step     = logits in fp32 and hidden states of the largest step
+    adapter  = rank x (inputs + outputs) of every linear, each time one is attached
 
 Parameters are counted on the meta device from the config alone. NF4 with double quantization
 stores 4.127 bits per parameter (measured on a full-size layer of the 24B: 4 bits, an 8-bit scale
@@ -10,7 +11,8 @@ per block of 64, and an fp32 scale per 256 blocks; QLoRA, arXiv:2305.14314). int
 an fp32 scale per row (LLM.int8(), arXiv:2208.07339). On a CPU with kernels for integers
 (`int_linear`), "nf4" stores 4 bits and two bf16 numbers per group of 64, and int8 a bf16 scale.
 Packed integers of GPTQ, AWQ and compressed-tensors keep their groups there, and become
-bitsandbytes' everywhere else.
+bitsandbytes' everywhere else. These weights are mapped: of an embedding table that is not the
+head's, too, only the rows that are used come into memory, so it is not counted.
 """
 
 from dataclasses import dataclass, field, replace
@@ -43,16 +45,25 @@ SCALE_AND_ZERO_BITS = 32
 """Of a group, two bf16 numbers."""
 STEP_TOKENS = 512
 SMALLEST_USEFUL_CONTEXT = 1024
+ADAPTER_RANK = 16
+ADAPTER_COPIES = 2
+"""Of an adapter's matrices in the model's dtype, beside those in fp32 that are kept in main memory:
+in the bank of all adapters, and as a step's products read them."""
 GPU_RUNTIME_BYTES = 700 * 2**20
 """CUDA context and workspaces; none on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterCount:
-    """Parameters in the decoder's linear layers, which quantization shrinks, and all others."""
+    """Parameters in the decoder's linear layers, which quantization shrinks, and all others.
+
+    ``table`` of the others are the embeddings', if the head has matrices of its own.
+    """
 
     linear: int
     linear_rows: int
+    linear_columns: int
+    table: int
     other: int
 
     @property
@@ -64,7 +75,8 @@ class ParameterCount:
 @dataclass(frozen=True)
 class MemoryPlan:
     """Bytes that serving takes. ``context_length`` is in tokens, over all sequences; ``stored_as``
-    names the program whose quantized weights the folder has, if it has any.
+    names the program whose quantized weights the folder has, if it has any. ``adapter_bytes`` are
+    what each attached adapter of rank `ADAPTER_RANK` adds to the total.
     """
 
     model: str
@@ -76,7 +88,9 @@ class MemoryPlan:
     context_length: int
     step_bytes: int
     runtime_bytes: int
+    adapter_bytes: int
     stored_as: str = ""
+    is_table_mapped: bool = False
 
     @property
     def weights(self) -> int:
@@ -105,7 +119,10 @@ class MemoryPlan:
         held = f"{self.quantization}, stored as {self.stored_as}" if self.stored_as else None
         return [
             (f"decoder linears ({held or self.quantization})", self.linear_bytes),
-            ("embeddings, head, norms", self.other_bytes),
+            (
+                "head, norms" if self.is_table_mapped else "embeddings, head, norms",
+                self.other_bytes,
+            ),
             (f"KV cache, {self.context_length:,} tokens", self.kv_cache),
             ("one step", self.step_bytes),
             ("runtime", self.runtime_bytes),
@@ -129,10 +146,12 @@ class LinearShape:
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The linear modules but the head, and the number of all parameters."""
+    """The linear modules but the head, the number of all parameters, and whether the head has the
+    embeddings' matrix, or there is none."""
 
     linears: tuple[LinearShape, ...]
     parameters: int
+    is_tied: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +179,8 @@ def _shape(asked: _Config) -> ModelShape:
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and module is not head
     )
-    return ModelShape(linears, sum(parameter.numel() for parameter in model.parameters()))
+    is_tied = head is None or head.weight is model.get_input_embeddings().weight
+    return ModelShape(linears, sum(each.numel() for each in model.parameters()), is_tied)
 
 
 def count_parameters(config: PretrainedConfig) -> ParameterCount:
@@ -170,6 +190,8 @@ def count_parameters(config: PretrainedConfig) -> ParameterCount:
     return ParameterCount(
         linear=linear,
         linear_rows=sum(each.outputs for each in shape.linears),
+        linear_columns=sum(each.inputs for each in shape.linears),
+        table=0 if shape.is_tied else config.vocab_size * config.hidden_size,
         other=shape.parameters - linear,
     )
 
@@ -213,12 +235,16 @@ def plan_for_config(
         quantization=spec.quantization,
         parameters=count.total,
         linear_bytes=linear_bytes,
-        other_bytes=count.other * element,
+        other_bytes=(count.other - (count.table if integers else 0)) * element,
         kv_bytes_per_token=kv_bytes_per_token(config, element),
         context_length=context_length,
         step_bytes=STEP_TOKENS * element * (8 * config.hidden_size + 3 * _intermediate_size(config))
         + 4 * 32 * config.vocab_size,
         runtime_bytes=GPU_RUNTIME_BYTES if device.type == "cuda" else 0,
+        adapter_bytes=ADAPTER_RANK
+        * (count.linear_rows + count.linear_columns)
+        * (4 + ADAPTER_COPIES * element),
+        is_table_mapped=integers and count.table > 0,
         stored_as=form.name if form else str(stored_fields(config).get("quant_method", "")),
     )
 
