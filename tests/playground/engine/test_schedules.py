@@ -73,7 +73,7 @@ def cases() -> list[Case]:
 def generated(
     model: PreTrainedModel, loaded: LoadedModel, prompts: Sequence[list[int]]
 ) -> list[Case]:
-    """Generate after each of these prompts, by transformers, in batches of about the same length."""
+    """Generate after each of these prompts, by transformers, in batches of like length."""
     by_length = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
     cases: dict[int, Case] = {}
     for start in range(0, len(prompts), BATCH):
