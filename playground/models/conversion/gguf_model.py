@@ -62,7 +62,7 @@ class GgufReader(gguf.GGUFReader):
     of a `numpy.memmap`, which takes two and a half times as long: seconds for large vocabularies.
     """
 
-    @property
+    @property  # type: ignore[override]
     def data(self) -> npt.NDArray[np.uint8]:
         """The bytes of the file."""
         return self._data
