@@ -205,19 +205,28 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
     ]
 
 
-@pytest.mark.parametrize("layout", ["paged", "tight"])
-def test_paged_answers_equal_contiguous(
-    engines: dict[str, Engine], adapters: list[Adapter], loaded: LoadedModel, layout: str
-) -> None:
-    prompts = [
+@pytest.fixture(scope="module")
+def asked(adapters: list[Adapter], loaded: LoadedModel) -> list[Prompt]:
+    """Short and long prompts, to the base and to each adapter."""
+    return [
         Prompt(render(loaded, text * times), max_tokens=40, adapter=adapter)
         for adapter in (None, *adapters)
         for text in QUESTIONS
         for times in (1, 9)
     ]
-    expected = token_ids(generate_all(engines["contiguous"], prompts))
-    assert token_ids(generate_all(engines[layout], prompts)) == expected
-    assert token_ids(generate_all(engines[layout], prompts)) == expected  # now with kept prefixes
+
+
+@pytest.fixture(scope="module")
+def expected(engines: dict[str, Engine], asked: list[Prompt]) -> list[list[int]]:
+    return token_ids(generate_all(engines["contiguous"], asked))
+
+
+@pytest.mark.parametrize("layout", ["paged", "tight"])
+def test_paged_answers_equal_contiguous(
+    engines: dict[str, Engine], asked: list[Prompt], expected: list[list[int]], layout: str
+) -> None:
+    assert token_ids(generate_all(engines[layout], asked)) == expected
+    assert token_ids(generate_all(engines[layout], asked)) == expected  # now with kept prefixes
 
 
 def test_captured_step_follows_swapped_adapter(

@@ -27,14 +27,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode, generate_merges
 from transformers.utils.sentencepiece_model_pb2_new import ModelProto
 
-from playground.models.mistral_tokenizer import MistralTokenizer
-
 TEKKEN_FILE = "data/tekken_240718.json"
 SENTENCEPIECE_FILE = "data/mistral_instruct_tokenizer_240323.model.v3"
+TEKKEN_SIZE, TEKKEN_END_ID = 131_072, 2
 BYTE_BPE_SIZE = 49_152
 """As many as SmolLM2 and GPT-2 have, about."""
 FEW = 2_000
-PADDING = 128
+PADDING = 1_024
 """Ids that the model has and the tokenizer does not."""
 WORDS = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"
 TEMPLATE = """{%- if tools %}{{- '<|im_start|>system\\n<tools>' }}{%- for tool in tools %}
@@ -62,7 +61,7 @@ def _sentencepieces() -> Mapping[str, float]:
 
 
 @cache
-def _byte_bpe(size: int = BYTE_BPE_SIZE) -> models.BPE:
+def _byte_bpe(size: int) -> models.BPE:
     stand_ins = bytes_to_unicode()
     ranks = {piece: rank for rank, piece in enumerate(_byte_pieces()[:size])}
     names = {piece: "".join(stand_ins[byte] for byte in piece) for piece in ranks}
@@ -86,7 +85,7 @@ def _gpt2(size: int = BYTE_BPE_SIZE) -> Tokenizer:
 
 
 def _tiktoken() -> Tokenizer:
-    backend = Tokenizer(_byte_bpe())
+    backend = Tokenizer(_byte_bpe(BYTE_BPE_SIZE))
     words = pre_tokenizers.Split(Regex(WORDS), "isolated")
     pieces = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.pre_tokenizer = pre_tokenizers.Sequence([words, pieces])
@@ -174,5 +173,4 @@ def _write_tekken(folder: Path, _family: str) -> tuple[int, int]:
     """Return the number of tokens, and the one that ends an answer."""
     shipped = files("mistral_common").joinpath(TEKKEN_FILE).read_bytes()
     (folder / "tekken.json").write_bytes(shipped.replace(b'"version": "v3"', b'"version": "v7"', 1))
-    tokenizer = MistralTokenizer(folder)
-    return tokenizer.vocabulary_size, min(tokenizer.end_ids)
+    return TEKKEN_SIZE, TEKKEN_END_ID

@@ -1,78 +1,22 @@
 """Downloads from a hub that runs on this machine.
 
-The library reads the hub's address once, at its import, which takes seconds. So two child processes
-serve the whole module: one whose hub each test swaps for its own, and one without a network.
+Two processes serve the whole module: one whose hub each test swaps for its own, and one without a
+network.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from playground.models.catalogue import EMBEDDED_FOLDER
 from tests.playground.models.hub import SHA, Hub, HubServer, serving
+from tests.playground.models.locating import Downloader, downloading
 
 pytestmark = pytest.mark.slow
 
 REPOSITORY = "someone/tiny-mistral"
 UNREACHABLE = "http://127.0.0.1:9"
-LOCATE = """
-import io, json, sys
-from contextlib import redirect_stderr
-from pathlib import Path
-from playground.errors import PlaygroundError
-from playground.models.download import locate
-from playground.models.spec import ModelSpec
-for line in sys.stdin:
-    source, revision, home = json.loads(line)
-    bars = io.StringIO()
-    with redirect_stderr(bars):
-        try:
-            answer = str(locate(ModelSpec(source, revision=revision or None), Path(home)))
-        except PlaygroundError as error:
-            answer = f"{type(error).__name__}: {error}"
-    print(json.dumps([answer, bars.getvalue()]), flush=True)
-"""
-
-
-class Downloader:
-    """A child process that downloads from one address."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def locate(self, home: Path, source: str = REPOSITORY, revision: str = "") -> tuple[str, str]:
-        """Return the folder or the error, and the progress bars."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([source, revision, str(home)]) + "\n")
-        self._process.stdin.flush()
-        answer, bars = json.loads(self._process.stdout.readline())
-        return answer, bars
-
-
-@contextmanager
-def downloading(endpoint: str) -> Iterator[Downloader]:
-    environment = os.environ | {
-        "HF_ENDPOINT": endpoint,
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    with subprocess.Popen(
-        [sys.executable, "-c", LOCATE],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Downloader(process)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +51,7 @@ def hub(server: HubServer, tmp_path: Path) -> Hub:
 
 
 def test_snapshot_has_no_pickle(hub: Hub, online: Downloader, tmp_path: Path) -> None:
-    path, bars = online.locate(tmp_path / "home")
+    path, bars = online.locate(tmp_path / "home", REPOSITORY)
     names = {each.name for each in Path(path).iterdir()}
     assert {"config.json", "model.safetensors", "tekken.json"} <= names
     assert not {"pytorch_model.bin", "consolidated.safetensors"} & names
@@ -120,7 +64,7 @@ def test_interrupted_download_resumes(hub: Hub, online: Downloader, tmp_path: Pa
     weights = bytes(25_000_000)  # more than two of the chunks in which the library writes
     (hub.folder / "model-00002.safetensors").write_bytes(weights)
     hub.cut.add("model-00002.safetensors")
-    path, _ = online.locate(tmp_path / "home")
+    path, _ = online.locate(tmp_path / "home", REPOSITORY)
     assert (Path(path) / "model-00002.safetensors").read_bytes() == weights
     first, second = hub.ranges["model-00002.safetensors"]
     assert first == 0
@@ -131,10 +75,10 @@ def test_restarted_download_fetches_missing_files(
     hub: Hub, online: Downloader, tmp_path: Path
 ) -> None:
     hub.refused.add("model.safetensors")
-    answer, _ = online.locate(tmp_path / "home")
+    answer, _ = online.locate(tmp_path / "home", REPOSITORY)
     assert answer.startswith("ModelLoadError: the hub returned an error for " + REPOSITORY)
     hub.refused.clear()
-    path, _ = online.locate(tmp_path / "home")
+    path, _ = online.locate(tmp_path / "home", REPOSITORY)
     assert (Path(path) / "model.safetensors").is_file()
     assert {name: len(starts) for name, starts in hub.ranges.items()} == dict.fromkeys(
         hub.ranges, 1
@@ -142,37 +86,37 @@ def test_restarted_download_fetches_missing_files(
 
 
 def test_revision_is_pinned_by_commit(hub: Hub, online: Downloader, tmp_path: Path) -> None:
-    path, _ = online.locate(tmp_path / "home", revision=SHA)
+    path, _ = online.locate(tmp_path / "home", REPOSITORY, revision=SHA)
     assert Path(path).name == SHA
 
 
 def test_downloaded_model_needs_no_hub(
     hub: Hub, online: Downloader, offline: Downloader, tmp_path: Path
 ) -> None:
-    there, _ = online.locate(tmp_path / "home")
-    again, _ = offline.locate(tmp_path / "home")
+    there, _ = online.locate(tmp_path / "home", REPOSITORY)
+    again, _ = offline.locate(tmp_path / "home", REPOSITORY)
     assert again == there
 
 
 def test_gated_repository_says_what_to_do(hub: Hub, online: Downloader, tmp_path: Path) -> None:
     hub.gated = True
-    answer, _ = online.locate(tmp_path / "home")
+    answer, _ = online.locate(tmp_path / "home", REPOSITORY)
     assert answer.startswith("GatedModel: ")
     assert "HF_TOKEN" in answer
 
 
 def test_unknown_repository_is_named(hub: Hub, online: Downloader, tmp_path: Path) -> None:
-    answer, _ = online.locate(tmp_path / "home", source="someone/else")
+    answer, _ = online.locate(tmp_path / "home", "someone/else")
     assert answer.startswith("NoSuchModel: the hub has no repository someone/else")
 
 
 def test_unknown_revision_is_named(hub: Hub, online: Downloader, tmp_path: Path) -> None:
-    answer, _ = online.locate(tmp_path / "home", revision="v99")
+    answer, _ = online.locate(tmp_path / "home", REPOSITORY, revision="v99")
     assert answer.startswith(f"NoSuchModel: {REPOSITORY} has no revision 'v99'")
 
 
 def test_missing_network_is_reported(offline: Downloader, tmp_path: Path) -> None:
-    answer, _ = offline.locate(tmp_path / "home")
+    answer, _ = offline.locate(tmp_path / "home", REPOSITORY)
     assert answer.startswith(f"NoNetwork: {REPOSITORY} is not on this disk")
 
 
@@ -183,9 +127,9 @@ def test_gguf_of_a_repository_is_downloaded_alone(
         (hub.folder / name).unlink()
     for name in ("a-Q4_K_M.gguf", "a-Q8_0.gguf", "mmproj-a.gguf"):
         (hub.folder / name).write_bytes(b"no model")
-    answer, _ = online.locate(tmp_path / "home", source=f"{REPOSITORY}:Q8_0")
+    answer, _ = online.locate(tmp_path / "home", f"{REPOSITORY}:Q8_0")
     assert "a-Q8_0.gguf is no complete GGUF file" in answer
-    answer, _ = online.locate(tmp_path / "home")
+    answer, _ = online.locate(tmp_path / "home", REPOSITORY)
     assert "a-Q4_K_M.gguf is no complete GGUF file" in answer
     assert not any("mmproj" in name for name in hub.ranges)
 
@@ -196,5 +140,5 @@ def test_mistral_format_of_a_repository_is_downloaded(
     for name in ("model.safetensors", "config.json"):
         (hub.folder / name).unlink()
     (hub.folder / "params.json").write_text("{}")
-    answer, _ = online.locate(tmp_path / "home")
+    answer, _ = online.locate(tmp_path / "home", REPOSITORY)
     assert "consolidated.safetensors is truncated or damaged" in answer

@@ -1,4 +1,4 @@
-"""Each version of Mistral's tokenizers renders what mistral-common does: 300 conversations each."""
+"""Each version of Mistral's tokenizers renders what mistral-common does, of many conversations."""
 
 import json
 import random
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from mistral_common.protocol.instruct import messages as common
 from mistral_common.protocol.instruct.chunk import TextChunk, ThinkChunk
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
@@ -22,7 +23,7 @@ from playground.models.mistral_versions import VERSIONS
 from playground.protocol import Message, Tool, ToolCall
 from tests.playground.models.mistral_files import EFFORTS, KINDS, SENTENCEPIECE, write_tokenizer
 
-CONVERSATIONS = 300
+CONVERSATIONS = settings().max_examples
 SPELLED = (
     *(
         "Hello",
@@ -48,6 +49,8 @@ class Given:
         self.ours = MistralTokenizer(folder)
         self.theirs = CommonTokenizer.from_file(str(path), mode=ValidationMode.test)
         self.learning = CommonTokenizer.from_file(str(path), mode=ValidationMode.finetuning)
+        for common_tokenizer in (self.theirs, self.learning):  # whose text nobody reads
+            common_tokenizer.instruct_tokenizer.decode = lambda *_, **__: ""  # type: ignore[method-assign]
         self.name = kind.split()[0]
         self.version = VERSIONS[self.name]
 
@@ -148,14 +151,14 @@ def test_prompts_equal_mistral_common(given: Given) -> None:
         ours, theirs = conversation(rng, given)
         with_tools = bool(given.version.call_format) and rng.random() < 0.7
         mine, reference = tools(rng) if with_tools else ((), None)
-        settings: dict[str, Any] = {}
+        chosen: dict[str, Any] = {}
         if given.ours.reasoning_efforts and rng.random() < 0.7:
-            settings["reasoning_effort"] = rng.choice(EFFORTS)
+            chosen["reasoning_effort"] = rng.choice(EFFORTS)
         request: ChatCompletionRequest[Any] = ChatCompletionRequest(
-            messages=theirs, tools=reference, **settings
+            messages=theirs, tools=reference, **chosen
         )
         expected = given.theirs.encode_chat_completion(request).tokens
-        assert given.ours.render(ours, mine, template_kwargs=settings) == expected
+        assert given.ours.render(ours, mine, template_kwargs=chosen) == expected
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
-"""Remembered words give the tokens that whole texts give, with every kind of vocabulary."""
+"""Remembered words give the tokens that whole texts give. `structured.test_tokenizer_families` says
+so of every kind of vocabulary, too.
+"""
 
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.loader import load_tokenizer
 from playground.models.tokenizer import ChatTokenizer
 from playground.protocol import Message
-from tests.playground.models.families import FAMILIES, SMALL, TEKKEN, write_family
+from tests.playground.models.families import SMALL, write_family
 
 WORDS = "the of New a I end ends. isn't (so x=1 12.5 Über café naïve 你好 🙂 <s> [INST] \u0301 \x02"
 SPACES = (" ", " ", " ", "  ", "\n", "\t", "\u00a0", "")
@@ -22,23 +23,10 @@ TEXTS = st.lists(st.tuples(st.sampled_from(WORDS.split(" ")), st.sampled_from(SP
 )
 
 
-@cache
-def pair(family: str, folder: Path) -> tuple[ChatTokenizer, ChatTokenizer]:
-    """The family's tokenizer as it is, and one that remembers words."""
-    if family != "embedded":
-        write_family(folder, family)
-    plain, remembering = load_tokenizer(folder), load_tokenizer(folder)
+def check_remembered_words(plain: ChatTokenizer, folder: Path) -> None:
+    """Compare a folder's tokenizer as it is with one that remembers words."""
+    remembering = load_tokenizer(folder)
     remembering.remember_words()
-    return plain, remembering
-
-
-@pytest.mark.parametrize("family", ["embedded", TEKKEN, *FAMILIES])
-def test_remembered_words_change_no_token(
-    family: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    is_embedded = family == "embedded"
-    folder = EMBEDDED_FOLDER if is_embedded else tmp_path_factory.mktemp(family, numbered=False)
-    plain, remembering = pair(family, folder)
 
     @given(TEXTS)
     def check(text: str) -> None:
@@ -48,6 +36,10 @@ def test_remembered_words_change_no_token(
         assert remembering.render_answer(answer, messages) == plain.render_answer(answer, messages)
 
     check()
+
+
+def test_remembered_words_change_no_token() -> None:
+    check_remembered_words(load_tokenizer(EMBEDDED_FOLDER), EMBEDDED_FOLDER)
 
 
 def test_joined_words_are_not_parted() -> None:

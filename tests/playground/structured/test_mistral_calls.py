@@ -67,6 +67,7 @@ class Served:
         tokenizer = backend.loaded.tokenizer
         assert isinstance(tokenizer, MistralTokenizer)
         self.tokenizer = tokenizer
+        self._calls: dict[int, tuple[Answer, list[int]]] = {}
 
     async def ask(self, seed: int, messages: tuple[Message, ...] = QUESTION, **wanted: object):
         """The answer, its deltas and its token ids."""
@@ -84,6 +85,14 @@ class Served:
 
         answer = await collect(noted())
         return answer, deltas, [token.token_id for token in answer.logprobs]
+
+    async def one_call(self, seed: int) -> tuple[Answer, list[int]]:
+        """The answer that is a call, and its token ids: drawn once, for all that is said of it."""
+        if seed not in self._calls:
+            choice = ToolChoice("required", parallel=False)
+            answer, _, ids = await self.ask(seed, tools=TOOLS, tool_choice=choice)
+            self._calls[seed] = answer, ids
+        return self._calls[seed]
 
     def written(self, ids: list[int]) -> str:
         """Tokens with their control tokens, and without SentencePiece's spaces before texts."""
@@ -108,8 +117,7 @@ def served(
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_call_has_the_form_of_its_version(served: Served, seed: int) -> None:
-    choice = ToolChoice("required", parallel=False)
-    answer, _, ids = await served.ask(seed, tools=TOOLS, tool_choice=choice)
+    answer, ids = await served.one_call(seed)
     assert answer.finish_reason == "tool_calls"
     (call,) = answer.calls
     Draft202012Validator(SCHEMA).validate(json.loads(call.arguments))
@@ -143,8 +151,7 @@ async def test_stream_and_whole_have_the_same_calls(served: Served, seed: int) -
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_calls_go_back_as_history(served: Served, seed: int) -> None:
-    choice = ToolChoice("required", parallel=False)
-    answer, _, ids = await served.ask(seed, tools=TOOLS, tool_choice=choice)
+    answer, ids = await served.one_call(seed)
     said = Message("assistant", answer.text, answer.calls, reasoning=answer.reasoning)
     result = Message("tool", '{"t": 21}', tool_call_id=answer.calls[0].id)
     if served.tokenizer.call_format is None:  # text tells what the template cannot
@@ -166,8 +173,7 @@ async def test_calls_go_back_as_history(served: Served, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_training_row_renders_the_prompt_and_the_answer(served: Served, seed: int) -> None:
-    choice = ToolChoice("required", parallel=False)
-    answer, _, _ = await served.ask(seed, tools=TOOLS, tool_choice=choice)
+    answer, _ = await served.one_call(seed)
     said = Message("assistant", answer.text, answer.calls, reasoning=answer.reasoning)
     row = Conversation((*QUESTION, said), TOOLS)
     if served.tokenizer.call_format is None:

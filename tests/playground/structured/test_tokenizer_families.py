@@ -1,4 +1,5 @@
-"""JSON and calls hold, and unknown ids are never drawn, with every family of tokenizers.
+"""JSON and calls hold, unknown ids are never drawn, and remembered words change no token, with
+every family of tokenizers.
 
 Vocabularies have their real size; weights are random, so that anything that may be drawn is.
 """
@@ -23,6 +24,7 @@ from playground.protocol import (
     collect,
 )
 from tests.playground.models.families import FAMILIES, PADDING, TEKKEN, write_family
+from tests.playground.models.test_word_cache import check_remembered_words
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +75,8 @@ async def test_calls_hold(family: LocalBackend, seed: int) -> None:
 async def test_padded_ids_are_never_drawn(family: LocalBackend) -> None:
     size = family.loaded.tokenizer.vocabulary_size
     assert family.loaded.model.config.vocab_size == size + PADDING
-    sampling = Sampling(temperature=2.0, max_tokens=150, logprobs=20, seed=0)
+    assert family.loaded.tokenizer.end_ids == {family.loaded.model.config.eos_token_id}
+    sampling = Sampling(temperature=2.0, max_tokens=60, logprobs=20, seed=0)
     asked = Request(family.default_model.name, (Message("user", "Hi"),), sampling=sampling)
     got = await collect(family.stream(asked))
     ids = {each.token_id for token in got.logprobs for each in (token, *token.alternatives)}
@@ -94,3 +97,7 @@ def test_streamed_text_is_the_text(family: LocalBackend, text: str) -> None:
     detokenizer = tokenizer.detokenizer()
     streamed = "".join(map(detokenizer.push, tokenizer.encode_plain("Say: " + text)))
     assert (streamed + detokenizer.flush()).removeprefix("Say:").lstrip(" ") == text.lstrip(" ")
+
+
+def test_remembered_words_change_no_token(family: LocalBackend) -> None:
+    check_remembered_words(family.loaded.tokenizer, family.loaded.folder)

@@ -21,6 +21,8 @@ from playground.models.export.request import GgufType
 from playground.models.mistral_tokenizer import MistralTokenizer
 from tests.playground.models.mistral_files import write_tokenizer
 
+VOCABULARY = 1024
+"""Without control tokens: few, as gguf reads them one by one."""
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -65,7 +67,7 @@ def write_original(
 ) -> PreTrainedModel:
     """A model folder as transformers has it, in bf16; return its model in fp32."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(folder, version)
+    write_tokenizer(folder, version, size=VOCABULARY)
     size = MistralTokenizer(folder).vocabulary_size
     torch.manual_seed(0)
     shape = {**SHAPE, "vocab_size": size, "tie_word_embeddings": tied}

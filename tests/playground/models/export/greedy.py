@@ -1,6 +1,7 @@
 """Greedy answers of a model of transformers, for prompts of token ids."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ QUESTIONS = (
 NEW_TOKENS = 16
 
 
+@cache
 def prompts() -> list[list[int]]:
     """The questions as the embedded model reads them."""
     tokenizer = MistralTokenizer(EMBEDDED_FOLDER)
