@@ -1,5 +1,6 @@
 """What the process that tests fork others from imports first: all that takes seconds to import."""
 
+import gc
 import os
 from importlib import import_module
 
@@ -14,8 +15,17 @@ OTHERS = (
     "playground.server",
     "playground.studio.studio",
     "finetune.commands.training",
+    "finetune.methods.trainers",
+    "finetune.training.plan",
+    "finetune.training.train",
+    "peft.optimizers",
+    "peft.utils.transformers_weight_conversion",
+    "py3langid.langid",
+    "transformers.tokenization_mistral_common",
     "trl.trainer.sft_trainer",
 )
+
+gc.disable()  # until all is imported, as in conftest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 quiet_libraries()
@@ -26,3 +36,5 @@ with (
     import_module(PAGE)
 for name in OTHERS:
     import_module(name)
+gc.freeze()  # no process that is forked looks through it, or copies its memory
+gc.enable()
