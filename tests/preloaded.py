@@ -15,10 +15,18 @@ OTHERS = (
     "playground.server",
     "playground.studio.studio",
     "finetune.commands.training",
+    "finetune.methods.trainers",
+    "finetune.training.plan",
+    "finetune.training.train",
+    "peft.optimizers",
+    "peft.utils.transformers_weight_conversion",
+    "py3langid.langid",
+    "transformers.tokenization_mistral_common",
     "trl.trainer.sft_trainer",
 )
 
-gc.disable()  # nothing of what follows is garbage
+gc.disable()  # until all is imported, as in conftest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 quiet_libraries()
 with (
@@ -28,5 +36,5 @@ with (
     import_module(PAGE)
 for name in OTHERS:
     import_module(name)
-gc.freeze()  # so that no process that is forked looks through it
+gc.freeze()  # no process that is forked looks through it, or copies its memory
 gc.enable()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from playground.errors import InvalidRequest
+from playground.evaluation.harness.task_files import TaskFiles
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
@@ -68,16 +69,14 @@ def load_tasks(choice: TaskChoice) -> Tasks:
     """
     require_harness()
     _quiet()
-    from lm_eval.tasks import TaskManager
+    import lm_eval.tasks
 
     for folder in choice.folders:
         if not folder.is_dir():
             raise InvalidRequest("include_path", f"{folder} is no folder")
-    paths = [str(path) for path in (OUR_TASKS, *choice.folders)]
-    manager = TaskManager(include_path=paths, include_defaults=False)
-    if not _has_all(choice.names, manager):  # lm-eval's own 15,000 take seconds to list
-        manager = TaskManager(include_path=paths)
-    names = tuple(dict.fromkeys(_matched(choice.names, manager)))
+    files = TaskFiles(Path(lm_eval.tasks.__file__).parent)
+    manager = list_tasks(choice, files)
+    names = tuple(dict.fromkeys(_matched(choice.names, manager, files)))
     for name in names:
         _check_code(name, manager, allowed=choice.unsafe_code)
     if choice.unsafe_code:
@@ -98,15 +97,39 @@ def load_tasks(choice: TaskChoice) -> Tasks:
     return Tasks(names, tasks, groups, children)
 
 
-def _has_all(names: Iterable[str], manager: "TaskManager") -> bool:
-    """Whether these tasks are among the folders' own, with all that their groups name."""
+def list_tasks(choice: TaskChoice, files: TaskFiles) -> "TaskManager":
+    """List the tasks of the given folders and, of lm-eval's own, as few as have the names."""
+    from lm_eval.tasks import TaskManager
+
+    own = [OUR_TASKS, *choice.folders]
+    manager = TaskManager(include_path=[*map(str, own)], include_defaults=False)
+    looked_for: set[str] = set()
+    while missing := set(_missing(choice.names, manager)) - looked_for:
+        looked_for |= missing
+        folders = files.folders_of(looked_for)[::-1]  # of two of a name the first one's counts
+        paths = [str(path) for path in (*folders, *own)]
+        manager = TaskManager(include_path=paths, include_defaults=False)
+    if any(_may_be_anywhere(name, manager, files) for name in looked_for):
+        return TaskManager(include_path=[*map(str, own)])
+    return manager
+
+
+def _may_be_anywhere(name: str, manager: "TaskManager", files: TaskFiles) -> bool:
+    """Whether this is a pattern, or a tag in several folders, of which one would hide others."""
+    if any(character in name for character in "*?["):
+        return True
+    entry = manager.task_index.get(name)
+    return entry is not None and entry.yaml_path is None and len(files.folders_of([name])) > 1
+
+
+def _missing(names: Iterable[str], manager: "TaskManager") -> Iterator[str]:
+    """Yield which of these names, and of those that their groups name, are not listed."""
     for name in names:
         found = manager.match_tasks([name])
-        if not found or not _has_all(
-            [member for each in found for member in _members(each, manager)], manager
-        ):
-            return False
-    return True
+        if not found:
+            yield name
+        for each in found:
+            yield from _missing(_members(each, manager), manager)
 
 
 def _members(name: str, manager: "TaskManager") -> list[str]:
@@ -129,12 +152,11 @@ def _named(members: object) -> Iterator[str]:
             yield from _named(each.get("task"))
 
 
-def _matched(names: Iterable[str], manager: "TaskManager") -> Iterator[str]:
-    known = manager.all_tasks
+def _matched(names: Iterable[str], manager: "TaskManager", files: TaskFiles) -> Iterator[str]:
     for name in names:
         found = manager.match_tasks([name])
         if not found:
-            close = difflib.get_close_matches(name, known, 3)
+            close = difflib.get_close_matches(name, {*manager.all_tasks, *files.names}, 3)
             hint = f"; did you mean {', '.join(close)}?" if close else ""
             raise InvalidRequest("tasks", f"there is no task {name!r}{hint}")
         yield from found

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -78,6 +77,13 @@ def finetune(*arguments: str) -> None:
     main()
 
 
+def accelerate_launch(*arguments: str) -> None:
+    from accelerate.commands.launch import main as launch
+
+    sys.argv = ["accelerate-launch", *arguments]
+    launch()
+
+
 def failing(*arguments: str) -> None:
     """The command, which fails in the second step of the last process."""
     from transformers import Trainer
@@ -147,18 +153,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes made that `accelerate launch` started."""
     home = tmp_path_factory.mktemp("launched")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
-    command += ["--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"]
-    done = subprocess.run(
-        [*command, "-m", "finetune", *train_command(home, RECIPE)],
-        env=os.environ | {"PLAYGROUND_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=LONG_S,
-        check=False,
+    options = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1")
+    launcher = in_a_process(
+        accelerate_launch,
+        *(*options, "--main_process_port", "0", "-m", "finetune", *train_command(home, RECIPE)),
+        environment={"PLAYGROUND_HOME": str(home)},
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (home / "printed").write_text(done.stdout)
+    assert launcher.wait(LONG_S) == 0, launcher.output()
+    (home / "printed").write_text(launcher.stdout)
     return home
 
 

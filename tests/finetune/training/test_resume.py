@@ -102,9 +102,14 @@ def whole(new_home: Callable[[], Path]) -> Path:
 
 
 @pytest.mark.slow
-def test_killed_run_resumes_exactly(whole: Path, home: Path) -> None:
+def test_killed_run_resumes_exactly_in_one_process(whole: Path, home: Path) -> None:
     process = start(home, *train_command(home))
     wait_for_step(home, 4, process)
+    process.hold()  # it must not end before the second one begins
+    second = start(home, "resume", "prices")
+    assert second.wait(LONG_S) == 1
+    assert f"trains run {find_run(home, 'prices').folder.name}" in second.output()
+    assert process.exit_code is None
     process.kill()
     end(start(home, "resume", "prices", *into(home)))
     assert logs(home) == logs(whole)
@@ -124,18 +129,6 @@ def test_sigterm_saves_a_checkpoint(home: Path) -> None:
     assert found is not None
     assert f"stopped after step {step_of(found)}" in output
     assert run.adapter is None
-
-
-@pytest.mark.slow
-def test_run_is_resumed_by_one_process(home: Path) -> None:
-    first = start(home, *train_command(home))
-    wait_for_step(home, 2, first)
-    first.hold()  # it must not end before the second one begins
-    second = start(home, "resume", "prices")
-    assert second.wait(LONG_S) == 1
-    assert f"trains run {find_run(home, 'prices').folder.name}" in second.output()
-    assert first.exit_code is None
-    first.kill()
 
 
 @pytest.mark.slow

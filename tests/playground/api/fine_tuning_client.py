@@ -31,7 +31,7 @@ def training_server(home: Path, api_key: str | None = None) -> Iterator[openai.O
     settings = Settings(home=home, access=AccessSettings(api_key=api_key))
     with (
         LocalBackend(load(ModelSpec("embedded"))) as host,
-        Studio(home, host.loaded, host, host.throttle.wait, judged_rows=8) as studio,
+        Studio(home, host.loaded, host, host.throttle.wait, judged_rows=2) as studio,
         running(create_api(Services.create(host, settings, studio=studio))) as url,
         openai.OpenAI(base_url=f"{url}/v1", api_key=api_key or "any", max_retries=0) as client,
     ):

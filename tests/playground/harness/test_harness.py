@@ -121,6 +121,7 @@ def test_backend_without_logprobs_is_refused(task_folder: Path, tmp_path: Path) 
     ("names", "message"),
     [
         (("capital_chioce",), "there is no task 'capital_chioce'; did you mean capital_choice"),
+        (("hellaswga",), "there is no task 'hellaswga'; did you mean hellaswag"),
         (("far_away",), "far_away: its data are not on this disk, and no network reaches the hub"),
         (("runs_code",), "runs_code runs code that the model writes, on this machine"),
         (("both",), "runs_code runs code"),
