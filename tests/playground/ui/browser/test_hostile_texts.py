@@ -131,13 +131,13 @@ def conversation() -> tuple[History, Timeline]:
 
 
 @pytest.fixture(scope="module")
-def hostile(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
+def hostile(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
     """The page, opened where these conversations are kept already."""
     turns, timeline = conversation()
     history = gr.Chatbot().postprocess(turns).model_dump()  # as the browser gets it
     kept = {"chat": {"history": history}, "functions": {"timeline": to_text(timeline)}}
     values = {name: json.dumps(values) for name, values in kept.items()}
-    with opened_by(echo_visitor, echo_url, before=f"({KEEP})({json.dumps(values)})") as page:
+    with opened_by(regular, echo_url, before=f"({KEEP})({json.dumps(values)})") as page:
         yield page
 
 
