@@ -19,6 +19,7 @@ from playwright.sync_api import (
 from playground.backends.local import LocalBackend
 from tests.playground.conftest import killable_playground
 from tests.playground.ui.browser.scripted import EchoPage, HoldingBackend, echo_page
+from tests.playground.ui.browser.with_accounts import ServerWithAccounts, server_with_accounts
 from tests.processes import RunningProcess
 
 # The shell is Chromium without the browser around it: it opens the page for two thirds of the work.
@@ -100,14 +101,8 @@ def opened(browser: Browser, url: str) -> Iterator[Page]:
 
 @pytest.fixture(scope="package")
 def regular(browser: Browser) -> Iterator[BrowserContext]:
-    """Of the pages that many tests share: to open one takes longer than most tests."""
-    with visitor(browser) as context:
-        yield context
-
-
-@pytest.fixture(scope="package")
-def forgetful(browser: Browser) -> Iterator[BrowserContext]:
-    """Of `new_page`, which is forgotten after each test: only the cache stays."""
+    """Of the pages that tests share, whose cache the first one fills: to open a page takes longer
+    than most tests."""
     with visitor(browser) as context:
         yield context
 
@@ -124,13 +119,6 @@ def page(shared_page: Page) -> Page:
     """It, without another test's messages."""
     as_at_first(shared_page)
     return shared_page
-
-
-@pytest.fixture
-def new_page(forgetful: BrowserContext, playground_url: str) -> Iterator[Page]:
-    """Of one test that changes what is remembered."""
-    with opened_by(forgetful, playground_url) as page:
-        yield page
 
 
 class Restartable:
@@ -178,6 +166,13 @@ def keyed(keyed_tab: Page) -> Page:
 
 
 @pytest.fixture(scope="package")
+def with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerWithAccounts]:
+    """A server on which people sign in, and guests do not have to."""
+    with server_with_accounts(tmp_path_factory.mktemp("accounts")) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
 def echo(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EchoPage]:
     """A page that answers a message with that message."""
     with echo_page(backend, tmp_path_factory.mktemp("echo")) as served:
@@ -196,13 +191,6 @@ def holding(echo: EchoPage) -> Iterator[HoldingBackend]:
     echo.backend.holds = True
     yield echo.backend
     echo.backend.holds = False
-
-
-@pytest.fixture(scope="package")
-def echo_visitor(browser: Browser) -> Iterator[BrowserContext]:
-    """Whose cache is filled by the first test."""
-    with visitor(browser) as context:
-        yield context
 
 
 @pytest.fixture(scope="package")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.playground.ui.browser.conftest import Restartable, opened_by, reload, restored
+from tests.playground.ui.browser.conftest import Restartable, opened, reload, restored
 from tests.playground.ui.browser.scripted import SLOWLY, HoldingBackend
 
 pytestmark = pytest.mark.browser
@@ -21,9 +21,9 @@ def kept(page: Page, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def reloaded(forgetful: BrowserContext, playground_url: str) -> Iterator[Page]:
+def reloaded(browser: Browser, playground_url: str) -> Iterator[Page]:
     """A page in whose tabs something was said and typed before it was reloaded."""
-    with opened_by(forgetful, playground_url) as page:
+    with opened(browser, playground_url) as page:
         page.fill(BOX, "What is the capital of Japan?")
         page.press(BOX, "Enter")
         expect(page.locator("#status .note")).to_contain_text("first token")
