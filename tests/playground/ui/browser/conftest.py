@@ -121,6 +121,13 @@ def page(shared_page: Page) -> Page:
     return shared_page
 
 
+@pytest.fixture
+def new_page(regular: BrowserContext, playground_url: str) -> Iterator[Page]:
+    """Of one test that needs its forms as they are at first."""
+    with opened_by(regular, playground_url) as page:
+        yield page
+
+
 class Restartable:
     """A playground that can be killed, and comes back where it was."""
 

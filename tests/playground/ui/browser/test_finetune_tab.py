@@ -48,17 +48,17 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
     expect(page.locator(".toast-body")).to_contain_text("no adapter name")
 
 
-def test_columns_of_other_names_are_chosen(page: Page, tmp_path: Path) -> None:
+def test_columns_of_other_names_are_chosen(new_page: Page, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("Thema;Inhalt;Titel\nGates;Gate 4.;Which gate?\n", encoding="utf-8")
-    open_section(page, "New fine-tune")
-    page.locator("#ft-files input[type=file]").set_input_files(path)
-    expect(page.locator("#ft-report")).to_contain_text("known fields")
-    choose(page, "#ft-question-column", "Titel")
-    expect(page.get_by_role("option")).to_have_count(0)
-    choose(page, "#ft-answer-column", "Inhalt")
-    expect(page.locator("#ft-report")).to_contain_text("Every row can be trained on")
-    expect(page.locator("#ft-preview")).to_contain_text("Gate 4.")
+    open_section(new_page, "New fine-tune")
+    new_page.locator("#ft-files input[type=file]").set_input_files(path)
+    expect(new_page.locator("#ft-report")).to_contain_text("known fields")
+    choose(new_page, "#ft-question-column", "Titel")
+    expect(new_page.get_by_role("option")).to_have_count(0)
+    choose(new_page, "#ft-answer-column", "Inhalt")
+    expect(new_page.locator("#ft-report")).to_contain_text("Every row can be trained on")
+    expect(new_page.locator("#ft-preview")).to_contain_text("Gate 4.")
 
 
 @pytest.mark.training
