@@ -32,6 +32,69 @@ def few_rows(folder: Path) -> tuple[Path, str]:
     return path, json.loads(lines[0])["messages"][0]["content"]
 
 
+@pytest.mark.training
+@pytest.mark.slow
+def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
+    new_page: Page, playground_url: str, tmp_path: Path
+) -> None:
+    rows, question = few_rows(tmp_path)
+    new_page.get_by_role("tab", name="Fine-tune", exact=True).click()
+    new_page.locator("#ft-files input[type=file]").set_input_files(rows)
+    expect(new_page.locator("#ft-report")).to_contain_text(
+        "Every row can be trained on", timeout=30_000
+    )
+    expect(new_page.locator("#ft-preview .trained").first).to_be_visible()
+    expect(new_page.locator("#ft-plan")).to_contain_text("Fits")
+    new_page.locator("#ft-name input").fill("shop")
+    new_page.get_by_role("button", name="All recipe fields").click()
+    new_page.locator("#ft-max_steps input").fill("8")
+    new_page.locator("#ft-max_steps input").press("Tab")
+    new_page.locator("#ft-start").click()
+    expect(new_page.locator("#ft-head")).to_contain_text("shop")
+
+    new_page.reload()  # a job belongs to the server
+    new_page.wait_for_selector("#message textarea", state="attached")
+    open_section(new_page, "Jobs")
+    expect(new_page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
+    expect(new_page.locator("#ft-head")).to_contain_text("step 8 of 8")
+    expect(new_page.locator("#ft-head")).to_contain_text("verdict:")
+    expect(new_page.locator("#ft-curves polyline.loss")).to_be_visible()
+    expect(new_page.locator("iframe.card")).to_be_visible()
+    new_page.locator("#ft-promote-it input").uncheck()
+    new_page.locator("#ft-publish").click()
+    expect(new_page.locator("#ad-table")).to_contain_text("shop")
+    expect(new_page.locator("#ad-table")).not_to_contain_text("promoted")
+    new_page.locator("#ad-try").click()
+    expect(new_page.locator("#ad-note")).to_contain_text("choose embedded:shop.v1")
+
+    new_page.get_by_role("tab", name="Compare").click()
+    choose(new_page, "#cmp-model-2", "embedded:shop.v1")
+    new_page.locator("#cmp-question textarea").fill(question)
+    new_page.keyboard.press("Enter")
+    expect(new_page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1")
+    expect(new_page.locator("#cmp-answer-a")).not_to_contain_text("adapter")
+    answer = new_page.locator("#cmp-text-b").inner_text()
+    new_page.locator("#cmp-vote-b").click()
+    expect(new_page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
+
+    open_section(new_page, "Adapters")
+    new_page.locator("#ad-promote").click()
+    expect(new_page.locator("#ad-table .promoted")).to_be_visible()
+    client = Together(base_url=f"{playground_url}/v1", api_key="none", project_id="any")
+    served = [model.id for model in client.models.list()]
+    assert "embedded:shop" in served
+    for name in ("embedded:shop", "shop"):
+        completion = client.chat.completions.create(
+            model=name,
+            messages=[{"role": "user", "content": question}],
+            temperature=0,
+            max_tokens=256,
+        )
+        message = completion.choices[0].message
+        assert message is not None
+        assert message.content == answer
+
+
 def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
@@ -46,19 +109,6 @@ def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_
     expect(start).to_have_text("Start training despite 2 errors: are you sure?")
     start.click()
     expect(page.locator(".toast-body")).to_contain_text("no adapter name")
-
-
-def test_columns_of_other_names_are_chosen(new_page: Page, tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text("Thema;Inhalt;Titel\nGates;Gate 4.;Which gate?\n", encoding="utf-8")
-    open_section(new_page, "New fine-tune")
-    new_page.locator("#ft-files input[type=file]").set_input_files(path)
-    expect(new_page.locator("#ft-report")).to_contain_text("known fields")
-    choose(new_page, "#ft-question-column", "Titel")
-    expect(new_page.get_by_role("option")).to_have_count(0)
-    choose(new_page, "#ft-answer-column", "Inhalt")
-    expect(new_page.locator("#ft-report")).to_contain_text("Every row can be trained on")
-    expect(new_page.locator("#ft-preview")).to_contain_text("Gate 4.")
 
 
 @pytest.mark.training
@@ -83,64 +133,16 @@ def test_a_job_is_paused_goes_on_and_is_deleted(page: Page) -> None:
     expect(head).not_to_contain_text("Stopped")
 
 
-@pytest.mark.training
-@pytest.mark.slow
-def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
-    page: Page, playground_url: str, tmp_path: Path
+def test_columns_of_other_names_are_chosen(
+    new_page: Page, playground_url: str, tmp_path: Path
 ) -> None:
-    rows, question = few_rows(tmp_path)
-    page.get_by_role("tab", name="Fine-tune", exact=True).click()
-    page.locator("#ft-files input[type=file]").set_input_files(rows)
-    expect(page.locator("#ft-report")).to_contain_text(
-        "Every row can be trained on", timeout=30_000
-    )
-    expect(page.locator("#ft-preview .trained").first).to_be_visible()
-    expect(page.locator("#ft-plan")).to_contain_text("Fits")
-    page.locator("#ft-name input").fill("shop")
-    page.get_by_role("button", name="All recipe fields").click()
-    page.locator("#ft-max_steps input").fill("8")
-    page.locator("#ft-max_steps input").press("Tab")
-    page.locator("#ft-start").click()
-    expect(page.locator("#ft-head")).to_contain_text("shop")
-
-    page.reload()  # a job belongs to the server
-    page.wait_for_selector("#message textarea", state="attached")
-    open_section(page, "Jobs")
-    expect(page.locator("#ft-head")).to_contain_text("Done", timeout=LONG_MS)
-    expect(page.locator("#ft-head")).to_contain_text("step 8 of 8")
-    expect(page.locator("#ft-head")).to_contain_text("verdict:")
-    expect(page.locator("#ft-curves polyline.loss")).to_be_visible()
-    expect(page.locator("iframe.card")).to_be_visible()
-    page.locator("#ft-promote-it input").uncheck()
-    page.locator("#ft-publish").click()
-    expect(page.locator("#ad-table")).to_contain_text("shop")
-    expect(page.locator("#ad-table")).not_to_contain_text("promoted")
-    page.locator("#ad-try").click()
-    expect(page.locator("#ad-note")).to_contain_text("choose embedded:shop.v1")
-
-    page.get_by_role("tab", name="Compare").click()
-    choose(page, "#cmp-model-2", "embedded:shop.v1")
-    page.locator("#cmp-question textarea").fill(question)
-    page.keyboard.press("Enter")
-    expect(page.locator("#cmp-answer-b")).to_contain_text("adapter shop.v1")
-    expect(page.locator("#cmp-answer-a")).not_to_contain_text("adapter")
-    answer = page.locator("#cmp-text-b").inner_text()
-    page.locator("#cmp-vote-b").click()
-    expect(page.locator("#cmp-verdict")).to_contain_text("B is better: embedded:shop.v1")
-
-    open_section(page, "Adapters")
-    page.locator("#ad-promote").click()
-    expect(page.locator("#ad-table .promoted")).to_be_visible()
-    client = Together(base_url=f"{playground_url}/v1", api_key="none", project_id="any")
-    served = [model.id for model in client.models.list()]
-    assert "embedded:shop" in served
-    for name in ("embedded:shop", "shop"):
-        completion = client.chat.completions.create(
-            model=name,
-            messages=[{"role": "user", "content": question}],
-            temperature=0,
-            max_tokens=256,
-        )
-        message = completion.choices[0].message
-        assert message is not None
-        assert message.content == answer
+    path = tmp_path / "rows.csv"
+    path.write_text("Thema;Inhalt;Titel\nGates;Gate 4.;Which gate?\n", encoding="utf-8")
+    open_section(new_page, "New fine-tune")
+    new_page.locator("#ft-files input[type=file]").set_input_files(path)
+    expect(new_page.locator("#ft-report")).to_contain_text("known fields")
+    choose(new_page, "#ft-question-column", "Titel")
+    expect(new_page.get_by_role("option")).to_have_count(0)
+    choose(new_page, "#ft-answer-column", "Inhalt")
+    expect(new_page.locator("#ft-report")).to_contain_text("Every row can be trained on")
+    expect(new_page.locator("#ft-preview")).to_contain_text("Gate 4.")
