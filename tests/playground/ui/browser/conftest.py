@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,18 @@ from playwright.sync_api import (
 )
 
 from playground.backends.local import LocalBackend
-from tests.playground.conftest import playground_process
-from tests.playground.ui.browser.scripted import echo_page
+from tests.playground.conftest import killable_playground
+from tests.playground.ui.browser.scripted import EchoPage, HoldingBackend, echo_page
+from tests.playground.ui.browser.with_accounts import ServerWithAccounts, server_with_accounts
+from tests.processes import RunningProcess
 
 # The shell is Chromium without the browser around it: it opens the page for two thirds of the work.
 PROGRAMS = ("chromium-headless-shell", "chromium")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
 WINDOW = ViewportSize(width=1440, height=900)
 PATIENCE_MS = 60_000  # a busy machine is no failure
+CLOSE_MESSAGES = """() => document.querySelectorAll(".toast-close, .notice button")
+    .forEach(button => button.click())"""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -47,9 +51,13 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @contextmanager
-def opened_by(context: BrowserContext, url: str) -> Iterator[Page]:
-    """A tab of the visitor's; fails if the page asks another host for anything."""
+def opened_by(
+    context: BrowserContext, url: str, path: str = "", before: str = ""
+) -> Iterator[Page]:
+    """A tab of the visitor's, at ``path``; fails if the page asks another host for anything. The
+    script ``before`` runs before those of the page."""
     page = context.new_page()
+    page.add_init_script(before)
     elsewhere: list[str] = []
     page.on(
         "request",
@@ -59,12 +67,29 @@ def opened_by(context: BrowserContext, url: str) -> Iterator[Page]:
             else None
         ),
     )
-    page.goto(url)
-    page.wait_for_selector("#message textarea:enabled")  # the stored values are restored
+    page.goto(f"{url}{path}")
+    restored(page)
     yield page
     page.evaluate("localStorage.clear()")
     page.close()
     assert not elsewhere
+
+
+def restored(page: Page) -> None:
+    """Wait until the page shows what the browser kept."""
+    page.wait_for_selector("#message textarea:enabled")
+
+
+def reload(page: Page) -> None:
+    page.reload()
+    restored(page)
+
+
+def as_at_first(page: Page) -> None:
+    """Take away another test's messages, and its window; tabs are left as they were."""
+    page.set_viewport_size(WINDOW)
+    page.evaluate(CLOSE_MESSAGES)
+    expect(page.locator(".toast-body, .notice")).to_have_count(0)
 
 
 @contextmanager
@@ -76,89 +101,128 @@ def opened(browser: Browser, url: str) -> Iterator[Page]:
 
 @pytest.fixture(scope="package")
 def regular(browser: Browser) -> Iterator[BrowserContext]:
-    """Of `module_page`, whose cache the first module fills."""
+    """Of the pages that tests share, whose cache the first one fills: to open a page takes longer
+    than most tests."""
     with visitor(browser) as context:
         yield context
 
 
 @pytest.fixture(scope="package")
-def forgetful(browser: Browser) -> Iterator[BrowserContext]:
-    """Of `new_page`, which is forgotten after each test: only the cache stays."""
-    with visitor(browser) as context:
-        yield context
-
-
-@pytest.fixture(scope="module")
-def module_page(regular: BrowserContext, playground_url: str) -> Iterator[Page]:
-    """Loaded once for the tests of a module."""
+def shared_page(regular: BrowserContext, playground_url: str) -> Iterator[Page]:
+    """Opened once for all tests that leave each other's tabs alone."""
     with opened_by(regular, playground_url) as page:
         yield page
 
 
 @pytest.fixture
-def page(module_page: Page) -> Page:
-    """The module's page, without another test's messages; tabs are left as they were."""
-    module_page.set_viewport_size(WINDOW)
-    for toast in module_page.locator(".toast-close").all():
-        toast.click()
-    return module_page
+def page(shared_page: Page) -> Page:
+    """It, without another test's messages."""
+    as_at_first(shared_page)
+    return shared_page
 
 
 @pytest.fixture
-def new_page(forgetful: BrowserContext, playground_url: str) -> Iterator[Page]:
-    """Of one test that reloads it, or changes what is remembered."""
-    with opened_by(forgetful, playground_url) as page:
+def new_page(regular: BrowserContext, playground_url: str) -> Iterator[Page]:
+    """Of one test that needs its forms as they are at first."""
+    with opened_by(regular, playground_url) as page:
         yield page
 
 
+class Restartable:
+    """A playground that can be killed, and comes back where it was."""
+
+    def __init__(self, home: Path, flags: Sequence[str], stack: ExitStack) -> None:
+        self._home, self._flags, self._stack = home, flags, stack
+        self.url, self._process = self._started(port=0)
+
+    def _started(self, port: int) -> tuple[str, RunningProcess]:
+        running = killable_playground(self._home, *self._flags, port=port)
+        return self._stack.enter_context(running)
+
+    def kill(self) -> None:
+        """Let it end without warning."""
+        self._process.kill()
+
+    def start(self) -> None:
+        """Start it again."""
+        _, self._process = self._started(port=int(self.url.rpartition(":")[2]))
+
+
 @pytest.fixture(scope="package")
-def keyed_url(session_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def keyed_server(
+    session_adapter: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Restartable]:
     """A playground with the adapter that asks programs for the key sesame."""
     flags = ("--adapter", f"prices={session_adapter}", "--api-key", "sesame")
-    with playground_process(tmp_path_factory.mktemp("keyed"), *flags) as url:
-        yield url
-
-
-@pytest.fixture
-def keyed(forgetful: BrowserContext, keyed_url: str) -> Iterator[Page]:
-    """It, opened in a new tab, with nothing remembered."""
-    with opened_by(forgetful, keyed_url) as page:
-        yield page
+    with ExitStack() as stack:
+        yield Restartable(tmp_path_factory.mktemp("keyed"), flags, stack)
 
 
 @pytest.fixture(scope="package")
-def echo_url(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def keyed_tab(regular: BrowserContext, keyed_server: Restartable) -> Iterator[Page]:
+    """It, opened once."""
+    with opened_by(regular, keyed_server.url) as page:
+        yield page
+
+
+@pytest.fixture
+def keyed(keyed_tab: Page) -> Page:
+    """It, with a new chat."""
+    as_at_first(keyed_tab)
+    return with_a_new_chat(keyed_tab)
+
+
+@pytest.fixture(scope="package")
+def with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerWithAccounts]:
+    """A server on which people sign in, and guests do not have to."""
+    with server_with_accounts(tmp_path_factory.mktemp("accounts")) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def echo(backend: LocalBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EchoPage]:
     """A page that answers a message with that message."""
-    with echo_page(backend, tmp_path_factory.mktemp("echo")) as url:
-        yield url
+    with echo_page(backend, tmp_path_factory.mktemp("echo")) as served:
+        yield served
 
 
 @pytest.fixture(scope="package")
-def echo_visitor(browser: Browser) -> Iterator[BrowserContext]:
-    """Whose cache is filled by the first test."""
-    with visitor(browser) as context:
-        yield context
+def echo_url(echo: EchoPage) -> str:
+    """Where it is."""
+    return echo.url
 
 
 @pytest.fixture
-def echoed(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
-    """It, opened in a new tab, with nothing remembered."""
-    with opened_by(echo_visitor, echo_url) as page:
-        yield page
+def holding(echo: EchoPage) -> Iterator[HoldingBackend]:
+    """What holds its answers to messages with a mark; none any more when the test ends."""
+    echo.backend.holds = True
+    yield echo.backend
+    echo.backend.holds = False
 
 
 @pytest.fixture(scope="package")
-def echo_tab(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
-    """It, opened once for all tests that do not get in each other's way; any tab may be shown."""
+def opened_echo(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
+    """It, opened once for all tests that do not get in each other's way."""
     with opened_by(regular, echo_url) as page:
         yield page
 
 
 @pytest.fixture
+def echo_tab(opened_echo: Page) -> Page:
+    """It, without another test's messages; any tab may be shown."""
+    as_at_first(opened_echo)
+    return opened_echo
+
+
+@pytest.fixture
 def echo_chat(echo_tab: Page) -> Page:
-    """It, with a new chat: to open the page takes longer than most tests."""
-    echo_tab.get_by_role("tab", name="Chat", exact=True).click()
-    echo_tab.click("#new-chat")
-    expect(echo_tab.locator("#chat .message")).to_have_count(0)
-    expect(echo_tab.locator("#status .note").filter(has_text="token")).to_have_count(0)
-    return echo_tab
+    """It, with a new chat."""
+    return with_a_new_chat(echo_tab)
+
+
+def with_a_new_chat(page: Page) -> Page:
+    page.get_by_role("tab", name="Chat", exact=True).click()
+    page.click("#new-chat")
+    expect(page.locator("#chat .message")).to_have_count(0)
+    expect(page.locator("#status .note").filter(has_text="token")).to_have_count(0)
+    return page

@@ -1,9 +1,10 @@
 """The whole page over a backend whose answers a test chooses: it says what it is told."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, aclosing, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -12,7 +13,7 @@ from playground.api import create_api
 from playground.backends.local import LocalBackend
 from playground.backends.scripted import ScriptedBackend
 from playground.lab.prompts import Prompts
-from playground.protocol import ModelInfo, Request
+from playground.protocol import ModelInfo, Request, StreamEvent
 from playground.services import Services
 from playground.settings import load_settings
 from playground.store import Feedback
@@ -21,31 +22,60 @@ from playground.studio.studio import Studio
 from playground.ui import build_page, mount_page
 from tests.playground.api.serving import running
 
-PIECE = 64
-SLOWLY, PAUSE_S = "SLOWLY SAY:", 0.4
-"""In a message: its answer comes in about twenty pieces, so many seconds apart."""
-LATE, LATE_S = "LATE SAY:", 1.5
-"""In a message: its answer comes so many seconds later."""
+PIECE, PIECES = 64, 20
+SLOWLY, PAUSE_S = "SLOWLY SAY:", 0.1
+"""In a message: its answer comes in about twenty pieces, so many seconds apart, and is held after
+half of them."""
+LATE = "LATE SAY:"
+"""In a message: its answer is held before it begins."""
+HELD_FROM = {SLOWLY: PIECES // 2, LATE: 0}
+LOOKED_S = 0.01
 MODELS = (ModelInfo("echo", context_length=400_000), ModelInfo("other", context_length=400_000))
 
 
 def echo(request: Request) -> Iterable[str]:
     """The last message, in pieces; of a message with a mark, what follows the mark."""
     text = request.messages[-1].content.partition("SAY:")[2] or request.messages[-1].content
-    size = max(PIECE, len(text) // 20)
+    size = max(PIECE, len(text) // PIECES)
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def pause_s(request: Request) -> float:
     """Seconds before each piece."""
-    text = request.messages[-1].content
-    return PAUSE_S if SLOWLY in text else LATE_S if LATE in text else 0.0
+    return PAUSE_S if SLOWLY in request.messages[-1].content else 0.0
+
+
+class HoldingBackend(ScriptedBackend):
+    """Echoes; holds the answers to messages with a mark until they are let go, or cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__(echo, models=MODELS, pause_s=pause_s)
+        self.holds = True
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        said = request.messages[-1].content
+        held_from = next((HELD_FROM[mark] for mark in HELD_FROM if mark in said), None)
+        passed = 0
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                while passed == held_from and self.holds and request.id in self._running:
+                    await asyncio.sleep(LOOKED_S)
+                passed += 1
+                yield event
+
+
+@dataclass(frozen=True, slots=True)
+class EchoPage:
+    """Where it is, and what answers."""
+
+    url: str
+    backend: HoldingBackend
 
 
 @contextmanager
-def echo_page(backend: LocalBackend, home: Path) -> Iterator[str]:
-    """Serve it; yields the URL."""
-    scripted = ScriptedBackend(echo, models=MODELS, pause_s=pause_s)
+def echo_page(backend: LocalBackend, home: Path) -> Iterator[EchoPage]:
+    """Serve it."""
+    scripted = HoldingBackend()
     settings = load_settings({"home": str(home)})
 
     async def build(services: Services) -> FastAPI:
@@ -66,4 +96,4 @@ def echo_page(backend: LocalBackend, home: Path) -> Iterator[str]:
         )
         with ThreadPoolExecutor(1) as other_thread:  # Playwright has a loop in this one
             app = other_thread.submit(lambda: asyncio.run(build(services))).result()
-        yield stack.enter_context(running(app))
+        yield EchoPage(stack.enter_context(running(app)), scripted)

@@ -7,19 +7,20 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from playground.store.conversations import Conversations
-from tests.playground.conftest import playground_process
 from tests.playground.ui.browser.conftest import opened
+from tests.playground.ui.browser.with_accounts import PASSWORD, ServerWithAccounts
 
 pytestmark = pytest.mark.browser
-PASSWORD = "correct-horse"
 
 
-def test_a_guest_and_the_administrator(browser: Browser, tmp_path: Path) -> None:
-    flags = (
-        "--host", "0.0.0.0", "--demo", "--password", PASSWORD, "--demo-tab", "chat", "--demo-tab",
-        "compare", "--demo-banner", "A <b>demo</b>", "--demo-system-prompt", "Be kind.",
-    )  # fmt: skip
-    with playground_process(tmp_path, *flags) as url, opened(browser, url) as page:
+def conversations_kept(home: Path) -> int:
+    with closing(Conversations(home)) as kept:
+        return len(kept.list().conversations)
+
+
+def test_a_guest_and_the_administrator(browser: Browser, with_accounts: ServerWithAccounts) -> None:
+    url, before = with_accounts.url, conversations_kept(with_accounts.home)
+    with opened(browser, url) as page:
         tabs = page.locator("#tabs [role=tab]:visible")
         expect(tabs).to_have_text(["Chat", "Compare"])
         expect(page.locator("#banner")).to_have_text("A <b>demo</b>")
@@ -32,8 +33,8 @@ def test_a_guest_and_the_administrator(browser: Browser, tmp_path: Path) -> None
         expect(page.locator(".notice")).to_have_count(0)
         page.reload()
         expect(page.locator("#chat .bot .prose").last).to_contain_text("Tokyo")
-        with closing(Conversations(tmp_path)) as kept:  # in the browser alone
-            assert not kept.list().conversations
+        # in the browser alone
+        assert conversations_kept(with_accounts.home) == before
         page.click("#visitor a")
         page.fill("[name=name]", "admin")
         page.fill("[name=password]", PASSWORD)

@@ -5,8 +5,7 @@ a demo, in a frame on pages of other sites.
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,67 +14,12 @@ import openai
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from playground.access import DemoLinks, People
 from playground.access.links import token_of
-from playground.store.accounts import Accounts
-from playground.store.links import Links
-from tests.playground.conftest import playground_process
 from tests.playground.ui.browser.conftest import PATIENCE_MS, WINDOW
+from tests.playground.ui.browser.with_accounts import PASSWORD, ServerWithAccounts
 from tests.proxies import NEEDS_PROXIES, PROXIES, ROOT_PATH, Proxy
 
 pytestmark = [pytest.mark.browser, NEEDS_PROXIES]
-PASSWORD = "correct-horse"
-
-
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """A playground that proxies stand before; ``allowed`` and ``foreign`` are other sites, the
-    first of which may show it in a frame. ``framed`` is what their pages show."""
-
-    upstream: str
-    links: DemoLinks
-    key: str
-    allowed: str
-    foreign: str
-    framed: list[str]
-
-
-@contextmanager
-def site(framed: list[str]) -> Iterator[str]:
-    """Another site, whose page shows the last of these addresses in a frame."""
-
-    class Embedding(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            page = f"<h1>A shop</h1><iframe src='{framed[-1]}' width=1200 height=800></iframe>"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Embedding) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
-    home, framed = tmp_path_factory.mktemp("behind"), [""]
-    flags = ("--root-path", ROOT_PATH, "--password", PASSWORD)
-    with (
-        closing(Accounts(home)) as accounts,
-        closing(DemoLinks(Links(home), accounts)) as links,
-        site(framed) as allowed,
-        site(framed) as foreign,
-        playground_process(home, *flags, "--frame-ancestor", allowed) as url,
-    ):
-        key = People(accounts).add_key("client", ["chat", "files"]).secret
-        assert url.endswith(ROOT_PATH)
-        yield Behind(url.split("/")[2], links, key, allowed, foreign, framed)
 
 
 @contextmanager
@@ -91,15 +35,17 @@ def opened(browser: Browser, url: str) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_page_and_api_beneath_a_path(behind: Behind, browser: Browser, name: str) -> None:
-    with PROXIES[name](behind.upstream) as proxy:
+def test_page_and_api_beneath_a_path(
+    with_accounts: ServerWithAccounts, browser: Browser, name: str
+) -> None:
+    with PROXIES[name](with_accounts.upstream) as proxy:
         with opened(browser, proxy.url) as page:
             sign_in_and_chat(page, proxy)
         trusting = ssl.create_default_context(cafile=str(proxy.authority))
         with (
             httpx.Client(verify=trusting) as http,
             openai.OpenAI(
-                base_url=f"{proxy.url}/v1", api_key=behind.key,
+                base_url=f"{proxy.url}/v1", api_key=with_accounts.key,
                 http_client=openai.DefaultHttpxClient(verify=trusting),
             ) as client,
         ):  # fmt: skip
@@ -112,7 +58,7 @@ def test_page_and_api_beneath_a_path(behind: Behind, browser: Browser, name: str
             assert "Tokyo" in "".join(pieces)
             announced = http.post(
                 f"{proxy.url}/v1/files", data={"purpose": "fine-tune", "file_name": "rows.jsonl"},
-                headers={"Authorization": f"Bearer {behind.key}"},
+                headers={"Authorization": f"Bearer {with_accounts.key}"},
             )  # fmt: skip
             assert announced.headers["location"].startswith(f"{proxy.url}/v1/files/")
 
@@ -135,15 +81,15 @@ def sign_in_and_chat(page: Page, proxy: Proxy) -> None:
     page.wait_for_url(f"{proxy.url}/login/out")
 
 
-def test_other_sites_frame_a_link(behind: Behind, browser: Browser) -> None:
-    link = behind.links.create(["embedded"], system_prompt="Be kind.", answers=1)
-    with PROXIES["caddy"](behind.upstream) as proxy:
+def test_other_sites_frame_a_link(with_accounts: ServerWithAccounts, browser: Browser) -> None:
+    link = with_accounts.links.create(["embedded"], system_prompt="Be kind.", answers=1)
+    with PROXIES["caddy"](with_accounts.upstream) as proxy:
         address = f"{proxy.url}/d/{token_of(link)}/"
-        behind.framed.append(address)
+        with_accounts.framed.append(address)
         context = browser.new_context(viewport=WINDOW, ignore_https_errors=True)
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
-        page.goto(behind.allowed)
+        page.goto(with_accounts.allowed)
         inside = page.frame_locator("iframe")
         expect(inside.locator("#tabs [role=tab]:visible")).to_have_text(["Chat"])
         expect(inside.locator("#system")).to_be_hidden()
@@ -156,13 +102,13 @@ def test_other_sites_frame_a_link(behind: Behind, browser: Browser) -> None:
         inside.locator("#message textarea:enabled").fill("And of France?")
         inside.locator("#message button").click()
         expect(inside.locator(".toast-body.error")).to_contain_text("used up")
-        behind.links.revoke(link.id)
+        with_accounts.links.revoke(link.id)
         inside.locator("#message textarea:enabled").fill("And of Italy?")
         inside.locator("#message button").click()
         expect(inside.locator(".notice")).to_contain_text("This link was revoked.")
         page.reload()
         expect(inside.locator("[role=alert]")).to_have_text("This link was revoked.")
-        page.goto(behind.foreign)
+        page.goto(with_accounts.foreign)
         page.wait_for_load_state("networkidle")
         assert page.frames[1].url.startswith("chrome-error:")
         context.close()

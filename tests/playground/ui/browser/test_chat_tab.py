@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.playground.ui.browser.conftest import restored
+
 pytestmark = pytest.mark.browser
 BOT = "#chat .bot .prose"
 GROWN_AND_STOPPED = r"""(bot) => {
@@ -99,28 +101,25 @@ def test_undo_brings_the_message_back(chat: Page) -> None:
     expect(chat.locator("#message textarea")).to_have_value("What is the capital of Japan?")
 
 
-def test_the_theme_is_switched_and_remembered(chat: Page) -> None:
+def test_the_theme_and_what_is_pasted_at_once_after_opening_are_remembered(chat: Page) -> None:
+    stored, dark = "localStorage.getItem('mistral-playground.preferences')", re.compile(r"\bdark\b")
     chat.click('[data-action="theme"]')
-    expect(chat.locator("body")).to_have_class(re.compile(r"\bdark\b"))
-    chat.reload()
-    chat.wait_for_selector("#message textarea:enabled")
-    expect(chat.locator("body")).to_have_class(re.compile(r"\bdark\b"))
-    chat.click('[data-action="theme"]')
-    expect(chat.locator("body")).not_to_have_class(re.compile(r"\bdark\b"))
-
-
-def test_what_is_pasted_at_once_after_opening_is_kept_and_remembered(chat: Page) -> None:
-    stored = "localStorage.getItem('mistral-playground.preferences')"
+    expect(chat.locator("body")).to_have_class(dark)
     chat.reload()
     system = chat.locator("#system textarea")
     system.fill("Answer in one word.")  # as soon as it takes input
     chat.wait_for_selector("#message textarea:enabled")
     expect(system).to_have_value("Answer in one word.")
+    expect(chat.locator("body")).to_have_class(dark)
     before = chat.evaluate(stored)
     system.blur()
     chat.wait_for_function(f"before => {stored} !== before", arg=before)
+    chat.click('[data-action="theme"]')
+    expect(chat.locator("body")).not_to_have_class(dark)
     chat.reload()
     expect(system).to_have_value("Answer in one word.")
+    expect(chat.locator("body")).not_to_have_class(dark)
+    restored(chat)
 
 
 def test_a_prompt_past_the_window_is_said_and_the_message_is_kept(chat: Page) -> None:

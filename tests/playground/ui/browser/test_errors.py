@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.playground.ui.browser.conftest import with_a_new_chat
+
 pytestmark = pytest.mark.browser
+SAID = ":is(.toast-body, .notice, .field-error):visible"
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -53,7 +56,10 @@ def test_code_of_a_broken_schema_is_refused_aloud(echo_tab: Page) -> None:
     open_tab(echo_tab, "JSON")
     type_code(echo_tab, "#json-schema", "{oops")
     echo_tab.click("#json-code-button")
-    expect(echo_tab.locator("#json-schema .field-error")).to_contain_text("not JSON")
+    error = echo_tab.locator("#json-schema .field-error")
+    expect(error).to_contain_text("not JSON")
+    type_code(echo_tab, "#json-schema", '{"type": "integer"}')
+    expect(error).to_have_count(0)
 
 
 def test_a_recipe_out_of_range_has_no_plan(echo_tab: Page) -> None:
@@ -64,15 +70,19 @@ def test_a_recipe_out_of_range_has_no_plan(echo_tab: Page) -> None:
     expect(echo_tab.locator("#ft-plan")).to_contain_text("lora_r")
     expect(echo_tab.locator("#ft-plan")).not_to_contain_text("Fits")
     expect(echo_tab.locator("#ft-lora_r .field-error")).to_contain_text("less than or equal")
+    echo_tab.fill("#ft-lora_r input", "8")
+    echo_tab.press("#ft-lora_r input", "Tab")
+    expect(echo_tab.locator("#ft-plan")).to_contain_text("Fits")
+    expect(echo_tab.locator("#ft-lora_r .field-error")).to_have_count(0)
 
 
-def test_a_result_goes_with_its_schema(module_page: Page) -> None:
-    open_tab(module_page, "JSON")
-    module_page.click("#json-extract")
-    expect(module_page.locator("#json-badge .good")).to_be_visible()
-    module_page.get_by_role("button", name="A person").click()
-    expect(module_page.locator("#json-badge")).not_to_contain_text("Strict")
-    expect(module_page.locator("#json-fields table")).to_have_count(0)
+def test_a_result_goes_with_its_schema(page: Page) -> None:
+    open_tab(page, "JSON")
+    page.click("#json-extract")
+    expect(page.locator("#json-badge .good")).to_be_visible()
+    page.get_by_role("button", name="A person").click()
+    expect(page.locator("#json-badge")).not_to_contain_text("Strict")
+    expect(page.locator("#json-fields table")).to_have_count(0)
 
 
 def test_a_column_of_a_table_is_chosen(echo_tab: Page, tmp_path: Path) -> None:
@@ -85,29 +95,29 @@ def test_a_column_of_a_table_is_chosen(echo_tab: Page, tmp_path: Path) -> None:
     expect(echo_tab.locator("#json-column input")).to_have_value("name")
 
 
-def test_an_empty_file_is_no_training_data(echoed: Page, tmp_path: Path) -> None:
-    open_tab(echoed, "Fine-tune")
+def test_an_empty_file_is_no_training_data(echo_tab: Page, tmp_path: Path) -> None:
+    open_tab(echo_tab, "Fine-tune")
     path = tmp_path / "none.jsonl"
     path.write_text("\n")
-    echoed.locator("#ft-files input[type=file]").set_input_files(path)
-    report = echoed.locator("#ft-report")
+    echo_tab.locator("#ft-files input[type=file]").set_input_files(path)
+    report = echo_tab.locator("#ft-report")
     expect(report.locator(".bad").first).to_be_visible()
     expect(report).not_to_contain_text("Every row")
-    echoed.fill("#ft-name input", "empty")
-    echoed.click("#ft-start")
-    expect(echoed.locator(".field-error, .toast-body, .notice").first).to_be_visible()
-    expect(echoed.locator("#ft-head")).not_to_be_visible()
+    echo_tab.fill("#ft-name input", "empty")
+    echo_tab.click("#ft-start")
+    expect(echo_tab.locator(SAID).first).to_be_visible()
+    expect(echo_tab.locator("#ft-head")).not_to_be_visible()
 
 
-def test_what_cannot_be_undone_asks_first(echoed: Page) -> None:
-    open_tab(echoed, "Fine-tune")
-    echoed.get_by_role("tab", name="Adapters").click()
-    said = echoed.locator(".toast-body, .notice, .field-error")
+def test_what_cannot_be_undone_asks_first(echo_tab: Page) -> None:
+    open_tab(echo_tab, "Fine-tune")
+    echo_tab.get_by_role("tab", name="Adapters").click()
+    said = echo_tab.locator(SAID)
     for element, words in (("retire", "Retire"), ("roll-back", "Roll back"), ("delete", "Delete")):
-        button = echoed.locator(f"#ad-{element}")
+        button = echo_tab.locator(f"#ad-{element}")
         button.click()
         expect(button).to_have_text(f"{words}: are you sure?")
-        echoed.locator("#header .brand").focus()  # another thought
+        echo_tab.locator("#header .brand").focus()  # another thought
         expect(button).to_have_text(words)
     expect(said).to_have_count(0)
     button.click()
@@ -116,16 +126,17 @@ def test_what_cannot_be_undone_asks_first(echoed: Page) -> None:
     expect(button).to_have_text("Delete")
 
 
-def test_an_examples_prompt_ends_with_its_chat(new_page: Page) -> None:
-    new_page.fill("#system textarea", "Be kind.")
-    new_page.locator("#system textarea").blur()
-    new_page.wait_for_function(
-        "() => Object.keys(localStorage).some(key => key.endsWith('.preferences'))"
-    )
-    new_page.get_by_text("Talk like a pirate").click()
-    expect(new_page.locator("#chat .bot .prose")).to_contain_text("rr")
-    expect(new_page.locator("#status .note")).to_contain_text("first token")
-    new_page.click("#new-chat")
-    expect(new_page.locator("#system textarea")).to_have_value("Be kind.")
-    new_page.click("#reset")
-    expect(new_page.locator("#system textarea")).to_have_value("")
+def test_an_examples_prompt_ends_with_its_chat(page: Page) -> None:
+    with_a_new_chat(page)
+    stored = "localStorage.getItem('mistral-playground.preferences')"
+    before = page.evaluate(stored)
+    page.fill("#system textarea", "Be kind.")
+    page.locator("#system textarea").blur()
+    page.wait_for_function(f"before => {stored} !== before", arg=before)
+    page.get_by_text("Talk like a pirate").click()
+    expect(page.locator("#chat .bot .prose")).to_contain_text("rr")
+    expect(page.locator("#status .note")).to_contain_text("first token")
+    page.click("#new-chat")
+    expect(page.locator("#system textarea")).to_have_value("Be kind.")
+    page.click("#reset")
+    expect(page.locator("#system textarea")).to_have_value("")

@@ -12,8 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROWS = "country,expected\nFrance,Paris\nItaly,Rome\nJapan,Tokyo"
 
 
-def test_sweep_from_form_to_training_rows(new_page: Page, tmp_path: Path) -> None:
-    page = new_page
+def test_sweep_from_form_to_training_rows(page: Page, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Evaluate", exact=True).click()
     page.fill("#ev-systems textarea", "Answer in one word.\n---\nYou are helpful.")
     page.fill("#ev-message textarea", "What is the capital of {{ country }}?")

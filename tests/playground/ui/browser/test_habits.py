@@ -1,10 +1,12 @@
 """The page does what people are used to from other chats."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.playground.ui.browser.conftest import WINDOW
-from tests.playground.ui.browser.scripted import LATE, SLOWLY
+from tests.playground.ui.browser.conftest import WINDOW, reload
+from tests.playground.ui.browser.scripted import LATE, SLOWLY, HoldingBackend
 
 pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
@@ -21,7 +23,7 @@ def ended(page: Page) -> None:
     expect(page.locator("#message .stop-button")).to_have_count(0)
 
 
-def test_a_reader_who_scrolls_up_stays_there(echo_chat: Page) -> None:
+def test_a_reader_who_scrolls_up_stays_there(echo_chat: Page, holding: HoldingBackend) -> None:
     send(echo_chat, SLOWLY + "\n\n".join(f"paragraph {number}" for number in range(90)))
     expect(echo_chat.locator(BOT)).to_contain_text("paragraph 40")
     echo_chat.locator(LOG).hover()
@@ -32,6 +34,7 @@ def test_a_reader_who_scrolls_up_stays_there(echo_chat: Page) -> None:
         arg=LOG,
     )
     top = echo_chat.evaluate("log => document.querySelector(log).scrollTop", LOG)
+    holding.holds = False
     expect(echo_chat.locator(BOT)).to_contain_text("paragraph 80")
     assert abs(echo_chat.evaluate("log => document.querySelector(log).scrollTop", LOG) - top) < 5
     ended(echo_chat)
@@ -43,7 +46,9 @@ def test_a_reader_who_scrolls_up_stays_there(echo_chat: Page) -> None:
     )
 
 
-def test_an_answer_names_its_model_and_pulses_before_it_begins(echo_chat: Page) -> None:
+def test_an_answer_names_its_model_and_pulses_before_it_begins(
+    echo_chat: Page, holding: HoldingBackend
+) -> None:
     animation = (
         "() => { const line = document.querySelector('#chat .byline');"
         " return line && getComputedStyle(line, '::after').animationName }"
@@ -56,6 +61,7 @@ def test_an_answer_names_its_model_and_pulses_before_it_begins(echo_chat: Page) 
         f"() => ({animation})() === 'pulse' && {thumbs} === 0", polling="raf"
     )
     expect(echo_chat.locator("#chat .byline")).to_have_text("echo")
+    holding.holds = False
     ended(echo_chat)
     assert echo_chat.evaluate(animation) == "none"
     assert echo_chat.evaluate(thumbs) == 1
@@ -67,21 +73,23 @@ PULSES = """() => document.addEventListener('animationstart', event => {
 })"""
 
 
-def test_every_tab_shows_that_it_waits(echoed: Page) -> None:
-    echoed.evaluate(PULSES)
+def test_every_tab_shows_that_it_waits(echo_tab: Page, holding: HoldingBackend) -> None:
+    echo_tab.evaluate(PULSES)
     for tab, box, action, place in (
         ("Functions", "fn-message", "", "#fn-chat .message-buttons"),
         ("JSON", "json-text", "json-extract", "#json-badge"),
         ("Prompts", "pr-user", "pr-run", "#pr-note"),
         ("Compare", "cmp-question", "", "#cmp-text-b"),
     ):
-        echoed.get_by_role("tab", name=tab, exact=True).click()
-        echoed.fill(f"#{box} textarea", f"{LATE}1")
-        echoed.click(f"#{action}") if action else echoed.press(f"#{box} textarea", "Enter")
-        echoed.wait_for_function(
+        holding.holds = True
+        echo_tab.get_by_role("tab", name=tab, exact=True).click()
+        echo_tab.fill(f"#{box} textarea", f"{LATE}1")
+        echo_tab.click(f"#{action}") if action else echo_tab.press(f"#{box} textarea", "Enter")
+        echo_tab.wait_for_function(
             "place => window.pulses?.some(where => where.matches(place))", arg=place
         )
-        echoed.wait_for_function(
+        holding.holds = False
+        echo_tab.wait_for_function(
             "place => getComputedStyle(document.querySelector(place), '::after').animationName"
             " === 'none'",
             arg=place,
@@ -116,7 +124,7 @@ def test_an_answer_is_edited_and_the_chat_goes_on(echo_chat: Page) -> None:
     expect(echo_chat.locator(BOT).first).to_contain_text("A map of <b>keys</b>.")
 
 
-def test_escape_stops_an_answer(echo_chat: Page) -> None:
+def test_escape_stops_an_answer(echo_chat: Page, holding: HoldingBackend) -> None:
     send(echo_chat, SLOWLY + "word " * 600)
     expect(echo_chat.locator(BOT)).to_contain_text("word")
     echo_chat.keyboard.press("Escape")
@@ -137,22 +145,21 @@ def test_the_code_panel_is_a_dialog(echo_chat: Page) -> None:
     expect(echo_chat.locator("#view-code")).to_be_focused()
 
 
-def test_the_message_box_is_few_tabs_away(echoed: Page) -> None:
+def test_the_message_box_is_few_tabs_away(echo_chat: Page) -> None:
     for text in ("one", "two", "three"):
-        send(echoed, text)
-        ended(echoed)
-    echoed.evaluate(
+        send(echo_chat, text)
+        ended(echo_chat)
+    echo_chat.evaluate(
         "() => { document.activeElement.blur(); window.getSelection().removeAllRanges() }"
     )
-    echoed.reload()
-    echoed.wait_for_selector("#message textarea:enabled")
-    expect(echoed.locator(BOX)).to_be_focused()
-    echoed.locator("#header .skip").focus()
-    echoed.keyboard.press("Enter")
-    expect(echoed.locator(BOX)).to_be_focused()
-    echoed.keyboard.type("sent")
-    echoed.keyboard.press("Tab")
-    expect(echoed.locator("#message button")).to_be_focused()
+    reload(echo_chat)
+    expect(echo_chat.locator(BOX)).to_be_focused()
+    echo_chat.locator("#header .skip").focus()
+    echo_chat.keyboard.press("Enter")
+    expect(echo_chat.locator(BOX)).to_be_focused()
+    echo_chat.keyboard.type("sent")
+    echo_chat.keyboard.press("Tab")
+    expect(echo_chat.locator("#message button")).to_be_focused()
 
 
 def test_settings_open_whole_and_only_where_they_are(echo_chat: Page) -> None:
@@ -168,62 +175,61 @@ def test_settings_open_whole_and_only_where_they_are(echo_chat: Page) -> None:
     echo_chat.set_viewport_size(WINDOW)
 
 
-def test_an_active_system_prompt_is_seen(echoed: Page) -> None:
-    echoed.fill("#system textarea", "Talk like <b>a pirate</b>.")
-    chip = echoed.locator("#system-chip button")
+def test_an_active_system_prompt_is_seen(echo_chat: Page) -> None:
+    echo_chat.fill("#system textarea", "Talk like <b>a pirate</b>.")
+    chip = echo_chat.locator("#system-chip button")
     expect(chip).to_be_hidden()  # the settings are open
-    echoed.click('[data-action="settings"]')
+    echo_chat.click('[data-action="settings"]')
     expect(chip).to_have_text("System prompt: Talk like <b>a pirate</b>.")
     chip.click()
-    expect(echoed.locator("#system textarea")).to_be_focused()
-    echoed.fill("#system textarea", "")
+    expect(echo_chat.locator("#system textarea")).to_be_focused()
+    echo_chat.fill("#system textarea", "")
     expect(chip).to_have_count(0)
 
 
-def test_a_phone_folds_the_form_and_shows_the_result(
-    forgetful: BrowserContext, playground_url: str
-) -> None:
-    page = forgetful.new_page()
+@pytest.fixture(scope="module")
+def phone(regular: BrowserContext, playground_url: str) -> Iterator[Page]:
+    """The page, opened by a phone at the address of a tab."""
+    page = regular.new_page()
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{playground_url}#json")
-    page.wait_for_selector("#json-extract")
-    page.click("#json-extract")
-    expect(page.locator("#json-badge .good")).to_be_in_viewport()
-    expect(page.locator("#json-schema")).to_be_hidden()
-    page.get_by_role("button", name="Show the form").first.click()
-    expect(page.locator("#json-schema")).to_be_visible()
-    sizes = page.evaluate(
+    page.goto(f"{playground_url}#finetune")
+    expect(page.locator("#ft-name")).to_be_visible()
+    yield page
+    page.close()
+
+
+def test_a_phone_reaches_every_tab(phone: Page) -> None:
+    phone.click("#tabs > .tab-wrapper .overflow-menu > button")
+    others = phone.locator("#tabs > .tab-wrapper .overflow-dropdown")
+    others.get_by_role("button", name="Compare").click()
+    expect(phone.locator("#cmp-question")).to_be_visible()
+    phone.wait_for_url("**#compare")
+    phone.go_back()
+    expect(phone.locator("#ft-name")).to_be_visible()
+    phone.keyboard.press("Control+k")
+    phone.keyboard.type("go compare")
+    phone.keyboard.press("Enter")
+    expect(phone.locator("#cmp-question")).to_be_visible()
+    phone.get_by_role("tab", name="Chat", exact=True).click()
+    for close in (phone.get_by_role("button", name="Close settings"), phone.locator("#chat")):
+        phone.click('#header [data-action="settings"]')
+        expect(phone.locator("#settings")).to_be_visible()
+        close.click(position={"x": 8, "y": 8})  # of the conversation, where no panel lies over it
+        expect(phone.locator("#settings")).to_be_hidden()
+
+
+def test_a_phone_folds_the_form_and_shows_the_result(phone: Page) -> None:
+    phone.get_by_role("tab", name="JSON", exact=True).click()
+    phone.click("#json-extract")
+    expect(phone.locator("#json-badge .good")).to_be_in_viewport()
+    expect(phone.locator("#json-schema")).to_be_hidden()
+    phone.get_by_role("button", name="Show the form").locator("visible=true").click()
+    expect(phone.locator("#json-schema")).to_be_visible()
+    sizes = phone.evaluate(
         "() => [...document.querySelectorAll('textarea, input[type=text], input[type=number]')]"
         ".filter(e => e.offsetParent).map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= 16
-    page.close()
-
-
-def test_a_phone_reaches_every_tab(echo_visitor: BrowserContext, echo_url: str) -> None:
-    page = echo_visitor.new_page()
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{echo_url}#finetune")
-    expect(page.locator("#ft-name")).to_be_visible()
-    page.click("#tabs > .tab-wrapper .overflow-menu > button")
-    others = page.locator("#tabs > .tab-wrapper .overflow-dropdown")
-    others.get_by_role("button", name="Compare").click()
-    expect(page.locator("#cmp-question")).to_be_visible()
-    page.wait_for_url("**#compare")
-    page.go_back()
-    expect(page.locator("#ft-name")).to_be_visible()
-    page.keyboard.press("Control+k")
-    page.keyboard.type("go compare")
-    page.keyboard.press("Enter")
-    expect(page.locator("#cmp-question")).to_be_visible()
-    page.get_by_role("tab", name="Chat", exact=True).click()
-    for close in (page.get_by_role("button", name="Close settings"), page.locator("#chat")):
-        page.click('#header [data-action="settings"]')
-        expect(page.locator("#settings")).to_be_visible()
-        close.click(position={"x": 8, "y": 8})  # of the conversation, where no panel lies over it
-        expect(page.locator("#settings")).to_be_hidden()
-    page.evaluate("localStorage.clear()")
-    page.close()
 
 
 def test_keys_open_the_palette_the_sheet_and_the_last_message(echo_chat: Page) -> None:

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.playground.ui.browser.conftest import reload
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BOX = "#message textarea"
 ROWS = "#history-list button[data-conversation]"
@@ -17,8 +19,8 @@ def ask(page: Page, text: str) -> None:
     expect(page.locator(".stop-button")).to_have_count(0)
 
 
-def test_conversations_are_found_again(echoed: Page) -> None:
-    page = echoed
+def test_conversations_are_found_again(echo_chat: Page) -> None:
+    page = echo_chat
     ask(page, "alpha one")
     page.click("#new-chat")
     expect(page.locator("#chat .message")).to_have_count(0)
@@ -32,8 +34,7 @@ def test_conversations_are_found_again(echoed: Page) -> None:
     page.locator(ROWS).click()
     expect(page.locator("#chat .user .prose")).to_have_text("alpha one")
     ask(page, "alpha again")  # it goes on in the same conversation
-    page.reload()
-    page.wait_for_selector("#message textarea:enabled")
+    reload(page)
     expect(page.locator("#chat .user .prose")).to_have_count(2)
     page.locator(".sidebar .toggle-button").click()
     expect(page.locator(ROWS).nth(0)).to_have_text(re.compile("alpha one"))
@@ -44,15 +45,15 @@ def test_conversations_are_found_again(echoed: Page) -> None:
     expect(page.locator(ROWS).nth(0)).to_have_text(re.compile("beta two"))
     expect(page.locator(ROWS).filter(has_text="alpha")).to_have_count(0)
     expect(page.locator("#chat .message")).to_have_count(0)
+    page.locator(".sidebar .toggle-button").click()
 
 
-def test_temporary_chat_leaves_no_trace(echoed: Page) -> None:
-    page = echoed
+def test_temporary_chat_leaves_no_trace(echo_chat: Page) -> None:
+    page = echo_chat
     page.locator("#temporary input").check()
     ask(page, "gamma secret")
     page.locator(".sidebar .toggle-button").click()
     expect(page.locator("#history-list")).not_to_contain_text("gamma")
     page.wait_for_function("sessionStorage.getItem('mistral-playground.kept.chat') === '{}'")
-    page.reload()
-    page.wait_for_selector("#message textarea:enabled")
+    reload(page)
     expect(page.locator("#chat .message")).to_have_count(0)

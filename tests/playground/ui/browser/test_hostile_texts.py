@@ -131,17 +131,13 @@ def conversation() -> tuple[History, Timeline]:
 
 
 @pytest.fixture(scope="module")
-def hostile(echo_visitor: BrowserContext, echo_url: str) -> Iterator[Page]:
-    """The page in which the conversations are kept, loaded again."""
+def hostile(regular: BrowserContext, echo_url: str) -> Iterator[Page]:
+    """The page, opened where these conversations are kept already."""
     turns, timeline = conversation()
     history = gr.Chatbot().postprocess(turns).model_dump()  # as the browser gets it
-    with opened_by(echo_visitor, echo_url) as page:
-        kept = {"chat": {"history": history}, "functions": {"timeline": to_text(timeline)}}
-        values = {name: json.dumps(values) for name, values in kept.items()}
-        # Before the page's scripts: the page that is left keeps what it has until then.
-        page.add_init_script(f"({KEEP})({json.dumps(values)})")
-        page.reload()
-        page.wait_for_selector("#message textarea:enabled")
+    kept = {"chat": {"history": history}, "functions": {"timeline": to_text(timeline)}}
+    values = {name: json.dumps(values) for name, values in kept.items()}
+    with opened_by(regular, echo_url, before=f"({KEEP})({json.dumps(values)})") as page:
         yield page
 
 

@@ -1,7 +1,9 @@
 """The Prompts tab in a real browser: write, try, save, compare, link, and use in the chat."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.playground.ui.browser.conftest import opened_by, restored
 
 pytestmark = pytest.mark.browser
 
@@ -10,8 +12,9 @@ def field(page: Page, elem_id: str) -> str:
     return f"#{elem_id} textarea, #{elem_id} input"
 
 
-def test_prompt_from_editor_to_chat(new_page: Page, playground_url: str) -> None:
-    page = new_page
+def test_prompt_from_editor_to_chat(
+    page: Page, regular: BrowserContext, playground_url: str
+) -> None:
     page.get_by_role("tab", name="Prompts", exact=True).click()
     page.locator(field(page, "pr-name")).fill("capital")
     page.locator("#pr-user textarea").fill("What is the capital of {{ country }}?")
@@ -30,16 +33,19 @@ def test_prompt_from_editor_to_chat(new_page: Page, playground_url: str) -> None
     page.get_by_role("button", name="Compare versions").click()
     expect(page.locator("#pr-diff .changed .new").first).to_contain_text("<b>now</b>")
 
-    page.goto(f"{playground_url}/?prompt=capital&version=1")
-    expect(page.locator("#pr-user textarea")).to_have_value("What is the capital of {{ country }}?")
-    page.goto(f"{playground_url}/?prompt=nothing")
-    expect(page.locator("#pr-about")).to_contain_text("no prompt 'nothing'")
-
-    page.goto(playground_url)
-    page.wait_for_selector("#message textarea:enabled")
-    expect(page.locator("#slash-names button")).to_have_count(1)
-    page.locator("#message textarea").fill("/cap")
-    page.locator("#message textarea").press("Enter")
-    page.locator(field(page, "chat-value-country")).fill("Spain")
-    page.locator("#chat-insert").click()
-    expect(page.locator("#message textarea")).to_have_value("Which city leads Spain, <b>now</b>?")
+    with opened_by(regular, playground_url, "/?prompt=capital&version=1") as other:
+        expect(other.locator("#pr-user textarea")).to_have_value(
+            "What is the capital of {{ country }}?"
+        )
+        other.goto(f"{playground_url}/?prompt=nothing")
+        expect(other.locator("#pr-about")).to_contain_text("no prompt 'nothing'")
+        other.get_by_role("tab", name="Chat", exact=True).click()
+        restored(other)
+        expect(other.locator("#slash-names button")).to_have_count(1)
+        other.locator("#message textarea").fill("/cap")
+        other.locator("#message textarea").press("Enter")
+        other.locator(field(other, "chat-value-country")).fill("Spain")
+        other.locator("#chat-insert").click()
+        expect(other.locator("#message textarea")).to_have_value(
+            "Which city leads Spain, <b>now</b>?"
+        )

@@ -85,8 +85,8 @@ def test_copying_and_editing_give_the_text(echo_chat: Page) -> None:
     expect(echo_chat.locator("#chat textarea").first).to_have_value(text)
 
 
-def test_another_host_is_refused_by_policy(echo_visitor: BrowserContext, echo_url: str) -> None:
-    page = echo_visitor.new_page()  # `opened` would count the request that the policy refuses
+def test_another_host_is_refused_by_policy(regular: BrowserContext, echo_url: str) -> None:
+    page = regular.new_page()  # `opened` would count the request that the policy refuses
     page.goto(echo_url, wait_until="domcontentloaded")
     refused = page.evaluate(
         """() => new Promise(resolve => {
