@@ -22,7 +22,7 @@ from finetune.commands.export import export
 from finetune.commands.training import plan, rerun, resume, train
 from finetune.training.processes import launch_of
 from playground.errors import PlaygroundError
-from playground.runtime import quiet_libraries
+from playground.runtime import delay_collection, quiet_libraries
 
 cli = typer.Typer(
     name="finetune",
@@ -50,6 +50,7 @@ cli.command("import")(import_adapter)
 def main() -> None:
     """Run the command. Errors are one line; bad input exits with 1, wrong usage with 2."""
     quiet_libraries()
+    delay_collection()
     try:
         cli()
     except PlaygroundError as error:

@@ -20,6 +20,7 @@ from playground.commands.plan import plan
 from playground.commands.serve import serve
 from playground.commands.sweep import sweep
 from playground.errors import InvalidSettings, PlaygroundError
+from playground.runtime import delay_collection
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -63,6 +64,7 @@ cli.command("eval")(evaluate)
 
 def main() -> None:
     """Run the command. Errors of ours are one line; a wrong setting exits with 2, others with 1."""
+    delay_collection()
     try:
         cli()
     except InvalidSettings as error:

@@ -15,6 +15,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import cast
 
+ALWAYS = gc.get_threshold()
+AT_START = 2_000_000
+"""New objects after which garbage is looked for: more than all libraries make."""
+
 
 def quiet_libraries() -> None:
     """Turn off telemetry and warnings of libraries. Call it before importing them."""
@@ -82,8 +86,21 @@ class _ReplacingFinder(MetaPathFinder):
         return spec
 
 
+def delay_collection() -> None:
+    """Look for garbage less often until `freeze_heap` or `collect_as_usual`: what imports make is
+    none, and to look through it again and again takes a fifth of a command's start.
+    """
+    gc.set_threshold(AT_START)
+
+
+def collect_as_usual() -> None:
+    """Look for garbage as often as Python does."""
+    gc.set_threshold(*ALWAYS)
+
+
 def freeze_heap() -> None:
-    """Exclude all present objects from garbage collection. Call it once everything is loaded.
+    """Exclude all present objects from garbage collection, and look for garbage as often as Python
+    does. Call it once everything is loaded.
 
     A full collection visits some hundred thousand objects of libraries, weights and page, and no
     token leaves meanwhile (docs/log.md, "A quarter of a second in which nothing left"). vLLM does
@@ -91,3 +108,4 @@ def freeze_heap() -> None:
     """
     gc.collect()
     gc.freeze()
+    collect_as_usual()

@@ -54,6 +54,7 @@ from playground.files import atomic_folder, write_atomic
 from playground.models.adapters import TRAINED_PROMPTS_FILE
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
+from playground.runtime import collect_as_usual
 
 STATE_BYTES = 12
 """A checkpoint's bytes for each trained parameter: itself and Adam's two moments in fp32."""
@@ -107,6 +108,7 @@ def train(
         if hooks.throttle:
             _throttle(trainer, hooks.throttle, hooks.stop_event)
         peak = _add_callbacks(trainer, run, resumed_at)
+        collect_as_usual()  # a command delays it while all of this is imported
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.monotonic() - start_s
         steps, loss = result.global_step, _mean_loss(folder / METRICS_FILE)

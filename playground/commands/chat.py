@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from playground.commands.options import with_settings
-from playground.runtime import quiet_libraries
+from playground.runtime import freeze_heap, quiet_libraries
 from playground.settings import Flags, load_settings
 
 
@@ -31,6 +31,7 @@ def chat(
         app.start_backend(settings) as resident,
         app.beside_remotes(settings, resident, "terminal") as backend,
     ):
+        freeze_heap()
         sampling = resident.default_model.defaults
         if temperature is not None:
             sampling = replace(sampling, temperature=temperature)

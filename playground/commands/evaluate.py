@@ -20,7 +20,7 @@ from playground.commands.options import with_settings
 from playground.commands.sweep import INTERRUPTED
 from playground.errors import InvalidSettings, UnknownAdapter, UnknownModel
 from playground.files import write_atomic
-from playground.runtime import quiet_libraries
+from playground.runtime import freeze_heap, quiet_libraries
 from playground.settings import Flags, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _asked(
         app.start_backend(settings) as resident,
         app.beside_remotes(settings, resident, "eval") as router,
     ):
+        freeze_heap()
         known = asyncio.run(_names(router))
         base = resident.default_model.name
         version: Version | None = None

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from playground.commands.options import with_settings
 from playground.errors import InvalidSettings
 from playground.files import write_atomic
-from playground.runtime import quiet_libraries
+from playground.runtime import freeze_heap, quiet_libraries
 from playground.settings import Flags, load_settings
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def sweep(
         app.start_backend(settings) as resident,
         app.beside_remotes(settings, resident, "sweep") as backend,
     ):
+        freeze_heap()
         if unnamed:
             asked = replace(asked, models=(resident.default_model.name,))
         answers = target.with_name(f".{target.name}.answers.jsonl")

@@ -18,7 +18,7 @@ from playground.errors import RequestFailed
 from playground.files import write_atomic
 from playground.models.download import fetch
 from playground.models.spec import ModelSpec
-from playground.runtime import quiet_libraries
+from playground.runtime import delay_collection, quiet_libraries
 from playground.studio.runs import Run, execute, open_run
 
 POLL_INTERVAL_S = 0.2
@@ -58,6 +58,7 @@ def train_in_subprocess(run: Run, hooks: TrainingHooks) -> Trained:
 def main(folder: Path) -> None:
     """Train in the child process and leave a result."""
     quiet_libraries()
+    delay_collection()
     hooks = TrainingHooks(stop_event=threading.Event(), on_wait=print)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
