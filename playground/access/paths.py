@@ -9,8 +9,6 @@ from typing import Final
 
 from playground.access.roles import Area
 
-# Clients of Together add /v1 to a base URL that ends in it.
-ALIAS: Final = re.compile(r"^/v1(?=/(v1|v2|tokenize|detokenize|version)(/|$))")
 HIDDEN_KEY: Final = "/gradio_api/(run|api)/predict"
 
 RULES: Final[tuple[tuple[str, str, Area], ...]] = (
@@ -60,9 +58,8 @@ NAMED_ENDPOINT: Final = re.compile(r"/gradio_api/(call|run|api)/(?!predict$).+")
 
 
 def area_of(method: str, path: str) -> Area:
-    """Return the area of a plain path: without doubled slashes and without one at its end."""
+    """Return the area of a plain path (`playground.api.edge`)."""
     method = "GET" if method == "HEAD" else method
-    path = ALIAS.sub("", path)
     for methods, pattern, area in _COMPILED:
         if methods.fullmatch(method) and pattern.fullmatch(path):
             return area

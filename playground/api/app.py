@@ -148,27 +148,25 @@ def _api(services: Services) -> FastAPI:
             api.include_router(links_router(services.access.links), prefix="/v1")
 
     keyed = APIRouter(dependencies=[Depends(loading_check(backend))])
-    # Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already.
-    for base in ("", "/v1"):
-        keyed.include_router(tokenize_router(backend), prefix=base)
-        keyed.include_router(_answering_router(backend, services), prefix=f"{base}/v1")
-        for router in (
-            models_router(backend, studio),
-            adapters_router(backend, services.settings, studio),
-            *(_studio_routers(studio, uploads, parts) if studio else []),
-            *([stored_chat_router(services.completions)] if services.completions else []),
-            *([batches_router(services.batches)] if services.batches else []),
-            *([feedback_router(services.feedback)] if services.feedback else []),
-            *([prompts_router(services.prompts)] if services.prompts else []),
-            *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
-            *([conversations_router(services.conversations)] if services.conversations else []),
-            *([usage_router(services.usage)] if services.usage else []),
-            *(_tuning_routers(backend, studio, uploads) if studio else []),
-        ):
-            keyed.include_router(router, prefix=f"{base}/v1")
-        keyed.include_router(projects_router(backend), prefix=f"{base}/v2")
-        if studio:
-            api.include_router(announced_files_router(uploads), prefix=f"{base}/v1")
+    keyed.include_router(tokenize_router(backend))
+    for router in (
+        _answering_router(backend, services),
+        models_router(backend, studio),
+        adapters_router(backend, services.settings, studio),
+        *(_studio_routers(studio, uploads, parts) if studio else []),
+        *([stored_chat_router(services.completions)] if services.completions else []),
+        *([batches_router(services.batches)] if services.batches else []),
+        *([feedback_router(services.feedback)] if services.feedback else []),
+        *([prompts_router(services.prompts)] if services.prompts else []),
+        *([sweeps_router(services.sweeps, uploads)] if services.sweeps else []),
+        *([conversations_router(services.conversations)] if services.conversations else []),
+        *([usage_router(services.usage)] if services.usage else []),
+        *(_tuning_routers(backend, studio, uploads) if studio else []),
+    ):
+        keyed.include_router(router, prefix="/v1")
+    keyed.include_router(projects_router(backend), prefix="/v2")
+    if studio:
+        api.include_router(announced_files_router(uploads), prefix="/v1")
     api.include_router(keyed)
     install_document(api)
     if services.batches:

@@ -9,11 +9,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SLASHES = re.compile(r"/{2,}")
+ALIAS = re.compile(r"^/v1(?=/(v1|v2|tokenize|detokenize|version)(/|$))")
+"""Together's client adds /v1 or /v2 to a base URL that, as OpenAI's, ends in /v1 already."""
 
 
 def plain_path(path: str) -> str:
-    """The path without doubled slashes and without one at its end."""
-    return SLASHES.sub("/", path).rstrip("/") or "/"
+    """The path without doubled slashes, one at its end, or a first /v1 too many."""
+    return ALIAS.sub("", SLASHES.sub("/", path).rstrip("/")) or "/"
 
 
 class Edge:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playground.access import Access, Area, Credentials, FairUse, Identity, acting_as
 from playground.access.access import PAGE
-from playground.access.paths import ALIAS, area_of
+from playground.access.paths import area_of
 from playground.api.edge import plain_path
 from playground.api.errors import ANTHROPIC_PATH, translate
 from playground.api.link_page import closed_page
@@ -123,7 +123,7 @@ def _with_header(send: Send, name: str, value: str) -> Send:
 
 def _source(path: str) -> str:
     """The endpoint; on the page the tab is (`playground.ui.components.binding`)."""
-    return ALIAS.sub("", path) if path.startswith("/v1/") else ""
+    return path if path.startswith("/v1/") else ""
 
 
 def credentials_of(scope: Scope) -> Credentials:

@@ -3,7 +3,6 @@ routes' own parameters, and the pydantic bodies with what `playground.api.parame
 refuses.
 """
 
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
@@ -23,8 +22,6 @@ Document = dict[str, Any]
 
 BODIES = "x-bodies"
 REF = "#/components/schemas/{model}"
-ALIAS = re.compile(r"/v1/(v1|v2|tokenize|detokenize|version)\b")
-"""Paths of clients that add /v1 to a base URL which ends in it."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Of the page, which is HTML and its own style."""
 ERRORS: Mapping[str, str] = {
@@ -93,16 +90,13 @@ def _schema_of(model: type[BaseModel]) -> Document:
 
 
 def make_document(api: FastAPI) -> Document:
-    """Return the document of an application's routes, each once."""
+    """Return the document of an application's routes."""
     document: Document = get_openapi(
         title="Mistral playground",
         version=playground.__version__,
         description="OpenAI's API, and Together's, Anthropic's, Mistral's and vLLM's beside it.",
         routes=api.routes,
     )
-    document["paths"] = {
-        path: operations for path, operations in document["paths"].items() if not ALIAS.match(path)
-    }
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
