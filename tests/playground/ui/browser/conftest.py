@@ -77,7 +77,7 @@ def opened_by(
 
 def restored(page: Page) -> None:
     """Wait until the page shows what the browser kept."""
-    page.wait_for_selector("#message textarea:enabled")
+    page.wait_for_selector("#message textarea:enabled", state="attached")
 
 
 def reload(page: Page) -> None:

@@ -95,7 +95,10 @@ def test_an_adapter_is_trained_compared_promoted_and_asked_by_name(
         assert message.content == answer
 
 
-def test_rows_that_cannot_be_trained_are_named_with_their_lines(page: Page, tmp_path: Path) -> None:
+def test_rows_that_cannot_be_trained_are_named_with_their_lines(
+    new_page: Page, tmp_path: Path
+) -> None:
+    page = new_page
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "only"}\n{"mes\n')
     page.get_by_role("tab", name="Fine-tune", exact=True).click()
