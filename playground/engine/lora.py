@@ -98,7 +98,7 @@ class LoraLinear:
         self._matmuls: dict[tuple[int, int], LoraMatmul] = {}
 
     def clear(self) -> None:
-        """Hold nothing; the next `write` allocates the bank's present padded rank."""
+        """Hold nothing; the next `write` allocates the bank's present slots and padded rank."""
         self._down = None
         self._matmuls.clear()
 
@@ -111,7 +111,7 @@ class LoraLinear:
             if not any(pairs):
                 return
             self._bank.generation += 1
-            slots, rank = self._bank.slots, self._bank.padded_rank
+            slots, rank = self._bank.allocated, self._bank.padded_rank
             self._down = self._bank.zeros(len(paths), slots, rank, self._in_features)
             self._ups = [self._bank.zeros(slots, rank, features) for features in self._out_features]
         self._down[:, slot] = 0
@@ -194,7 +194,8 @@ LoraMatmul = PlainLoraMatmul | PackedLoraMatmul
 
 
 class AdapterBank:
-    """``slots`` adapters resident at once, each with room for ``padded_rank``.
+    """At most ``slots`` adapters resident at once, each with room for ``padded_rank``. On a GPU
+    all slots are allocated with the first one, elsewhere as many as are needed: ``allocated``.
 
     A step that uses any has a multiple of ``row_multiple`` rows, and so have the mixed rows in it.
     ``generation`` counts how often matrices moved in memory.
@@ -207,6 +208,7 @@ class AdapterBank:
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
         self.slots = slots
         self.padded_rank = RANK_MULTIPLE
+        self.allocated = 0
         self.generation = 0
         self._model = model
         self._dtype = model.dtype
@@ -242,9 +244,12 @@ class AdapterBank:
             if path not in covered:
                 self._hook(path)
         padded_rank = -(-adapter.rank // RANK_MULTIPLE) * RANK_MULTIPLE
+        needed = self._rounded(slot + 1)
         written = {slot: adapter}
-        if padded_rank > self.padded_rank:
-            self.padded_rank, written = padded_rank, self._resident
+        if padded_rank > self.padded_rank or needed > self.allocated:
+            self.padded_rank = max(self.padded_rank, padded_rank)
+            self.allocated = max(self.allocated, needed)
+            written = self._resident
             for lora_linear in self._linears.values():
                 lora_linear.clear()
         for paths, lora_linear in self._linears.items():
@@ -294,7 +299,7 @@ class AdapterBank:
         return min(-(-mixed // self.row_multiple) * self.row_multiple, len(slots))
 
     def _rounded(self, slots: int) -> int:
-        """Round up so that few different matmuls are kept.
+        """Round up so that few different matmuls are kept, and matrices seldom allocated anew.
 
         On a GPU it is always all slots, whose matrices are never copied, so that captured steps see
         what is written into one.

@@ -11,7 +11,7 @@ from peft import PeftModel
 from playground.engine import Engine, Limits
 from playground.engine.batch import ScheduledChunk
 from playground.engine.kv_cache import SequenceCache
-from playground.engine.lora import BASE
+from playground.engine.lora import BASE, AdapterBank
 from playground.engine.runner import Runner, choose_runner
 from playground.models.adapters import Adapter, read_adapter
 from playground.models.loaded import LoadedModel
@@ -136,6 +136,15 @@ def test_adapter_rows_are_independent(
     base = torch.cat([runner.forward([replace(chunk, slot=BASE)]) for chunk in chunks])
     changed = (logits - base).abs().amax(dim=1) > 1e-3
     assert changed.tolist() == [slot != BASE for slot, _ in tokens_by_slot]
+
+
+def test_slots_are_allocated_as_needed(adapters: dict[str, Adapter]) -> None:
+    bank = AdapterBank(load(ModelSpec("embedded")).model, slots=8)
+    for slot, allocated in enumerate((1, 2, 4, 4)):
+        bank.put(slot, adapters["plain"])
+        assert bank.allocated == allocated
+    bank.put(1, adapters["plain"])
+    assert bank.allocated == 4
 
 
 def test_more_adapters_than_slots_wait(loaded: LoadedModel, adapters: dict[str, Adapter]) -> None:
