@@ -93,9 +93,9 @@ def _print_serving(settings: Settings, plans: "dict[Quantization, MemoryPlan]") 
         [f"free on {device}", *[unit.format(free)] * len(plans)],
         ["tokens of context that fit", *fitting],
     ]
-    attached = (unit.format(plan.adapter_bytes) for plan in plans.values())
-    rows.append([f"each attached adapter, rank {ADAPTER_RANK}", *attached])
     if device.type == "cpu":
+        attached = (unit.format(plan.adapter_bytes) for plan in plans.values())
+        rows.append([f"each attached adapter, rank {ADAPTER_RANK}", *attached])
         copies = (
             unit.format(plan.weights) if kind == "none" else "" for kind, plan in plans.items()
         )

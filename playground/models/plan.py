@@ -3,7 +3,7 @@
     weights  = decoder linears x bits of their quantization + everything else in 16 or 32 bits
     KV cache = 2 x layers x kv_heads x head_dim x bytes, per token of context
     step     = logits in fp32 and hidden states of the largest step
-    adapter  = rank x (inputs + outputs) of every linear, each time one is attached
+    adapter  = rank x (inputs + outputs) of every linear, for each that is attached on a CPU
 
 Parameters are counted on the meta device from the config alone. NF4 with double quantization
 stores 4.127 bits per parameter (measured on a full-size layer of the 24B: 4 bits, an 8-bit scale
@@ -77,7 +77,8 @@ class ParameterCount:
 class MemoryPlan:
     """Bytes that serving takes. ``context_length`` is in tokens, over all sequences; ``stored_as``
     names the program whose quantized weights the folder has, if it has any. ``adapter_bytes`` are
-    what each attached adapter of rank `ADAPTER_RANK` adds to the total.
+    what each attached adapter of rank `ADAPTER_RANK` adds to the total on a CPU; on a GPU the first
+    one allocates the room of all.
     """
 
     model: str

@@ -190,16 +190,6 @@ def drawn_texts(
     return rows
 
 
-def with_at_most(rows: Iterable[Row], count: int) -> list[Row]:
-    """Keep ``count`` rows with functions, the first ones, and all without."""
-    kept, offered = [], 0
-    for row in rows:
-        offered += bool(row.get("tools"))
-        if not row.get("tools") or offered <= count:
-            kept.append(row)
-    return kept
-
-
 def public_rows(drawer: Drawer, options: argparse.Namespace, rng: random.Random) -> list[Row]:
     """Rows out of the public sets, ``scale`` times as many as the first stages had."""
 
@@ -233,8 +223,6 @@ def main() -> None:
     parser.add_argument("--own", type=Path)
     parser.add_argument("--own-share", type=float, default=1.0)
     parser.add_argument("--own-sessions", type=int, default=OWN_SESSIONS)
-    parser.add_argument("--tool-rows", type=int, help="of rows with functions, keep so many")
-    parser.add_argument("--texts", type=int, default=0, help="rows of recipes.smollm2.texts")
     parser.add_argument("--chat", type=Path, help="rows of recipes.smollm2.chat; needs --own")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -246,14 +234,10 @@ def main() -> None:
     if options.own:
         own = own_rows(drawer, options.own, rng, options.own_sessions)
         rows += rng.sample(own, round(len(own) * options.own_share))
-        requests = lines_of(options.own / "tools.jsonl")
-        rows += drawn_texts(drawer, requests, options.texts, rng)
     if options.chat:
         rows += chat_rows(drawer, options.chat, options.own, rng)
     rows = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
     rng.shuffle(rows)
-    if options.tool_rows is not None:
-        rows = with_at_most(rows, options.tool_rows)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     options.out.write_text(text, encoding="utf-8")
     print(f"{len(rows):,} rows")

@@ -10,7 +10,7 @@ from recipes.smollm2 import rows as recipe
 from recipes.smollm2.chat import asked_of, questions_of, whole_sentences
 from recipes.smollm2.drawer import Drawer
 from recipes.smollm2.questions import drawn
-from recipes.smollm2.rows import chat_rows, lines_of, with_at_most
+from recipes.smollm2.rows import chat_rows, lines_of
 
 OWN = Path(recipe.__file__).parent / "own"
 HELD_OUT = OWN / "held_out"
@@ -63,8 +63,3 @@ def test_chat_rows_have_no_functions(tmp_path: Path) -> None:
     (beside,) = made[4:]
     assert beside["tools"]
     assert "book a table" not in str(beside["messages"])
-
-
-def test_rows_without_functions_are_all_kept() -> None:
-    rows = [{"tools": [n]} if n % 2 else {"messages": [n]} for n in range(8)]
-    assert with_at_most(rows, 2) == [rows[0], rows[1], rows[2], rows[3], rows[4], rows[6]]
