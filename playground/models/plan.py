@@ -148,12 +148,12 @@ class LinearShape:
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The linear modules but the head, the number of all parameters, and whether the head has the
-    embeddings' matrix, or there is none."""
+    """The linear modules but the head, the number of all parameters, and how many of these are in an
+    embedding table that is not the head's, too."""
 
     linears: tuple[LinearShape, ...]
     parameters: int
-    is_tied: bool
+    table: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,9 @@ def _shape(asked: _Config) -> ModelShape:
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and module is not head
     )
-    is_tied = head is None or head.weight is model.get_input_embeddings().weight
-    return ModelShape(linears, sum(each.numel() for each in model.parameters()), is_tied)
+    embeddings = model.get_input_embeddings().weight
+    table = 0 if head is None or head.weight is embeddings else embeddings.numel()
+    return ModelShape(linears, sum(each.numel() for each in model.parameters()), table)
 
 
 def count_parameters(config: PretrainedConfig) -> ParameterCount:
@@ -193,7 +194,7 @@ def count_parameters(config: PretrainedConfig) -> ParameterCount:
         linear=linear,
         linear_rows=sum(each.outputs for each in shape.linears),
         linear_columns=sum(each.inputs for each in shape.linears),
-        table=0 if shape.is_tied else config.vocab_size * config.hidden_size,
+        table=shape.table,
         other=shape.parameters - linear,
     )
 

@@ -33,7 +33,6 @@ from playground.errors import (
 )
 from playground.models.adapters import read_adapter
 from playground.models.catalogue import EMBEDDED_FOLDER
-from playground.models.conversion.gguf_model import GgufReader
 from playground.models.export import base as base_module
 from playground.models.export.export import export
 from playground.models.export.gguf_file import interleaved
@@ -143,7 +142,7 @@ def test_export_gguf_loads_in_transformers(
 def test_export_gguf_quantized_is_near(
     write: Write, adapter: Path, tmp_path: Path, kind: str, largest: float
 ) -> None:
-    reader = GgufReader(write("gguf", gguf_type=kind).folder / "model.gguf")
+    reader = GGUFReader(write("gguf", gguf_type=kind).folder / "model.gguf")
     name = "model.layers.2.mlp.down_proj"
     pair = read_adapter(adapter, "desk").modules[name]
     stored = load_file(EMBEDDED_FOLDER / "model.safetensors")[f"{name}.weight"].float()
