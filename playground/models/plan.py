@@ -148,8 +148,8 @@ class LinearShape:
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The linear modules but the head, the number of all parameters, and how many of these are in an
-    embedding table that is not the head's, too."""
+    """The linear modules but the head, the number of all parameters, and how many of these are in
+    an embedding table that is not the head's, too."""
 
     linears: tuple[LinearShape, ...]
     parameters: int

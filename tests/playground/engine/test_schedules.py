@@ -127,11 +127,11 @@ def test_200_greedy_answers_equal_transformers(
 ) -> None:
     assert len(cases) == PROMPTS
     prompts = [case.to_prompt() for case in cases]
-    some = slice(int(prefix_cache), None, 8)  # of every family, other ones each time
+    half = slice(int(prefix_cache), None, 2)  # so that each is once asked alone
     with Engine(loaded, Limits(prefix_cache=prefix_cache)) as engine:
-        alone = [generate(engine, prompt) for prompt in prompts[some]]
+        alone = [generate(engine, prompt) for prompt in prompts[half]]
         together = generate_all(engine, prompts)
-    assert not differing(token_ids(alone), cases[some])
+    assert not differing(token_ids(alone), cases[half])
     assert not differing(token_ids(together), cases)  # with kept prefixes, where they are kept
 
 

@@ -17,7 +17,7 @@ from playground.models.loader import load
 from playground.models.spec import ModelSpec
 
 GLAIVE = Path(__file__).parents[2] / "data" / "glaive" / "glaive_toolcall_en_demo.json"
-ROWS = 40
+ROWS = 120
 
 
 @pytest.mark.slow
@@ -29,8 +29,8 @@ def test_loss_equals_trl_and_sum_by_hand(tmp_path: Path) -> None:
     data = prepare([rows], loaded.tokenizer, tmp_path).select(recipe)
     read = [example for example in data.train if isinstance(example, TrainingExample)]
     with_calls = [example for example in read if loaded.tokenizer.calls_id in example.labels]
-    examples = [*with_calls[:8], *read[:8]]
-    assert len(examples) == 16
+    examples = [*with_calls[:20], *read[:20]]
+    assert len(examples) == 40
     ours = losses(loaded.model, examples)
     by_hand, tokens = 0.0, 0
     with torch.no_grad():

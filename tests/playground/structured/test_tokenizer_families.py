@@ -76,7 +76,7 @@ async def test_padded_ids_are_never_drawn(family: LocalBackend) -> None:
     size = family.loaded.tokenizer.vocabulary_size
     assert family.loaded.model.config.vocab_size == size + PADDING
     assert family.loaded.tokenizer.end_ids == {family.loaded.model.config.eos_token_id}
-    sampling = Sampling(temperature=2.0, max_tokens=60, logprobs=20, seed=0)
+    sampling = Sampling(temperature=2.0, max_tokens=150, logprobs=20, seed=0)
     asked = Request(family.default_model.name, (Message("user", "Hi"),), sampling=sampling)
     got = await collect(family.stream(asked))
     ids = {each.token_id for token in got.logprobs for each in (token, *token.alternatives)}
