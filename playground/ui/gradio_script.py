@@ -1,12 +1,14 @@
-"""Gradio's own scripts, served with changes: what is already told is not told again, and what is
-looked up for each component is looked up once.
+"""Gradio's own scripts, served with changes: what is already told is not told again, what is
+looked up for each component is looked up once, and no event waits on a stream that is closed.
 
 Gradio 6.31 tells every component that took part in any event so far how the present event goes, at
 each piece of a stream, and looks each of them up in the whole tree; and as the page opens it goes
 through all events for each component. On a page of 700 components and 300 events that is most of
 what a browser does (docs/log.md, "What the browser does while an answer streams" and "What a
 second visit waits for"). It goes on counting the time of an event whose place is gone, 60 times a
-second. Knows one expression for each change; a Gradio without it is served as it is.
+second. And an event that is sent just as the server closes the stream of results is never heard of
+again: the server has nothing left to tell and says so, while the browser holds the stream for open.
+Knows one expression for each change; a Gradio without it is served as it is.
 """
 
 from collections.abc import Awaitable, Callable
@@ -56,8 +58,23 @@ TIMED: Final = "function ze(){me(()=>{F(Pe,(performance.now()-w(de))/1e3),W&&ze(
 """Counts the time of an event, ``W``, 60 times a second."""
 TIMED_WHILE_SEEN: Final = TIMED.replace("W&&ze", "W&&U&&ze")
 """And no longer once what shows it, ``U``, is gone: one such loop stayed as long as the page."""
+CLOSED: Final = "if(s.msg===`close_stream`){wt(r,o.abort_controller);return}"
+"""The server closes the stream of results; ``t`` has the events without one."""
+CLOSED_IF_ALL_CAME: Final = CLOSED.replace("return", "t.size&&o.open_stream();return")
+"""And a new one is opened for those that were sent meanwhile."""
+AWAITED: Final = (
+    "E in g&&(g[E].forEach(e=>t(e)),delete g[E]),v[E]=t,y.add(E),h.open||await this.open_stream()"
+)
+"""The event ``E`` was accepted: ``g`` has what was told of it before, ``y`` what has no result."""
+AWAITED_UNLESS_IT_CAME: Final = (
+    "v[E]=t,y.add(E),E in g&&(g[E].forEach(e=>{e.msg===`process_completed`&&y.delete(E),t(e)}),"
+    "delete g[E]),!h.open&&y.has(E)&&await this.open_stream()"
+)
+"""Its result may be among what was told before: then nothing is waited for."""
 CHANGES: Final = (
     ("Blocks-*.js", TOLD, TOLD_ONCE),
+    ("index-*.js", CLOSED, CLOSED_IF_ALL_CAME),
+    ("index-*.js", AWAITED, AWAITED_UNLESS_IT_CAME),
     ("core-*.js", ATTACHED, ATTACHED_ONCE),
     ("core-*.js", LOOKED_UP, LOOKED_UP_ONCE),
     ("statustracker-*.js", TIMED, TIMED_WHILE_SEEN),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playground.api import create_api
 from playground.backends.local import LocalBackend
@@ -64,12 +65,31 @@ class HoldingBackend(ScriptedBackend):
                 yield event
 
 
+class SlowLine:
+    """ASGI middleware: while it is held, no browser hears that its stream of results is closed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.is_held = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+
+        async def late(message: Message) -> None:
+            while self.is_held and b"close_stream" in message.get("body", b""):
+                await asyncio.sleep(LOOKED_S)
+            await send(message)
+
+        await self._app(scope, receive, late)
+
+
 @dataclass(frozen=True, slots=True)
 class EchoPage:
-    """Where it is, and what answers."""
+    """Where it is, what answers, and what is between it and the browser."""
 
     url: str
     backend: HoldingBackend
+    line: SlowLine
 
 
 @contextmanager
@@ -96,4 +116,5 @@ def echo_page(backend: LocalBackend, home: Path) -> Iterator[EchoPage]:
         )
         with ThreadPoolExecutor(1) as other_thread:  # Playwright has a loop in this one
             app = other_thread.submit(lambda: asyncio.run(build(services))).result()
-        yield EchoPage(stack.enter_context(running(app)), scripted)
+        line = SlowLine(app)
+        yield EchoPage(stack.enter_context(running(line)), scripted, line)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.playground.ui.browser.conftest import Restartable, opened, reload, restored
-from tests.playground.ui.browser.scripted import SLOWLY, HoldingBackend
+from tests.playground.ui.browser.scripted import SLOWLY, EchoPage, HoldingBackend
 
 pytestmark = pytest.mark.browser
 BOX, BOT = "#message textarea", "#chat .bot .prose"
@@ -71,6 +71,21 @@ def test_conversation_and_draft_outlive_a_reload(reloaded: Page) -> None:
     expect(reloaded.locator(BOT)).to_contain_text("Tokyo")
     reloaded.press(BOX, "Enter")  # the conversation goes on
     expect(reloaded.locator(BOT).last).to_contain_text("Oslo")
+
+
+def test_what_is_sent_as_a_stream_closes_is_answered(echo_chat: Page, echo: EchoPage) -> None:
+    echo.line.is_held = True
+    echo_chat.fill(BOX, "The first.")
+    echo_chat.press(BOX, "Enter")
+    expect(echo_chat.locator("#status .note")).to_contain_text("first token")
+    expect(echo_chat.locator("#message .stop-button")).to_have_count(0)
+    echo_chat.fill(BOX, "The second.")
+    with echo_chat.expect_response("**/queue/join*") as accepted:
+        echo_chat.press(BOX, "Enter")
+    accepted.value.finished()
+    echo_chat.evaluate("() => new Promise(requestAnimationFrame)")
+    echo.line.is_held = False  # only now does the browser hear that there was nothing left to tell
+    expect(echo_chat.locator(BOT).last).to_contain_text("The second.")
 
 
 def test_a_new_chat_in_mid_answer_is_empty(echo_chat: Page, holding: HoldingBackend) -> None:
