@@ -24,8 +24,7 @@ UNQUEUED: Final[EventOptions] = {
     "show_progress_on": (),
     "queue": False,
 }
-"""Answered at once. A queued event that starts while the session's last stream is closing is lost
-(Gradio 6.31: the client takes the stream for open), so only streams and actions are queued.
+"""Answered at once, by one request: a queued event takes a second one, for its results.
 
 ``show_progress_on`` names nothing because Gradio otherwise tells all outputs of all events so far
 of each event's progress, hidden or not: most of what the page had to do as it opened."""

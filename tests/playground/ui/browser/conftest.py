@@ -2,14 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Error,
     Page,
     ViewportSize,
     expect,
@@ -27,9 +28,25 @@ PROGRAMS = ("chromium-headless-shell", "chromium")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
 WINDOW = ViewportSize(width=1440, height=900)
 PATIENCE_MS = 60_000  # a busy machine is no failure
+SHOWN, SHOWN_MS = 1500, 5000
+"""Of a page whose test failed: characters, and how long it may take to say them."""
 CLOSE_MESSAGES = """() => document.querySelectorAll(".toast-close, .notice button")
     .forEach(button => button.click())"""
 expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a test that failed what its pages showed."""
+    report = yield
+    if report.failed and isinstance(browser := item.funcargs.get("browser"), Browser):
+        for page in [page for context in browser.contexts for page in context.pages]:
+            with suppress(Error):
+                shown = page.inner_text("body", timeout=SHOWN_MS)[:SHOWN]
+                report.sections.append((f"shown at {page.url}", shown))
+    return report
 
 
 @pytest.fixture(scope="package")
