@@ -2,6 +2,8 @@
 
 import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -34,8 +36,15 @@ cli = typer.Typer(
 
 
 @cli.callback()
-def _finetune() -> None:
+def _finetune(
+    home: Annotated[
+        Path | None,
+        typer.Option(help="Folder of data sets, runs and adapters, instead of PLAYGROUND_HOME."),
+    ] = None,
+) -> None:
     """Training for the Mistral playground."""
+    if home is not None:
+        os.environ["PLAYGROUND_HOME"] = str(home)  # of the processes that are started, too
 
 
 for command in (

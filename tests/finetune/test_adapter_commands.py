@@ -48,6 +48,13 @@ def other(made: Path) -> Path:
 
 
 @pytest.mark.slow
+def test_home_is_named_before_the_command(home: Path, made: Path, tmp_path: Path) -> None:
+    assert finetune("--home", tmp_path / "other", "import", made, "--name", "shop") == 0
+    assert AdapterStore(tmp_path / "other" / "adapters").names() == ["shop"]
+    assert not home.exists()
+
+
+@pytest.mark.slow
 def test_import_takes_fitting_adapter(home: Path, made: Path) -> None:
     assert finetune("import", made, "--name", "desk") == 0
     assert AdapterStore(home / "adapters").names() == ["desk"]
