@@ -4,6 +4,7 @@ import gc
 import os
 from importlib import import_module
 
+from finetune.data.language import language_of
 from playground.runtime import quiet_libraries, replaced_at_import, without
 
 PAGE = "playground.ui.page"
@@ -20,7 +21,6 @@ OTHERS = (
     "finetune.training.train",
     "peft.optimizers",
     "peft.utils.transformers_weight_conversion",
-    "py3langid.langid",
     "transformers.tokenization_mistral_common",
     "trl.trainer.sft_trainer",
 )
@@ -36,5 +36,6 @@ with (
     import_module(PAGE)
 for name in OTHERS:
     import_module(name)
+language_of("To guess once loads the model, which takes most of a second.")
 gc.freeze()  # no process that is forked looks through it, or copies its memory
 gc.enable()
