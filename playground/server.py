@@ -192,7 +192,7 @@ class Server(uvicorn.Server):
             )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End running streams, then close the pages' connections: their heartbeats never end."""
+        """End running streams, then close what is open: a Gradio client's heartbeat never ends."""
         self._backend.drain()
         interrupted = asyncio.create_task(asyncio.to_thread(self._studio.close))
         if self._signals == [signal.SIGTERM]:

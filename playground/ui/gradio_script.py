@@ -1,5 +1,6 @@
 """Gradio's own scripts, served with changes: what is already told is not told again, what is
-looked up for each component is looked up once, and no event waits on a stream that is closed.
+looked up for each component is looked up once, no event waits on a stream that is closed, and no
+page holds a connection only to say that it is open.
 
 Gradio 6.31 tells every component that took part in any event so far how the present event goes, at
 each piece of a stream, and looks each of them up in the whole tree; and as the page opens it goes
@@ -17,6 +18,8 @@ from typing import Final
 
 import gradio
 from fastapi import FastAPI, Response
+
+from playground.ui.presence import HERE, TOLD_EVERY_S
 
 ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
 
@@ -71,10 +74,20 @@ AWAITED_UNLESS_IT_CAME: Final = (
     "delete g[E]),!h.open&&y.has(E)&&await this.open_stream()"
 )
 """Its result may be among what was told before: then nothing is waited for."""
+HELD: Final = "this.heartbeat_event=this.stream(e,this.heartbeat_controller)"
+"""Keeps a connection to ``e`` open as long as the page is."""
+TOLD_OF: Final = (
+    "this.heartbeat_event=(tell=>(tell(1),addEventListener('pagehide',()=>tell(0)),"
+    "addEventListener('pageshow',shown=>shown.persisted&&tell(1)),"
+    f"setInterval(tell,{TOLD_EVERY_S * 1000},1)))(here=>{{const word=new URL(e);"
+    f"word.searchParams.set('{HERE}',here),fetch(word,{{keepalive:!0}}).catch(()=>{{}})}})"
+)
+"""Tells instead that the page is there, and that it is left: see `playground.ui.presence`."""
 CHANGES: Final = (
     ("Blocks-*.js", TOLD, TOLD_ONCE),
     ("index-*.js", CLOSED, CLOSED_IF_ALL_CAME),
     ("index-*.js", AWAITED, AWAITED_UNLESS_IT_CAME),
+    ("index-*.js", HELD, TOLD_OF),
     ("core-*.js", ATTACHED, ATTACHED_ONCE),
     ("core-*.js", LOOKED_UP, LOOKED_UP_ONCE),
     ("statustracker-*.js", TIMED, TIMED_WHILE_SEEN),

@@ -29,6 +29,7 @@ from playground.ui.gradio_script import serve_changed_scripts
 from playground.ui.history.recording import Recorder
 from playground.ui.history.sidebar import history_sidebar
 from playground.ui.json.tab import json_tab
+from playground.ui.presence import Pages
 from playground.ui.prompts.tab import prompts_tab
 from playground.ui.sweeps.tab import evaluate_tab
 from playground.ui.theme import ASSETS, FAVICON, STYLESHEET, theme
@@ -198,4 +199,5 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     for route in mounted.routes:
         if isinstance(route, Mount) and isinstance(route.app, FastAPI):
             answer_faults(route.app, page)
+            route.app.add_middleware(Pages)
     return mounted

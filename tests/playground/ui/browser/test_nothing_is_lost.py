@@ -88,6 +88,11 @@ def test_what_is_sent_as_a_stream_closes_is_answered(echo_chat: Page, echo: Echo
     expect(echo_chat.locator(BOT).last).to_contain_text("The second.")
 
 
+def test_an_open_page_holds_no_connection(echo_chat: Page) -> None:
+    reload(echo_chat)  # with one each, six tabs would have all that a browser has
+    echo_chat.wait_for_load_state("networkidle")
+
+
 def test_a_new_chat_in_mid_answer_is_empty(echo_chat: Page, holding: HoldingBackend) -> None:
     echo_chat.fill(BOX, SLOWLY + "a word and another " * 100)
     echo_chat.press(BOX, "Enter")
