@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from finetune.data.dataset import Dataset, Fitting, Split, fitting_lengths
 from finetune.data.findings import Finding, RowError, grouped
@@ -30,9 +31,16 @@ class Bin:
     rows: int
 
 
+class Place(NamedTuple):
+    """Where a row stands; ``line`` counts from 1."""
+
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """The result of `report`. Pairs of lines are (row, the earlier row that it repeats)."""
+    """The result of `report`. Pairs of places are (row, the earlier row that it repeats)."""
 
     formats: Mapping[str, int]
     rows: int
@@ -54,11 +62,11 @@ class DataReport:
     """Why no training can start, whatever the rows' errors."""
     advice: tuple[str, ...]
     """What would make the recipe fit these rows better."""
-    duplicates: tuple[tuple[int, int], ...]
-    near_duplicates: tuple[tuple[int, int], ...]
-    conflicts: tuple[tuple[int, int], ...]
-    """Lines of rows that contradict an earlier one: another answer to the same prompt, or another
-    label of the same answer; and the earlier lines."""
+    duplicates: tuple[tuple[Place, Place], ...]
+    near_duplicates: tuple[tuple[Place, Place], ...]
+    conflicts: tuple[tuple[Place, Place], ...]
+    """Rows that contradict an earlier one: another answer to the same prompt, or another label of
+    the same answer; and the earlier rows."""
     num_held_out: int
     leaks: tuple[int, ...]
     """Lines of training rows whose prompt is also among the evaluation rows."""
@@ -135,7 +143,16 @@ def count_rows(
     ]
     held_out_prompts = {summaries[place].prompt for place in split.eval}
     repeats = dataset.manifest.repeats
-    problems = _problems(dataset, summaries, fitting_of_all, split, recipe)
+    if summaries or errors:
+        problems = _problems(dataset, summaries, fitting_of_all, split, recipe)
+    else:
+        problems = ("there are no rows in these files",)
+    files = [file.name for file in dataset.manifest.files]
+
+    def placed(pairs: Sequence[tuple[int, int]]) -> tuple[tuple[Place, Place], ...]:
+        places = [Place(files[row.file], row.line) for row in rows] if pairs else []
+        return tuple((places[row], places[first]) for row, first in pairs)
+
     return DataReport(
         formats=dataset.manifest.formats,
         rows=len(rows),
@@ -152,11 +169,9 @@ def count_rows(
         notes=dataset.manifest.notes,
         problems=problems,
         advice=tuple(filter(None, [balance_advice(recipe, labels)])),
-        duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.exact),
-        near_duplicates=tuple((rows[row].line, rows[first].line) for row, first in repeats.near),
-        conflicts=tuple(
-            (rows[row].line, rows[first].line) for row, first in dataset.manifest.conflicts
-        ),
+        duplicates=placed(repeats.exact),
+        near_duplicates=placed(repeats.near),
+        conflicts=placed(dataset.manifest.conflicts),
         num_held_out=len(split.eval),
         leaks=tuple(
             summaries[place].line

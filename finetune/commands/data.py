@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -32,7 +33,7 @@ from finetune.commands.common import (
 
 if TYPE_CHECKING:
     from finetune.data.repair import FixedFile
-    from finetune.report import DataReport
+    from finetune.report import DataReport, Place
 
 SHOWN_LINES = 8
 BAR = 40
@@ -124,19 +125,35 @@ def _print_report(report: "DataReport") -> None:
     table.add_row("training time here, about", duration_text(report.seconds))
     table.add_row("languages", ", ".join(f"{name} {n}" for name, n in report.languages.items()))
     Console().print(table)
-    for name, pairs in (
-        ("repeats", report.duplicates),
-        ("nearly repeats", report.near_duplicates),
-        ("contradicts an earlier row", report.conflicts),
+    for one, several, pairs in (
+        ("repeats", "repeat", report.duplicates),
+        ("nearly repeats", "nearly repeat", report.near_duplicates),
+        ("contradicts", "contradict", report.conflicts),
     ):
-        if pairs:
-            print(f"{name}: " + _some(f"line {line}, line {first}" for line, first in pairs))
+        _print_pairs(one, several, pairs)
     if report.leaks:
         print(f"prompts that are also held out: lines {_some(map(str, report.leaks))}")
     most = max((bin_.rows for bin_ in report.lengths), default=0)
     for bin_ in report.lengths:
         bar = "█" * round(BAR * bin_.rows / most)
         print(f"{bin_.low:>7,} to {bin_.high:>7,} tokens {bin_.rows:>7,} {bar}")
+
+
+def _print_pairs(one: str, several: str, pairs: Sequence[tuple["Place", "Place"]]) -> None:
+    """Print which rows repeat each earlier one, with the files of those in another file."""
+    later: defaultdict[Place, list[Place]] = defaultdict(list)
+    for place, first in pairs:
+        later[first].append(place)
+    for first, places in list(later.items())[:SHOWN_LINES]:
+        if {place.file for place in places} == {first.file}:
+            lines = f"line{'s' if len(places) > 1 else ''} {_some(str(p.line) for p in places)}"
+            earlier = f"line {first.line}"
+        else:
+            lines = _some(f"{place.file}:{place.line}" for place in places)
+            earlier = f"{first.file}:{first.line}"
+        print(f"{lines} {several if len(places) > 1 else one} {earlier}")
+    if len(later) > SHOWN_LINES:
+        print(f"{len(pairs)} rows in all {several} an earlier one")
 
 
 def preview(

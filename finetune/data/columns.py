@@ -1,12 +1,11 @@
 """Guesses what columns of other names are, for the advice in an error and for the page."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from finetune.data.fields import Body
 
 SHOWN_NAMES = 8
-ENDS = frozenset({"prompt", "completion", "instruction", "output"})
 GUESSES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("question", "query", "input", "instruction", "user", "problem"), "prompt"),
@@ -36,17 +35,44 @@ def guess_columns(names: Collection[str]) -> dict[str, str]:
     return guesses
 
 
-def advice(record: Body) -> str:
-    """Say which fields a record has that is of no format, and how to map them."""
+def advice(
+    record: Body,
+    given: Collection[str],
+    formats: Iterable[Collection[str]],
+    columns: Mapping[str, str],
+) -> str:
+    """Say what a record lacks that is of no format, or how to map its fields.
+
+    ``given`` are its fields as formats know them, ``formats`` the fields that each of these needs,
+    and ``columns`` what is mapped already.
+    """
     has = [name for name, value in record.items() if value is not None]
     if not has:
         return "has none of the known fields: it is empty"
-    empty = {name.strip().lower() for name, value in record.items() if value is None} & ENDS
-    if empty and {name.strip().lower() for name in has} & ENDS:
-        return f"{', '.join(sorted(empty))} is empty"
+    shown = ", ".join(has[:SHOWN_NAMES])
+    names = {name.strip().lower() for name in has}
+    for column, field in columns.items():
+        if column not in names:
+            return f"has nothing in {column!r}, which is mapped to {field}; it has {shown}"
     guesses = guess_columns(has)
-    columns = ",".join(f"{name}={field}" for name, field in guesses.items())
+    lacking = None if guesses else _one_lacking(given, formats)
+    if lacking:
+        other = next((name for name in has if GUESSES.get(name.strip().lower()) == lacking), None)
+        hint = (
+            f"name {other} with --columns {other}={lacking}" if other else "it is missing or empty"
+        )
+        return f"has {shown}, but no {lacking}: {hint}"
+    named = ",".join(f"{name}={field}" for name, field in guesses.items())
     return (
-        f"has none of the known fields, but {', '.join(has[:SHOWN_NAMES])}; "
-        f"name them with --columns {columns or 'QUESTION=prompt,ANSWER=completion'}"
+        f"has none of the known fields, but {shown}; "
+        f"name them with --columns {named or 'QUESTION=prompt,ANSWER=completion'}"
     )
+
+
+def _one_lacking(given: Collection[str], formats: Iterable[Collection[str]]) -> str | None:
+    """The one field that would make a record one of a format, some of which it has."""
+    for fields in formats:
+        lacking = [name for name in fields if name not in given]
+        if len(lacking) == 1 and len(fields) > 1:
+            return lacking[0]
+    return None

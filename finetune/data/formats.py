@@ -10,6 +10,7 @@ https://huggingface.co/docs/trl/dataset_formats, LLaMA-Factory's data/README.md.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 
 from finetune.data import preferences
@@ -84,7 +85,7 @@ def to_row(record: Body, line: int, columns: Mapping[str, str] = NO_COLUMNS) -> 
                 row, name, known = _unpaired(row, *label), f"{name}, {label[0]}", known | {label[0]}
             notes.unused(body, known)
             return RecognisedRow(name, row, tuple(dict.fromkeys(notes.notes)))
-    raise FormatError("line", advice(record))
+    raise FormatError("line", advice(record, given, map(attrgetter("fields"), _FORMATS), columns))
 
 
 def read_columns(mapping: str | Mapping[str, str] | None) -> dict[str, str]:

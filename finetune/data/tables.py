@@ -49,10 +49,11 @@ def _record(header: list[str], cells: list[str], delimiter: str) -> Record:
     """Empty cells are absent."""
     while len(cells) > len(header) and not cells[-1].strip():
         cells = cells[:-1]
-    if len(cells) != len(header):
+    if len(cells) < len(header):
+        return UnreadableRecord("line", "has fewer cells than the header")
+    if len(cells) > len(header):
         name = {"\t": "tabs", ",": "commas"}.get(delimiter, repr(delimiter))
-        problem = f"has {len(cells)} cells, the header {len(header)}; quote cells with {name}"
-        return UnreadableRecord("line", problem)
+        return UnreadableRecord("line", f"has more cells than the header; quote cells with {name}")
     return {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
 
 

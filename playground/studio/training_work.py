@@ -91,8 +91,8 @@ class TrainingWork:
         if checked.conflicts:
             row, earlier = checked.conflicts[0]
             hooks.add_note(
-                f"{len(checked.conflicts)} rows contradict an earlier row; the first: line {row}, "
-                f"which contradicts line {earlier}"
+                f"{len(checked.conflicts)} rows contradict an earlier row; the first: "
+                f"{row.file}:{row.line}, which contradicts {earlier.file}:{earlier.line}"
             )
         if of_evaluation.rows:
             number = of_evaluation.rows

@@ -55,8 +55,8 @@ def test_report_counts_rows_and_tokens(tmp_path: Path) -> None:
     assert (found.rows, found.turns, found.examples, found.num_too_long) == (6, 6, 5, 1)
     assert [error.lines for error in found.errors] == [(7,), (6,)]
     assert [error.code for error in found.errors] == ["unreadable", "too_long"]
-    assert found.duplicates == ((3, 1),)
-    assert found.near_duplicates == ((5, 4),)
+    assert found.duplicates == ((("rows.jsonl", 3), ("rows.jsonl", 1)),)
+    assert found.near_duplicates == ((("rows.jsonl", 5), ("rows.jsonl", 4)),)
     assert found.languages["fr"] == 1
     assert sum(each.rows for each in found.lengths) == found.examples
     assert 0 < found.num_trained_tokens < found.tokens

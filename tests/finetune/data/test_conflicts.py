@@ -15,7 +15,8 @@ TOKENIZER = MistralTokenizer(EMBEDDED_FOLDER)
 def conflicts_of(folder: Path, rows: list[dict[str, object]]) -> tuple[tuple[int, int], ...]:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return report(prepare([path], TOKENIZER, folder), embedded_cpu()).conflicts
+    found = report(prepare([path], TOKENIZER, folder), embedded_cpu()).conflicts
+    return tuple((row.line, first.line) for row, first in found)
 
 
 def pair(prompt: str, completion: str) -> dict[str, object]:

@@ -120,7 +120,8 @@ def test_sharegpt_calls_get_their_results(tmp_path: Path) -> None:
     [
         ("a.json", b'[{"prompt": "a", "completion": "b"}, {"prompt": ]', "nothing after it"),
         ("a.json", b'[{"prompt": "a", "completion": "b"} {"x": 1}]', "comma"),
-        ("a.csv", b"prompt,completion\na,b,c\n", "3 cells, the header 2"),
+        ("a.csv", b"prompt,completion\na\n", "fewer cells than the header"),
+        ("a.csv", b"prompt,completion\na,b,c\n", "more cells than the header; quote"),
         ("a.csv", b'prompt,completion\na,"b\n', "not CSV"),
         ("a.csv", b"prompt,completion\na,\x81\n", "not UTF-8"),
         ("a.parquet", b"PAR1 no", "not Parquet"),

@@ -82,7 +82,7 @@ def test_label_of_classes_is_noted() -> None:
     ("record", "field", "problem"),
     [
         ({"prompt": "When?", "chosen": "Six.", "rejected": "Six. "}, "rejected", "is the same"),
-        ({" Prompt ": "Who?", "Completion": None}, "line", "completion is empty"),
+        ({" Prompt ": "Who?", "Completion": None}, "line", "but no completion: it is missing"),
         ({"contents": [{"role": "user", "parts": [{"inlineData": {}}]}]}, "contents[0].parts",
          "must be a list of objects with text"),
         ({"messages": [{"role": "boss", "content": "When?"}]}, "messages[0].role", "is none of"),

@@ -174,6 +174,12 @@ def test_mapped_column_replaces_the_field(tmp_path: Path) -> None:
     assert [note.field for note in read.notes] == ["prompt"]
 
 
+def test_a_mapped_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("prompt,completion\na,b\n")
+    (error,) = read_rows(tmp_path / "rows.csv", {"question": "prompt"}).errors
+    assert "has nothing in 'question', which is mapped to prompt; it has prompt" in error.problem
+
+
 @pytest.mark.parametrize("text", ["question", "question=words", "a=prompt,b=prompt"])
 def test_wrong_mapping_is_refused(text: str) -> None:
     with pytest.raises(InvalidSettings, match="columns: "):
