@@ -155,7 +155,7 @@ def show(
 def promote(name: Name, version: VersionName, model: BaseModel = None) -> None:
     """Point a name at a version, if it fits its base. A running server follows within a second."""
     store = _store()
-    check_base(store.find(name, version).folder, model)
+    check_base(store.find(name, version).folder, name, model)
     print(store.promote(name, version).folder)
 
 
@@ -183,7 +183,7 @@ def import_adapter(
 
     It must fit its base model. The server's Adapters tab also reads mistral-finetune's format.
     """
-    check_base(folder, model)
+    check_base(folder, name, model)
     print(_store().publish(folder, name).folder)
 
 
