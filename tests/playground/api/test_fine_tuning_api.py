@@ -141,6 +141,7 @@ def bad(client: openai.OpenAI, **changes: object) -> None:
         ({"hyperparameters": {"speed": 1}}, openai.BadRequestError, "speed"),
         ({"seed": -1}, openai.BadRequestError, "seed"),
         ({"method": {"type": "reinforcement"}}, openai.BadRequestError, "method"),
+        ({"method": 5}, openai.BadRequestError, "method: should be an object, not 5"),
         ({"extra_body": {"eval_tasks": "gsm8k"}}, openai.BadRequestError, "lm-eval is not"),
     ],
 )
