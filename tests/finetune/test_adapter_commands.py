@@ -8,6 +8,7 @@ import pytest
 
 from finetune.cli import main
 from finetune.recipe import embedded_cpu
+from playground.jobs.job import Job, write_job
 from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.unloaded import find_base
 from playground.store.adapters import AdapterStore
@@ -168,3 +169,27 @@ def test_run_with_bases_name_refused(
     run = new_run(home, "embedded", embedded_cpu(), [catalogue])
     assert finetune(command, run.folder) == 1
     assert capsys.readouterr().err == BASES_NAME
+
+
+@pytest.mark.slow
+def test_list_keeps_dates_whole(
+    home: Path, made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(made, "adapter_card.json", date="2026-11-28T00:55:26+00:00", base="embedded")
+    (made / "report-card.json").write_text('{"verdict": "do not promote"}')
+    AdapterStore(home / "adapters").publish(made, "support-desk")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert finetune("list") == 0
+    assert " 2026-11-28 00:55 " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_list_says_a_job_failed(
+    home: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(home, "desk", embedded_cpu(), [catalogue])
+    write_job(Job(folder=run.folder, kind="train", name="desk", state="failed"))
+    assert finetune("list") == 0
+    out = capsys.readouterr().out
+    assert "failed" in out
+    assert "not begun" not in out
