@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
+from rich.table import Column, Table
 
 from finetune.commands.common import BAD_INPUT, adapter_folder, base_of, check_base, home
 
@@ -109,19 +109,21 @@ def list_adapters() -> None:
     """List the adapters in the store, and the runs."""
     from playground.studio.runs import list_runs
 
-    table = Table("adapter", "promoted", "verdict", "content", "base", "rows", "date")
+    name = Column("adapter", overflow="fold")  # names and dates stay whole, hashes are cut
+    date = Column("date (UTC)", no_wrap=True)
+    table = Table(name, "promoted", "verdict", "content", "base", "rows", date)
     store = _store()
-    for name in store.names():
-        for version in store.versions(name):
+    for each in store.names():
+        for version in store.versions(each):
             data = version.card.get("data")
             table.add_row(
-                f"{name}/{version.version}",
+                f"{each}/{version.version}",
                 "yes" if version.promoted else "",
                 version.verdict,
                 version.content_hash,
                 str(version.card.get("base") or ""),
                 str(data.get("rows", "")) if isinstance(data, dict) else "",
-                str(version.card.get("date", "")),
+                str(version.card.get("date", ""))[:16].replace("T", " "),
             )
     Console().print(table)
     runs = Table("run", "adapter", "state")
@@ -155,7 +157,7 @@ def show(
 def promote(name: Name, version: VersionName, model: BaseModel = None) -> None:
     """Point a name at a version, if it fits its base. A running server follows within a second."""
     store = _store()
-    check_base(store.find(name, version).folder, model)
+    check_base(store.find(name, version).folder, name, model)
     print(store.promote(name, version).folder)
 
 
@@ -183,7 +185,7 @@ def import_adapter(
 
     It must fit its base model. The server's Adapters tab also reads mistral-finetune's format.
     """
-    check_base(folder, model)
+    check_base(folder, name, model)
     print(_store().publish(folder, name).folder)
 
 

@@ -92,15 +92,19 @@ def tokenizer_of(model: str) -> "ChatTokenizer":
     return load_tokenizer(locate(ModelSpec(model), home()))
 
 
-def check_tasks_of(recipe: "Recipe") -> None:
-    """Load the public tasks that a recipe names, before training. Raises `InvalidSettings` that
-    names the task."""
+def check_job(name: str, recipe: "Recipe") -> None:
+    """Check the adapter's name, and load the public tasks that its recipe names, before training.
+
+    Raises `InvalidSettings` for the name of the base, or one that names the task.
+    """
+    from playground.models.catalogue import check_not_base
     from playground.models.config import read_config
     from playground.models.download import locate
     from playground.models.loader import context_length_of
     from playground.models.spec import ModelSpec
     from playground.studio.public_tasks import check_public_tasks
 
+    check_not_base(name, recipe.base_model)
     if recipe.eval_tasks:
         spec = ModelSpec(recipe.base_model)
         window = context_length_of(spec, read_config(locate(spec, home())))
@@ -168,19 +172,25 @@ def recipe_changes(pairs: list[str] | None, **options: object) -> dict[str, obje
     return changes
 
 
-def check_base(folder: Path, model: str | None = None) -> None:
-    """Check an adapter against ``model``, or the base that it names, or the server's.
+def check_base(folder: Path, name: str, model: str | None = None) -> None:
+    """Check an adapter and the name that it is to have against ``model``, or the base that it
+    names, or the server's.
 
-    Raises what `read_adapter` and `check_fits` raise, `InvalidSettings` for an unknown ``model``.
+    Raises what `read_adapter` and `check_fits` raise, `InvalidSettings` for an unknown ``model``
+    and for the name of the base.
     Says on stderr what could not be compared.
     """
     from playground.errors import InvalidSettings, WrongBase
     from playground.models.adapters import check_fits, read_adapter
+    from playground.models.catalogue import check_not_base
 
     adapter = read_adapter(folder, "adapter")
     named = [adapter.card.get("base"), adapter.config.get("base_model_name_or_path")]
-    sources = [model] if model else [str(name) for name in named if name]
-    for source in sources if model else [*sources, load_settings().model.name]:
+    own = [str(source) for source in named if source]
+    sources = [model] if model else [*own, load_settings().model.name]
+    for source in sources:
+        check_not_base(name, source)
+    for source in sources:
         base = _find_base(source)
         if base is None:
             continue

@@ -26,7 +26,7 @@ from finetune.commands.common import (
     RowsFiles,
     Set,
     base_of,
-    check_tasks_of,
+    check_job,
     home,
     recipe_changes,
     recipe_of,
@@ -141,7 +141,7 @@ def train(
             raise InvalidSettings(f"{out} is there already; choose another name or remove it")
         if out and chosen.eval_tasks:
             raise InvalidSettings("recipe.eval_tasks: --out makes no report card; leave one out")
-        check_tasks_of(chosen)
+        check_job(name, chosen)
         mapping = read_columns(columns)
         tokenizer = tokenizer_of(chosen.base_model)
         dataset = prepare(
@@ -193,15 +193,15 @@ def rerun(run: RunName, out: Out = None) -> None:
 
 
 def _check_launch(run: "Run") -> None:
-    """Refuse what cannot train a run that is there already, or its public tasks; warn of other
-    packages."""
+    """Refuse what cannot train a run that is there already, its name or its public tasks; warn of
+    other packages."""
     from finetune.training.processes import check_strategy, launch_of
     from finetune.training.share import share_of
 
     recipe = run.recipe
     check_strategy(os.environ, recipe.quantization)
     share_of(recipe, launch_of(os.environ).number)
-    check_tasks_of(recipe)
+    check_job(run.name, recipe)
     _warn_of_packages(run)
 
 

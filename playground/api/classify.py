@@ -6,13 +6,13 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from playground.api.connection import cancel_on_disconnect, read_object
 from playground.api.openapi import json_body
-from playground.api.schemas import Body, MessageBody
+from playground.api.schemas import ONE_OR_MANY, Body, MessageBody
 from playground.api.translate import conversation, model_info
 from playground.errors import InvalidRequest
 from playground.lab.classify import Classification, check_labels, classify
@@ -23,25 +23,13 @@ MANY = Field(min_length=1, max_length=MAX_INPUTS)
 INSTRUCTION = "Answer with one of these labels and nothing else: {labels}."
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-ONE_OR_MANY = BeforeValidator(_as_list, json_schema_input_type=str | list[str])
-
-
 class ClassifyBody(Body):
     """Texts to classify, each on its own, or one conversation. ``instruction`` is the system prompt
     of texts, in which ``{labels}`` stands for the labels; empty for none."""
 
     model: str
     labels: list[str]
-    input: (
-        Annotated[
-            list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), MANY
-        ]
-        | None
-    ) = None
+    input: Annotated[list[str], ONE_OR_MANY, MANY] | None = None
     messages: list[MessageBody] | None = None
     instruction: str | None = None
 

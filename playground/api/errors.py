@@ -77,6 +77,7 @@ CODES_OF_FAULTS: tuple[tuple[str, str], ...] = (
     ("literal_error", "invalid_value"),
     ("unsupported_content", "unsupported_content"),
 )
+OBJECT_FAULTS = ("model_type", "model_attributes_type", "dict_type")  # their texts name our classes
 
 
 class Refused(PlaygroundError):
@@ -194,8 +195,12 @@ def _translate_fault(faults: Sequence[Any]) -> ErrorReply:
         message = f"{param}: this field is required"
     elif code == "unrecognized_request_argument":
         message = f"unrecognized request argument: {param}"
+    elif code == "unsupported_content":  # says what it got
+        message = f"{param}: {fault['msg']}"
     else:
-        message = f"{param}: {fault['msg'].removeprefix('Input ')}, not {_quote(fault['input'])}"
+        is_object = fault["type"] in OBJECT_FAULTS
+        problem = "should be an object" if is_object else fault["msg"].removeprefix("Input ")
+        message = f"{param}: {problem}, not {_quote(fault['input'])}"
     return ErrorReply(400, INVALID, code, message, param)
 
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from playground.api.parameters import Unsupported, UnsupportedParameters
-from playground.api.schemas import Body, HistoryBody
+from playground.api.schemas import Body, HistoryBody, listed
 
 MESSAGES = UnsupportedParameters(
     ignored=MappingProxyType(
@@ -31,7 +31,7 @@ MESSAGES = UnsupportedParameters(
 
 
 def _as_blocks(value: Any) -> Any:
-    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+    return listed(value, lambda text: {"type": "text", "text": text})
 
 
 class TextBlock(HistoryBody):
@@ -45,7 +45,9 @@ class TextBlock(HistoryBody):
     def _only_text(cls, value: str) -> str:
         if value != "text":
             raise PydanticCustomError(
-                "unsupported_content", "must be text, the only content supported"
+                "unsupported_content",
+                "must be text, the only content supported; got {kind}",
+                {"kind": repr(value)},
             )
         return value
 

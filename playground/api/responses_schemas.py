@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from playground.api.parameters import REASONS, Unsupported, UnsupportedParameters
-from playground.api.schemas import Body, HistoryBody
+from playground.api.schemas import Body, HistoryBody, listed
 
 RESPONSES = UnsupportedParameters(
     ignored=MappingProxyType(
@@ -34,11 +34,11 @@ MAX_METADATA = 16
 
 
 def _as_input(value: Any) -> Any:
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+    return listed(value, lambda text: {"role": "user", "content": text})
 
 
 def _as_parts(value: Any) -> Any:
-    return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
+    return listed(value, lambda text: {"type": "input_text", "text": text})
 
 
 class ContentPart(HistoryBody):
@@ -54,12 +54,14 @@ class ContentPart(HistoryBody):
         known = ("input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text")
         if value not in known:
             raise PydanticCustomError(
-                "unsupported_content", "must be text, the only content supported"
+                "unsupported_content",
+                "must be text, the only content supported; got {kind}",
+                {"kind": repr(value)},
             )
         return value
 
 
-Parts = Annotated[list[ContentPart] | None, BeforeValidator(_as_parts)]
+Parts = Annotated[list[ContentPart], BeforeValidator(_as_parts)] | None
 
 
 class InputItem(HistoryBody):

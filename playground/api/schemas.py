@@ -4,6 +4,7 @@ Strict: a number in quotes is not a number, and a field that is not here is an e
 """
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -58,8 +59,20 @@ def _wrong(problem: str) -> PydanticCustomError:
     return PydanticCustomError("wrong_form", "must be {problem}", {"problem": problem})
 
 
+def listed(value: Any, of_text: Callable[[str], Any] = str) -> Any:
+    """A list as it is; text is a list of one, of what ``of_text`` makes of it."""
+    if isinstance(value, str):
+        return [of_text(value)]
+    if not isinstance(value, list):
+        raise PydanticCustomError("wrong_form", "should be text or a list")
+    return value
+
+
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return listed(value)
+
+
+ONE_OR_MANY = BeforeValidator(_as_list, json_schema_input_type=str | list[str])
 
 
 def _as_parts(value: Any) -> Any:
@@ -265,9 +278,7 @@ class SamplingBody(Body):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    stop: Annotated[
-        list[str] | None, BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None)
-    ] = None
+    stop: Annotated[list[str], ONE_OR_MANY] | None = None
     seed: int | None = None
     random_seed: int | None = None  # Mistral's name
     n: int | None = None

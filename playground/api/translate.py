@@ -20,6 +20,7 @@ from playground.api.schemas import (
 )
 from playground.errors import InvalidRequest
 from playground.protocol import (
+    MAX_CHOICES,
     Backend,
     Message,
     ModelInfo,
@@ -265,7 +266,7 @@ def _parsed(
     n = 1 if body.n is None else body.n
     if options and not body.stream:
         raise InvalidRequest("stream_options", "only a streamed answer takes them; set stream")
-    if n * len(requests) > MAX_ANSWERS:
+    if n <= MAX_CHOICES and n * len(requests) > MAX_ANSWERS:  # a larger n is refused as such
         count = f"{len(requests)} prompts times n = {n}"
         raise InvalidRequest("prompt", f"{count}; {MAX_ANSWERS} answers at most")
     return ParsedRequest(

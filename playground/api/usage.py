@@ -14,7 +14,7 @@ from playground.errors import InvalidRequest
 from playground.lab.usage import UsageMeter, usage_report
 from playground.lab.usage.buckets import Bucket, usage_buckets
 from playground.lab.usage.objects import report_object
-from playground.lab.usage.report import last_days
+from playground.lab.usage.report import last_days, shown_model
 from playground.settings import ModelPrice
 from playground.settings.usage import PER_TOKEN
 from playground.store.usage import DAY_S, GroupName, UsageSum, WantedUsage
@@ -178,7 +178,7 @@ def _cost_results(bucket: Bucket, groups: Sequence[CostGroup], meter: UsageMeter
     for each in bucket.sums:
         model = str(each.by["model"])
         for item, quantity, usd in _line_items(each, meter.settings.price_of(model)):
-            name = f"{model}, {item}"
+            name = f"{shown_model(model)}, {item}"
             key = tuple(name if g == "line_item" else _value(each, g) for g in groups)
             cost, tokens = results.get(key, (0.0, 0))
             results[key] = (cost + usd, tokens + quantity)
@@ -210,4 +210,6 @@ def _line_items(summed: UsageSum, price: ModelPrice) -> list[tuple[str, int, flo
 def _value(summed: UsageSum, name: str) -> object:
     """The group's value; null for what is not told apart here."""
     column = COLUMNS.get(name)
+    if column == "model":
+        return shown_model(str(summed.by[column])) or None
     return summed.by.get(column) or None if column else None

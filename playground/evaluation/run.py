@@ -7,7 +7,6 @@ answers. Knows no file of rows: whoever calls it brings `EvaluationSet`s.
 import asyncio
 import json
 import threading
-import uuid
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from playground.evaluation.report_card import (
     summarize,
 )
 from playground.evaluation.rows import EvaluationRow, EvaluationSet
+from playground.evaluation.temporary_names import temporary_name
 from playground.models.adapters import CARD_FILE
 from playground.models.loaded import LoadedModel
 from playground.models.shared_weights import shared_weight_copy
@@ -46,8 +46,6 @@ MAX_CONCURRENT_REQUESTS = 32
 MAX_ANSWER_TOKENS = 256
 STOP_POLL_S = 0.1
 BASE_LANE = "base"
-TEMPORARY_NAME = "report-card-"
-"""Begins the names under which adapters are served, unlisted, while their card is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def served(
     models = {lanes[0]: asyncio.run(host.models())[0]}
     try:
         for lane, folder in zip(lanes[1:], adapters, strict=True):
-            name = f"{TEMPORARY_NAME}{uuid.uuid4().hex[:12]}"
+            name = temporary_name()
             models[lane] = host.load_adapter(folder, name, listed=False)
         yield models
     finally:

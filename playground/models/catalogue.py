@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from playground.errors import InvalidSettings
 from playground.models.published_configs import (
     MINISTRAL_3,
     devstral_small_2_config,
@@ -222,3 +223,10 @@ def served_name(source: str) -> str:
     if path.is_file():
         return path.stem
     return path.resolve().name if path.is_dir() else source
+
+
+def check_not_base(name: str, base: str) -> None:
+    """Raise `InvalidSettings` for an adapter with the name of its base, as recipes or as requests
+    have it: it could not be told from it, nor be asked for by its short name."""
+    if name in (base, served_name(base)):
+        raise InvalidSettings(f"name: {name!r} is the base model's; choose another")

@@ -119,8 +119,6 @@ class Sampling:
         }
 
     def _check_limits(self) -> None:
-        if self.max_tokens == 0 and self.prompt_logprobs is None:
-            raise InvalidRequest("max_tokens", "0 is not between 1 and 1000000")
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:
             raise InvalidRequest(
                 "min_tokens", f"{self.min_tokens} is more than max_tokens, {self.max_tokens}"
@@ -140,6 +138,8 @@ class Sampling:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise InvalidRequest(name, f"{value!r} is not {'an integer' if whole else 'a number'}")
         low, high = parameter.metadata["minimum"], parameter.metadata["maximum"]
+        if name == "max_tokens" and self.prompt_logprobs is None:
+            low = 1  # none is for scoring a prompt
         if not (math.isfinite(value) and low <= value <= high):
             raise InvalidRequest(name, f"{value!r} is not between {low} and {high}")
 

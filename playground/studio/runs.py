@@ -40,6 +40,7 @@ from finetune.training.hooks import Trained, TrainingHooks
 from finetune.training.processes import ALONE, Processes
 from playground.errors import InvalidSettings
 from playground.files import atomic_folder, write_atomic
+from playground.jobs.job import read_job
 from playground.models.adapters import name_problem
 from playground.models.loaded import LoadedModel
 from playground.studio.run_lock import training_lock
@@ -80,11 +81,16 @@ class Run:
 
     @property
     def state(self) -> str:
-        """For people: finished, at which step it can resume, or not begun."""
+        """For people: finished, failed (as a job of a server), at which step it can resume, or not
+        begun."""
         if self.adapter:
             return "finished"
-        checkpoint = last_complete(self.folder / CHECKPOINTS_FOLDER)
-        return f"stopped, step {step_of(checkpoint)} is saved" if checkpoint else "not begun"
+        job = read_job(self.folder)
+        failed = job is not None and job.state == "failed"
+        if checkpoint := last_complete(self.folder / CHECKPOINTS_FOLDER):
+            ended = "failed" if failed else "stopped"
+            return f"{ended}, step {step_of(checkpoint)} is saved"
+        return "failed" if failed else "not begun"
 
     def changed_packages(self) -> list[str]:
         """Packages whose version differs from the run's: its adapter may come out different."""

@@ -25,11 +25,12 @@ from finetune.data.preview import ExamplePreview, preview_of, preview_row
 from finetune.recipe import UNSERVED_MODULES, Recipe
 from finetune.report import DataReport
 from finetune.training.checkpoints import step_of
-from playground.errors import Conflict, InvalidSettings, UnknownAdapter, UnknownJob, UnknownModel
+from playground.errors import Conflict, UnknownAdapter, UnknownJob, UnknownModel
 from playground.jobs import Jobs, JobSummary
 from playground.jobs.kind import JobKind
 from playground.jobs.traced import TracedKind
 from playground.models.adapters import check_fits, read_adapter
+from playground.models.catalogue import check_not_base
 from playground.models.export.request import Exported
 from playground.models.loaded import LoadedModel
 from playground.models.resident import ResidentModel
@@ -237,7 +238,7 @@ class Studio:
         """
         self._resident.require_loaded()
         self.jobs.require_available()
-        self._check_name(name)
+        check_not_base(name, self.base)
         require_lm_eval(recipe)
         recipe = recipe if self.isolated else self.for_base(recipe)
         run = new_run(self._home, name, recipe, files, evaluation, columns)
@@ -324,7 +325,7 @@ class Studio:
         job = self.training_job(job_id)
         if job.adapter is None:
             raise Conflict(f"job {job_id} has no adapter yet: it is {job.state}")
-        self._check_name(name or job.name)
+        check_not_base(name or job.name, self.base)
         version = self.store.publish(job.adapter, name or job.name)
         published = [*job.published, f"{version.name}/{version.version}"]
         self.jobs.add_result(job_id, **{PUBLISHED: published, PROMOTED: promote})
@@ -335,7 +336,7 @@ class Studio:
 
         Raises `BrokenAdapter` or `WrongBase`; nothing is kept then.
         """
-        self._check_name(name)
+        check_not_base(name, self.base)
         loaded = self._resident.require_loaded()
         from finetune.formats.mistral_finetune import convert, is_mistral_finetune  # imports torch
 
@@ -354,7 +355,11 @@ class Studio:
         return export_version(self.store.find(name, version), self._home, to, gguf_type)
 
     def promote(self, name: str, version: str) -> Version:
-        """Point a name at a version, at once and without losing a request."""
+        """Point a name at a version, at once and without losing a request.
+
+        Raises `InvalidSettings` for the name of the base.
+        """
+        check_not_base(name, self.base)
         stored = self.store.find(name, version)
         self._host.load_adapter(stored.folder, name)
         promoted = self.store.promote(name, stored.version)
@@ -396,11 +401,6 @@ class Studio:
         self.retire(name)
         for stored in versions:
             self.delete(name, stored.version)
-
-    def _check_name(self, name: str) -> None:
-        """An adapter named as the base is served could not be told from it, nor be retired."""
-        if name in (self.base, self.base_model):
-            raise InvalidSettings(f"name: {name!r} is the base model's; choose another")
 
 
 def _checkpoint_at(job: TrainingSnapshot, step: int) -> Path | None:

@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import main
+from finetune.recipe import embedded_cpu
+from playground.jobs.job import Job, write_job
+from playground.models.catalogue import EMBEDDED_FOLDER
 from playground.models.unloaded import find_base
 from playground.store.adapters import AdapterStore
+from playground.studio.runs import list_runs, new_run
 from tests.playground.adapter_files import random_adapter
+
+BASES_NAME = "error: name: 'embedded' is the base model's; choose another\n"
 
 
 @pytest.fixture
@@ -124,3 +130,66 @@ def test_export_finds_stored_version(home: Path, made: Path, tmp_path: Path, nam
 def test_export_names_unknown_adapter(capsys: pytest.CaptureFixture[str]) -> None:
     assert finetune("export", "nobody", "--to", "peft") == 1
     assert "no adapter 'nobody' in the store" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_import_refuses_bases_name(
+    home: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune("import", made, "--name", "embedded", "--model", "embedded") == 1
+    assert capsys.readouterr().err == BASES_NAME
+    assert AdapterStore(home / "adapters").names() == []
+
+
+@pytest.mark.slow
+def test_promote_refuses_bases_name(
+    home: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    AdapterStore(home / "adapters").publish(made, "embedded")
+    assert finetune("promote", "embedded", "v1") == 1
+    assert capsys.readouterr().err == BASES_NAME
+    assert AdapterStore(home / "adapters").promoted() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base", ["embedded", EMBEDDED_FOLDER])
+def test_train_refuses_bases_name(
+    base: str | Path, home: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune("train", catalogue, "--model", base, "--name", "embedded") == 1
+    assert capsys.readouterr().err == BASES_NAME
+    assert list_runs(home) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["resume", "rerun"])
+def test_run_with_bases_name_refused(
+    command: str, home: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(home, "embedded", embedded_cpu(), [catalogue])
+    assert finetune(command, run.folder) == 1
+    assert capsys.readouterr().err == BASES_NAME
+
+
+@pytest.mark.slow
+def test_list_keeps_dates_whole(
+    home: Path, made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(made, "adapter_card.json", date="2026-11-28T00:55:26+00:00", base="embedded")
+    (made / "report-card.json").write_text('{"verdict": "do not promote"}')
+    AdapterStore(home / "adapters").publish(made, "support-desk")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert finetune("list") == 0
+    assert " 2026-11-28 00:55 " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_list_says_a_job_failed(
+    home: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(home, "desk", embedded_cpu(), [catalogue])
+    write_job(Job(folder=run.folder, kind="train", name="desk", state="failed"))
+    assert finetune("list") == 0
+    out = capsys.readouterr().out
+    assert "failed" in out
+    assert "not begun" not in out

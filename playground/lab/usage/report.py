@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from playground.errors import InvalidRequest
+from playground.evaluation.temporary_names import is_temporary_name
 from playground.lab.usage.meter import UsageMeter
 from playground.store.usage import DAY_S, GroupName, UsageSum, WantedUsage
 from playground.store.viewer import current_viewer
@@ -23,6 +24,7 @@ GROUPS: Final[Mapping[str, GroupName]] = {
 }
 """What usage is grouped by, by the names that people type."""
 MAX_LINES: Final = 1000
+REPORT_CARDS: Final = "report cards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,16 @@ def _groups(groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(groups)
 
 
+def shown_model(model: str) -> str:
+    """Return a model as usage names it: what report cards ask is served under names that only one
+    card has, and is one line."""
+    return REPORT_CARDS if is_temporary_name(model) else model
+
+
 def _shown(name: str, value: str | int) -> str:
     if name == "day":
         return time.strftime("%Y-%m-%d", time.gmtime(int(value)))
-    return str(value)
+    return shown_model(str(value)) if name == "model" else str(value)
 
 
 def _order(line: UsageLine) -> tuple[float | str, ...]:

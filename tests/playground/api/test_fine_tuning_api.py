@@ -136,10 +136,12 @@ def bad(client: openai.OpenAI, **changes: object) -> None:
         ({"model": "gpt-4"}, openai.NotFoundError, "gpt-4"),
         ({"suffix": "../up"}, openai.BadRequestError, "no adapter name"),
         ({"suffix": "x" * 65}, openai.BadRequestError, "1 to 64"),
+        ({"suffix": "embedded"}, openai.BadRequestError, "is the base model's"),
         ({"hyperparameters": {"n_epochs": -1}}, openai.BadRequestError, "epochs"),
         ({"hyperparameters": {"speed": 1}}, openai.BadRequestError, "speed"),
         ({"seed": -1}, openai.BadRequestError, "seed"),
         ({"method": {"type": "reinforcement"}}, openai.BadRequestError, "method"),
+        ({"method": 5}, openai.BadRequestError, "method: should be an object, not 5"),
         ({"extra_body": {"eval_tasks": "gsm8k"}}, openai.BadRequestError, "lm-eval is not"),
     ],
 )

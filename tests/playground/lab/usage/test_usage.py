@@ -15,6 +15,7 @@ import pytest
 from playground.backends.local import LocalBackend
 from playground.backends.router import ModelRouter
 from playground.errors import InvalidRequest, RequestFailed
+from playground.evaluation.temporary_names import temporary_name
 from playground.lab.usage import UsageMeter, usage_report
 from playground.lab.usage.buckets import usage_buckets
 from playground.lab.usage.report import last_days
@@ -238,3 +239,12 @@ def test_two_processes_lose_no_count(tmp_path: Path) -> None:
     with closing(UsageStore(tmp_path)) as store:
         kept = {each.by["model"]: each.answers for each in store.sums(WantedUsage(), ["model"])}
     assert kept == {"a": 50, "b": 50}
+
+
+def test_report_cards_are_one_line(meter: UsageMeter) -> None:
+    for _ in range(2):
+        meter.add(replace(ANSWER, model=f"small:{temporary_name()}"))
+    (line,) = usage_report(meter).lines
+    assert line.by == {"model": "report cards"}
+    assert line.answers == 2
+    assert line.cost_usd == pytest.approx(2 * (600 * 1 + 400 * 0.5 + 101 * 3) / 1e6)
