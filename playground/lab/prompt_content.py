@@ -153,7 +153,7 @@ class PromptContent:
             first, *others = missing
             problem = f"is missing; the prompt needs it ({first.type})"
             if others:
-                problem += f", and {', '.join(variable.name for variable in others)}, too"
+                problem += f", as well as {', '.join(variable.name for variable in others)}"
             raise InvalidRequest(f"{place}.{first.name}", problem)
         return values
 

@@ -138,7 +138,7 @@ async def test_empty_fields_of_variables_are_refused(
     form = EditorForm(**EMPTY | {"user": "{{ who }} {{ what }}"})
     with pytest.raises(InvalidRequest) as caught:
         await drain(tab.run("other", "", "", **form))
-    said = "variables.who: is missing; the prompt needs it (text), and what, too"
+    said = "variables.who: is missing; the prompt needs it (text), as well as what"
     assert (caught.value.message, seen) == (said, [])
 
 
