@@ -140,13 +140,21 @@ class PromptContent:
                 names = ", ".join(known) or "none"
                 raise InvalidRequest(f"{place}.{name}", f"the prompt has no such variable: {names}")
         values: dict[str, Value] = {}
+        missing: list[Variable] = []
         for name, variable in known.items():
             at, value = f"{place}.{name}", given.get(name)
             if value is None or (value == "" and variable.type in ("number", "choice", "date")):
                 value = variable.default
             if value is None:
-                raise InvalidRequest(at, f"is missing; the prompt needs it ({variable.type})")
-            values[name] = variable.check(value, at)
+                missing.append(variable)
+            else:
+                values[name] = variable.check(value, at)
+        if missing:
+            first, *others = missing
+            problem = f"is missing; the prompt needs it ({first.type})"
+            if others:
+                problem += f", as well as {', '.join(variable.name for variable in others)}"
+            raise InvalidRequest(f"{place}.{first.name}", problem)
         return values
 
 

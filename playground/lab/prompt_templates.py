@@ -6,6 +6,7 @@ every loop, filter and operation counts against a `Budget` while it is rendered.
 process to kill. Knows no prompt and no variable type.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -24,6 +25,8 @@ MAX_STEPS = 100_000
 TIME_LIMIT_S = 1.0
 MAX_NUMBER = 10**18
 BUDGET, LOOP, CONCAT = "__budget", "__loop", "__concat"
+OPENING = re.compile(r"\{[{%#]")
+CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
 FILTERS = (
     "abs", "capitalize", "d", "default", "first", "float", "int", "join", "last", "length", "count",
     "list", "lower", "max", "min", "replace", "reverse", "round", "sort", "string", "title",
@@ -137,11 +140,29 @@ def _compiled(text: str) -> tuple[Any, tuple[str, ...]]:
     if len(text) > MAX_TEMPLATE_CHARACTERS:
         raise TemplateSyntaxError(f"more than {MAX_TEMPLATE_CHARACTERS:,} characters", 1)
     environment = _environment()
-    tree = environment.parse(text)
+    try:
+        tree = environment.parse(text)
+    except TemplateSyntaxError as error:
+        raise _unclosed(text) or error from None
     free = meta.find_undeclared_variables(tree) - set(environment.globals)
     order = [node.name for node in tree.find_all(nodes.Name) if node.name in free]
     _guard(tree)
     return environment.from_string(tree), tuple(dict.fromkeys(order))
+
+
+def _unclosed(text: str) -> TemplateSyntaxError | None:
+    """The first mark without its end, before another begins or the text is over: what Jinja says
+    of it is about the words behind it. In quotes a mark is text."""
+    end = 0
+    while opened := OPENING.search(text, end):
+        mark, closing = opened[0], CLOSING[opened[0]]
+        end = text.find(closing, opened.end())
+        inside = text[opened.end() : end if end >= 0 else None]
+        is_text = mark == "{#" or "'" in inside or '"' in inside
+        if end < 0 or (not is_text and OPENING.search(inside)):
+            line = text.count("\n", 0, opened.start()) + 1
+            return TemplateSyntaxError(f"`{mark}` is not closed with `{closing}`", line)
+    return None
 
 
 def _guard(tree: nodes.Template) -> None:

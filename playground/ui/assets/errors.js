@@ -19,7 +19,8 @@
 
   function fieldOf(name) {
     const other = OTHER_IDS[openTab()]?.[name];
-    for (const word of [other, name.replace(/^recipe\./, "")]) {
+    const value = openTab() === "chat" ? "chat-value-" : "value-";
+    for (const word of [other, name.replace(/^recipe\./, "").replace(/^variables\./, value)]) {
       for (const prefix of word ? PREFIXES[openTab()] ?? [""] : []) {
         for (const id of [prefix + word, prefix + word.replaceAll("_", "-")]) {
           const field = document.getElementById(id);

@@ -161,7 +161,13 @@ def _setup(
         elem_id="fn-gallery",
     )
     editor = gr.Code(
-        tools, language="json", label="Functions", lines=12, max_lines=28, elem_id="fn-tools"
+        tools,
+        language="json",
+        label="Functions",
+        lines=12,
+        max_lines=28,
+        wrap_lines=True,
+        elem_id="fn-tools",
     )
     verdict = gr.HTML("", elem_classes="verdict", container=False)
     with gr.Accordion("Paste a definition", open=False):

@@ -133,6 +133,7 @@ def _setup(
         label="JSON schema",
         lines=14,
         max_lines=32,
+        wrap_lines=True,
         elem_id="json-schema",
     )
     verdict = gr.HTML("", elem_classes="verdict", elem_id="json-verdict", container=False)
@@ -177,7 +178,12 @@ def _answer_views() -> tuple[gr.HTML, gr.JSON, gr.Dataframe, gr.Code]:
             table = gr.Dataframe(None, show_label=False, interactive=False, elem_id="json-table")
         with gr.Tab("Raw"):
             raw = gr.Code(
-                "", language="json", show_label=False, interactive=False, elem_id="json-raw"
+                "",
+                language="json",
+                show_label=False,
+                interactive=False,
+                wrap_lines=True,
+                elem_id="json-raw",
             )
     return fields, tree, table, raw
 

@@ -17,13 +17,13 @@ def variable_inputs(variables: Sequence[Variable], prefix: str) -> list[gr.Compo
 
 
 def values_of(content: PromptContent, inputs: Sequence[object]) -> dict[str, object]:
-    """Return what the inputs hold by variable; those left empty are not there.
+    """Return what the inputs hold by variable; those left empty are not there, as if not given.
 
     Raises `InvalidRequest` for a file that is not text.
     """
     values: dict[str, object] = {}
     for variable, value in zip(content.variables, inputs, strict=True):
-        if value is None or (value == "" and variable.type not in ("text", "long_text")):
+        if value is None or value == "":
             continue
         is_file = variable.type == "file" and isinstance(value, str)
         values[variable.name] = _file_text(variable.name, str(value)) if is_file else value

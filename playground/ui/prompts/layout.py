@@ -190,7 +190,13 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
     problem = gr.HTML("", elem_classes="verdict", elem_id="pr-problem", container=False)
     gr.HTML(f"<p class='note'>{VARIABLES_HELP}</p>", container=False)
     variables = gr.Code(
-        "", language="yaml", label="Variables", lines=3, max_lines=24, elem_id="pr-variables"
+        "",
+        language="yaml",
+        label="Variables",
+        lines=3,
+        max_lines=24,
+        wrap_lines=True,
+        elem_id="pr-variables",
     )
     with gr.Accordion("Model, settings, schema, tools", open=False, elem_id="pr-settings"):
         model = gr.Dropdown(
@@ -206,6 +212,7 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
             label="Settings, such as temperature: 0.2",
             lines=2,
             max_lines=16,
+            wrap_lines=True,
             elem_id="pr-sampling",
         )
         schema = gr.Code(
@@ -214,6 +221,7 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
             label="JSON schema of the answer (JSON or YAML)",
             lines=2,
             max_lines=24,
+            wrap_lines=True,
             elem_id="pr-schema",
         )
         tools = gr.Code(
@@ -222,6 +230,7 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
             label="Tools in OpenAI's form (JSON or YAML)",
             lines=2,
             max_lines=24,
+            wrap_lines=True,
             elem_id="pr-tools",
         )
         others = gr.Code(
@@ -230,6 +239,7 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
             label="Messages between system prompt and message: a list of role and content",
             lines=2,
             max_lines=24,
+            wrap_lines=True,
             elem_id="pr-others",
         )
     form: dict[str, gr.Component] = {

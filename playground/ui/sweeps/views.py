@@ -132,8 +132,8 @@ def answers_table(result: SweepResult, cell: int) -> Table:
         if row.messages:
             shown = "\n".join(filter(None, (row.messages[-1].content, shown)))
         rows.append(
-            [row.line, shown, _expected(row.expected, row.expected_calls), answer_text(answer),
-             round(result.score(answer), 3), grades_text(answer)]
+            [answer.row + 1, shown, _expected(row.expected, row.expected_calls),
+             answer_text(answer), round(result.score(answer), 3), grades_text(answer)]
         )  # fmt: skip
     return {"headers": list(ANSWER_HEADS), "data": rows}
 

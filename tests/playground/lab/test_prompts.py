@@ -283,6 +283,23 @@ def test_template_beyond_limits_is_refused(template: str, said: str) -> None:
         render_template(template, {"x": "x" * 1_000_000}, "messages[0].content")
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("Say {{ broken", "line 1: `{{` is not closed with `}}`"),
+        ("Hi {{ name, how are you?", "line 1: `{{` is not closed with `}}`"),
+        ("{{ a }}\n{{ b and {{ c }}", "line 2: `{{` is not closed with `}}`"),
+        ("\n{% if a", "line 2: `{%` is not closed with `%}`"),
+        ("{# a", "line 1: `{#` is not closed with `#}`"),
+        ("{{ '{{' }} {{ a b }}", "line 1: expected token 'end of print statement', got 'b'"),
+    ],
+)
+def test_unclosed_mark_is_named(template: str, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        content(template)
+    assert caught.value.problem == said
+
+
 @pytest.mark.slow
 def test_slow_template_is_ended() -> None:
     slow = "{% for i in range(99999) %}{{ x|replace('y', 'z')|length }}{% endfor %}"

@@ -132,6 +132,24 @@ async def test_editor_is_tried(tab: PromptHandlers, seen: list[Request]) -> None
         await drain(tab.run("other", "long", None, **FORM))
 
 
+async def test_empty_fields_of_variables_are_refused(
+    tab: PromptHandlers, seen: list[Request]
+) -> None:
+    form = EditorForm(**EMPTY | {"user": "{{ who }} {{ what }}"})
+    with pytest.raises(InvalidRequest) as caught:
+        await drain(tab.run("other", "", "", **form))
+    said = "variables.who: is missing; the prompt needs it (text), as well as what"
+    assert (caught.value.message, seen) == (said, [])
+
+
+async def test_an_empty_field_means_the_default(tab: PromptHandlers, seen: list[Request]) -> None:
+    variables = "- name: who\n  default: Ann\n- name: what\n  default: ''\n"
+    texts = {"user": "Hi {{ who }}{{ what }}", "variables": variables}
+    form = EditorForm(**EMPTY | texts)  # type: ignore[typeddict-item]
+    await drain(tab.run("other", "", "", **form))
+    assert seen[0].messages[0].content == "Hi Ann"
+
+
 async def test_editor_is_shown_as_code(tab: PromptHandlers) -> None:
     update = await tab.code(page_request(), "other", "long", "Ann", **FORM)
     assert '"Hi Ann"' in str(update.python)

@@ -59,6 +59,7 @@ async def test_form_becomes_a_sweep(tab: SweepHandlers) -> None:
 async def test_cells_open_and_compare(tab: SweepHandlers) -> None:
     sweep_id = await finished(tab)
     answers: Any = tab.choose_cell(sweep_id, 0).answers
+    assert sorted(row[0] for row in answers["data"]) == [1, 2]  # lines 2 and 3 of the CSV
     assert [row[2:5] for row in answers["data"]] == [["yes", "no", 0.0], ["yes", "yes", 1.0]]
     shown = tab.compare(sweep_id, 0, 2).comparison
     assert "McNemar, exact" in shown

@@ -49,3 +49,21 @@ def test_prompt_from_editor_to_chat(
         expect(other.locator("#message textarea")).to_have_value(
             "Which city leads Spain, <b>now</b>?"
         )
+
+
+def test_a_problem_is_said_once_beside_its_field(page: Page) -> None:
+    page.get_by_role("tab", name="Prompts", exact=True).click()
+    page.locator("#pr-new").click()
+    expect(page.locator("#pr-user textarea")).to_have_value("")
+    expect(page.locator("#pr-variables")).not_to_contain_text("name:")
+    page.locator("#pr-user textarea").fill("Say {{ broken")
+    page.locator("#pr-run").click()
+    expect(page.locator("#pr-user .field-error")).to_have_text(
+        "line 1: `{{` is not closed with `}}`"
+    )
+    expect(page.locator("#pr-problem .bad")).to_be_hidden()
+    page.locator("#pr-user textarea").fill("Hi {{ who }}")
+    page.locator("#pr-user textarea").blur()
+    expect(page.locator(field(page, "pr-value-who"))).to_be_visible()
+    page.locator("#pr-run").click()
+    expect(page.locator("#pr-value-who .field-error")).to_contain_text("is missing")
