@@ -38,7 +38,8 @@ INVALID, BUSY, SERVER = "invalid_request_error", "rate_limit_error", "server_err
 RETRY_AFTER_SECONDS, LOADING_RETRY_AFTER_SECONDS = 1, 5
 LONGEST_MESSAGE = 2000
 UNION_MEMBER = re.compile(
-    r"literal\[|(NamedTool|NamedFunction|AllowedChoice|NamedFunctionChoice|AllowedFunctions)$"
+    r"(literal|list|dict)\[|(str|int|float|bool|[A-Z]\w*(Reference|Input|Body))$|"
+    r"(NamedTool|NamedFunction|AllowedChoice|NamedFunctionChoice|AllowedFunctions)$"
 )
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody is left to read it
 
@@ -198,10 +199,17 @@ def _translate_fault(faults: Sequence[Any]) -> ErrorReply:
     elif code == "unsupported_content":  # says what it got
         message = f"{param}: {fault['msg']}"
     else:
-        is_object = fault["type"] in OBJECT_FAULTS
-        problem = "should be an object" if is_object else fault["msg"].removeprefix("Input ")
+        of_field = (_problem(each) for each in faults if _spell(each["loc"]) == param)
+        first, *others = dict.fromkeys(of_field)  # where it may be of several types
+        problem = " or ".join((first, *(other.removeprefix("should be ") for other in others)))
         message = f"{param}: {problem}, not {_quote(fault['input'])}"
     return ErrorReply(400, INVALID, code, message, param)
+
+
+def _problem(fault: Any) -> str:
+    if fault["type"] in OBJECT_FAULTS:
+        return "should be an object"
+    return str(fault["msg"]).removeprefix("Input ")
 
 
 def _spell(location: Sequence[int | str]) -> str:

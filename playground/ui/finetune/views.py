@@ -102,7 +102,7 @@ def job_label(job: JobSummary) -> str:
     if state == "running":
         done, total = job.progress
         state = f"{100 * done // total}%" if total else state
-    return f"{job.name} · {state} · {job.id[:13]}"
+    return f"{job.name} · {state} · {job.id[:15]}"
 
 
 def job_html(job: TrainingSnapshot) -> str:

@@ -8,6 +8,7 @@ import pytest
 from tests.playground.api.test_api_bad_input import CHAT, COMPLETIONS, HELLO, user
 
 RESPONSES, MESSAGES, CLASSIFY = "/v1/responses", "/v1/messages", "/v1/classify"
+EMBEDDINGS = "/v1/embeddings"
 IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
 N_LIMIT, TOKENS_LIMIT = "is not between 1 and 16", "is not between 1 and 1000000"
 
@@ -55,6 +56,12 @@ N_LIMIT, TOKENS_LIMIT = "is not between 1 and 16", "is not between 1 and 1000000
             {"input": [{"role": "user", "content": 5}]},
             "input[0].content: should be text or a list, not 5",
         ),
+        (
+            RESPONSES,
+            {"conversation": 5},
+            "conversation: should be a valid string or an object, not 5",
+        ),
+        (EMBEDDINGS, {"input": 5}, "input: should be a valid string or a valid list, not 5"),
         (MESSAGES, {"system": 5}, "system: should be text or a list, not 5"),
         (CHAT, {"stop": 5}, "stop: should be text or a list, not 5"),
         (CLASSIFY, {"input": 5}, "input: should be text or a list, not 5"),
@@ -69,6 +76,7 @@ def test_refusal_says_what_is_allowed(
         RESPONSES: {"input": "Hi"},
         MESSAGES: {"messages": HELLO, "max_tokens": 5},
         CLASSIFY: {"labels": ["a", "b"]},
+        EMBEDDINGS: {},
     }
     body = {"model": model} | needed[path] | change
     assert httpx.post(server_url + path, json=body).json()["error"]["message"] == message
