@@ -56,7 +56,10 @@ def test_a_problem_is_said_once_beside_its_field(page: Page) -> None:
     page.locator("#pr-new").click()
     expect(page.locator("#pr-user textarea")).to_have_value("")
     expect(page.locator("#pr-variables")).not_to_contain_text("name:")
+    expect(page.locator("[id^=pr-value-]")).to_have_count(0)  # Run is wired to the new prompt
     page.locator("#pr-user textarea").fill("Say {{ broken")
+    page.locator("#pr-user textarea").blur()
+    expect(page.locator("#pr-problem .bad")).to_be_visible()
     page.locator("#pr-run").click()
     expect(page.locator("#pr-user .field-error")).to_have_text(
         "line 1: `{{` is not closed with `}}`"
