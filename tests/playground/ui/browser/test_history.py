@@ -22,6 +22,7 @@ def ask(page: Page, text: str) -> None:
 def test_conversations_are_found_again(echo_chat: Page) -> None:
     page = echo_chat
     ask(page, "alpha one")
+    expect(page.locator(ROWS).filter(has_text="alpha one")).to_have_count(1)  # it is kept
     page.click("#new-chat")
     expect(page.locator("#chat .message")).to_have_count(0)
     ask(page, "beta two")
