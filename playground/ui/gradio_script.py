@@ -9,6 +9,8 @@ what a browser does (docs/log.md, "What the browser does while an answer streams
 second visit waits for"). It goes on counting the time of an event whose place is gone, 60 times a
 second. And an event that is sent just as the server closes the stream of results is never heard of
 again: the server has nothing left to tell and says so, while the browser holds the stream for open.
+A stream that is opened at once after another may be asked for twice: each of the two takes a part of
+the results, and half an answer breaks the page.
 Knows one expression for each change; a Gradio without it is served as it is.
 """
 
@@ -65,6 +67,11 @@ CLOSED: Final = "if(s.msg===`close_stream`){wt(r,o.abort_controller);return}"
 """The server closes the stream of results; ``t`` has the events without one."""
 CLOSED_IF_ALL_CAME: Final = CLOSED.replace("return", "t.size&&o.open_stream();return")
 """And a new one is opened for those that were sent meanwhile."""
+STREAMED: Final = "headers:n,signal:t.signal}),this.stream_instance"
+"""A stream of results is asked for; each has the same address as the last one."""
+STREAMED_PAST_THE_CACHE: Final = STREAMED.replace("signal:", "cache:`no-store`,signal:")
+"""And is no entry of the browser's cache: Chromium asked twice where the last one's had just been
+given up, and the answer that it threw away took half of the results."""
 AWAITED: Final = (
     "E in g&&(g[E].forEach(e=>t(e)),delete g[E]),v[E]=t,y.add(E),h.open||await this.open_stream()"
 )
@@ -86,6 +93,7 @@ TOLD_OF: Final = (
 CHANGES: Final = (
     ("Blocks-*.js", TOLD, TOLD_ONCE),
     ("index-*.js", CLOSED, CLOSED_IF_ALL_CAME),
+    ("index-*.js", STREAMED, STREAMED_PAST_THE_CACHE),
     ("index-*.js", AWAITED, AWAITED_UNLESS_IT_CAME),
     ("index-*.js", HELD, TOLD_OF),
     ("core-*.js", ATTACHED, ATTACHED_ONCE),

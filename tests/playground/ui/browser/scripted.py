@@ -66,7 +66,9 @@ class HoldingBackend(ScriptedBackend):
 
 
 class SlowLine:
-    """ASGI middleware: while it is held, no browser hears that its stream of results is closed."""
+    """ASGI middleware: of a stream of results that begins while it is held, no browser hears that
+    it is closed until it is let go.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -74,9 +76,10 @@ class SlowLine:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        began_held = self.is_held
 
         async def late(message: Message) -> None:
-            while self.is_held and b"close_stream" in message.get("body", b""):
+            while began_held and self.is_held and b"close_stream" in message.get("body", b""):
                 await asyncio.sleep(LOOKED_S)
             await send(message)
 
