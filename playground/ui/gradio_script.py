@@ -7,11 +7,11 @@ each piece of a stream, and looks each of them up in the whole tree; and as the 
 through all events for each component. On a page of 700 components and 300 events that is most of
 what a browser does (docs/log.md, "What the browser does while an answer streams" and "What a
 second visit waits for"). It goes on counting the time of an event whose place is gone, 60 times a
-second. And an event that is sent just as the server closes the stream of results is never heard of
-again: the server has nothing left to tell and says so, while the browser holds the stream for open.
-A stream that is opened at once after another may be asked for twice: each of the two takes a part of
-the results, and half an answer breaks the page.
-Knows one expression for each change; a Gradio without it is served as it is.
+second. An event that is sent just as the server closes the stream of results is never heard of: the
+server has nothing left to tell and says so, while the browser holds the stream for open. A stream
+that begins at once after another may be asked for twice: each of the two takes a part of the
+results, and half an answer breaks the page. Knows one expression for each change; a Gradio without
+it is served as it is.
 """
 
 from collections.abc import Awaitable, Callable

@@ -189,15 +189,7 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
     )
     problem = gr.HTML("", elem_classes="verdict", elem_id="pr-problem", container=False)
     gr.HTML(f"<p class='note'>{VARIABLES_HELP}</p>", container=False)
-    variables = gr.Code(
-        "",
-        language="yaml",
-        label="Variables",
-        lines=3,
-        max_lines=24,
-        wrap_lines=True,
-        elem_id="pr-variables",
-    )
+    variables = _yaml("Variables", "pr-variables", lines=3)
     with gr.Accordion("Model, settings, schema, tools", open=False, elem_id="pr-settings"):
         model = gr.Dropdown(
             [DEFAULT_MODEL, *models],
@@ -206,44 +198,24 @@ def _editor(models: Sequence[str]) -> tuple[dict[str, gr.Component], gr.HTML]:
             label="Model",
             elem_id="pr-model",
         )
-        sampling = gr.Code(
-            "",
-            language="yaml",
-            label="Settings, such as temperature: 0.2",
-            lines=2,
-            max_lines=16,
-            wrap_lines=True,
-            elem_id="pr-sampling",
-        )
-        schema = gr.Code(
-            "",
-            language="yaml",
-            label="JSON schema of the answer (JSON or YAML)",
-            lines=2,
-            max_lines=24,
-            wrap_lines=True,
-            elem_id="pr-schema",
-        )
-        tools = gr.Code(
-            "",
-            language="yaml",
-            label="Tools in OpenAI's form (JSON or YAML)",
-            lines=2,
-            max_lines=24,
-            wrap_lines=True,
-            elem_id="pr-tools",
-        )
-        others = gr.Code(
-            "",
-            language="yaml",
-            label="Messages between system prompt and message: a list of role and content",
-            lines=2,
-            max_lines=24,
-            wrap_lines=True,
-            elem_id="pr-others",
-        )
+        sampling = _yaml("Settings, such as temperature: 0.2", "pr-sampling", max_lines=16)
+        schema = _yaml("JSON schema of the answer (JSON or YAML)", "pr-schema")
+        tools = _yaml("Tools in OpenAI's form (JSON or YAML)", "pr-tools")
+        others = _yaml("Earlier messages: a list of role and content", "pr-others")
     form: dict[str, gr.Component] = {
         "system": system, "user": user, "others": others, "variables": variables, "model": model,
         "sampling": sampling, "schema": schema, "tools": tools,
     }  # fmt: skip
     return form, problem
+
+
+def _yaml(label: str, elem_id: str, *, lines: int = 2, max_lines: int = 24) -> gr.Code:
+    return gr.Code(
+        "",
+        language="yaml",
+        label=label,
+        lines=lines,
+        max_lines=max_lines,
+        wrap_lines=True,
+        elem_id=elem_id,
+    )
