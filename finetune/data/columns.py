@@ -58,14 +58,12 @@ def advice(
     lacking = None if guesses else _one_lacking(given, formats)
     if lacking:
         other = next((name for name in has if GUESSES.get(name.strip().lower()) == lacking), None)
-        hint = (
-            f"name {other} with --columns {other}={lacking}" if other else "it is missing or empty"
-        )
+        hint = f"set columns to {other}={lacking}" if other else "it is missing or empty"
         return f"has {shown}, but no {lacking}: {hint}"
     named = ",".join(f"{name}={field}" for name, field in guesses.items())
     return (
         f"has none of the known fields, but {shown}; "
-        f"name them with --columns {named or 'QUESTION=prompt,ANSWER=completion'}"
+        f"set columns to {named or 'QUESTION=prompt,ANSWER=completion'}"
     )
 
 

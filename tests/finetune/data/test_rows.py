@@ -47,7 +47,7 @@ def test_known_format_is_recognised(tmp_path: Path, row: dict[str, Any], kind: s
         ('{"messages": []}', "messages", "not empty"),
         ('{"words": "x"}', "line", "none of the known fields"),
         ('{"prompt": "x"}', "line", "has prompt, but no completion: it is missing or empty"),
-        ('{"prompt": "x", "answer": "y"}', "line", "name answer with --columns answer=completion"),
+        ('{"prompt": "x", "answer": "y"}', "line", "set columns to answer=completion"),
         ('{"output": "x"}', "line", "has output, but no instruction"),
         ('{"prompt": "x", "completion": NaN}', "line", "NaN"),
         ({"messages": [{"role": "user", "content": "x"}]}, "messages", "nothing to learn"),
