@@ -9,8 +9,9 @@ import pytest
 
 from playground.protocol import Answer, Timings, ToolCall, Usage
 from recipes.smollm2 import rows as recipe
+from recipes.smollm2.cases import is_refusal, own_choices, own_tools, plain_chat
 from recipes.smollm2.drawer import REFUSALS
-from recipes.smollm2.evaluation import is_refusal, line_of, own_tools, plain_chat, with_calls
+from recipes.smollm2.evaluation import line_of, with_calls
 from recipes.smollm2.rows import lines_of
 
 HELD_OUT = Path(recipe.__file__).parent / "own" / "held_out"
@@ -68,6 +69,15 @@ def test_all_arguments_must_be_right() -> None:
         assert all_right.score(replace(EMPTY, calls=(right,))) == 1.0
         given = replace(EMPTY, calls=(replace(right, arguments=more),))
         assert (named.score(given), all_right.score(given)) == (1.0, 0.0)
+
+
+def test_a_choice_is_a_name_or_words() -> None:
+    rows = {row["text"]: row["call"] for row in lines_of(HELD_OUT / "choice.jsonl")}
+    words = replace(EMPTY, text="My tools cannot do that.")
+    for case in own_choices(HELD_OUT / "choice.jsonl", random.Random(0), len(rows)):
+        made = rows[case.request.messages[-1].content]
+        called = replace(EMPTY, calls=(ToolCall("", made["name"] if made else "any", "{}"),))
+        assert (case.score(called), case.score(words)) == ((1.0, 0.0) if made else (0.0, 1.0))
 
 
 def test_seeds_are_columns_of_the_line() -> None:
