@@ -1,7 +1,7 @@
 """What the Admin tab does: the same calls as ``/v1/admin`` and the commands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import gradio as gr
@@ -50,10 +50,12 @@ class KeyBudgetUpdate:
 
 @dataclass(frozen=True, slots=True)
 class AdminHandlers:
-    """The handlers of the tab."""
+    """The handlers of the tab. ``common`` is the settings' budget, of whoever has none of their
+    own."""
 
     people: People
     oidc: OidcSignIn | None = None
+    common: Budget = field(default_factory=Budget)
 
     def refresh(self) -> AdminUpdate:
         """Show accounts, keys and the audit log as they are now; what an action said stays, which
@@ -109,7 +111,7 @@ class AdminHandlers:
     def set_budget(self, name: str | None, day: str, month: str) -> AdminUpdate:
         """Say what an account's answers may cost; nothing for what the settings say."""
         account = self.people.set_budget(_chosen(name), _budget(day, month))
-        return self._shown(f"{account.name} has this budget now: {_usd(account.budget)}")
+        return self._shown(f"{account.name} has this budget now: {self._usd(account.budget)}")
 
     def show_key_budget(self, key: str | None) -> KeyBudgetUpdate:
         """Show what the answers to the chosen key may cost."""
@@ -120,12 +122,23 @@ class AdminHandlers:
         if not key:
             raise InvalidRequest("key", "choose one first")
         changed = self.people.set_key_budget(key, _budget(day, month))
-        return self._shown(f"{changed.name} has this budget now: {_usd(changed.budget)}")
+        return self._shown(f"{changed.name} has this budget now: {self._usd(changed.budget)}")
 
     def _ways(self, account: Account, linked: Mapping[str, Sequence[str]]) -> str:
         providers = map(self._named, linked.get(account.id, ()))
         ways = [*(["password"] if account.password else []), *providers]
         return ", ".join(ways) or "nothing yet"
+
+    def _usd(self, budget: Budget) -> str:
+        own = (budget.usd_per_day, budget.usd_per_month)
+        common = (self.common.usd_per_day, self.common.usd_per_month)
+        amounts = []
+        for period, usd, default in zip(("a day", "a month"), own, common, strict=True):
+            if usd is not None:
+                amounts.append(f"USD {usd:g} {period}")
+            elif default is not None:
+                amounts.append(f"USD {default:g} {period} (default)")
+        return ", ".join(amounts) or "–"
 
     def _named(self, issuer: str) -> str:
         return self.oidc.name if self.oidc and self.oidc.issuer == issuer else issuer
@@ -141,12 +154,12 @@ class AdminHandlers:
                 "admin/accounts.html",
                 accounts=accounts,
                 date=_date,
-                usd=_usd,
+                usd=self._usd,
                 ways={account.id: self._ways(account, linked) for account in accounts},
             ),
             account=gr.Dropdown(names),
             key_account=gr.Dropdown([("None", ""), *names]),
-            keys=render("admin/keys.html", keys=keys, owners=owners, date=_date, usd=_usd),
+            keys=render("admin/keys.html", keys=keys, owners=owners, date=_date, usd=self._usd),
             key=gr.Dropdown(valid, value=None),
             audit=render("admin/audit.html", lines=self.people.audit(SHOWN_OF_AUDIT), date=_date),
             note=verdict(text, good=True) if text else "",
@@ -173,11 +186,6 @@ def _amounts(budget: Budget) -> tuple[str, str]:
     amounts = (budget.usd_per_day, budget.usd_per_month)
     day, month = ("" if usd is None else f"{usd:g}" for usd in amounts)
     return day, month
-
-
-def _usd(budget: Budget) -> str:
-    amounts = ((budget.usd_per_day, "a day"), (budget.usd_per_month, "a month"))
-    return ", ".join(f"USD {usd:g} {per}" for usd, per in amounts if usd is not None) or "–"
 
 
 def _chosen(name: str | None) -> str:

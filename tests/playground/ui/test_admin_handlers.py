@@ -16,7 +16,7 @@ from playground.jobs.job import Progress
 from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
 from playground.settings import OidcSettings
-from playground.store.accounts import Accounts
+from playground.store.accounts import Accounts, Budget
 from playground.ui.admin.events import AdminHandlers
 from playground.ui.admin.live import LiveHandlers
 from playground.ui.admin.live_view import live_html, minutes_html
@@ -45,6 +45,14 @@ def test_budgets_are_set_and_shown(people: People) -> None:
         handlers.set_budget("ana", "", "ten")
     with pytest.raises(InvalidRequest, match="choose one first"):
         handlers.set_key_budget(None, "1", "1")
+
+
+def test_the_settings_budget_is_shown(people: People) -> None:
+    handlers = AdminHandlers(people, common=Budget(usd_per_day=5))
+    assert "USD 5 a day (default)" in handlers.refresh().accounts
+    shown = handlers.set_budget("ana", "", "20").accounts
+    assert "USD 5 a day (default), USD 20 a month" in shown
+    assert "default" not in handlers.set_budget("ana", "0", "").accounts
 
 
 def test_a_late_refresh_keeps_the_new_key(people: People) -> None:
