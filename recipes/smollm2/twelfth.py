@@ -1,10 +1,10 @@
-"""Rows of the twelfth run: the project's own sentences, each once a pass, among older rows.
+"""Rows of the twelfth run: the project's own sentences, each once, among older rows.
 
     python -m recipes.smollm2.twelfth --natural FOLDER --home FILE --functions FILE \\
         --own recipes/smollm2/own --older tenth.jsonl OUT
 
 Requests to the same function stand in one row, and so do the texts of one schema: more trained
-tokens for the same time. From the second pass on they have other values. Knows no model.
+tokens for the same time. Some of their values are others. Knows no model.
 """
 
 import argparse
@@ -22,16 +22,16 @@ from recipes.smollm2.variation import Variation, values_by_name
 
 MORE: Final = "more"
 """The folder of own rows that no run before had."""
-PASSES: Final = 2
-FORMS: Final = 600
+FORMS: Final = 300
 """Rows of labels and values."""
 LONGEST_VALUE: Final = 40
 MAX_CHARACTERS: Final = 1_750
 """A longer row is left out: it would be more than some 512 tokens."""
 REFUSED: Final = 0.25
 """Share of rows of requests with one more that none of the functions is for."""
-OLDER: Final = 1_500
-SYSTEM_PASSES: Final = 2
+OLDER: Final = 700
+KNOWN: Final = 0.25
+"""Share of the own rows that the runs before had, too."""
 MOST_IN_A_ROW: Final = 3
 RECORDED: Final = 0.2
 """Share of the rows of texts in which a function is to be called with the fields."""
@@ -181,6 +181,11 @@ def form_rows(
             yield drawer.filled(text, schema, given)
 
 
+def some(rng: random.Random, rows: Sequence[Row]) -> list[Row]:
+    """A share of rows that are known already."""
+    return rng.sample(rows, round(len(rows) * KNOWN))
+
+
 def main() -> None:
     """Write the rows, shuffled."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -192,7 +197,7 @@ def main() -> None:
     rng = random.Random(options.seed)
     drawer = Drawer(options.seed, sets.strange_functions(options.functions))
     own = [
-        sets.lines_of(options.own / f"{name}.jsonl")
+        some(rng, sets.lines_of(options.own / f"{name}.jsonl"))
         + sets.lines_of(options.own / MORE / f"{name}.jsonl")
         for name in ("tools", "choice", "extraction")
     ]
@@ -203,15 +208,12 @@ def main() -> None:
         *(pair for row in texts for pair in row["output"].items()),
     ]
     variation = Variation(rng, values_by_name(told_values))
-    rows: list[Row] = []
-    for number in range(PASSES):
-        if number:
-            requests, choices, texts = varied(variation, *own)
-        rows += request_rows(drawer, rng, requests)
-        rows += choice_rows(drawer, rng, choices)
-        rows += text_rows(drawer, rng, texts, requests)
+    requests, choices, texts = varied(variation, *own)
+    rows = list(request_rows(drawer, rng, requests))
+    rows += choice_rows(drawer, rng, choices)
+    rows += text_rows(drawer, rng, texts, requests)
     rows += form_rows(drawer, variation, options, own[0], rng)
-    rows += sets.lines_of(options.own / "system.jsonl") * SYSTEM_PASSES
+    rows += sets.lines_of(options.own / "system.jsonl")
     rows += rng.sample(sets.lines_of(options.older), OLDER)
     kept = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
     rng.shuffle(kept)

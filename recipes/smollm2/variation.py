@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from recipes.smollm2.drawer import Row
 
-VARIED: Final = 0.6
+VARIED: Final = 0.4
 """Share of values that are replaced where that can be done."""
 MOST_PAIRS: Final = 7
 PAIRS: Final = (

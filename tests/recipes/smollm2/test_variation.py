@@ -101,3 +101,14 @@ def test_no_held_out_row_is_trained() -> None:
         trained = lines_of(OWN / f"{name}.jsonl") + lines_of(OWN / MORE / f"{name}.jsonl")
         assert kept
         assert not kept & {json.dumps(row) for row in trained}
+
+
+def test_held_out_functions_are_not_trained() -> None:
+    held_out = lines_of(OWN / MORE / "held_out" / "tools.jsonl")
+    trained = {plain(row["function"]["name"]) for row in REQUESTS}
+    trained |= {plain(each["name"]) for row in CHOICES for each in row["functions"]}
+    assert not trained & {plain(row["function"]["name"]) for row in held_out}
+
+
+def plain(name: str) -> str:
+    return name.casefold().replace("_", "")
