@@ -41,8 +41,10 @@ class Variation:
             alone = re.compile(rf"(?<![\w.,:/-]){re.escape(old)}(?![\w:/-]|[.,]\d)")
             if len(alone.findall(changed)) != 1 or changed.count(old) != 1:
                 continue
-            changed = alone.sub(lambda _, new=new: new, changed)  # type: ignore[misc]
-            given[name] = other
+            told = alone.sub(lambda _, new=new: new, changed)  # type: ignore[misc]
+            rest = [str(each) for key, each in given.items() if key != name]
+            if all(each in told for each in rest if each in changed):
+                changed, given[name] = told, other
         return changed, given
 
     def _other(self, name: str, value: Any, schema: Row) -> Any:
