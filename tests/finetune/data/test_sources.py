@@ -189,10 +189,10 @@ def test_wrong_mapping_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("row", "advice"),
     [
-        ({"question": "a", "answer": "b"}, "--columns question=prompt,answer=completion"),
+        ({"question": "a", "answer": "b"}, "set columns to question=prompt,answer=completion"),
         (
             {"instruction": "a", "context": "b", "response": "c"},
-            "--columns instruction=instruction,context=input,response=output",
+            "set columns to instruction=instruction,context=input,response=output",
         ),
     ],
 )
