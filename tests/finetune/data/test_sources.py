@@ -200,7 +200,7 @@ def test_other_columns_get_a_mapping(tmp_path: Path, row: dict[str, str], advice
     (tmp_path / "rows.jsonl").write_text(json.dumps(row))
     (error,) = read_rows(tmp_path / "rows.jsonl").errors
     assert advice in error.problem
-    mapping = error.problem.partition("--columns ")[2]
+    mapping = error.problem.partition("set columns to ")[2]
     assert read_rows(tmp_path / "rows.jsonl", read_columns(mapping)).rows
 
 
