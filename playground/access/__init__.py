@@ -3,7 +3,7 @@ ask `Access`.
 """
 
 from playground.access.access import Access, Credentials, check_exposure, open_access
-from playground.access.budgets import Budgets
+from playground.access.budgets import Budgets, describe_budget
 from playground.access.demo import DemoRules
 from playground.access.fair_use import FairUse
 from playground.access.identity import LOCAL, Identity, acting_as, current_identity
@@ -27,5 +27,6 @@ __all__ = [
     "acting_as",
     "check_exposure",
     "current_identity",
+    "describe_budget",
     "open_access",
 ]

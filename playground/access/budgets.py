@@ -68,6 +68,21 @@ class Payer:
         return self.budget.usd_per_day if period == "day" else self.budget.usd_per_month
 
 
+def describe_budget(budget: Budget, limits: LimitSettings) -> str:
+    """Return what answers may cost, in words; amounts of the settings are marked as default. Empty
+    where neither says anything."""
+    amounts = []
+    for period, own, default in (
+        ("a day", budget.usd_per_day, limits.usd_per_day),
+        ("a month", budget.usd_per_month, limits.usd_per_month),
+    ):
+        if own is not None:
+            amounts.append(f"USD {own:g} {period}")
+        elif default is not None:
+            amounts.append(f"USD {default:g} {period} (default)")
+    return ", ".join(amounts)
+
+
 class _Addresses:
     """What guests' addresses took today, in USD."""
 

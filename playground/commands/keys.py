@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from playground.access import describe_budget
 from playground.commands.options import with_settings
 from playground.commands.tables import new_table, print_table
 from playground.commands.users import (
@@ -12,9 +13,8 @@ from playground.commands.users import (
     UsdPerDay,
     UsdPerMonth,
     opened_people,
-    shown_budget,
 )
-from playground.settings import Flags
+from playground.settings import Flags, load_settings
 from playground.store.accounts import Budget
 
 keys = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
@@ -26,6 +26,7 @@ def list_keys(flags: Flags) -> None:
     """List the keys, the newest first; of each its first characters are known."""
     columns = ("id", "name", "key", "scopes", "account", "expires", "last used", "budget", "state")
     table = new_table(columns, ("key", "state"))
+    limits = load_settings(flags).limits
     with opened_people(flags) as people:
         names = {account.id: account.name for account in people.accounts()}
         for key in people.api_keys():
@@ -33,7 +34,7 @@ def list_keys(flags: Flags) -> None:
             table.add_row(
                 key.id, key.name, f"{key.hint}…", ", ".join(key.scopes),
                 names.get(key.account_id or "", ""), _date(key.expires), _date(key.last_used),
-                shown_budget(key.budget), state,
+                describe_budget(key.budget, limits), state,
             )  # fmt: skip
     print_table(table)
 
@@ -69,7 +70,8 @@ def budget(
     """Set what answers may cost; what is left out is that of the settings."""
     with opened_people(flags) as people:
         changed = people.set_key_budget(key, Budget(usd_per_day, usd_per_month))
-        print(f"budget of {changed.name}: {shown_budget(changed.budget, NO_BUDGET)}")
+        shown = describe_budget(changed.budget, load_settings(flags).limits)
+        print(f"budget of {changed.name}: {shown or NO_BUDGET}")
 
 
 @keys.command()

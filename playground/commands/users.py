@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from playground.access import People
+from playground.access import People, describe_budget
 from playground.commands.options import with_settings
 from playground.commands.tables import new_table, print_table
 from playground.settings import Flags, load_settings
@@ -18,7 +18,7 @@ users = typer.Typer(name="users", help="Accounts of people.", no_args_is_help=Tr
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Role = Annotated[str, typer.Option(help="guest, user, trainer or admin.")]
 
-NO_BUDGET = "none of its own, that of the settings holds"
+NO_BUDGET = "none of its own, and none in the settings"
 UsdPerDay = Annotated[float | None, typer.Option(help="USD that answers may cost in a day.")]
 UsdPerMonth = Annotated[float | None, typer.Option(help="USD that answers may cost in a month.")]
 
@@ -39,6 +39,7 @@ def opened_people(flags: Flags) -> Iterator[People]:
 def list_users(flags: Flags) -> None:
     """List the accounts."""
     table = new_table(("name", "role", "state", "signs in with", "budget"))
+    limits = load_settings(flags).limits
     with opened_people(flags) as people:
         linked = people.identities.linked()
         for account in people.accounts():
@@ -46,7 +47,7 @@ def list_users(flags: Flags) -> None:
             ways = [*(["password"] if account.password else []), *linked.get(account.id, [])]
             table.add_row(
                 account.name, account.role, state, ", ".join(ways) or "nothing yet",
-                shown_budget(account.budget),
+                describe_budget(account.budget, limits),
             )  # fmt: skip
     print_table(table)
 
@@ -109,7 +110,8 @@ def budget(
     """Set what answers may cost; what is left out is that of the settings."""
     with opened_people(flags) as people:
         account = people.set_budget(name, Budget(usd_per_day, usd_per_month))
-        print(f"budget of {name}: {shown_budget(account.budget, NO_BUDGET)}")
+        shown = describe_budget(account.budget, load_settings(flags).limits)
+        print(f"budget of {name}: {shown or NO_BUDGET}")
 
 
 @users.command()
@@ -141,13 +143,6 @@ def remove(flags: Flags, name: Name) -> None:
     """Remove an account with its sessions and keys; what it made stays."""
     with opened_people(flags) as people:
         print(f"{people.remove_account(name).name} is removed")
-
-
-def shown_budget(budget: Budget, otherwise: str = "") -> str:
-    """Return a budget in words, ``otherwise`` where there is none."""
-    amounts = ((budget.usd_per_day, "a day"), (budget.usd_per_month, "a month"))
-    own = ", ".join(f"USD {usd:g} {per}" for usd, per in amounts if usd is not None)
-    return own or otherwise
 
 
 def _password() -> str:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import gradio as gr
 
-from playground.access import People
+from playground.access import People, describe_budget
 from playground.access.oidc import OidcSignIn
 from playground.errors import InvalidRequest
+from playground.settings import LimitSettings
 from playground.store.accounts import Account, Budget
 from playground.ui.components.binding import UNCHANGED, Unchanged
 from playground.ui.components.markup import render
@@ -50,12 +51,11 @@ class KeyBudgetUpdate:
 
 @dataclass(frozen=True, slots=True)
 class AdminHandlers:
-    """The handlers of the tab. ``common`` is the settings' budget, of whoever has none of their
-    own."""
+    """The handlers of the tab. ``limits`` has the budget of whoever has none of their own."""
 
     people: People
     oidc: OidcSignIn | None = None
-    common: Budget = field(default_factory=Budget)
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     def refresh(self) -> AdminUpdate:
         """Show accounts, keys and the audit log as they are now; what an action said stays, which
@@ -130,15 +130,7 @@ class AdminHandlers:
         return ", ".join(ways) or "nothing yet"
 
     def _usd(self, budget: Budget) -> str:
-        own = (budget.usd_per_day, budget.usd_per_month)
-        common = (self.common.usd_per_day, self.common.usd_per_month)
-        amounts = []
-        for period, usd, default in zip(("a day", "a month"), own, common, strict=True):
-            if usd is not None:
-                amounts.append(f"USD {usd:g} {period}")
-            elif default is not None:
-                amounts.append(f"USD {default:g} {period} (default)")
-        return ", ".join(amounts) or "–"
+        return describe_budget(budget, self.limits) or "–"
 
     def _named(self, issuer: str) -> str:
         return self.oidc.name if self.oidc and self.oidc.issuer == issuer else issuer

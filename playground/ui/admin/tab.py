@@ -6,7 +6,6 @@ import gradio as gr
 
 from playground.access import People
 from playground.services import Services
-from playground.store.accounts import Budget
 from playground.ui.admin.events import AdminHandlers
 from playground.ui.admin.layout import admin_parts
 from playground.ui.admin.links import links_section
@@ -28,9 +27,7 @@ def admin_tab(tab: gr.Tab, services: Services, people: People, answering: Answer
         if live:
             with gr.Tab("Activity", id="activity") as activity, gr.Row(elem_classes="studio"):
                 shown = live_parts(live)
-    limits = services.settings.limits
-    common = Budget(limits.usd_per_day, limits.usd_per_month)
-    handlers = AdminHandlers(people, oidc, common)
+    handlers = AdminHandlers(people, oidc, services.settings.limits)
     tab.select(**bind(handlers.refresh, parts), inputs=None, **UNQUEUED)
     if live:
         show_live(shown, (activity, tab), live)

@@ -15,7 +15,7 @@ def said(home: Path, *words: str) -> str:
 
 
 @pytest.mark.slow
-def test_budgets_and_keys_are_told_whole(tmp_path: Path) -> None:
+def test_budgets_and_keys_are_told_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said(tmp_path, "users", "add", "ana", "--no-password")
     assert (
         said(tmp_path, "users", "budget", "ana", "--usd-per-day", "5")
@@ -29,3 +29,6 @@ def test_budgets_and_keys_are_told_whole(tmp_path: Path) -> None:
         assert cell in row
     assert "USD 5 a day" in said(tmp_path, "users", "list")
     assert "none of its own" in said(tmp_path, "users", "budget", "ana")
+    monkeypatch.setenv("PLAYGROUND_LIMITS__USD_PER_DAY", "3")
+    assert "USD 3 a day (default)" in said(tmp_path, "users", "budget", "ana")
+    assert "USD 3 a day (default)" in said(tmp_path, "users", "list")

@@ -15,8 +15,8 @@ from playground.jobs import JobSummary
 from playground.jobs.job import Progress
 from playground.lab.live import LiveFigures
 from playground.lab.metrics import Metrics
-from playground.settings import OidcSettings
-from playground.store.accounts import Accounts, Budget
+from playground.settings import LimitSettings, OidcSettings
+from playground.store.accounts import Accounts
 from playground.ui.admin.events import AdminHandlers
 from playground.ui.admin.live import LiveHandlers
 from playground.ui.admin.live_view import live_html, minutes_html
@@ -48,7 +48,7 @@ def test_budgets_are_set_and_shown(people: People) -> None:
 
 
 def test_the_settings_budget_is_shown(people: People) -> None:
-    handlers = AdminHandlers(people, common=Budget(usd_per_day=5))
+    handlers = AdminHandlers(people, limits=LimitSettings(usd_per_day=5))
     assert "USD 5 a day (default)" in handlers.refresh().accounts
     shown = handlers.set_budget("ana", "", "20").accounts
     assert "USD 5 a day (default), USD 20 a month" in shown
