@@ -21,7 +21,9 @@ from recipes.smollm2.rows import (
     HELD_OUT_INTENTS,
     HELD_OUT_SERVICES,
     by_intent,
+    instruction_with_text,
     is_held_out,
+    lines_of,
     parameters_of,
 )
 from recipes.smollm2.sentences import ServiceCall, Wish
@@ -175,7 +177,7 @@ def services(
 
 def own_tools(file: Path, rng: random.Random, count: int) -> tuple[list[Case], ...]:
     """The project's own requests, each with three functions of others beside it."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = lines_of(file)
     names, whole = [], []
     for row in rng.sample(rows, min(count, len(rows))):
         right = row["function"]
@@ -190,7 +192,7 @@ def own_tools(file: Path, rng: random.Random, count: int) -> tuple[list[Case], .
 
 def own_choices(file: Path, rng: random.Random, count: int) -> list[Case]:
     """The project's own requests among functions that are close: the name, or none fits."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = lines_of(file)
     cases = []
     for row in rng.sample(rows, min(count, len(rows))):
         request = _request([{"role": "user", "content": row["text"]}], row["functions"])
@@ -201,13 +203,11 @@ def own_choices(file: Path, rng: random.Random, count: int) -> list[Case]:
 
 def own_extraction(file: Path, rng: random.Random, count: int) -> list[Case]:
     """The project's own texts with a schema each."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = lines_of(file)
     cases = []
     for row in rng.sample(rows, min(count, len(rows))):
-        told = row["instruction"]
-        asked = told if row["text"] in told else f"{told}\n\n{row['text']}"
         request = replace(
-            _request([{"role": "user", "content": asked}], ()),
+            _request([{"role": "user", "content": instruction_with_text(row)}], ()),
             response_format=ResponseFormat(row["schema"]),
         )
         cases.append(Case(request, _fields(row["output"])))
@@ -220,8 +220,8 @@ def plain_chat(file: Path) -> tuple[list[Case], ...]:
     The second scores by token F1 with the base's greedy answer, which is in the file.
     """
     answered, alike = [], []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        user, base = json.loads(line)["messages"]
+    for row in lines_of(file):
+        user, base = row["messages"]
         request = _request([user], ())
         request = replace(request, sampling=replace(request.sampling, max_tokens=CHAT_TOKENS))
         answered.append(Case(request, lambda given: float(not is_refusal(given.text))))

@@ -114,6 +114,21 @@ def lines_of(file: Path) -> list[Row]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
+def write_rows(rows: Sequence[Row], out: Path, rng: random.Random, most: int) -> None:
+    """Write rows as JSON lines, shuffled, without those of more than ``most`` characters."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    lines = [line for line in lines if len(line) <= most]
+    rng.shuffle(lines)
+    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    print(f"{len(lines):,} rows, {len(rows) - len(lines):,} too long")
+
+
+def instruction_with_text(row: Row) -> str:
+    """The message that gives an own text: its instruction, and the text unless that has it."""
+    instruction, text = str(row["instruction"]), str(row["text"])
+    return instruction if text in instruction else f"{instruction}\n\n{text}"
+
+
 def own_rows(
     drawer: Drawer, folder: Path, rng: random.Random, session_count: int = OWN_SESSIONS
 ) -> list[Row]:
@@ -141,8 +156,7 @@ def own_rows(
     texts = lines_of(folder / "extraction.jsonl")
     rows += [drawer.text_as_request(row, tools) for row in rng.sample(texts, SWAPPED)]
     for row in texts:
-        told = row["instruction"]
-        asked = told if row["text"] in told else f"{told}\n\n{row['text']}"
+        asked = instruction_with_text(row)
         rows.append(drawer.filled(row["text"], row["schema"], row["output"], asked))
     return rows + lines_of(folder / "system.jsonl")
 
@@ -236,11 +250,7 @@ def main() -> None:
         rows += rng.sample(own, round(len(own) * options.own_share))
     if options.chat:
         rows += chat_rows(drawer, options.chat, options.own, rng)
-    rows = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
-    rng.shuffle(rows)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    options.out.write_text(text, encoding="utf-8")
-    print(f"{len(rows):,} rows")
+    write_rows(rows, options.out, rng, MAX_CHARACTERS)
 
 
 if __name__ == "__main__":

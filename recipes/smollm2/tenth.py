@@ -193,11 +193,7 @@ def main() -> None:
     rng = random.Random(options.seed)
     drawer = Drawer(options.seed, sets.strange_functions(options.functions))
     rows = natural_rows(drawer, options, rng) + own_rows(drawer, options, rng)
-    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
-    texts = [text for text in texts if len(text) <= sets.MAX_CHARACTERS]
-    rng.shuffle(texts)
-    options.out.write_text("\n".join(texts) + "\n", encoding="utf-8")
-    print(f"{len(texts):,} rows")
+    sets.write_rows(rows, options.out, rng, sets.MAX_CHARACTERS)
 
 
 if __name__ == "__main__":

@@ -116,20 +116,16 @@ def text_rows(
             continue
         for asked in chunks(rng, group):
             first, *others = asked
-            row = drawer.filled(first["text"], first["schema"], first["output"], told(first))
+            row = drawer.filled(
+                first["text"], first["schema"], first["output"], sets.instruction_with_text(first)
+            )
             for each in others:
                 answer = json.dumps(each["output"], ensure_ascii=False)
                 row["messages"] += [
-                    {"role": "user", "content": told(each)},
+                    {"role": "user", "content": sets.instruction_with_text(each)},
                     {"role": "assistant", "content": answer},
                 ]
             yield row
-
-
-def told(row: Row) -> str:
-    """The message that gives a text: its instruction, and the text unless that has it."""
-    instruction: str = row["instruction"]
-    return instruction if row["text"] in instruction else f"{instruction}\n\n{row['text']}"
 
 
 def varied(
@@ -202,12 +198,12 @@ def main() -> None:
         for name in ("tools", "choice", "extraction")
     ]
     requests, choices, texts = own
-    told_values = [
+    given_values = [
         *(pair for row in requests for pair in row["arguments"].items()),
         *(pair for row in choices if row["call"] for pair in row["call"]["arguments"].items()),
         *(pair for row in texts for pair in row["output"].items()),
     ]
-    variation = Variation(rng, values_by_name(told_values))
+    variation = Variation(rng, values_by_name(given_values))
     requests, choices, texts = varied(variation, *own)
     rows = list(request_rows(drawer, rng, requests))
     rows += choice_rows(drawer, rng, choices)
@@ -215,11 +211,7 @@ def main() -> None:
     rows += form_rows(drawer, variation, options, own[0], rng)
     rows += sets.lines_of(options.own / "system.jsonl")
     rows += rng.sample(sets.lines_of(options.older), OLDER)
-    kept = [row for row in rows if len(json.dumps(row, ensure_ascii=False)) <= MAX_CHARACTERS]
-    rng.shuffle(kept)
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-    options.out.write_text(lines, encoding="utf-8")
-    print(f"{len(kept):,} rows, {len(rows) - len(kept):,} too long")
+    sets.write_rows(rows, options.out, rng, MAX_CHARACTERS)
 
 
 if __name__ == "__main__":
